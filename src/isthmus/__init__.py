@@ -1,0 +1,1 @@
+"""Isthmus: BGP VPNs for OpenStack, across clouds. ARCHITECTURE.md maps the rooms."""

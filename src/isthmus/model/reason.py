@@ -1,0 +1,72 @@
+"""Every *why* of the node, as closed enums: CLI, metrics and logs print the same word.
+
+A member's value is what a user reads; it never changes meaning between releases.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class NotImported(StrEnum):
+    """Why a received route is in no view."""
+
+    NO_IMPORT_TARGET = "no view imports any of its route targets"
+    OWN_ROUTE = "it is our own route, reflected back"
+    AS_LOOP = "our AS is in its path"
+    NO_ROUTER_MAC = "it has no Router's MAC, so nothing could be encapsulated"
+    ENCAPSULATION = "it asks for an encapsulation this node does not speak"
+    NEXT_HOP = "its next hop is not an address a tunnel can end at"
+    OVERLAY_INDEX = "it resolves through a gateway or segment, which this node does not follow"
+
+
+class NotBest(StrEnum):
+    """Why a route lost against another for the same prefix of a view; the order is the decision's."""
+
+    REMOTE = "a virtual machine of this hypervisor has the address"
+    LOCAL_PREF = "lower local preference"
+    MOBILITY = "lower mobility sequence: the address has moved"
+    AS_PATH = "longer AS path"
+    ORIGIN = "worse origin"
+    MED = "higher multi-exit discriminator"
+    ROUTER_ID = "higher router-id of the originator"
+    ROUTE_DISTINGUISHER = "higher route distinguisher"
+    PEER = "higher address of the peer: the same route from another reflector"
+
+
+class NotInstalled(StrEnum):
+    """Why the best route of a view has no flow."""
+
+    HIDDEN_BY_ROUTER = "the router's own subnet covers it, and the router's configuration wins"
+    NO_CIRCUIT = "the attachment circuit is not plugged yet"
+    NO_TUNNEL_PORT = "the VXLAN port is not there yet"
+    NEIGHBOUR_UNRESOLVED = "the tunnel's next hop does not answer yet"
+    SWITCH = "Open vSwitch has not confirmed the flows yet"
+
+
+class NotAnnounced(StrEnum):
+    """Why a local address is not told to a peer."""
+
+    NO_EXPORT_TARGET = "the BGPVPN exports no route target"
+    PORT_DOWN = "the port is down"
+    NO_FLOW = "its inbound flow is not confirmed: nothing is announced that cannot be forwarded"
+    PEER_DOWN = "the session is down"
+    NOT_NEGOTIATED = "the peer did not offer EVPN"
+    DUPLICATE_ADDRESS = "another port of the same VPN on this hypervisor has the address"
+
+
+class AttachmentState(StrEnum):
+    """How far an attachment has come on this node."""
+
+    ACTIVE = "active"
+    NO_WORKLOAD = "no virtual machine of it lives here"
+    PLUGGING = "the attachment circuit is being plugged"
+    BAD_ROW = "its row cannot be understood"
+    UNKNOWN_SCHEMA = "its row was written by a newer Isthmus; the last state is kept"
+    NUMBER_CLASH = "its VNI is used by another BGPVPN here"
+
+
+class Note(StrEnum):
+    """Worth telling though nothing is refused."""
+
+    DUPLICATE_ADDRESS = "two sites announce this address"
