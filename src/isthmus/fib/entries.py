@@ -1,0 +1,91 @@
+"""What a node should do with a packet, said without BGP and without OpenFlow.
+
+`Forwarding` is the whole desired state; a switch backend renders it and diffs. Keys are tuples of plain values, so two
+forwardings compare by dictionary equality.
+
+Rules: nothing here is allocated. A view's number is a function of what it imports, so a fresh process finds its own
+flows again; a next hop is its own name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple, NewType
+
+from isthmus.model.intent import Fallback
+from isthmus.model.net import IpAddress, Mac, Prefix
+from isthmus.model.vpn import RouteTarget
+
+ViewId = NewType("ViewId", int)
+"""64 bits, never 0; see `view_id`."""
+
+CircuitName = NewType("CircuitName", str)
+"""The logical port name of an attachment circuit, which is its name on the patch port too."""
+
+
+def view_id(imports: Iterable[RouteTarget]) -> ViewId:
+    """The number of the view that imports these targets: the same in every process, whatever else exists.
+
+    64 bits of BLAKE2b over the sorted targets; two different sets share a number with probability 2**-64 a pair,
+    and `vpn.views` asserts that they do not.
+    """
+    digest = hashlib.blake2b(b"".join(sorted(set(imports))), digest_size=8).digest()
+    return ViewId(int.from_bytes(digest, "big") or 1)
+
+
+class NextHop(NamedTuple):
+    """Where a tunnelled packet goes. Two PEs may share a VTEP or a router MAC, so all three are the key."""
+
+    vtep: IpAddress
+    router_mac: Mac
+    vni: int
+
+
+class Deliver(NamedTuple):
+    """Into the router behind a circuit of this node."""
+
+    circuit: CircuitName
+
+
+Target = NextHop | Deliver
+
+
+class RouteKey(NamedTuple):
+    """One line of a view."""
+
+    view: ViewId
+    prefix: Prefix
+
+
+class SourceKey(NamedTuple):
+    """Whose packet: the circuit it came by and its source address."""
+
+    circuit: CircuitName
+    address: IpAddress
+
+
+class InboundKey(NamedTuple):
+    """What this node announced with a VNI: exactly this is accepted from a tunnel."""
+
+    vni: int
+    prefix: Prefix
+
+
+@dataclass(frozen=True, slots=True)
+class Circuit:
+    """How a circuit treats what no view knows."""
+
+    fallback: Fallback
+    subnets: tuple[Prefix, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Forwarding:
+    """The whole desired forwarding of a node."""
+
+    circuits: Mapping[CircuitName, Circuit] = field(default_factory=dict)
+    sources: Mapping[SourceKey, ViewId] = field(default_factory=dict)
+    routes: Mapping[ViewId, Mapping[Prefix, Target]] = field(default_factory=dict)
+    inbound: Mapping[InboundKey, CircuitName] = field(default_factory=dict)

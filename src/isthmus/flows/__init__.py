@@ -1,0 +1,1 @@
+"""The Open vSwitch dialect of forwarding, still pure: layout, render, parse."""

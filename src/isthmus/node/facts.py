@@ -1,0 +1,140 @@
+"""Everything the node can be told. A closed union: a new fact fails type-checking wherever it is not handled.
+
+Rules: facts about the world are *whole* (the intent as it stands, the switch as it stands), so a lost, doubled or late
+one changes nothing. Facts about a connection are events, because a byte stream is one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from isthmus.fib.entries import CircuitName
+from isthmus.flows.types import FlowKey, Installed
+from isthmus.model.intent import AttachmentIntent, BadIntent
+from isthmus.model.net import IpAddress, Mac
+
+
+@dataclass(frozen=True, slots=True)
+class LocalPort:
+    """A virtual machine's port that is bound to this chassis."""
+
+    name: str
+    """Neutron's port id (OVN's logical port)."""
+    mac: Mac
+    addresses: tuple[IpAddress, ...]
+    """Its fixed IPs, link-local ones left out."""
+    network: str
+    """Neutron's network name, `neutron-<uuid>`: the join with an attachment's networks."""
+    revision: int
+    """Neutron's revision of the port: grows with every move, so it serves as mobility sequence."""
+    up: bool
+    device: str = ""
+    """Neutron's device id, for people."""
+
+
+@dataclass(frozen=True, slots=True)
+class IntentRead:
+    """The whole of what the cloud asks of this node, read while the database was in sync."""
+
+    circuits: Mapping[CircuitName, AttachmentIntent | BadIntent]
+    ports: tuple[LocalPort, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class IntentLost:
+    """The source of intent is gone or not in sync (or our own chassis row vanished): keep what stands."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class SwitchRead:
+    """The ports of br-vpn as the switch numbered them; a port that has no number yet is left out."""
+
+    circuits: Mapping[CircuitName, int]
+    tunnel: int | None
+    """The VXLAN port."""
+
+
+@dataclass(frozen=True, slots=True)
+class FlowsRead:
+    """Every flow of br-vpn, ours or not."""
+
+    flows: Mapping[FlowKey, Installed]
+
+
+@dataclass(frozen=True, slots=True)
+class FlowsApplied:
+    """The bundle with this serial number was committed."""
+
+    serial: int
+
+
+@dataclass(frozen=True, slots=True)
+class FlowsRefused:
+    """The bundle with this serial number was not committed; nothing of it is in the switch."""
+
+    serial: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class SwitchLost:
+    """No OpenFlow connection to br-vpn: its flows may be gone; they are read again when it returns."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class NeighboursRead:
+    """Tunnel endpoints the switch can send to at once (their next hop's MAC is known)."""
+
+    resolved: frozenset[IpAddress]
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """TCP to a peer is up."""
+
+    peer: IpAddress
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectFailed:
+    """TCP to a peer could not be opened."""
+
+    peer: IpAddress
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """TCP to a peer ended."""
+
+    peer: IpAddress
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """Bytes from a peer, in order."""
+
+    peer: IpAddress
+    data: bytes
+
+
+Fact = (
+    IntentRead
+    | IntentLost
+    | SwitchRead
+    | FlowsRead
+    | FlowsApplied
+    | FlowsRefused
+    | SwitchLost
+    | NeighboursRead
+    | Connected
+    | ConnectFailed
+    | Closed
+    | Received
+)

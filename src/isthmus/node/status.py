@@ -1,0 +1,139 @@
+"""An object's story, as values: wanted, computed, installed, since when, and why not.
+
+The looking glass, the CLI and the metrics all read these; none of them computes anything. Shapes are plain (text,
+numbers, lists), because they leave the process as JSON.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class AttachmentStatus:
+    """One attachment circuit row."""
+
+    circuit: str
+    attachment: str
+    state: str
+    """An `AttachmentState` in words."""
+    reason: str
+    """Empty, or what is wrong in words."""
+    revision: int
+    bgpvpns: list[str]
+    ports: int
+    """Local ports of it."""
+    ofport: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ViewStatus:
+    """One import view."""
+
+    view: str
+    """Its number as flows show it, hexadecimal."""
+    import_targets: list[str]
+    sources: list[str]
+    """Local addresses that look here."""
+    routes: int
+    installed: int
+
+
+@dataclass(frozen=True, slots=True)
+class RouteStatus:
+    """One path of one prefix in one view (or in none)."""
+
+    view: str
+    prefix: str
+    best: bool
+    installed: bool
+    why: str
+    """Empty for an installed best path; else the reason it is not."""
+    note: str
+    peer: str
+    """The reflector's address; empty for a local port's route."""
+    next_hop: str
+    vni: int
+    router_mac: str
+    route_distinguisher: str
+    route_targets: list[str]
+    site: str
+    local_pref: int
+    as_path: list[int]
+    mobility: int
+    since_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class PeerStatus:
+    """One BGP session."""
+
+    address: str
+    asn: int
+    state: str
+    since_s: float
+    reason: str
+    """Why it is down, or went down last."""
+    families: list[str]
+    received: int
+    announced: int
+    in_sync: bool
+    """Whether its End-of-RIB has come."""
+    updates_in: int
+    updates_out: int
+    treated_as_withdraw: int
+    discarded_attributes: int
+    notifications_in: int
+    notifications_out: int
+
+
+@dataclass(frozen=True, slots=True)
+class PortStatus:
+    """One local address in one BGPVPN."""
+
+    port: str
+    address: str
+    attachment: str
+    bgpvpn: str
+    vni: int
+    announced_to: list[str]
+    why_not: str
+
+
+@dataclass(frozen=True, slots=True)
+class SwitchStatus:
+    """br-vpn and the feeds."""
+
+    flows_wanted: int
+    flows_installed: int
+    in_sync: bool
+    """Whether the switch holds exactly what is wanted."""
+    swept: bool
+    """Whether what an earlier run left has been swept."""
+    foreign_flows: int
+    southbound: str
+    """"in sync", or why not."""
+    switch: str
+    """"connected", or why not."""
+    dropped_inbound: int
+    """Packets from tunnels that no announcement asked for, as of the last look at the switch."""
+    bundles: int
+    refused_bundles: int
+    neighbours_unresolved: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class NodeStatus:
+    """Everything, at one instant."""
+
+    router_id: str
+    vtep: str
+    asn: int
+    router_mac: str
+    generation: int
+    attachments: list[AttachmentStatus]
+    views: list[ViewStatus]
+    routes: list[RouteStatus]
+    peers: list[PeerStatus]
+    ports: list[PortStatus]
+    switch: SwitchStatus
