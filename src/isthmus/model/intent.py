@@ -9,7 +9,7 @@ place that knows the keys:
     isthmus:revision      decimal, raised with every change; reported back as "applied"
     isthmus:site          site of origin, "<admin>:<number>"
     isthmus:attachment    "router:<uuid>" or "network:<uuid>"
-    isthmus:networks      Neutron's network names behind the AC ("neutron-<uuid>", blank separated): the join with VM rows
+    isthmus:networks      Neutron's network names behind the AC ("neutron-<uuid>"), blank separated; VM rows have them too
     isthmus:subnets       their prefixes, blank separated: the router serves these itself
     isthmus:fallback      what happens to a packet that the VPN does not know: "all", "public" or "none"
     isthmus:a:<uuid>      one key per association, JSON: see `_association_text`
@@ -144,23 +144,17 @@ def to_external_ids(intent: AttachmentIntent) -> dict[str, str]:
     row |= {ASSOCIATION_KEY + a.association: _association_text(a) for a in sorted(intent.associations)}
     size = sum(len(k) + len(v) for k, v in row.items())
     if size > ROW_BYTES_MAX:
-        raise BadIntent(
-            "isthmus:a", f"one attachment's associations take {size} bytes; at most {ROW_BYTES_MAX} fit"
-        )
+        raise BadIntent("isthmus:a", f"one attachment's associations take {size} bytes; at most {ROW_BYTES_MAX} fit")
     return row
 
 
-_KEYS = {KIND_KEY} | {
-    f"isthmus:{k}" for k in "schema revision site attachment networks subnets fallback".split()
-}
+_KEYS = {KIND_KEY} | {f"isthmus:{k}" for k in "schema revision site attachment networks subnets fallback".split()}
 
 
 def from_external_ids(row: Mapping[str, str]) -> AttachmentIntent:
     """Read an AC row; keys without our prefix are somebody else's. Raises BadIntent, UnknownSchema."""
     if row.get("isthmus:schema") != str(SCHEMA):
-        raise UnknownSchema(
-            "isthmus:schema", f"this agent reads schema {SCHEMA}, not {row.get('isthmus:schema')!r}"
-        )
+        raise UnknownSchema("isthmus:schema", f"this agent reads schema {SCHEMA}, not {row.get('isthmus:schema')!r}")
     for key in row:
         if key.startswith(KEY) and key not in _KEYS and not key.startswith(ASSOCIATION_KEY):
             raise BadIntent(key, "unknown key")
@@ -222,9 +216,7 @@ def _association(key: str, text: str) -> AssociationIntent:
         value = json.loads(text)
     except ValueError:
         raise BadIntent(key, "not JSON") from None
-    if not isinstance(value, dict) or not {"k", "b", "n", "v", "i", "e", "w"} <= set(value) <= set(
-        "kbnviewp"
-    ):
+    if not isinstance(value, dict) or not {"k", "b", "n", "v", "i", "e", "w"} <= set(value) <= set("kbnviewp"):
         raise BadIntent(key, "must be an object with k, b, n, v, i, e, w and perhaps p")
     if value["k"] not in set(AssociationKind):
         raise BadIntent(key, f"kind {value['k']!r} is not one of network, router, port")
@@ -240,9 +232,7 @@ def _association(key: str, text: str) -> AssociationIntent:
         imports=_targets(key, value["i"]),
         exports=_targets(key, value["e"]),
         networks=tuple(sorted(_texts(key, value["w"]))),
-        local_pref=None
-        if value.get("p") is None
-        else _within(key, "local preference", value["p"], 0, 2**32 - 1),
+        local_pref=None if value.get("p") is None else _within(key, "local preference", value["p"], 0, 2**32 - 1),
     )
 
 

@@ -33,9 +33,7 @@ class Mac(bytes):
         try:
             return cls(bytes(int(p, 16) for p in parts))
         except ValueError:
-            raise ValueError(
-                f"'{text}' is not a MAC address (six hexadecimal pairs joined by colons)"
-            ) from None
+            raise ValueError(f"'{text}' is not a MAC address (six hexadecimal pairs joined by colons)") from None
 
     @property
     def is_multicast(self) -> bool:

@@ -74,8 +74,11 @@ class _Octets8(bytes):
             raise ValueError(f"{cls.__name__} has 8 bytes, not {len(raw)}")
         return super().__new__(cls, raw)
 
+    def __str__(self) -> str:
+        return self.hex()
+
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self})"
+        return f"{type(self).__name__}({self!s})"
 
 
 class RouteDistinguisher(_Octets8):
@@ -107,9 +110,6 @@ class ExtendedCommunity(_Octets8):
     """RFC 4360: type, subtype, six bytes of value. The subclasses below are the ones Isthmus reads or writes."""
 
     __slots__ = ()
-
-    def __str__(self) -> str:
-        return self.hex()
 
 
 class RouteTarget(ExtendedCommunity):
