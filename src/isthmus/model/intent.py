@@ -9,7 +9,7 @@ place that knows the keys:
     isthmus:revision      decimal, raised with every change; reported back as "applied"
     isthmus:site          site of origin, "<admin>:<number>"
     isthmus:attachment    "router:<uuid>" or "network:<uuid>"
-    isthmus:networks      Neutron's network names behind the AC ("neutron-<uuid>"), blank separated; VM rows have them too
+    isthmus:networks      Neutron's network names behind it ("neutron-<uuid>"), blank separated; VM rows have them
     isthmus:subnets       their prefixes, blank separated: the router serves these itself
     isthmus:fallback      what happens to a packet that the VPN does not know: "all", "public" or "none"
     isthmus:a:<uuid>      one key per association, JSON: see `_association_text`
@@ -148,7 +148,8 @@ def to_external_ids(intent: AttachmentIntent) -> dict[str, str]:
     return row
 
 
-_KEYS = {KIND_KEY} | {f"isthmus:{k}" for k in "schema revision site attachment networks subnets fallback".split()}
+_FIELDS = ("schema", "revision", "site", "attachment", "networks", "subnets", "fallback")
+_KEYS = {KIND_KEY} | {KEY + name for name in _FIELDS}
 
 
 def from_external_ids(row: Mapping[str, str]) -> AttachmentIntent:

@@ -1,0 +1,171 @@
+"""Forwarding into flows, one function for each kind of entry; layout.py has the tables.
+
+Rules: text comes out as the switch prints it back (see types.py): hexadecimal numbers, `ip` or `ipv6` first, then
+fields in the switch's order, no match on a prefix of length 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from isthmus.fib.entries import (
+    Circuit,
+    CircuitName,
+    Deliver,
+    Forwarding,
+    InboundKey,
+    NextHop,
+    SourceKey,
+    Target,
+    ViewId,
+)
+from isthmus.flows.layout import (
+    DEFAULT,
+    DROP,
+    ENTRY,
+    MISS,
+    PRIVATE,
+    PRIVATE_PREFIXES,
+    REFUSED,
+    ROUTER_ERROR,
+    Table,
+)
+from isthmus.flows.types import FlowKey
+from isthmus.model.intent import (
+    CIRCUIT_IPV4,
+    CIRCUIT_IPV6,
+    CIRCUIT_MAC,
+    ROUTER_IPV4,
+    ROUTER_IPV6,
+    ROUTER_MAC,
+    Fallback,
+)
+from isthmus.model.net import IpAddress, Mac, Prefix
+
+Flow = tuple[FlowKey, str]
+
+_TO_ROUTER = f"set_field:{CIRCUIT_MAC}->eth_src,set_field:{ROUTER_MAC}->eth_dst"
+
+
+def add_line(key: FlowKey, cookie: int, actions: str) -> str:
+    """A line of `ovs-ofctl --bundle add-flows` that adds or replaces a flow."""
+    match = f",{key.match}" if key.match else ""
+    return f"add table={key.table},cookie={cookie:#x},priority={key.priority}{match},actions={actions}"
+
+
+def delete_line(key: FlowKey) -> str:
+    """A line that removes exactly this flow, whatever its cookie."""
+    match = f",{key.match}" if key.match else ""
+    return f"delete_strict table={key.table},priority={key.priority}{match}"
+
+
+class Renderer:
+    """Renders with the port numbers of one switch; an entry whose port has no number yet renders to nothing."""
+
+    def __init__(self, router_mac: Mac, tunnel: int | None, circuits: Mapping[CircuitName, int]) -> None:
+        self.router_mac = router_mac
+        self.tunnel = tunnel
+        self.circuits = circuits
+
+    def base(self, forwarding: Forwarding, endpoints: Iterable[IpAddress]) -> dict[FlowKey, str]:
+        """Every flow but those of views; `endpoints` are the tunnel endpoints that can be sent to."""
+        flows = dict(self._always())
+        for name, circuit in forwarding.circuits.items():
+            flows.update(self._circuit(name, circuit))
+        for source, view in forwarding.sources.items():
+            flows.update(self._source(source, view))
+        for key, name in forwarding.inbound.items():
+            flows.update(self._inbound(key, name))
+        if self.tunnel is not None:
+            for endpoint in endpoints:
+                flows.update(self._endpoint(endpoint, self.tunnel))
+        return flows
+
+    def route(self, view: ViewId, prefix: Prefix, target: Target) -> Flow | None:
+        """One line of a view, or None while the port it leaves by has no number."""
+        key = FlowKey(Table.VIEW, ENTRY + prefix.length, self.route_match(view, prefix))
+        if isinstance(target, Deliver):
+            port = self.circuits.get(target.circuit)
+            return None if port is None else (key, f"{_TO_ROUTER},output:{port}")
+        return None if self.tunnel is None else (key, _encapsulate(target))
+
+    @staticmethod
+    def route_match(view: ViewId, prefix: Prefix) -> str:
+        return _match(prefix, f"metadata={view:#x}", "dst")
+
+    def _always(self) -> Iterator[Flow]:
+        yield FlowKey(Table.CLASSIFY, DROP, ""), "drop"
+        yield FlowKey(Table.VIEW, MISS, ""), f"goto_table:{Table.FALLBACK.value}"
+        yield FlowKey(Table.TUNNEL, DROP, ""), "drop"
+        yield FlowKey(Table.INBOUND, DROP, ""), "drop"
+        if self.tunnel is not None:
+            ours = f"in_port={self.tunnel},dl_dst={self.router_mac}"
+            yield FlowKey(Table.CLASSIFY, ENTRY, ours), f"goto_table:{Table.INBOUND.value}"
+            yield FlowKey(Table.CLASSIFY, REFUSED, f"in_port={self.tunnel}"), "drop"
+
+    def _circuit(self, name: CircuitName, circuit: Circuit) -> Iterator[Flow]:
+        port = self.circuits.get(name)
+        if port is None:
+            return
+        door = f"in_port={port}"
+        yield FlowKey(Table.CLASSIFY, ENTRY, door), f"goto_table:{Table.SOURCE.value}"
+        yield FlowKey(Table.SOURCE, MISS, door), f"goto_table:{Table.FALLBACK.value}"
+        for subnet in circuit.subnets:
+            yield self._router_error(door, subnet)
+        back = f"{_TO_ROUTER},IN_PORT"
+        if circuit.fallback is Fallback.NONE:
+            back = "drop"
+        if circuit.fallback is Fallback.PUBLIC:
+            for prefix in PRIVATE_PREFIXES:
+                yield FlowKey(Table.FALLBACK, PRIVATE, _match(prefix, door, "dst")), "drop"
+        yield FlowKey(Table.FALLBACK, DEFAULT, door), back
+
+    @staticmethod
+    def _router_error(door: str, subnet: Prefix) -> Flow:
+        """The router's own error about a packet that falls back comes here with the router's source, and the router
+        would drop it as spoofed; with the circuit's address it passes, and traceroute is complete."""
+        four = subnet.version == 4
+        source, instead = (ROUTER_IPV4, CIRCUIT_IPV4) if four else (ROUTER_IPV6, CIRCUIT_IPV6)
+        field = "ip_src" if four else "ipv6_src"
+        match = _match(subnet, _match(Prefix.host(source), door, "src"), "dst", bare=True)
+        return FlowKey(Table.SOURCE, ROUTER_ERROR, match), f"set_field:{instead}->{field},{_TO_ROUTER},IN_PORT"
+
+    def _source(self, source: SourceKey, view: ViewId) -> Iterator[Flow]:
+        port = self.circuits.get(source.circuit)
+        if port is not None:
+            match = _match(Prefix.host(source.address), f"in_port={port}", "src")
+            actions = f"set_field:{view:#x}->metadata,goto_table:{Table.VIEW.value}"
+            yield FlowKey(Table.SOURCE, ENTRY, match), actions
+
+    def _inbound(self, key: InboundKey, name: CircuitName) -> Iterator[Flow]:
+        port = self.circuits.get(name)
+        if port is not None:
+            match = _match(key.prefix, f"tun_id={key.vni:#x}", "dst")
+            yield FlowKey(Table.INBOUND, ENTRY + key.prefix.length, match), f"{_TO_ROUTER},output:{port}"
+
+    def _endpoint(self, endpoint: IpAddress, tunnel: int) -> Iterator[Flow]:
+        field = "tun_dst" if endpoint.version == 4 else "tun_ipv6_dst"
+        actions = f"set_field:{self.router_mac}->eth_src,output:{tunnel}"
+        yield FlowKey(Table.TUNNEL, ENTRY, f"{field}={endpoint}"), actions
+
+    def endpoint_key(self, endpoint: IpAddress) -> FlowKey:
+        """The flow without which nothing is sent to this endpoint."""
+        return next(self._endpoint(endpoint, self.tunnel or 0))[0]
+
+
+def _encapsulate(hop: NextHop) -> str:
+    field = "tun_dst" if hop.vtep.version == 4 else "tun_ipv6_dst"
+    return (
+        f"set_field:{hop.router_mac}->eth_dst,set_field:{hop.vni:#x}->tun_id,set_field:{hop.vtep}->{field},"
+        f"goto_table:{Table.TUNNEL.value}"
+    )
+
+
+def _match(prefix: Prefix, rest: str, side: str, *, bare: bool = False) -> str:
+    """`ip,<rest>,nw_dst=…` or `ipv6,<rest>,ipv6_dst=…`; `bare` when `rest` names the protocol already."""
+    four = prefix.version == 4
+    field = f"nw_{side}" if four else f"ipv6_{side}"
+    head = rest if bare else f"{'ip' if four else 'ipv6'},{rest}"
+    if prefix.length == 0:
+        return head
+    return f"{head},{field}={prefix.address if prefix.is_host else prefix}"
