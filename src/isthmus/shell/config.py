@@ -1,0 +1,343 @@
+"""The agent's one file, `agent.toml`, read once into a frozen value.
+
+Rules: every key is validated, a key nobody reads is refused, a default is written here and nowhere else. Every error is
+one sentence that names the file, the key and the rule, so that an operator need not read this.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+from isthmus.model.net import IpAddress
+
+T = TypeVar("T")
+
+DEFAULT_PATH = Path("/etc/isthmus/agent.toml")
+BGP_PORT = 179
+AS_MAX = 2**32 - 1
+"""RFC 6793."""
+
+DATAPATH_TYPES = ("", "system", "netdev")
+
+
+class ConfigError(ValueError):
+    """One sentence for the operator."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reflector:
+    """Whom to speak BGP with."""
+
+    address: IpAddress
+    asn: int
+    port: int
+    hold_time_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """What a connection with `ssl:` presents and trusts."""
+
+    private_key: Path
+    certificate: Path
+    ca_cert: Path
+
+
+@dataclass(frozen=True, slots=True)
+class LocalSwitch:
+    """Where Open vSwitch of this machine is found, and what our bridge in it is called."""
+
+    endpoint: str = "unix:/run/openvswitch/db.sock"
+    bridge: str = "br-vpn"
+    integration_bridge: str = "br-int"
+    datapath_type: str = ""
+    """Empty: as the integration bridge has it, because patch ports join bridges of one datapath only."""
+    run_dir: Path = Path("/run/openvswitch")
+
+
+class Listen(NamedTuple):
+    """Where metrics are served; an empty host means nowhere."""
+
+    host: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """The whole file."""
+
+    host: str | None
+    """The chassis' name in OVN; None: what Open vSwitch has as `external_ids:system-id`."""
+    vtep: IpAddress
+    router_id: IpAddress
+    asn: int
+    reflectors: tuple[Reflector, ...]
+    switch: LocalSwitch
+    southbound: tuple[str, ...]
+    tls: Tls | None
+    socket: Path
+    metrics: Listen
+    state: Path
+
+
+class _Table:
+    """A table of the file that knows where it is and which of its keys were read."""
+
+    def __init__(self, file: Path, name: str, value: object) -> None:
+        self.file, self.name = file, name
+        if not isinstance(value, dict):
+            raise ConfigError(f"{file}: {name} must be a table")
+        self._value, self._read = value, set[str]()
+
+    def fail(self, key: str, rule: str) -> ConfigError:
+        return ConfigError(f"{self.file}: {self.name}.{key} {rule}")
+
+    def take(self, key: str, kind: Callable[[object], T], default: T | None = None) -> T:
+        """The value of a key; `kind` raises ValueError with the rule. Without a default the key is required."""
+        self._read.add(key)
+        if key not in self._value:
+            if default is None:
+                raise self.fail(key, "is missing")
+            return default
+        try:
+            return kind(self._value[key])
+        except ValueError as rule:
+            raise self.fail(key, str(rule)) from None
+
+    def has(self, key: str) -> bool:
+        return key in self._value
+
+    def done(self) -> None:
+        """Refuse what nobody asked for."""
+        for key in self._value:
+            if key not in self._read:
+                known = ", ".join(sorted(self._read))
+                raise self.fail(key, f"is not a key of this table; known are {known}")
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"must be text, not {value!r}")
+    return value
+
+
+def _name(value: object) -> str:
+    text = _text(value)
+    if not text or any(c.isspace() or c == "/" for c in text):
+        raise ValueError(f"must be a name without blanks and slashes, not '{text}'")
+    return text
+
+
+def _between(low: int, high: int) -> Callable[[object], int]:
+    def kind(value: object) -> int:
+        if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+            raise ValueError(f"must be a number from {low} to {high}, not {value!r}")
+        return value
+
+    return kind
+
+
+def _hold_time(value: object) -> int:
+    """RFC 4271 section 4.2: zero or at least three seconds."""
+    if value == 0 and not isinstance(value, bool):
+        return 0
+    try:
+        return _between(3, 65535)(value)
+    except ValueError:
+        raise ValueError(f"must be 0 or a number from 3 to 65535, not {value!r}") from None
+
+
+def _unicast(value: object) -> IpAddress:
+    """An address that one machine can have and another can reach."""
+    text = _text(value)
+    try:
+        address = IpAddress.parse(text)
+    except ValueError:
+        raise ValueError(f"must be an IP address, not '{text}'") from None
+    what = ipaddress.ip_address(bytes(address))
+    if what.is_multicast or what.is_unspecified or text == "255.255.255.255":
+        raise ValueError(f"must be the address of one machine, not {address}")
+    return address
+
+
+def _vtep(value: object) -> IpAddress:
+    address = _unicast(value)
+    if address.version != 4:
+        raise ValueError(
+            f"must be an IPv4 address, not {address}: tunnels over IPv6 are not built yet, and the router-id and the"
+            " Router's MAC are made from it"
+        )
+    return address
+
+
+def _router_id(value: object) -> IpAddress:
+    """RFC 6286: four bytes, not zero."""
+    address = _unicast(value)
+    if address.version != 4:
+        raise ValueError(f"must be written as an IPv4 address, not {address}")
+    return address
+
+
+def _endpoint(value: object) -> str:
+    """As Open vSwitch's programs take it: unix:<path>, tcp:<address>:<port> or ssl:<address>:<port>."""
+    text = _text(value)
+    kind, _, rest = text.partition(":")
+    if kind == "unix" and rest.startswith("/"):
+        return text
+    if kind in ("tcp", "ssl"):
+        host, _, port = rest.rpartition(":")
+        if host and port.isascii() and port.isdigit() and 0 < int(port) < 65536 and not any(c in host for c in ", "):
+            return text
+    raise ValueError(f"must be unix:/<path>, tcp:<host>:<port> or ssl:<host>:<port>, not '{text}'")
+
+
+def _endpoints(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list) or not value:
+        raise ValueError("must be a list with at least one endpoint")
+    return tuple(_endpoint(v) for v in value)
+
+
+def _datapath_type(value: object) -> str:
+    if value not in DATAPATH_TYPES:
+        raise ValueError(f"must be 'system', 'netdev' or empty (as the integration bridge has it), not {value!r}")
+    return _text(value)
+
+
+def _path(value: object) -> Path:
+    path = Path(_text(value))
+    if not path.is_absolute():
+        raise ValueError(f"must be an absolute path, not '{path}'")
+    return path
+
+
+def _readable(value: object) -> Path:
+    path = _path(value)
+    if not path.is_file() or not os.access(path, os.R_OK):
+        raise ValueError(f"must be a file that can be read; {path} is not")
+    return path
+
+
+def _listen(value: object) -> Listen:
+    """`host:port`, `[v6]:port` or empty for nowhere."""
+    text = _text(value)
+    if not text:
+        return Listen("", 0)
+    host, _, port = text.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not (port.isascii() and port.isdigit() and 0 <= int(port) < 65536):
+        raise ValueError(f"must be <address>:<port> or empty, not '{text}'")
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        raise ValueError(f"must be <address>:<port> or empty, not '{text}'") from None
+    return Listen(host, int(port))
+
+
+def _reflectors(file: Path, value: object) -> tuple[Reflector, ...]:
+    if not isinstance(value, list) or not value:
+        raise ConfigError(f"{file}: reflectors must have at least one [[reflectors]] table")
+    found: dict[IpAddress, Reflector] = {}
+    for number, item in enumerate(value, 1):
+        table = _Table(file, f"reflectors #{number}", item)
+        reflector = Reflector(
+            address=table.take("address", _unicast),
+            asn=table.take("as", _between(1, AS_MAX)),
+            port=table.take("port", _between(1, 65535), BGP_PORT),
+            hold_time_s=table.take("hold_time_s", _hold_time, 30),
+        )
+        table.done()
+        if reflector.address in found:
+            raise table.fail("address", f"{reflector.address} is already another reflector's")
+        found[reflector.address] = reflector
+    return tuple(found.values())
+
+
+def _switch(table: _Table) -> LocalSwitch:
+    default = LocalSwitch()
+    switch = LocalSwitch(
+        endpoint=table.take("endpoint", _endpoint, default.endpoint),
+        bridge=table.take("bridge", _name, default.bridge),
+        integration_bridge=table.take("integration_bridge", _name, default.integration_bridge),
+        datapath_type=table.take("datapath_type", _datapath_type, default.datapath_type),
+        run_dir=table.take("run_dir", _path, default.run_dir),
+    )
+    table.done()
+    if switch.bridge == switch.integration_bridge:
+        raise table.fail("bridge", "must be another bridge than integration_bridge: its whole table is ours")
+    if len(switch.bridge) > 15:
+        raise table.fail("bridge", "must have at most 15 characters: the kernel makes a device of that name")
+    return switch
+
+
+def _southbound(table: _Table, ovsdb: str) -> tuple[tuple[str, ...], Tls | None]:
+    """The endpoints, and the one set of certificates that every `ssl:` connection of this process uses."""
+    endpoints = table.take("endpoints", _endpoints)
+    tls = None
+    if any(e.startswith("ssl:") for e in (*endpoints, ovsdb)):
+        tls = Tls(
+            private_key=table.take("private_key", _readable),
+            certificate=table.take("certificate", _readable),
+            ca_cert=table.take("ca_cert", _readable),
+        )
+    for key in ("private_key", "certificate", "ca_cert"):
+        if tls is None and table.has(key):
+            raise table.fail(key, "has no use: no endpoint begins with ssl:")
+    table.done()
+    return endpoints, tls
+
+
+def parse(text: str, file: Path) -> Config:
+    """The configuration that `text` says; `file` is only named in errors. Raises ConfigError."""
+    try:
+        whole = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{file}: not TOML: {error}") from None
+    _known_tables(whole, file)
+    agent = _Table(file, "agent", whole.get("agent", {}))
+    host = agent.take("host", _name) if agent.has("host") else None
+    vtep = agent.take("vtep", _vtep)
+    router_id = agent.take("router_id", _router_id, vtep)
+    asn = agent.take("as", _between(1, AS_MAX))
+    switch = _switch(_Table(file, "ovsdb", whole.get("ovsdb", {})))
+    southbound, tls = _southbound(_Table(file, "southbound", whole.get("southbound", {})), switch.endpoint)
+    show, metrics, state = (_Table(file, name, whole.get(name, {})) for name in ("show", "metrics", "state"))
+    config = Config(
+        host=host,
+        vtep=vtep,
+        router_id=router_id,
+        asn=asn,
+        reflectors=_reflectors(file, whole.get("reflectors")),
+        switch=switch,
+        southbound=southbound,
+        tls=tls,
+        socket=show.take("socket", _path, Path("/run/isthmus/agent.sock")),
+        metrics=metrics.take("listen", _listen, Listen("127.0.0.1", 9179)),
+        state=state.take("directory", _path, Path("/var/lib/isthmus")),
+    )
+    for table in (agent, show, metrics, state):
+        table.done()
+    return config
+
+
+def _known_tables(whole: Mapping[str, object], file: Path) -> None:
+    known = ("agent", "reflectors", "ovsdb", "southbound", "show", "metrics", "state")
+    for name in whole:
+        if name not in known:
+            raise ConfigError(f"{file}: {name} is not a table of this file; known are {', '.join(known)}")
+
+
+def read(file: Path) -> Config:
+    """Read and check the file. Raises ConfigError."""
+    try:
+        text = file.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"{file}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{file}: not UTF-8 text") from None
+    return parse(text, file)
