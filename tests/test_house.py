@@ -15,9 +15,7 @@ DRAWERS = {"utils", "util", "common", "helpers", "helper", "manager", "managers"
 
 def python_files(*rooms: str) -> Iterator[Path]:
     for room in rooms:
-        yield from (
-            p for p in sorted((ROOT / room).rglob("*.py")) if "alembic_migrations/versions" not in str(p)
-        )
+        yield from (p for p in sorted((ROOT / room).rglob("*.py")) if "alembic_migrations/versions" not in str(p))
 
 
 def functions(tree: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:

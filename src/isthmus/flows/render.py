@@ -77,8 +77,8 @@ class Renderer:
         for key, name in forwarding.inbound.items():
             flows.update(self._inbound(key, name))
         if self.tunnel is not None:
-            for endpoint in endpoints:
-                flows.update(self._endpoint(endpoint, self.tunnel))
+            send = f"set_field:{self.router_mac}->eth_src,output:{self.tunnel}"
+            flows |= {self.endpoint_key(endpoint): send for endpoint in endpoints}
         return flows
 
     def route(self, view: ViewId, prefix: Prefix, target: Target) -> Flow | None:
@@ -140,17 +140,19 @@ class Renderer:
     def _inbound(self, key: InboundKey, name: CircuitName) -> Iterator[Flow]:
         port = self.circuits.get(name)
         if port is not None:
-            match = _match(key.prefix, f"tun_id={key.vni:#x}", "dst")
-            yield FlowKey(Table.INBOUND, ENTRY + key.prefix.length, match), f"{_TO_ROUTER},output:{port}"
+            yield self.inbound_key(key), f"{_TO_ROUTER},output:{port}"
 
-    def _endpoint(self, endpoint: IpAddress, tunnel: int) -> Iterator[Flow]:
-        field = "tun_dst" if endpoint.version == 4 else "tun_ipv6_dst"
-        actions = f"set_field:{self.router_mac}->eth_src,output:{tunnel}"
-        yield FlowKey(Table.TUNNEL, ENTRY, f"{field}={endpoint}"), actions
+    @staticmethod
+    def inbound_key(key: InboundKey) -> FlowKey:
+        """The flow without which an address must not be announced."""
+        match = _match(key.prefix, f"tun_id={key.vni:#x}", "dst")
+        return FlowKey(Table.INBOUND, ENTRY + key.prefix.length, match)
 
-    def endpoint_key(self, endpoint: IpAddress) -> FlowKey:
+    @staticmethod
+    def endpoint_key(endpoint: IpAddress) -> FlowKey:
         """The flow without which nothing is sent to this endpoint."""
-        return next(self._endpoint(endpoint, self.tunnel or 0))[0]
+        field = "tun_dst" if endpoint.version == 4 else "tun_ipv6_dst"
+        return FlowKey(Table.TUNNEL, ENTRY, f"{field}={endpoint}")
 
 
 def _encapsulate(hop: NextHop) -> str:

@@ -12,25 +12,8 @@ from dataclasses import dataclass
 from isthmus.fib.entries import CircuitName
 from isthmus.flows.types import FlowKey, Installed
 from isthmus.model.intent import AttachmentIntent, BadIntent
-from isthmus.model.net import IpAddress, Mac
-
-
-@dataclass(frozen=True, slots=True)
-class LocalPort:
-    """A virtual machine's port that is bound to this chassis."""
-
-    name: str
-    """Neutron's port id (OVN's logical port)."""
-    mac: Mac
-    addresses: tuple[IpAddress, ...]
-    """Its fixed IPs, link-local ones left out."""
-    network: str
-    """Neutron's network name, `neutron-<uuid>`: the join with an attachment's networks."""
-    revision: int
-    """Neutron's revision of the port: grows with every move, so it serves as mobility sequence."""
-    up: bool
-    device: str = ""
-    """Neutron's device id, for people."""
+from isthmus.model.net import IpAddress
+from isthmus.model.port import LocalPort as LocalPort
 
 
 @dataclass(frozen=True, slots=True)

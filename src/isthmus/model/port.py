@@ -1,0 +1,25 @@
+"""A virtual machine's port as a node sees it, whichever way the news of it came."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from isthmus.model.net import IpAddress, Mac
+
+
+@dataclass(frozen=True, slots=True)
+class LocalPort:
+    """A virtual machine's port that is bound to this hypervisor."""
+
+    name: str
+    """Neutron's port id (OVN's logical port)."""
+    mac: Mac
+    addresses: tuple[IpAddress, ...]
+    """Its fixed IPs, link-local ones left out."""
+    network: str
+    """Neutron's network name, `neutron-<uuid>`: the join with an attachment's networks."""
+    revision: int
+    """Neutron's revision of the port: grows with every move, so it serves as mobility sequence."""
+    up: bool
+    device: str = ""
+    """Neutron's device id, for people."""

@@ -1,0 +1,291 @@
+"""The node: facts and the time in, effects out.
+
+    IntentRead ─► views, exports ─┐
+    Received ─► session ─► rib ───┼─► tables ─► flows wanted ─► Switch ─► ReadFlows / ApplyFlows
+    SwitchRead ───────────────────┘                                │ confirmed
+                                                                   └─► announcements ─► peers ─► Send
+
+The single owner of sessions, RIB, tables and the picture of the switch. Rules: `handle` only takes note, `effects`
+computes; calling `effects` twice gives nothing the second time. order.py has the order.
+"""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from isthmus.bgp import session as bgp
+from isthmus.bgp.family import EVPN
+from isthmus.bgp.message import Update
+from isthmus.fib.entries import Circuit, CircuitName, Forwarding, InboundKey
+from isthmus.flows.render import Renderer
+from isthmus.flows.types import FlowKey
+from isthmus.model.intent import AttachmentIntent, BadIntent, UnknownSchema
+from isthmus.model.net import IpAddress
+from isthmus.model.port import LocalPort
+from isthmus.node import facts
+from isthmus.node.config import NodeConfig
+from isthmus.node.effects import Dial, Effect, Hangup, Send, SetCircuits, SetNeighbours
+from isthmus.node.order import DRAIN_S, END_OF_RIB_WAIT_S, SWEEP_WAIT_S
+from isthmus.node.peers import Peer
+from isthmus.node.switch import Switch
+from isthmus.node.tables import Tables
+from isthmus.rib.adj_in import AdjRibIn, Path, PathKey, Touched, merge
+from isthmus.rib.adj_out import Announcement, RouteKey
+from isthmus.vpn.exports import Export, Speaker, announcement, exports
+from isthmus.vpn.views import views
+
+
+class Node:
+    """One hypervisor's PE; see the head of the file."""
+
+    def __init__(self, config: NodeConfig, now: float) -> None:
+        self.config = config
+        self.started = now
+        self.speaker = Speaker(config.router_id, config.vtep, config.router_mac, config.asn)
+        self.peers = {p.address: Peer.start(p, config, now) for p in config.peers}
+        self.rib = AdjRibIn()
+        self.tables = Tables(self.speaker)
+        self.switch = Switch(config.generation)
+        self.intent: facts.IntentRead | None = None
+        self.intent_state = "not read yet"
+        self.circuits: dict[CircuitName, AttachmentIntent] = {}
+        self.refused: dict[CircuitName, BadIntent] = {}
+        self.ports: tuple[LocalPort, ...] = ()
+        self.exports: tuple[Export, ...] = ()
+        self.ofports: facts.SwitchRead | None = None
+        self.resolved: frozenset[IpAddress] = frozenset()
+        self.draining: dict[InboundKey, tuple[CircuitName, float]] = {}
+        self._base: set[FlowKey] = set()
+        self._offers: list[tuple[Export, FlowKey, RouteKey, Announcement]] = []
+        self._ticked = now
+        self._all_dirty = True
+        self._touched: Touched = {}
+        self._wanted_circuits: frozenset[CircuitName] | None = None
+        self._wanted_neighbours: frozenset[IpAddress] | None = None
+
+    # Facts
+
+    def handle(self, fact: facts.Fact, now: float) -> None:
+        """Take note of one fact."""
+        match fact:
+            case facts.IntentRead():
+                self._read_intent(fact)
+            case facts.IntentLost(why):
+                self.intent_state = why
+            case facts.SwitchRead():
+                self._all_dirty = self._all_dirty or fact != self.ofports
+                self.ofports = fact
+            case facts.FlowsRead(flows):
+                self.switch.read(flows)
+            case facts.FlowsApplied(serial):
+                self.switch.applied(serial)
+            case facts.FlowsRefused(serial, why):
+                self.switch.refuse(serial, why, now)
+            case facts.SwitchLost(why):
+                self.switch.lost(why)
+            case facts.NeighboursRead(resolved):
+                self._all_dirty = self._all_dirty or resolved != self.resolved
+                self.resolved = resolved
+            case facts.Connected(peer):
+                self._session(peer, bgp.Connected(), now)
+            case facts.ConnectFailed(peer, why):
+                self._session(peer, bgp.ConnectFailed(why), now)
+                self.peers[peer].reason = why
+            case facts.Closed(peer, why):
+                self._session(peer, bgp.Closed(why), now)
+            case facts.Received(peer, data):
+                self._session(peer, bgp.Received(data), now)
+            case _:
+                assert_never(fact)
+
+    def _read_intent(self, fact: facts.IntentRead) -> None:
+        self.intent_state = "in sync"
+        if fact == self.intent:
+            return
+        self.intent = fact
+        good = {name: i for name, i in fact.circuits.items() if isinstance(i, AttachmentIntent)}
+        self.refused = {name: i for name, i in fact.circuits.items() if isinstance(i, BadIntent)}
+        for name, error in self.refused.items():
+            # A newer Isthmus wrote it, or it is nonsense: what stood stays, the rest is applied.
+            if name in self.circuits:
+                good[name] = self.circuits[name]
+            assert isinstance(error, UnknownSchema | BadIntent)
+        self.circuits = dict(sorted(good.items()))
+        self.ports = tuple(sorted(fact.ports, key=lambda port: port.name))
+        self._all_dirty = True
+
+    def _session(self, address: IpAddress, event: bgp.Input, now: float) -> None:
+        peer = self.peers.get(address)
+        if peer is not None:
+            peer.session.handle(event, now)
+
+    # Time
+
+    def tick(self, now: float) -> None:
+        """Let timers act that are due."""
+        self._ticked = now
+        for peer in self.peers.values():
+            peer.session.tick(now)
+            if peer.up_since is not None and not peer.in_sync and now >= peer.up_since + END_OF_RIB_WAIT_S:
+                self._in_sync(peer)
+        if any(until <= now for _, until in self.draining.values()):
+            self._all_dirty = True
+
+    def next_deadline(self) -> float | None:
+        """When `tick` and `effects` should be called next if nothing else happens (seconds, the clock of `now`)."""
+        deadlines = [d for peer in self.peers.values() for d in peer.deadlines()]
+        deadlines += [until for _, until in self.draining.values()]
+        if (retry := self.switch.next_deadline()) is not None:
+            deadlines.append(retry)
+        if not self.switch.swept:
+            deadlines.append(self.started + SWEEP_WAIT_S)
+        # What was due at the last tick has had its chance: it waits for something else to happen, not for time.
+        return min((d for d in deadlines if d > self._ticked), default=None)
+
+    # Effects
+
+    def effects(self, now: float) -> list[Effect]:
+        """Compute what is dirty and say what is to be done, in the order of order.py."""
+        out: list[Effect] = []
+        for peer in self.peers.values():
+            out += self._drain_session(peer, now)
+        if self.intent is None or self.ofports is None:
+            # Nothing is known of what should be, so nothing is known to be wrong: only look.
+            return out + self.switch.look(now)
+        self._compute(self.ofports, now)
+        out += self._whole_states(self.ofports)
+        out += self.switch.effects(now, routes_in_sync=self._routes_in_sync(now), hold=self._unreadable())
+        routes, complete = self._announceable()
+        for peer in self.peers.values():
+            peer.tell(routes, complete=complete, now=now)
+            out += self._drain_session(peer, now)
+        return out
+
+    def _drain_session(self, peer: Peer, now: float) -> list[Effect]:
+        out: list[Effect] = []
+        for output in peer.session.outputs():
+            match output:
+                case bgp.Dial():
+                    out.append(Dial(peer.address))
+                case bgp.Hangup():
+                    out.append(Hangup(peer.address))
+                case bgp.Send(data):
+                    out.append(Send(peer.address, data))
+                case bgp.Up():
+                    peer.came_up(now)
+                case bgp.Down(reason, text):
+                    peer.went_down(f"{reason.value}: {text}" if text else reason.value, now)
+                    self.rib.mark_stale(peer.address)
+                    self._contradict()
+                case bgp.Routes(update):
+                    self._routes(peer, update, now)
+                case bgp.RefreshRequested():
+                    peer.told.forget()
+                case _:
+                    assert_never(output)
+        return out
+
+    def _routes(self, peer: Peer, update: Update, now: float) -> None:
+        if update.end_of_rib == EVPN:
+            self._in_sync(peer)
+        agreed = peer.session.agreed
+        if agreed is None or (update.attributes is None and not update.withdrawn):
+            return
+        attributes = update.attributes
+        announced = [
+            Path(peer.address, agreed.peer_router_id, nlri, attributes, now)
+            for nlri in (update.announced if attributes is not None else ())
+        ]
+        withdrawn = [(n.prefix, PathKey(peer.address, n.rd, n.ethernet_tag)) for n in update.withdrawn]
+        merge(self._touched, self.rib.apply(announced, withdrawn))
+
+    def _in_sync(self, peer: Peer) -> None:
+        peer.in_sync = True
+        self._contradict()
+
+    def _contradict(self) -> None:
+        """A session in sync has said all there is: what only ended sessions said is not so."""
+        if any(peer.in_sync for peer in self.peers.values()):
+            merge(self._touched, self.rib.sweep(self.peers))
+
+    def _routes_in_sync(self, now: float) -> bool:
+        sync = [peer.in_sync for peer in self.peers.values()]
+        return all(sync) or (any(sync) and now >= self.started + SWEEP_WAIT_S)
+
+    def _compute(self, ofports: facts.SwitchRead, now: float) -> None:
+        if not self._all_dirty and not self._touched:
+            return
+        renderer = Renderer(self.config.router_mac, ofports.tunnel, ofports.circuits)
+        if self._all_dirty:
+            fresh = exports(self.circuits, self.ports)
+            self._note_draining(fresh, now)
+            self.exports = fresh
+            self._offers = [self._offer(export) for export in fresh if export.why_not is None]
+            changes = self.tables.rebuild(views(self.circuits, self.ports), fresh, self.rib, renderer)
+        else:
+            changes = self.tables.refresh(self._touched, self.rib, renderer)
+        self._all_dirty, self._touched = False, {}
+        self.switch.want(changes.put, changes.gone)
+        base = renderer.base(self._forwarding(), self.sendable)
+        self.switch.want(base, self._base - base.keys())
+        self._base = set(base)
+
+    def _offer(self, export: Export) -> tuple[Export, FlowKey, RouteKey, Announcement]:
+        route = announcement(export, self.speaker)
+        return export, Renderer.inbound_key(export.inbound), route.nlri.key(), route
+
+    def _note_draining(self, fresh: tuple[Export, ...], now: float) -> None:
+        """An address that was announced and is no longer keeps its inbound flow for a while."""
+        wanted = {e.inbound for e in fresh if e.why_not is None}
+        for export in self.exports:
+            if export.why_not is None and export.inbound not in wanted:
+                self.draining[export.inbound] = (export.circuit, now + DRAIN_S)
+        self.draining = {k: v for k, v in self.draining.items() if k not in wanted and v[1] > now}
+
+    def _forwarding(self) -> Forwarding:
+        inbound = {key: circuit for key, (circuit, _) in self.draining.items()}
+        inbound |= {e.inbound: e.circuit for e in self.exports if e.why_not is None}
+        wanted = self._circuits()
+        return Forwarding(
+            circuits={n: Circuit(i.fallback, i.subnets) for n, i in self.circuits.items() if n in wanted},
+            sources=self.tables.sources,
+            inbound=inbound,
+        )
+
+    def _circuits(self) -> frozenset[CircuitName]:
+        """Circuits to plug: those with a local address in some BGPVPN, and those still draining."""
+        return frozenset({e.circuit for e in self.exports}) | {name for name, _ in self.draining.values()}
+
+    def _unreadable(self) -> frozenset[CircuitName]:
+        """Circuits of which an earlier run knew more than this one can read: what stands for them stays."""
+        return frozenset(
+            name
+            for name, error in self.refused.items()
+            if isinstance(error, UnknownSchema) and name not in self.circuits
+        )
+
+    @property
+    def sendable(self) -> frozenset[IpAddress]:
+        """Endpoints that answer, and those an earlier run was sending to already."""
+        there = self.switch.installed or {}
+        return frozenset(e for e in self.tables.endpoints if e in self.resolved or Renderer.endpoint_key(e) in there)
+
+    def forwards(self, export: Export) -> bool:
+        """Whether the switch is known to deliver this address."""
+        return self.switch.has(Renderer.inbound_key(export.inbound))
+
+    def _whole_states(self, ofports: facts.SwitchRead) -> list[Effect]:
+        out: list[Effect] = []
+        circuits = self._circuits() | (self._unreadable() & ofports.circuits.keys())
+        if circuits != self._wanted_circuits:
+            self._wanted_circuits = circuits
+            out.append(SetCircuits(circuits))
+        if (endpoints := self.tables.endpoints) != self._wanted_neighbours:
+            self._wanted_neighbours = endpoints
+            out.append(SetNeighbours(endpoints))
+        return out
+
+    def _announceable(self) -> tuple[dict[RouteKey, Announcement], bool]:
+        """Routes whose inbound flow is confirmed, and whether that is all there will be for now."""
+        routes = {key: route for _, flow, key, route in self._offers if self.switch.has(flow)}
+        return routes, len(routes) == len(self._offers)

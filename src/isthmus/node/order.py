@@ -1,0 +1,28 @@
+"""The order of effects, in one place.
+
+    to announce    tunnel and circuit ports  ->  flows confirmed by the switch  ->  UPDATE
+    to withdraw    UPDATE  ->  drain  ->  flows go  ->  circuits go
+    at start       read what is there  ->  adopt  ->  write what is missing  ->  sweep, once the feeds are in sync
+
+Why: a route that is announced before its inbound flow exists is a black hole for as long as the flow takes; one whose
+flow goes before the withdrawal has crossed two reflectors is the same the other way round. What a fresh process finds
+is right until proven wrong, and only a feed that is in sync can prove it.
+"""
+
+from __future__ import annotations
+
+DRAIN_S = 2.0
+"""Between withdrawing an address and removing its inbound flow. Two reflectors at FRR's usual coalescing (about 0.1 s
+each, measured) and the far agent's own work stay well below."""
+
+END_OF_RIB_WAIT_S = 30.0
+"""A peer that sends no End-of-RIB counts as in sync after this: RFC 4724 makes the marker optional for it."""
+
+SWEEP_WAIT_S = 60.0
+"""From start: what an earlier run learnt is swept when every peer is in sync, or when one is and this has passed."""
+
+RETRY_S = 1.0
+"""Between a refused bundle and the next look at the switch."""
+
+INVENTORY_WAIT_S = 10.0
+"""End-of-RIB says "that was all of mine"; it waits this long at most for addresses whose flows are being written."""

@@ -1,0 +1,95 @@
+"""One peer of the node: its session, what it was told, and how far it is in sync.
+
+Rules: the session decides about bytes, this file about routes. A peer is *in sync* from its End-of-RIB (or a deadline)
+until its session ends. Our own End-of-RIB follows the whole inventory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from isthmus.bgp.family import EVPN
+from isthmus.bgp.session import Session, SessionConfig, Start
+from isthmus.model.net import IpAddress
+from isthmus.node.config import NodeConfig, PeerConfig
+from isthmus.node.order import END_OF_RIB_WAIT_S, INVENTORY_WAIT_S
+from isthmus.rib.adj_out import AdjRibOut, Announcement, RouteKey
+from isthmus.vpn.exports import Export, Speaker, announcement
+
+
+@dataclass(slots=True)
+class Peer:
+    """See the head of the file."""
+
+    config: PeerConfig
+    session: Session
+    told: AdjRibOut = field(default_factory=AdjRibOut)
+    up_since: float | None = None
+    changed_at: float = 0.0
+    in_sync: bool = False
+    reason: str = "not tried yet"
+    end_of_rib_owed: bool = False
+
+    @classmethod
+    def start(cls, config: PeerConfig, node: NodeConfig, now: float) -> Peer:
+        session = Session(
+            SessionConfig(
+                local_as=node.asn,
+                peer_as=config.asn,
+                router_id=node.router_id,
+                families=(EVPN,),
+                hold_time_s=config.hold_time_s,
+                jitter=config.jitter,
+            )
+        )
+        session.handle(Start(), now)
+        return cls(config, session, changed_at=now)
+
+    @property
+    def address(self) -> IpAddress:
+        return self.config.address
+
+    @property
+    def speaks_evpn(self) -> bool:
+        agreed = self.session.agreed
+        return self.up_since is not None and agreed is not None and EVPN in agreed.families
+
+    def came_up(self, now: float) -> None:
+        self.up_since = self.changed_at = now
+        self.reason = ""
+        self.end_of_rib_owed = self.speaks_evpn
+        self.told.forget()
+
+    def went_down(self, why: str, now: float) -> None:
+        if self.up_since is not None:
+            self.changed_at = now
+        self.up_since, self.in_sync, self.end_of_rib_owed = None, False, False
+        self.reason = why
+        self.told.forget()
+
+    def tell(self, routes: Mapping[RouteKey, Announcement], *, complete: bool, now: float) -> None:
+        """Bring the peer to these routes; `complete` when nothing of ours is still on its way into the switch."""
+        if not self.speaks_evpn:
+            return
+        plan = self.told.plan(routes)
+        if plan:
+            self.session.send_routes(
+                [(a.attributes, a.nlri) for a in plan.put.values()], [a.nlri for a in plan.delete.values()]
+            )
+        assert self.up_since is not None
+        if self.end_of_rib_owed and (complete or now >= self.up_since + INVENTORY_WAIT_S):
+            self.session.send_end_of_rib(EVPN)
+            self.end_of_rib_owed = False
+
+    def told_about(self, export: Export, speaker: Speaker) -> bool:
+        return announcement(export, speaker).nlri.key() in self.told
+
+    def deadlines(self) -> Iterable[float]:
+        """When somebody should look at this peer again."""
+        if (session := self.session.next_deadline()) is not None:
+            yield session
+        if self.up_since is not None and not self.in_sync:
+            yield self.up_since + END_OF_RIB_WAIT_S
+        if self.up_since is not None and self.end_of_rib_owed:
+            yield self.up_since + INVENTORY_WAIT_S

@@ -1,0 +1,148 @@
+"""br-vpn: what is wanted, what is there, and the bundle between them.
+
+The one owner of the picture of the switch. `wanted` is handed in as pieces (the base, and each view's routes);
+`installed` is what the last dump said, changed by each confirmed bundle.
+
+Rules: one bundle at a time. After a loss or a refusal nothing is assumed: the switch is read again. A flow without our
+magic is never touched. What an earlier run wrote is adopted where it is wanted and swept where it is not, but in a
+table that depends on a feed only after that feed is in sync.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from isthmus.flows.layout import Table
+from isthmus.flows.types import FlowKey, Installed, cookie
+from isthmus.node.effects import ApplyFlows, Effect, ReadFlows
+from isthmus.node.order import RETRY_S
+
+LEARNT = frozenset({Table.VIEW.value, Table.TUNNEL.value})
+"""Tables whose contents come from BGP; the others come from the cloud's intent alone."""
+
+
+@dataclass(slots=True)
+class Switch:
+    """The owner; see the head of the file."""
+
+    generation: int
+    wanted: dict[FlowKey, str] = field(default_factory=dict)
+    installed: dict[FlowKey, Installed] | None = None
+    """None: not known."""
+    state: str = "not read yet"
+    bundles: int = 0
+    refused: int = 0
+    swept: bool = False
+    _serial: int = 0
+    _outstanding: ApplyFlows | None = None
+    _reading: bool = False
+    _retry_at: float = 0.0
+    _touched: set[FlowKey] = field(default_factory=set)
+    """Keys that may differ; meaningless while `installed` is None."""
+
+    def want(self, flows: Mapping[FlowKey, str], gone: Iterable[FlowKey] = ()) -> None:
+        """Change what is wanted: `flows` are added or replaced, `gone` are not wanted any more."""
+        for key in gone:
+            if key not in flows and self.wanted.pop(key, None) is not None:
+                self._touched.add(key)
+        for key, actions in flows.items():
+            if self.wanted.get(key) != actions:
+                self.wanted[key] = actions
+                self._touched.add(key)
+
+    def has(self, key: FlowKey) -> bool:
+        """Whether the switch is known to hold this flow exactly as it is wanted."""
+        if self.installed is None:
+            return False
+        there = self.installed.get(key)
+        return there is not None and there.actions == self.wanted.get(key)
+
+    @property
+    def in_sync(self) -> bool:
+        return self.installed is not None and not self._touched and self._outstanding is None
+
+    def read(self, flows: Mapping[FlowKey, Installed]) -> None:
+        """A dump. One that was taken while a bundle was under way proves nothing and is asked for again."""
+        self._reading = False
+        self.state = "connected"
+        if self._outstanding is not None:
+            return
+        self.installed = dict(flows)
+        ours = {key for key, flow in flows.items() if flow.ours}
+        self._touched = {key for key in ours | self.wanted.keys() if not self._settled(key)}
+
+    def lost(self, why: str) -> None:
+        """No connection: its flows may be gone. The shell reads them when it is back."""
+        self.installed, self._outstanding, self._reading = None, None, False
+        self.state = why
+
+    def applied(self, serial: int) -> None:
+        done = self._outstanding
+        if done is None or done.serial != serial or self.installed is None:
+            return
+        self._outstanding = None
+        self.bundles += 1
+        for key in done.delete:
+            self.installed.pop(key, None)
+        for key, actions in done.put.items():
+            self.installed[key] = Installed(done.cookie, actions)
+        self._touched |= {key for key in (*done.put, *done.delete) if not self._settled(key)}
+
+    def refuse(self, serial: int, why: str, now: float) -> None:
+        if self._outstanding is None or self._outstanding.serial != serial:
+            return
+        self.refused += 1
+        self.lost(why)
+        self._retry_at = now + RETRY_S
+
+    def look(self, now: float) -> list[Effect]:
+        """Read the switch if nothing is known of it."""
+        if self.installed is not None or self._reading or now < self._retry_at:
+            return []
+        self._reading = True
+        return [ReadFlows()]
+
+    def effects(self, now: float, *, routes_in_sync: bool, hold: Collection[object]) -> list[Effect]:
+        """The next step towards what is wanted: read, or one bundle, or nothing.
+
+        `hold` names what cannot be read at present; while there is any, nothing an earlier run wrote is swept.
+        """
+        if self.installed is None:
+            return self.look(now)
+        if self._outstanding is not None:
+            return []
+        bundle = self._bundle(sweep=not hold, sweep_learnt=not hold and routes_in_sync)
+        self.swept = self.swept or (routes_in_sync and not hold)
+        if bundle is None:
+            return []
+        self._outstanding = bundle
+        return [bundle]
+
+    def next_deadline(self) -> float | None:
+        return self._retry_at if self.installed is None and not self._reading else None
+
+    def _bundle(self, *, sweep: bool, sweep_learnt: bool) -> ApplyFlows | None:
+        assert self.installed is not None
+        put, delete, later = {}, set(), set()
+        for key in self._touched:
+            if self._settled(key):
+                continue
+            if key in self.wanted:
+                put[key] = self.wanted[key]
+            elif self.installed[key].generation == self.generation or (sweep_learnt if key.table in LEARNT else sweep):
+                delete.add(key)
+            else:
+                later.add(key)
+        self._touched = later
+        if not put and not delete:
+            return None
+        self._serial += 1
+        return ApplyFlows(self._serial, cookie(self.generation), put, frozenset(delete))
+
+    def _settled(self, key: FlowKey) -> bool:
+        assert self.installed is not None
+        there = self.installed.get(key)
+        if key in self.wanted:
+            return there is not None and there.actions == self.wanted[key]
+        return there is None or not there.ours

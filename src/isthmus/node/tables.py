@@ -1,0 +1,112 @@
+"""The views of a node as computed: which entry each prefix has, and which flow it asks for.
+
+Holds what `vpn` decided, view by view and prefix by prefix, because a change of one route should cost one decision and
+one flow whatever the table's size. Recompute is the reference: `refresh` of every prefix gives the same as `rebuild`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from isthmus.fib.entries import NextHop, SourceKey, ViewId
+from isthmus.flows.render import Renderer
+from isthmus.flows.types import FlowKey
+from isthmus.model.net import IpAddress, Prefix
+from isthmus.model.vpn import RouteTarget
+from isthmus.rib.adj_in import AdjRibIn
+from isthmus.vpn.exports import Export, Speaker
+from isthmus.vpn.imports import Entry, decide
+from isthmus.vpn.views import View, Views
+
+
+@dataclass(slots=True)
+class Changes:
+    """Flows to want, and flows not to want any more."""
+
+    put: dict[FlowKey, str] = field(default_factory=dict)
+    gone: set[FlowKey] = field(default_factory=set)
+
+
+@dataclass(slots=True)
+class Tables:
+    """All views' entries; `exports` are the node's own, by prefix."""
+
+    speaker: Speaker
+    views: Mapping[ViewId, View] = field(default_factory=dict)
+    sources: Mapping[SourceKey, ViewId] = field(default_factory=dict)
+    entries: dict[ViewId, dict[Prefix, Entry]] = field(default_factory=dict)
+    exports: Mapping[Prefix, list[Export]] = field(default_factory=dict)
+    _flows: dict[ViewId, dict[Prefix, FlowKey]] = field(default_factory=dict)
+    _endpoints: dict[IpAddress, int] = field(default_factory=dict)
+    """How many entries lead to each tunnel endpoint."""
+
+    @property
+    def endpoints(self) -> frozenset[IpAddress]:
+        return frozenset(self._endpoints)
+
+    def imported(self) -> frozenset[RouteTarget]:
+        return frozenset(t for view in self.views.values() for t in view.imports)
+
+    def rebuild(self, views: Views, exports: Iterable[Export], rib: AdjRibIn, renderer: Renderer) -> Changes:
+        """Everything from the present facts."""
+        changes = Changes()
+        by_prefix: dict[Prefix, list[Export]] = {}
+        for export in exports:
+            by_prefix.setdefault(export.prefix, []).append(export)
+        self.exports = by_prefix
+        for view in self.entries.keys() - views.views.keys():
+            self._drop(view, changes)
+        self.views, self.sources = views.views, views.sources
+        for number, view in views.views.items():
+            local = {p for p, found in by_prefix.items() if any(e.targets & view.imports for e in found)}
+            prefixes = rib.prefixes(view.imports) | local | set(self.entries.get(number, ()))
+            self._refresh(number, prefixes, rib, renderer, changes)
+        return changes
+
+    def refresh(self, touched: Mapping[Prefix, frozenset[RouteTarget]], rib: AdjRibIn, renderer: Renderer) -> Changes:
+        """Only these prefixes, in the views that import one of the targets touched."""
+        changes = Changes()
+        for number, view in self.views.items():
+            prefixes = {prefix for prefix, targets in touched.items() if targets & view.imports}
+            if prefixes:
+                self._refresh(number, prefixes, rib, renderer, changes)
+        return changes
+
+    def _refresh(
+        self, number: ViewId, prefixes: Iterable[Prefix], rib: AdjRibIn, renderer: Renderer, changes: Changes
+    ) -> None:
+        view = self.views[number]
+        entries = self.entries.setdefault(number, {})
+        flows = self._flows.setdefault(number, {})
+        for prefix in prefixes:
+            entry = decide(view, prefix, rib.paths(prefix), self.exports.get(prefix, ()), self.speaker)
+            self._count(entries.get(prefix), -1)
+            self._count(entry, +1)
+            if entry is None:
+                entries.pop(prefix, None)
+            else:
+                entries[prefix] = entry
+            if (old := flows.pop(prefix, None)) is not None:
+                changes.gone.add(old)
+            if entry is None or entry.hidden is not None:
+                continue
+            if (flow := renderer.route(number, prefix, entry.target)) is not None:
+                flows[prefix] = flow[0]
+                changes.put[flow[0]] = flow[1]
+
+    def _drop(self, view: ViewId, changes: Changes) -> None:
+        changes.gone |= set(self._flows.pop(view, {}).values())
+        for entry in self.entries.pop(view).values():
+            self._count(entry, -1)
+
+    def _count(self, entry: Entry | None, by: int) -> None:
+        if entry is None or entry.hidden is not None or not isinstance(entry.target, NextHop):
+            return
+        vtep = entry.target.vtep
+        self._endpoints[vtep] = self._endpoints.get(vtep, 0) + by
+        if not self._endpoints[vtep]:
+            del self._endpoints[vtep]
+
+    def flow_of(self, view: ViewId, prefix: Prefix) -> FlowKey | None:
+        return self._flows.get(view, {}).get(prefix)

@@ -1,0 +1,1 @@
+"""What every peer says, who wins, and what each peer was told."""

@@ -1,0 +1,143 @@
+"""Adj-RIB-In of all peers in one table, with an index by route target.
+
+The one mutable table of received routes. Everything a peer says stays here as it was said; what a view makes of it is
+decided elsewhere, so a new view needs no exchange with anybody.
+
+Rules: every change returns what it touched, (prefix -> route targets before and after), and nothing else is kept about
+it. A path of a peer whose session ended is *stale*: it stays until a session that is in sync contradicts it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from isthmus.bgp.attribute import PathAttributes
+from isthmus.bgp.nlri.evpn import EvpnPrefix
+from isthmus.model.net import IpAddress, Prefix
+from isthmus.model.vpn import RouteDistinguisher, RouteTarget
+
+Touched = dict[Prefix, frozenset[RouteTarget]]
+
+
+class PathKey(NamedTuple):
+    """What makes a path of a prefix itself and no other: the peer and the rest of the route key (RFC 9136 3.1)."""
+
+    peer: IpAddress
+    rd: RouteDistinguisher
+    ethernet_tag: int
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """One route as one peer told it."""
+
+    peer: IpAddress
+    peer_router_id: IpAddress
+    nlri: EvpnPrefix
+    attributes: PathAttributes
+    since: float
+    """When this very content was first heard (the node's clock, seconds)."""
+    stale: bool = False
+
+    @property
+    def originator(self) -> IpAddress:
+        """RFC 4456 section 9: the originator's id stands for the router-id when a reflector passed the route on."""
+        return self.attributes.originator_id or self.peer_router_id
+
+
+class AdjRibIn:
+    """All received paths."""
+
+    def __init__(self) -> None:
+        self._paths: dict[Prefix, dict[PathKey, Path]] = {}
+        self._prefixes: dict[RouteTarget, dict[Prefix, int]] = {}
+        self._counts: dict[IpAddress, int] = {}
+
+    def paths(self, prefix: Prefix) -> Iterable[Path]:
+        return self._paths.get(prefix, {}).values()
+
+    def prefixes(self, targets: Iterable[RouteTarget]) -> set[Prefix]:
+        """Every prefix that has a path with one of these targets."""
+        return {prefix for target in targets for prefix in self._prefixes.get(target, ())}
+
+    def count(self, peer: IpAddress) -> int:
+        return self._counts.get(peer, 0)
+
+    def __iter__(self) -> Iterator[Path]:
+        for paths in self._paths.values():
+            yield from paths.values()
+
+    def apply(self, announced: Iterable[Path], withdrawn: Iterable[tuple[Prefix, PathKey]]) -> Touched:
+        """Withdrawals first, as in one UPDATE (RFC 4271 section 4.3: the same prefix in both counts as announced)."""
+        touched: Touched = {}
+        for prefix, key in withdrawn:
+            self._remove(prefix, key, touched)
+        for path in announced:
+            self._put(path, touched)
+        return touched
+
+    def mark_stale(self, peer: IpAddress) -> None:
+        """The session ended: nothing this peer said is confirmed any more."""
+        for paths in self._paths.values():
+            for key, path in paths.items():
+                if key.peer == peer and not path.stale:
+                    paths[key] = replace(path, stale=True)
+
+    def sweep(self, peers: Iterable[IpAddress]) -> Touched:
+        """Drop the stale paths of these peers: a session in sync has had its say."""
+        among = frozenset(peers)
+        stale = [
+            (prefix, key)
+            for prefix, paths in self._paths.items()
+            for key, path in paths.items()
+            if path.stale and key.peer in among
+        ]
+        return self.apply((), stale)
+
+    def _put(self, path: Path, touched: Touched) -> None:
+        prefix = path.nlri.prefix
+        key = PathKey(path.peer, path.nlri.rd, path.nlri.ethernet_tag)
+        paths = self._paths.setdefault(prefix, {})
+        old = paths.get(key)
+        if old is not None and old.attributes == path.attributes and old.nlri == path.nlri:
+            paths[key] = replace(path, since=old.since)
+            return
+        targets = path.attributes.route_targets
+        if old is None:
+            self._counts[path.peer] = self._counts.get(path.peer, 0) + 1
+        else:
+            self._unindex(prefix, old.attributes.route_targets)
+            targets |= old.attributes.route_targets
+        paths[key] = path
+        for target in path.attributes.route_targets:
+            holders = self._prefixes.setdefault(target, {})
+            holders[prefix] = holders.get(prefix, 0) + 1
+        touched[prefix] = touched.get(prefix, frozenset()) | targets
+
+    def _remove(self, prefix: Prefix, key: PathKey, touched: Touched) -> None:
+        paths = self._paths.get(prefix, {})
+        old = paths.pop(key, None)
+        if old is None:
+            return
+        if not paths:
+            del self._paths[prefix]
+        self._counts[key.peer] -= 1
+        self._unindex(prefix, old.attributes.route_targets)
+        touched[prefix] = touched.get(prefix, frozenset()) | old.attributes.route_targets
+
+    def _unindex(self, prefix: Prefix, targets: Iterable[RouteTarget]) -> None:
+        for target in targets:
+            holders = self._prefixes[target]
+            holders[prefix] -= 1
+            if not holders[prefix]:
+                del holders[prefix]
+            if not holders:
+                del self._prefixes[target]
+
+
+def merge(into: Touched, more: Mapping[Prefix, frozenset[RouteTarget]]) -> None:
+    """Add what another change touched."""
+    for prefix, targets in more.items():
+        into[prefix] = into.get(prefix, frozenset()) | targets

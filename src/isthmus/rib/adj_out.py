@@ -1,0 +1,49 @@
+"""What one peer was told, against what it should be told.
+
+Rules: `told` changes only by what `plan` handed out, and is forgotten when the session ends. Two equal announcements
+of one route are one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from isthmus.bgp.attribute import PathAttributes
+from isthmus.bgp.nlri.evpn import EvpnPrefix
+from isthmus.model.delta import Plan, diff
+from isthmus.model.net import Prefix
+from isthmus.model.vpn import RouteDistinguisher
+
+RouteKey = tuple[RouteDistinguisher, int, Prefix]
+
+
+@dataclass(frozen=True, slots=True)
+class Announcement:
+    """A route of ours, ready for the wire."""
+
+    nlri: EvpnPrefix
+    attributes: PathAttributes
+
+
+class AdjRibOut:
+    """One peer's."""
+
+    def __init__(self) -> None:
+        self._told: dict[RouteKey, Announcement] = {}
+
+    def __len__(self) -> int:
+        return len(self._told)
+
+    def __contains__(self, key: RouteKey) -> bool:
+        return key in self._told
+
+    def plan(self, desired: Mapping[RouteKey, Announcement]) -> Plan[RouteKey, Announcement]:
+        """What to announce and to withdraw now; it counts as told from here on."""
+        plan = diff(desired, self._told)
+        self._told = dict(desired)
+        return plan
+
+    def forget(self) -> None:
+        """The session ended, or the peer asks for everything again (RFC 2918)."""
+        self._told = {}

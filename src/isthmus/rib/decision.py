@@ -1,0 +1,51 @@
+"""Who wins, and why each loser lost.
+
+A total order over the candidates of one prefix in one view, compared field by field; the first field that differs is
+the reason, kept with the loser. It follows RFC 4271 section 9.1.2.2 with two fields in front, both ours: a virtual
+machine of this very hypervisor beats everything, and among equal preferences the higher mobility sequence wins
+(RFC 7432 section 15), so that a stale route of a node which the address has left cannot take half of its packets.
+
+Rules: no field depends on the order of arrival or on the time; MED is compared between all neighbours (RFC 4271 leaves
+that to the operator; here every reflector is the operator's own).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from isthmus.model.reason import NotBest
+
+LOCAL_PREF_DEFAULT = 100
+"""What a route without LOCAL_PREF counts as: it came over eBGP."""
+
+
+class Rank(NamedTuple):
+    """What is compared, in this order; smaller is better, so what should be high is negated."""
+
+    remote: bool
+    local_pref: int
+    mobility: int
+    as_path_length: int
+    origin: int
+    med: int
+    router_id: bytes
+    route_distinguisher: bytes
+    peer: bytes
+
+
+_REASONS = tuple(NotBest)
+assert len(_REASONS) == len(Rank._fields)
+
+
+def choose(ranks: Sequence[Rank]) -> tuple[int, tuple[NotBest | None, ...]]:
+    """The index of the best and why each lost (None for the winner). `ranks` is not empty; no two are equal."""
+    best = min(range(len(ranks)), key=ranks.__getitem__)
+    return best, tuple(None if i == best else _why(rank, ranks[best]) for i, rank in enumerate(ranks))
+
+
+def _why(loser: Rank, winner: Rank) -> NotBest:
+    for reason, mine, theirs in zip(_REASONS, loser, winner, strict=True):
+        if mine != theirs:
+            return reason
+    raise AssertionError(f"two candidates with the same rank: {winner}")
