@@ -1,0 +1,212 @@
+"""The shell against a real Open vSwitch: our bridge and ports, bundles, and what the switch's death looks like."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from isthmus.fib.entries import CircuitName
+from isthmus.model.net import IpAddress
+from isthmus.node.facts import SwitchRead
+from isthmus.shell.config import LocalSwitch
+from isthmus.shell.ovsdb import TUNNEL, BridgeReady, SwitchDatabase, SystemId
+from tests.contract.switches import Switch, installed
+from tests.eventually import eventually
+from tests.shell.background import Background
+
+pytestmark = [pytest.mark.contract, pytest.mark.skipif(not installed(), reason="Open vSwitch is not installed")]
+
+VTEP = IpAddress.parse("192.0.2.1")
+
+
+def circuit(number: int) -> CircuitName:
+    """As long as they come: a prefix and a uuid."""
+    return CircuitName(f"isthmus-ac-{uuid.UUID(int=number)}")
+
+
+@pytest.fixture
+def switch() -> Iterator[Switch]:
+    with Switch() as switch:
+        yield switch
+
+
+@pytest.fixture
+def background() -> Iterator[Background]:
+    with Background() as background:
+        yield background
+
+
+class Watched:
+    """The part under test, and everything it said."""
+
+    def __init__(self, switch: Switch, background: Background) -> None:
+        self.heard: list[Any] = []
+        self.background = background
+        at = LocalSwitch(endpoint=switch.db, run_dir=Path(switch.run_dir))
+        self.part = SwitchDatabase(at, VTEP, self.heard.append)
+        self.future = background.start(self.part.run())
+
+    def last(self, kind: type[Any]) -> Any:
+        found = [fact for fact in self.heard if isinstance(fact, kind)]
+        assert found, f"no {kind.__name__} yet, only {self.heard}"
+        return found[-1]
+
+    def read(self, *names: CircuitName) -> SwitchRead:
+        """The latest SwitchRead once it has exactly these circuits and the tunnel, all numbered."""
+
+        def right() -> SwitchRead:
+            fact = self.last(SwitchRead)
+            assert set(fact.circuits) == set(names) and fact.tunnel, fact
+            return fact
+
+        return eventually(right, every=0.01)
+
+
+def test_bridge_is_made_secure_before_it_has_a_port(switch: Switch, background: Background) -> None:
+    watched = Watched(switch, background)
+    assert watched.read().circuits == {}
+    assert switch.vsctl("get-fail-mode", "br-vpn") == "secure"
+    assert switch.vsctl("get", "Bridge", "br-vpn", "protocols") == "[OpenFlow13, OpenFlow15]"
+    assert switch.vsctl("get", "Bridge", "br-vpn", "other_config:disable-in-band") == '"true"'
+    assert switch.vsctl("get", "Interface", TUNNEL, "options:remote_ip", "options:key", "options:local_ip") == (
+        'flow\nflow\n"192.0.2.1"'
+    )
+    assert "actions=" not in switch.ofctl("dump-flows"), "a secure bridge starts without a flow"
+    assert watched.last(SystemId) == SystemId("host-1")
+    assert watched.last(BridgeReady) == BridgeReady("system")
+
+
+def test_a_standalone_bridge_is_corrected(switch: Switch, background: Background) -> None:
+    switch.vsctl("add-br", "br-vpn", "--", "set", "Bridge", "br-vpn", "fail_mode=standalone")
+    watched = Watched(switch, background)
+    watched.read()
+    assert switch.vsctl("get-fail-mode", "br-vpn") == "secure"
+    assert "NORMAL" not in switch.ofctl("dump-flows")
+    ready, ports = watched.heard.index(watched.last(BridgeReady)), watched.heard.index(watched.last(SwitchRead))
+    assert ready < ports
+
+
+def test_circuits_are_plugged_between_the_bridges(switch: Switch, background: Background) -> None:
+    watched = Watched(switch, background)
+    watched.part.set_circuits(frozenset({circuit(1), circuit(2)}))
+    fact = watched.read(circuit(1), circuit(2))
+    shown = switch.ofctl("show")
+    assert all(f" {number}(" in shown for number in (*fact.circuits.values(), fact.tunnel)), shown
+    inner = switch.vsctl("--bare", "--columns=name", "find", "Interface", f"external_ids:iface-id={circuit(1)}")
+    assert switch.vsctl("port-to-br", inner) == "br-int"
+    assert switch.vsctl("get", "Interface", inner, "options:peer").strip('"') == circuit(1)
+    assert int(switch.vsctl("get", "Interface", inner, "ofport")) > 0, "the pair is joined"
+
+
+def test_what_is_no_longer_wanted_is_unplugged_and_what_is_not_ours_stays(
+    switch: Switch, background: Background
+) -> None:
+    switch.vsctl("add-port", "br-int", "tap-of-nova", "--", "set", "Interface", "tap-of-nova", "type=dummy")
+    watched = Watched(switch, background)
+    watched.part.set_circuits(frozenset({circuit(1), circuit(2)}))
+    watched.read(circuit(1), circuit(2))
+    watched.part.set_circuits(frozenset({circuit(2)}))
+    watched.read(circuit(2))
+    ports = switch.vsctl("list-ports", "br-int").split()
+    assert sorted(ports) == sorted(["tap-of-nova", circuit(2) + "-int"])
+    assert sorted(switch.vsctl("list-ports", "br-vpn").split()) == sorted([circuit(2), TUNNEL])
+
+
+def test_asking_again_changes_nothing(switch: Switch, background: Background) -> None:
+    watched = Watched(switch, background)
+    watched.part.set_circuits(frozenset({circuit(1)}))
+    before = watched.read(circuit(1))
+    eventually(lambda: _pinned(switch, circuit(1)))
+    generation = switch.vsctl("get", "Open_vSwitch", ".", "next_cfg")
+    watched.part.set_circuits(frozenset({circuit(1)}))
+    background.end(watched.future)
+    again = Watched(switch, background)
+    again.part.set_circuits(frozenset({circuit(1)}))
+    assert again.read(circuit(1)) == before
+    # vsctl's own `set` counts one.
+    switch.vsctl("set", "Open_vSwitch", ".", "other_config:seen=1")
+    assert int(switch.vsctl("get", "Open_vSwitch", ".", "next_cfg")) == int(generation) + 1
+
+
+def _pinned(switch: Switch, name: str) -> None:
+    number, wish = switch.vsctl("get", "Interface", name, "ofport", "ofport_request").split()
+    assert number == wish
+
+
+def test_an_agent_that_starts_unplugs_nothing_before_it_knows(switch: Switch, background: Background) -> None:
+    first = Watched(switch, background)
+    first.part.set_circuits(frozenset({circuit(1)}))
+    before = first.read(circuit(1))
+    background.end(first.future)
+    assert Watched(switch, background).read(circuit(1)) == before
+
+
+def test_numbers_survive_a_restart_of_the_switch(switch: Switch, background: Background) -> None:
+    watched = Watched(switch, background)
+    names = [circuit(n) for n in range(1, 6)]
+    watched.part.set_circuits(frozenset(names))
+    before = watched.read(*names)
+    eventually(lambda: [_pinned(switch, name) for name in names])
+    watched.part.set_circuits(frozenset(names[2:]))
+    watched.read(*names[2:])
+    switch.kill_vswitchd()
+    switch.start_vswitchd()
+    switch.vsctl("set", "Open_vSwitch", ".", "other_config:seen=1")
+    after = watched.read(*names[2:])
+    assert after.circuits == {name: before.circuits[name] for name in names[2:]}
+    assert f" {after.circuits[names[4]]}({names[4][:15]}" in switch.ofctl("show")
+
+
+def test_a_restart_of_the_database_server_is_survived(switch: Switch, background: Background) -> None:
+    watched = Watched(switch, background)
+    watched.part.set_circuits(frozenset({circuit(1)}))
+    watched.read(circuit(1))
+    switch.end_db()
+    watched.part.set_circuits(frozenset({circuit(2)}))
+    switch.start_db()
+    watched.read(circuit(2))
+    assert circuit(1) not in switch.vsctl("list-ports", "br-vpn")
+
+
+def test_a_port_taken_away_by_somebody_comes_back(switch: Switch, background: Background) -> None:
+    watched = Watched(switch, background)
+    watched.part.set_circuits(frozenset({circuit(1)}))
+    watched.read(circuit(1))
+    switch.vsctl("del-port", "br-int", circuit(1) + "-int")
+    eventually(lambda: switch.vsctl("port-to-br", circuit(1) + "-int"))
+
+
+def test_somebody_elses_port_of_the_same_name_is_left_alone(switch: Switch, background: Background) -> None:
+    switch.vsctl("add-port", "br-int", circuit(1), "--", "set", "Interface", circuit(1), "type=dummy")
+    watched = Watched(switch, background)
+    watched.part.set_circuits(frozenset({circuit(1), circuit(2)}))
+    watched.read(circuit(2))
+    assert switch.vsctl("port-to-br", circuit(1)) == "br-int"
+
+
+def test_the_bridge_is_made_again_when_somebody_deletes_it(switch: Switch, background: Background) -> None:
+    watched = Watched(switch, background)
+    watched.part.set_circuits(frozenset({circuit(1)}))
+    watched.read(circuit(1))
+    count = len([fact for fact in watched.heard if isinstance(fact, BridgeReady)])
+    switch.vsctl("del-br", "br-vpn")
+
+    def again() -> None:
+        assert len([fact for fact in watched.heard if isinstance(fact, BridgeReady)]) == count + 1
+
+    eventually(again)
+    watched.read(circuit(1))
+
+
+def test_without_an_integration_bridge_it_waits(background: Background) -> None:
+    with Switch(integration_bridge="") as switch:
+        watched = Watched(switch, background)
+        eventually(lambda: watched.last(SystemId))
+        assert switch.vsctl("list-br") == ""
+        switch.vsctl("add-br", "br-int", "--", "set", "Bridge", "br-int", "datapath_type=netdev")
+        watched.read()
+        assert switch.vsctl("get", "Bridge", "br-vpn", "datapath_type") == "netdev"
