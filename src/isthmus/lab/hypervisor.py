@@ -1,0 +1,120 @@
+"""One hypervisor: a namespace with its own OVS (userspace datapath), ovn-controller and, on request, the agent.
+
+br-phy holds the underlay NIC and the tunnel address: userspace tunnels resolve their next hop only through an address
+on a netdev bridge's internal port. br-ex leads to the internet, br-int belongs to OVN, br-vpn is made by the agent.
+"""
+
+from __future__ import annotations
+
+from isthmus.lab.frr import HOLD_S
+from isthmus.lab.network import namespace_of
+from isthmus.lab.places import Places
+from isthmus.lab.plan import AGENT_METRICS, Programs, Site, agent, ovs_env, switch
+from isthmus.lab.process import Processes, listening
+
+OVS_SCHEMA = "/usr/share/openvswitch/vswitch.ovsschema"
+PHYSICAL_NETWORK = "public"
+
+
+def start(site: Site, processes: Processes) -> None:
+    """From nothing to a chassis that the cloud's OVN knows."""
+    part, places, node = f"hypervisor {site.node}", processes.places, site.node
+    home, env = places.of(node), ovs_env(places.of(node))
+    home.mkdir(parents=True)
+    processes.run(part, ["ovsdb-tool", "create", str(home / "conf.db"), OVS_SCHEMA])
+    server, vswitchd, controller = switch(site, places)
+    started = [processes.start(server)]
+    processes.until(part, "ovsdb-server to listen", lambda: listening(places.ovsdb(node)), within_s=20, watch=started)
+    processes.run(part, ["ovs-vsctl", "--no-wait", *bridges(site, places)], env=env)
+    started.append(processes.start(vswitchd))
+    wait = ["ovs-vsctl", "--timeout=30", "wait-until", "Interface", "br-phy", "ofport>=1"]
+    processes.run(part, wait, env=env)
+    address_tunnels(site, processes)
+    started.append(processes.start(controller))
+    seen = ["ovn-sbctl", "--timeout=30", "wait-until", "Chassis_Private", node, f"name={node}"]
+    processes.run(part, seen, env=ovs_env(places.of(site.cloud.name)))
+
+
+def bridges(site: Site, places: Places) -> list[str]:
+    """Everything OVS and ovn-controller must know, as one ovs-vsctl transaction.
+
+    hwaddr: br-phy keeps the NIC's MAC whatever ports come later. fail_mode of br-int: never a learning switch.
+    """
+    chassis = {
+        "system-id": site.node,
+        "hostname": site.node,
+        "ovn-remote": f"unix:{places.southbound(site.cloud.name)}",
+        "ovn-encap-type": "geneve",
+        "ovn-encap-ip": str(site.hypervisor.address),
+        "ovn-bridge-datapath-type": "netdev",
+        "ovn-bridge-mappings": f"{PHYSICAL_NETWORK}:br-ex",
+    }
+    if site.hypervisor.gateway:
+        chassis["ovn-cms-options"] = "enable-chassis-as-gw"
+    words = ["init", "--", "set", "Open_vSwitch", ".", *(f'external_ids:{k}="{v}"' for k, v in chassis.items())]
+    words += ["--", "add-br", "br-int", "--", "set", "Bridge", "br-int", "datapath_type=netdev", "fail_mode=secure"]
+    for bridge, port in (("br-ex", "ex"), ("br-phy", "nic")):
+        words += ["--", "add-br", bridge, "--", "set", "Bridge", bridge, "datapath_type=netdev", "fail_mode=standalone"]
+        words += ["--", "add-port", bridge, port]
+    return [*words, "--", "set", "Bridge", "br-phy", f'other-config:hwaddr="{site.mac}"']
+
+
+def address_tunnels(site: Site, processes: Processes) -> None:
+    """The tunnel address and the way to the WAN; again after a restart of ovs-vswitchd, whose devices end with it."""
+    cloud = site.cloud
+    lines = [
+        f"addr replace {site.hypervisor.address}/{cloud.underlay.prefixlen} dev br-phy",
+        "link set br-phy up",
+        f"route replace default via {cloud.wan_router}",
+    ]
+    command = ["ip", "-n", namespace_of(site.node), "-batch", "-"]
+    processes.run(f"hypervisor {site.node}", command, stdin="\n".join(lines) + "\n")
+
+
+def agent_configuration(site: Site, places: Places) -> str:
+    """The agent's file, as an operator would write it for this hypervisor."""
+    address, cloud, home = site.hypervisor.address, site.cloud, places.of(site.node)
+    return f"""[agent]
+host = "{site.node}"
+vtep = "{address}"
+router_id = "{address}"
+as = {cloud.asn}
+
+[[reflectors]]
+address = "{cloud.reflector}"
+as = {cloud.asn}
+port = 179
+hold_time_s = {HOLD_S}
+
+[ovsdb]
+endpoint = "unix:{places.ovsdb(site.node)}"
+bridge = "br-vpn"
+integration_bridge = "br-int"
+datapath_type = "netdev"
+run_dir = "{home}"
+
+[southbound]
+endpoints = ["unix:{places.southbound(cloud.name)}"]
+
+[show]
+socket = "{places.agent_socket(site.node)}"
+
+[metrics]
+listen = "{AGENT_METRICS}"
+"""
+
+
+def start_agent(site: Site, processes: Processes, programs: Programs) -> None:
+    """From its file to an agent that answers on its socket."""
+    places = processes.places
+    (places.of(site.node) / "agent.toml").write_text(agent_configuration(site, places))
+    # A socket file left by an agent that was killed would answer nobody.
+    places.agent_socket(site.node).unlink(missing_ok=True)
+    started = processes.start(agent(site, places, programs))
+    processes.until(
+        f"agent {site.node}",
+        "the agent to answer on its socket",
+        lambda: listening(places.agent_socket(site.node)),
+        within_s=30,
+        watch=[started],
+    )

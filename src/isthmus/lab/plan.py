@@ -1,0 +1,293 @@
+"""From the topology to the network and the daemons of the lab, as values. Nothing here touches the machine.
+
+internet (per cloud)          root namespace: Neutron API, MariaDB (sockets and loopback only)
+    | ex                      central (per cloud): OVN databases and northd, unix sockets only
+  br-ex   br-int   br-vpn     <- one hypervisor: a namespace with its own OVS
+             br-phy
+               | nic
+[ br-a ]--- wan ---[ br-b ]   the WAN namespace: a bridge per underlay, a router between them
+    | eth0
+  route reflector (per cloud)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from ipaddress import IPv4Interface
+from pathlib import Path
+
+from isthmus.lab.network import Address, Bridge, DefaultRoute, End, Network, Sysctl, Veth
+from isthmus.lab.places import Places
+from isthmus.lab.topology import Cloud, Hypervisor, Topology
+
+WAN = "wan"
+BGPD = "/usr/lib/frr/bgpd"
+MYSQL = "mariadb"
+AGENT_METRICS = "127.0.0.1:9179"
+
+
+@dataclass(frozen=True, slots=True)
+class Programs:
+    """Programs whose place depends on the machine."""
+
+    python_bin: Path
+    """Directory of the Python environment that holds Neutron and the openstack client."""
+    uwsgi: tuple[str, ...]
+    agent: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Daemon:
+    """A process that stays: its name is the PART of `isthmus-lab logs`."""
+
+    name: str
+    argv: tuple[str, ...]
+    node: str | None = None
+    """The namespace it runs in; None is the machine's own."""
+    env: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A hypervisor in its cloud, with the names derived from both."""
+
+    cloud: Cloud
+    hypervisor: Hypervisor
+
+    @property
+    def node(self) -> str:
+        """Also the chassis name and Neutron's host name."""
+        return f"{self.cloud.name}-{self.hypervisor.name}"
+
+    @property
+    def mac(self) -> str:
+        """Of the underlay NIC and br-phy: locally administered, from the address, so unique in the lab."""
+        return "02:1a:" + self.hypervisor.address.packed.hex(":")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The whole lab."""
+
+    topology: Topology
+    places: Places
+    programs: Programs
+
+    @property
+    def sites(self) -> tuple[Site, ...]:
+        return tuple(Site(cloud, h) for cloud in self.topology.clouds for h in cloud.hypervisors)
+
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        """Every fixed namespace of the lab; VMs come and go beside them."""
+        return self.network.nodes
+
+    @property
+    def network(self) -> Network:
+        parts = [_wan(self.topology), *(_cloud_network(c) for c in self.topology.clouds)]
+        parts.extend(_hypervisor_network(s) for s in self.sites)
+        return merge(parts)
+
+    @property
+    def daemons(self) -> tuple[Daemon, ...]:
+        """All of them, in the order a reader would start them."""
+        return tuple(self._daemons())
+
+    def daemon(self, name: str) -> Daemon:
+        return next(d for d in self.daemons if d.name == name)
+
+    def _daemons(self) -> Iterator[Daemon]:
+        yield mariadb(self.places)
+        for cloud in self.topology.clouds:
+            yield from central(cloud, self.places)
+            yield reflector(cloud, self.places)
+            yield api(cloud, self.places, self.programs)
+            yield periodic_workers(cloud, self.places, self.programs)
+        for site in self.sites:
+            yield from switch(site, self.places)
+            yield agent(site, self.places, self.programs)
+
+
+def merge(parts: list[Network]) -> Network:
+    """One network of all parts, in their order."""
+    return Network(
+        nodes=tuple(n for p in parts for n in p.nodes),
+        bridges=tuple(b for p in parts for b in p.bridges),
+        veths=tuple(v for p in parts for v in p.veths),
+        addresses=tuple(a for p in parts for a in p.addresses),
+        routes=tuple(r for p in parts for r in p.routes),
+        sysctls=tuple(s for p in parts for s in p.sysctls),
+    )
+
+
+def reflector_node(cloud: Cloud) -> str:
+    return f"{cloud.name}-rr"
+
+
+def internet_node(cloud: Cloud) -> str:
+    return f"{cloud.name}-internet"
+
+
+def _wan(topology: Topology) -> Network:
+    bridges = [(cloud, f"br-{cloud.name}") for cloud in topology.clouds]
+    return Network(
+        nodes=(WAN,),
+        bridges=tuple(Bridge(WAN, device) for _, device in bridges),
+        addresses=tuple(
+            Address(WAN, device, IPv4Interface((cloud.wan_router, cloud.underlay.prefixlen)))
+            for cloud, device in bridges
+        ),
+        sysctls=(Sysctl(WAN, "net/ipv4/ip_forward", "1"), Sysctl(WAN, "net/ipv4/conf/all/rp_filter", "0")),
+    )
+
+
+def _cloud_network(cloud: Cloud) -> Network:
+    """The reflector on the underlay, and the internet beyond br-ex."""
+    rr, internet = reflector_node(cloud), internet_node(cloud)
+    return Network(
+        nodes=(rr, internet),
+        bridges=(Bridge(internet, "br-ext"),),
+        veths=(Veth(End(rr, "eth0"), End(WAN, rr, bridge=f"br-{cloud.name}")),),
+        addresses=(
+            Address(rr, "eth0", IPv4Interface((cloud.reflector, cloud.underlay.prefixlen))),
+            Address(internet, "br-ext", IPv4Interface((cloud.internet_host, cloud.external.prefixlen))),
+        ),
+        routes=(DefaultRoute(rr, cloud.wan_router),),
+        sysctls=(Sysctl(internet, "net/ipv4/ip_forward", "0"),),
+    )
+
+
+def _hypervisor_network(site: Site) -> Network:
+    """The two cables of a hypervisor. Its address is given to br-phy, which exists once OVS runs.
+
+    rp_filter: the kernel sees every frame on `nic` too and would answer tunnel packets with "port unreachable";
+    strict reverse path filtering drops them, as the route is through br-phy. The kernel takes the larger value of
+    `all` and the device, and 2 (loose, systemd's default) would not drop, so `all` is set as well.
+    """
+    node, cloud = site.node, site.cloud
+    return Network(
+        nodes=(node,),
+        veths=(
+            Veth(End(node, "nic", mac=site.mac), End(WAN, node, bridge=f"br-{cloud.name}")),
+            Veth(End(node, "ex"), End(internet_node(cloud), node, bridge="br-ext")),
+        ),
+        sysctls=(
+            Sysctl(node, "net/ipv4/ip_forward", "0"),
+            Sysctl(node, "net/ipv4/conf/all/rp_filter", "0"),
+            Sysctl(node, "net/ipv4/conf/nic/rp_filter", "1"),
+            Sysctl(node, "net/ipv6/conf/nic/disable_ipv6", "1"),
+            Sysctl(node, "net/ipv6/conf/ex/disable_ipv6", "1"),
+        ),
+    )
+
+
+def ovs_env(directory: Path) -> dict[str, str]:
+    """Makes OVS and OVN programs keep to `directory`, and their command line tools find the daemons there."""
+    where = str(directory)
+    return {f"{program}_{kind}": where for program in ("OVS", "OVN") for kind in ("RUNDIR", "LOGDIR", "DBDIR")}
+
+
+# Console only: the lab collects standard error. Syslog and files of the system are not ours.
+OVS_LOGGING = ("-vconsole:info", "-vsyslog:off", "-vfile:off")
+
+
+def mariadb(places: Places) -> Daemon:
+    return Daemon(name=MYSQL, argv=("mariadbd", f"--defaults-file={places.mysql / 'my.cnf'}"))
+
+
+def central(cloud: Cloud, places: Places) -> tuple[Daemon, ...]:
+    """OVN's two databases and northd."""
+    home, env = places.of(cloud.name), ovs_env(places.of(cloud.name))
+    servers = tuple(
+        Daemon(
+            name=f"{cloud.name}-{kind}",
+            argv=(
+                "ovsdb-server",
+                f"--remote=punix:{socket}",
+                f"--unixctl={home / f'ovn{kind}_db.ctl'}",
+                f"--pidfile={home / f'ovn{kind}_db.pid'}",
+                *OVS_LOGGING,
+                str(home / f"ovn{kind}_db.db"),
+            ),
+            env=env,
+        )
+        for kind, socket in (("nb", places.northbound(cloud.name)), ("sb", places.southbound(cloud.name)))
+    )
+    northd = Daemon(
+        name=f"{cloud.name}-northd",
+        argv=(
+            "ovn-northd",
+            f"--ovnnb-db=unix:{places.northbound(cloud.name)}",
+            f"--ovnsb-db=unix:{places.southbound(cloud.name)}",
+            "--pidfile",
+            *OVS_LOGGING,
+        ),
+        env=env,
+    )
+    return (*servers, northd)
+
+
+def reflector(cloud: Cloud, places: Places) -> Daemon:
+    """FRR's bgpd alone: -Z leaves zebra out, it only reflects."""
+    node = reflector_node(cloud)
+    home = places.of(node)
+    argv = (BGPD, "-Z", "-S", "-f", f"{home}/bgpd.conf", "-i", f"{home}/bgpd.pid", "--vty_socket", str(home))
+    return Daemon(name=node, node=node, argv=(*argv, "-l", str(cloud.reflector), "-p", "179", "-P", "0"))
+
+
+def neutron_files(cloud: Cloud, places: Places) -> tuple[Path, Path]:
+    etc = places.of(cloud.name) / "etc"
+    return etc / "neutron.conf", etc / "ml2_conf.ini"
+
+
+def api(cloud: Cloud, places: Places, programs: Programs) -> Daemon:
+    """Neutron's API. uWSGI's --http-socket closes after each answer without saying so: say so.
+
+    TMPDIR: Neutron elects its first worker by files named after the parent's pid; each cloud needs its own place.
+    """
+    return Daemon(
+        name=f"{cloud.name}-api",
+        argv=(
+            *programs.uwsgi,
+            *("--http-socket", f"127.0.0.1:{cloud.api_port}", "--module", "neutron.wsgi.api:application"),
+            *("--master", "--processes", str(cloud.api_workers), "--threads", "4", "--enable-threads", "--lazy-apps"),
+            *("--die-on-term", "--thunder-lock", "--buffer-size", "65535", "--add-header", "Connection: close"),
+        ),
+        env={
+            "OS_NEUTRON_CONFIG_FILES": ";".join(str(f) for f in neutron_files(cloud, places)),
+            "TMPDIR": str(places.of(cloud.name) / "tmp"),
+            "PATH": f"{programs.python_bin}:/usr/sbin:/usr/bin:/sbin:/bin",
+        },
+    )
+
+
+def periodic_workers(cloud: Cloud, places: Places, programs: Programs) -> Daemon:
+    """Where the workers of service plugins run: the reconciler among them."""
+    argv = [str(programs.python_bin / "neutron-periodic-workers")]
+    for file in neutron_files(cloud, places):
+        argv += ["--config-file", str(file)]
+    return Daemon(
+        name=f"{cloud.name}-periodic", argv=tuple(argv), env={"TMPDIR": str(places.of(cloud.name) / "tmp-periodic")}
+    )
+
+
+def switch(site: Site, places: Places) -> tuple[Daemon, ...]:
+    """A hypervisor's own Open vSwitch and ovn-controller."""
+    node = site.node
+    home, env = places.of(node), ovs_env(places.of(node))
+    database = f"unix:{places.ovsdb(node)}"
+    server = ("ovsdb-server", f"--remote=punix:{places.ovsdb(node)}", "--pidfile", *OVS_LOGGING, str(home / "conf.db"))
+    return (
+        Daemon(name=f"{node}-ovsdb", node=node, argv=server, env=env),
+        Daemon(name=f"{node}-vswitchd", node=node, argv=("ovs-vswitchd", "--pidfile", *OVS_LOGGING, database), env=env),
+        Daemon(
+            name=f"{node}-controller", node=node, argv=("ovn-controller", "--pidfile", *OVS_LOGGING, database), env=env
+        ),
+    )
+
+
+def agent(site: Site, places: Places, programs: Programs) -> Daemon:
+    """The product's own agent: from an environment that need not hold anything of OpenStack."""
+    config = places.of(site.node) / "agent.toml"
+    return Daemon(name=f"{site.node}-agent", node=site.node, argv=(str(programs.agent), "--config", str(config)))

@@ -1,0 +1,207 @@
+"""What the lab is to build, as data: a TOML file checked against topologies/schema.json, then read into frozen values.
+
+Rules: a wrong file never gets past `read`; it raises `Refusal` with one sentence that names the place and the rule.
+The schema checks the shape, `_sense` what a schema cannot say: addresses inside their subnets, nothing twice.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network
+from pathlib import Path
+from typing import Any, TypeVar
+
+import jsonschema
+
+from isthmus.lab.fault import Refusal
+
+TOPOLOGIES = Path(__file__).parent / "topologies"
+DEFAULT = "two-clouds"
+T = TypeVar("T")
+
+RESERVED = frozenset({"wan", "rr", "internet", "admin"})
+"""Names of parts the plan adds by itself; `admin` is the project every cloud has."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hypervisor:
+    """One compute node: a chassis of its cloud's OVN and a PE."""
+
+    name: str
+    address: IPv4Address
+    gateway: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Cloud:
+    """One OpenStack cloud: its own Neutron, OVN and route reflector."""
+
+    name: str
+    asn: int
+    api_port: int
+    api_workers: int
+    underlay: IPv4Network
+    reflector: IPv4Address
+    external: IPv4Network
+    tenants: tuple[str, ...]
+    hypervisors: tuple[Hypervisor, ...]
+
+    @property
+    def site(self) -> str:
+        """The cloud's Site-of-Origin: `<AS>:1`."""
+        return f"{self.asn}:1"
+
+    @property
+    def wan_router(self) -> IPv4Address:
+        """The first address of the underlay: its way out."""
+        return self.underlay[1]
+
+    @property
+    def internet_host(self) -> IPv4Address:
+        """The first address of the external subnet: gateway of the routers and everything beyond."""
+        return self.external[1]
+
+
+@dataclass(frozen=True, slots=True)
+class Topology:
+    """All clouds; the WAN joins every underlay."""
+
+    clouds: tuple[Cloud, ...]
+    agents: bool
+
+    def cloud(self, name: str) -> Cloud:
+        """The cloud of that name, or a Refusal that lists the names there are."""
+        for cloud in self.clouds:
+            if cloud.name == name:
+                return cloud
+        raise Refusal(f"there is no cloud '{name}' in this lab (there are: {', '.join(c.name for c in self.clouds)})")
+
+
+def locate(name: str | None) -> Path:
+    """The file of a topology: a path, or the name of one that comes with the lab."""
+    if name is None:
+        return TOPOLOGIES / f"{DEFAULT}.toml"
+    path = Path(name)
+    if path.is_file():
+        return path
+    shipped = TOPOLOGIES / f"{name}.toml"
+    if shipped.is_file():
+        return shipped
+    known = ", ".join(sorted(p.stem for p in TOPOLOGIES.glob("*.toml")))
+    raise Refusal(f"there is no topology '{name}': give a file, or one of: {known}")
+
+
+def read(text: str, source: str) -> Topology:
+    """The topology written in `text`; `source` is its name in the sentence of a Refusal."""
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise Refusal(f"{source} is not TOML: {error}") from None
+    _check_shape(data, source)
+    try:
+        topology = _build(data)
+    except ValueError as error:
+        raise Refusal(f"{source}: {error}") from None
+    for sentence in _sense(topology):
+        raise Refusal(f"{source}: {sentence}")
+    return topology
+
+
+def _check_shape(data: dict[str, Any], source: str) -> None:
+    schema = json.loads((TOPOLOGIES / "schema.json").read_text())
+    faults = list(jsonschema.Draft202012Validator(schema).iter_errors(data))
+    if not faults:
+        return
+    fault = min(faults, key=lambda f: (len(f.absolute_path), str(f.absolute_path)))
+    raise Refusal(f"{source}: {_place(data, fault.absolute_path)}: {_rule(fault)}")
+
+
+def _place(data: Any, path: Iterable[str | int]) -> str:
+    """`cloud a, hypervisor h2, address`: list members by their name where they have one."""
+    words: list[str] = []
+    here = data
+    for step in path:
+        here = here[step]
+        if isinstance(step, int):
+            name = here.get("name", step + 1) if isinstance(here, dict) else step + 1
+            words[-1:] = [f"{words[-1]} {name}"]
+        else:
+            words.append(str(step))
+    return ", ".join(words) or "top level"
+
+
+def _rule(fault: jsonschema.ValidationError) -> str:
+    if fault.validator == "additionalProperties":
+        known = sorted(fault.schema["properties"])
+        unknown = sorted(set(fault.instance) - set(known))
+        return f"unknown key {', '.join(repr(k) for k in unknown)} (known: {', '.join(known)})"
+    if fault.validator == "required":
+        missing = [key for key in fault.validator_value if key not in fault.instance]
+        return f"{', '.join(repr(k) for k in missing)} is missing"
+    return str(fault.message)
+
+
+def _build(data: dict[str, Any]) -> Topology:
+    return Topology(clouds=tuple(_cloud(c) for c in data["cloud"]), agents=data.get("agents", True))
+
+
+def _cloud(data: dict[str, Any]) -> Cloud:
+    return Cloud(
+        name=data["name"],
+        asn=data["as"],
+        api_port=data["api_port"],
+        api_workers=data.get("api_workers", 1),
+        underlay=IPv4Network(data["underlay"]),
+        reflector=IPv4Address(data["reflector"]),
+        external=IPv4Network(data["external"]),
+        tenants=tuple(data.get("tenants", ())),
+        hypervisors=tuple(
+            Hypervisor(name=h["name"], address=IPv4Address(h["address"]), gateway=h.get("gateway", False))
+            for h in data["hypervisor"]
+        ),
+    )
+
+
+def _sense(topology: Topology) -> Iterator[str]:
+    """What a schema cannot say, one sentence each."""
+    clouds = topology.clouds
+    yield from (f"the cloud name '{n}' stands twice" for n in _twice(c.name for c in clouds))
+    yield from (f"api_port {p} stands twice" for p in _twice(c.api_port for c in clouds))
+    yield from (
+        f"AS {n} stands twice: the clouds would refuse each other's routes" for n in _twice(c.asn for c in clouds)
+    )
+    for number, cloud in enumerate(clouds):
+        yield from _sense_of_cloud(cloud)
+        for other in clouds[:number]:
+            if cloud.underlay.overlaps(other.underlay):
+                yield f"the underlays of cloud {other.name} and cloud {cloud.name} overlap"
+
+
+def _sense_of_cloud(cloud: Cloud) -> Iterator[str]:
+    names = [h.name for h in cloud.hypervisors]
+    yield from (f"cloud {cloud.name}: the hypervisor name '{n}' stands twice" for n in _twice(names))
+    yield from (f"cloud {cloud.name}: the tenant '{n}' stands twice" for n in _twice(cloud.tenants))
+    for name in sorted(RESERVED.intersection({cloud.name, *names, *cloud.tenants})):
+        yield f"the name '{name}' in cloud {cloud.name} is the lab's own"
+    if cloud.underlay.prefixlen > 29 or cloud.external.prefixlen > 28:
+        yield f"cloud {cloud.name}: an underlay needs at least a /29 and an external subnet a /28"
+    inhabitants = [
+        ("the reflector", cloud.reflector),
+        *((f"hypervisor {h.name}", h.address) for h in cloud.hypervisors),
+    ]
+    for who, address in inhabitants:
+        if address not in cloud.underlay:
+            yield f"cloud {cloud.name}: {who} has {address}, which is not in the underlay {cloud.underlay}"
+    taken = [cloud.underlay[0], cloud.wan_router, cloud.underlay[-1], *(address for _, address in inhabitants)]
+    for address in _twice(taken):
+        yield f"cloud {cloud.name}: {address} is used twice (the WAN router has {cloud.wan_router})"
+    if not any(h.gateway for h in cloud.hypervisors):
+        yield f"cloud {cloud.name}: one hypervisor must be a gateway, or no router reaches the internet"
+
+
+def _twice(values: Iterable[T]) -> list[T]:
+    return [value for value, count in Counter(values).items() if count > 1]
