@@ -1,0 +1,96 @@
+"""What a view makes of received routes and local addresses."""
+
+from __future__ import annotations
+
+import pytest
+
+from isthmus.bgp.attribute import PathAttributes
+from isthmus.fib.entries import Deliver, NextHop
+from isthmus.model.net import Mac
+from isthmus.model.reason import NotBest, Note, NotImported, NotInstalled
+from isthmus.model.vpn import Encapsulation
+from isthmus.vpn.exports import exports
+from isthmus.vpn.imports import decide, refusal
+from isthmus.vpn.views import View, views
+from tests.build import association, attachment, attributes, circuit, ip, net, path, port, speaker
+
+A, B = "neutron-a", "neutron-b"
+ME = speaker()
+
+
+def only_view(*subnets: str) -> View:
+    intent = attachment(1, association(16, networks=(A,), both=("64512:1",)), networks=(A,), subnets=subnets)
+    (view,) = views({circuit(1): intent}, [port("p", A, "10.1.0.5")]).views.values()
+    return view
+
+
+def test_a_remote_route_leads_to_its_tunnel() -> None:
+    entry = decide(only_view(), net("10.9.0.1/32"), [path("10.9.0.1/32", attributes("64512:1"))], [], ME)
+    assert entry is not None
+    assert entry.target == NextHop(ip("172.30.2.1"), Mac.parse("02:78:ac:1e:02:01"), 7001)
+
+
+def test_a_route_of_another_vpn_is_not_in_the_view() -> None:
+    assert decide(only_view(), net("10.9.0.1/32"), [path("10.9.0.1/32", attributes("64512:2"))], [], ME) is None
+
+
+@pytest.mark.parametrize(
+    ("attrs", "why"),
+    [
+        (attributes("64512:1", next_hop="172.30.1.1"), NotImported.OWN_ROUTE),
+        (attributes("64512:1", originator="172.30.1.1"), NotImported.OWN_ROUTE),
+        (attributes("64512:1", as_path=(64513, 64512)), NotImported.AS_LOOP),
+        (attributes("64512:1", next_hop="2001:db8::1"), NotImported.NEXT_HOP),
+        (attributes("64512:1", next_hop="0.0.0.0"), NotImported.NEXT_HOP),
+        (attributes("64512:1", encapsulations=(Encapsulation.MPLS,)), NotImported.ENCAPSULATION),
+        (attributes("64512:1", router_mac=None), NotImported.NO_ROUTER_MAC),
+        (attributes("64512:1", router_mac="03:00:00:00:00:01"), NotImported.NO_ROUTER_MAC),
+        (attributes("64512:1", encapsulations=()), None),
+        (attributes("64512:1", encapsulations=(Encapsulation.MPLS, Encapsulation.VXLAN)), None),
+    ],
+)
+def test_what_cannot_be_forwarded_is_refused_with_its_reason(attrs: PathAttributes, why: NotImported | None) -> None:
+    route = path("10.9.0.1/32", attrs)
+    assert refusal(route, ME) is why
+    assert (decide(only_view(), net("10.9.0.1/32"), [route], [], ME) is None) == (why is not None)
+
+
+def test_an_unusable_route_never_displaces_a_usable_one() -> None:
+    better = path("10.9.0.1/32", attributes("64512:1", router_mac=None, local_pref=999), rd="172.30.2.9:16")
+    usable = path("10.9.0.1/32", attributes("64512:1"))
+    entry = decide(only_view(), net("10.9.0.1/32"), [better, usable], [], ME)
+    assert entry is not None
+    assert entry.best == usable
+
+
+def test_the_node_that_the_address_moved_to_wins_and_the_old_one_says_so() -> None:
+    old = path("10.9.0.1/32", attributes("64512:1", mobility=3), rd="172.30.2.1:16")
+    new = path("10.9.0.1/32", attributes("64512:1", mobility=4, next_hop="172.30.2.2"), rd="172.30.2.2:16")
+    entry = decide(only_view(), net("10.9.0.1/32"), [old, new], [], ME)
+    assert entry is not None
+    assert (entry.best, entry.losers, entry.note) == (new, ((old, NotBest.MOBILITY),), None)
+
+
+def test_one_address_in_two_sites_is_noted_and_a_prefix_is_not() -> None:
+    one = path("10.9.0.1/32", attributes("64512:1"))
+    two = path("10.9.0.1/32", attributes("64512:1", site=None, originator="172.30.3.1"), rd="172.30.3.1:16")
+    mine = attachment(1, association(16, networks=(A,), both=("64512:1",)), networks=(A,))
+    local = exports({circuit(1): mine}, [port("p", A, "10.9.0.1")])
+    entry = decide(only_view(), net("10.9.0.1/32"), [one, two], local, ME)
+    assert entry is not None
+    assert (entry.target, entry.note) == (Deliver(circuit(1)), Note.DUPLICATE_ADDRESS)
+    assert {why for _, why in entry.losers} == {NotBest.REMOTE}
+
+
+def test_what_the_router_serves_itself_is_hidden_only_if_every_router_of_the_view_does() -> None:
+    hidden = decide(only_view("10.9.0.0/24"), net("10.9.0.1/32"), [path("10.9.0.1/32", attributes("64512:1"))], [], ME)
+    assert hidden is not None
+    assert hidden.hidden is NotInstalled.HIDDEN_BY_ROUTER
+    one = attachment(1, association(16, networks=(A,), both=("64512:1",)), networks=(A,), subnets=("10.9.0.0/24",))
+    two = attachment(2, association(17, networks=(B,), both=("64512:1",)), networks=(B,), subnets=("10.8.0.0/24",))
+    (shared,) = views(
+        {circuit(1): one, circuit(2): two}, [port("p", A, "10.9.0.5"), port("q", B, "10.8.0.5")]
+    ).views.values()
+    entry = decide(shared, net("10.9.0.1/32"), [path("10.9.0.1/32", attributes("64512:1"))], [], ME)
+    assert entry is not None
+    assert entry.hidden is None

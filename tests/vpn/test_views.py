@@ -1,0 +1,52 @@
+"""Which table an address looks in."""
+
+from __future__ import annotations
+
+from isthmus.fib.entries import SourceKey, view_id
+from isthmus.model.intent import ROUTER_IPV4
+from isthmus.vpn.views import views
+from tests.build import association, attachment, circuit, ip, port, rts
+
+A, B = "neutron-a", "neutron-b"
+
+
+def test_a_view_is_the_union_of_what_applies_to_the_port() -> None:
+    router = association(16, networks=(A, B), both=("64512:1",))
+    network = association(17, networks=(A,), both=("64512:2",))
+    found = views(
+        {circuit(1): attachment(1, router, network, networks=(A, B))},
+        [port("p", A, "10.1.0.5"), port("q", B, "10.2.0.5")],
+    )
+    assert found.sources == {
+        SourceKey(circuit(1), ip("10.1.0.5")): view_id(rts("64512:1", "64512:2")),
+        SourceKey(circuit(1), ip("10.2.0.5")): view_id(rts("64512:1")),
+    }
+
+
+def test_ports_with_the_same_targets_share_a_view_whatever_their_router() -> None:
+    one = attachment(1, association(16, networks=(A,), both=("64512:1",)), networks=(A,))
+    two = attachment(2, association(17, networks=(B,), both=("64512:1",)), networks=(B,))
+    found = views({circuit(1): one, circuit(2): two}, [port("p", A, "10.1.0.5"), port("q", B, "10.1.0.5")])
+    assert len(found.views) == 1
+    (view,) = found.views.values()
+    assert view.circuits == {circuit(1), circuit(2)}
+
+
+def test_a_port_that_imports_nothing_has_no_view() -> None:
+    intent = attachment(1, association(16, networks=(A,), exports=("64512:1",)), networks=(A,))
+    assert views({circuit(1): intent}, [port("p", A, "10.1.0.5")]).views == {}
+
+
+def test_the_routers_own_errors_have_a_view_only_where_it_is_unambiguous() -> None:
+    red, blue = association(16, networks=(A,), both=("64512:1",)), association(17, networks=(B,), both=("64512:2",))
+    ports = [port("p", A, "10.1.0.5"), port("q", B, "10.2.0.5")]
+    errors = SourceKey(circuit(1), ROUTER_IPV4)
+    one = views({circuit(1): attachment(1, red, blue, networks=(A, B))}, ports[:1])
+    two = views({circuit(1): attachment(1, red, blue, networks=(A, B))}, ports)
+    assert one.sources[SourceKey(circuit(1), ROUTER_IPV4)] == view_id(rts("64512:1"))
+    assert errors not in two.sources
+
+
+def test_the_number_of_a_view_is_the_same_in_every_process() -> None:
+    assert f"{view_id(rts('64512:1')):#x}" == f"{view_id(reversed(rts('64512:1'))):#x}" == "0xe7ae25118c30a0c0"
+    assert view_id(rts("64512:1", "64512:2")) == view_id([*rts("64512:2"), *rts("64512:1"), *rts("64512:1")])
