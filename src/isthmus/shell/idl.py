@@ -88,7 +88,7 @@ class IdlThread:
         # Not `idl.wait`: with changed conditions it returns at once, for as long as there is no connection.
         idl._session.wait(poller)
         idl._session.recv_wait(poller)
-        if idl.cond_changed and idl._session.is_connected() and idl._request_id is None:
+        if idl.cond_changed and is_connected(idl) and idl._request_id is None:
             poller.immediate_wake()
         if deadline is not None:
             poller.timer_wait(max(0, round((deadline - time.monotonic()) * 1000)))
@@ -110,14 +110,15 @@ def is_connected(idl: Any) -> bool:
 
 
 def in_sync(idl: Any) -> bool:
-    """Whether the rows are what the server has for the conditions we asked for last."""
-    return (
-        is_connected(idl)
-        and idl.state == Idl.IDL_S_MONITORING
-        and idl._last_seqno == idl._session.get_seqno()
-        and not idl.cond_changed
-        and all(t.condition_state.new is None and t.condition_state.requested is None for t in idl.tables.values())
-    )
+    """Whether the rows are what the server has now, for conditions that it knows."""
+    return is_connected(idl) and idl.state == Idl.IDL_S_MONITORING and bool(idl._last_seqno == idl._session.get_seqno())
+
+
+def conditions_met(idl: Any) -> bool:
+    """Whether the rows are also those of the conditions we asked for last. (What `cond_change` returns is of no use:
+    it counts one too many.)"""
+    states = [table.condition_state for table in idl.tables.values()]
+    return not idl.cond_changed and all(state.new is None and state.requested is None for state in states)
 
 
 def reference(row: Row, column: str) -> str:

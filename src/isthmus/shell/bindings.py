@@ -1,0 +1,161 @@
+"""From rows of OVN's `Port_Binding` to what the node is told. Pure: plain values in, plain values out.
+
+Two kinds of rows matter: the attachment circuits of the whole cloud (`isthmus:kind=ac`), and the virtual machines'
+ports that are bound to this chassis. A row with nonsense in it costs that row and nothing else.
+
+A port that leaves is not always gone. When ovn-controller stops, `Port_Binding.chassis` goes empty though packets still
+flow; when a machine moves, it names another chassis; when a port is deleted, the row goes. `stay` tells them apart.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import NamedTuple
+
+from isthmus.model.intent import KIND_AC, KIND_KEY, AttachmentIntent, BadIntent, from_external_ids
+from isthmus.model.net import IpAddress, Mac
+from isthmus.node.facts import LocalPort
+
+VIF_TYPE = ""
+"""`Port_Binding.type` of a virtual machine's port (ovn-sb(5))."""
+
+AC_TYPE = "localport"
+
+NETWORK_OWNER = "network:"
+"""Neutron's own ports (DHCP, router interfaces, metadata) have a device owner that begins so."""
+
+HOLD_S = 3.0
+"""How long a port without a chassis is still ours. A stopping ovn-controller empties the column while its flows go on
+forwarding, and claims the ports again when it is back, as after every package upgrade: 0.1 to 2 s were seen. Longer
+would announce a port that was really unplugged for longer than a BGP speaker's own delays."""
+
+
+class Row(NamedTuple):
+    """What we read of one Port_Binding."""
+
+    logical_port: str
+    type: str
+    mac: tuple[str, ...]
+    chassis: str
+    """Uuid of the chassis it is bound to; empty if none."""
+    up: bool
+    external_ids: Mapping[str, str]
+
+    @property
+    def is_circuit(self) -> bool:
+        return self.external_ids.get(KIND_KEY) == KIND_AC
+
+
+@dataclass(frozen=True, slots=True)
+class Nonsense:
+    """Why a port's row is left out."""
+
+    why: str
+
+
+def read_circuit(row: Row) -> AttachmentIntent | BadIntent:
+    """What an attachment circuit's row says, or what is wrong with it."""
+    if row.type != AC_TYPE:
+        return BadIntent(KIND_KEY, f"'ac' is on a port of type '{row.type}'; only a {AC_TYPE} is on every chassis")
+    try:
+        return from_external_ids(row.external_ids)
+    except BadIntent as bad:
+        return bad
+
+
+def read_port(row: Row) -> LocalPort | Nonsense | None:
+    """A port as the node knows it; None if it is nobody's virtual machine."""
+    ids = row.external_ids
+    owner = ids.get("neutron:device_owner", "")
+    if row.type != VIF_TYPE or row.is_circuit or "neutron:network_name" not in ids or owner.startswith(NETWORK_OWNER):
+        return None
+    try:
+        return LocalPort(
+            name=row.logical_port,
+            mac=_mac(row.mac),
+            addresses=_addresses(ids.get("neutron:cidrs", "")),
+            network=ids["neutron:network_name"],
+            revision=_revision(ids.get("neutron:revision_number", "")),
+            up=row.up,
+            device=ids.get("neutron:device_id", ""),
+        )
+    except ValueError as error:
+        return Nonsense(str(error))
+
+
+def _mac(column: tuple[str, ...]) -> Mac:
+    """The first address set that begins with a MAC; "unknown" may stand beside it (no port security)."""
+    for text in column:
+        first = text.split()[:1]
+        if first and ":" in first[0]:
+            mac = Mac.parse(first[0])
+            if mac.is_multicast:
+                raise ValueError(f"mac: {mac} is a group's address")
+            return mac
+    raise ValueError(f"mac: no MAC address in {list(column)}")
+
+
+def _addresses(cidrs: str) -> tuple[IpAddress, ...]:
+    """Neutron's fixed IPs, "10.1.0.5/24 2001:db8::5/64", sorted; link-local ones mean nothing elsewhere."""
+    found = set()
+    for text in cidrs.split():
+        try:
+            address = IpAddress(ipaddress.ip_interface(text).packed)
+        except ValueError:
+            raise ValueError(f"neutron:cidrs: '{text}' is not an address with a prefix length") from None
+        if not address.is_link_local:
+            found.add(address)
+    return tuple(sorted(found, key=lambda a: (len(a), a)))
+
+
+def _revision(text: str) -> int:
+    if not (text.isascii() and text.isdigit()):
+        raise ValueError(f"neutron:revision_number: '{text}' is not a number")
+    return int(text)
+
+
+class Where(Enum):
+    """What a row says of its port's place."""
+
+    HERE = "bound to this chassis"
+    ELSEWHERE = "bound to another chassis"
+    NOWHERE = "bound to no chassis"
+
+
+def where(row: Row, own: str) -> Where:
+    """Seen from the chassis with the uuid `own`."""
+    if not row.chassis:
+        return Where.NOWHERE
+    return Where.HERE if row.chassis == own else Where.ELSEWHERE
+
+
+class Held(NamedTuple):
+    """A port that is told to the node: bound here, or for a little while after."""
+
+    port: LocalPort
+    until: float | None = None
+    """None while it is bound here; else when it is given up, unless its row says sooner."""
+
+
+def stay(
+    before: Mapping[str, Held], here: Mapping[str, LocalPort], seen: Mapping[str, Where], now: float
+) -> dict[str, Held]:
+    """Who is told to the node now.
+
+    `here`: the readable ports that are bound to this chassis. `seen`: where each visible row says its port is. Rows of
+    ports whose `until` is set are visible wherever they are bound, because the monitor asks for them by name; so a
+    row that is not seen is deleted. The first time a row is missed nobody has asked for it yet, and it is held.
+    """
+    after = {name: Held(port) for name, port in here.items()}
+    for name, held in before.items():
+        place = seen.get(name)
+        if name in after or place in (Where.HERE, Where.ELSEWHERE):
+            continue
+        if held.until is None:
+            after[name] = Held(held.port, now + HOLD_S)
+        elif place is Where.NOWHERE and now < held.until:
+            after[name] = held
+    return after

@@ -1,0 +1,217 @@
+"""What OVN's southbound database asks of this chassis, as whole snapshots taken while it was in sync.
+
+Only rows that concern us are asked for: our Chassis row by *name* (its uuid changes when ovn-controller is stopped and
+started), the attachment circuits of the cloud by one constant pair, and the ports bound to our chassis. A port that
+leaves us is asked for by name until it is clear what became of it (`bindings.stay`).
+
+Rules: nothing is told while the rows are not in sync with what was asked. A lost connection or a vanished Chassis row
+is `IntentLost`, never an empty snapshot: the node freezes, it does not withdraw. One nonsense row costs that row.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from isthmus.fib.entries import CircuitName
+from isthmus.model.intent import KIND_AC, KIND_KEY, AttachmentIntent, BadIntent
+from isthmus.node.facts import IntentLost, IntentRead, LocalPort
+from isthmus.shell.bindings import Held, Nonsense, Row, Where, read_circuit, read_port, stay, where
+from isthmus.shell.idl import Idl, IdlThread, conditions_met, in_sync, is_connected, make_idl, reference, session
+
+log = logging.getLogger(__name__)
+
+_TEXTS = {"key": "string", "value": "string", "min": 0, "max": "unlimited"}
+
+SCHEMA: dict[str, Any] = {
+    "name": "OVN_Southbound",
+    "version": "20.0.0",
+    "tables": {
+        "Chassis": {"columns": {"name": {"type": "string"}}, "isRoot": True},
+        "Port_Binding": {
+            "columns": {
+                "logical_port": {"type": "string"},
+                "type": {"type": "string"},
+                "mac": {"type": {"key": "string", "min": 0, "max": "unlimited"}},
+                "chassis": {
+                    "type": {
+                        "key": {"type": "uuid", "refTable": "Chassis", "refType": "weak"},
+                        "min": 0,
+                        "max": 1,
+                    }
+                },
+                "up": {"type": {"key": "boolean", "min": 0, "max": 1}},
+                "external_ids": {"type": _TEXTS},
+            },
+            "isRoot": True,
+        },
+    },
+}
+"""What we use of ovn-sb.ovsschema; all of it is there since OVN 20.12."""
+
+CIRCUITS = ["external_ids", "includes", ["map", [[KIND_KEY, KIND_AC]]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """The ports of this chassis whose rows make no sense, and why; whole."""
+
+    ports: Mapping[str, str]
+
+
+Heard = IntentRead | IntentLost | Skipped
+
+
+class _NotingIdl(Idl):  # type: ignore[misc]  # the library publishes no types
+    """An Idl that keeps the uuids of the rows that changed, so that a look need not copy a whole cloud."""
+
+    def notify(self, event: str, row: Any, updates: Any = None) -> None:
+        self.changed.add(row.uuid)
+
+    changed: set[Any]
+
+
+class _Look:
+    """What the thread knows of one connection."""
+
+    def __init__(self, remotes: tuple[str, ...], hear: Callable[[Heard], None]) -> None:
+        self._remotes, self._hear = remotes, hear
+        self.chassis = ""
+        self._held: dict[str, Held] = {}
+        """Outlives a connection: who is told to the node."""
+        self._said: IntentRead | IntentLost | None = None
+        self._skipped: dict[str, str] = {}
+
+    def open(self) -> Any:
+        idl = make_idl(_NotingIdl, ",".join(self._remotes), SCHEMA)
+        idl.changed = set()
+        idl.cond_change("Port_Binding", [CIRCUITS])
+        idl.cond_change("Chassis", [["name", "==", self.chassis]])
+        self._rows: dict[Any, Row] = {}
+        self._read: dict[Any, AttachmentIntent | BadIntent | LocalPort | Nonsense | None] = {}
+        self._session = -1
+        return idl
+
+    def look(self, idl: Any, now: float) -> float | None:
+        """Nothing is concluded from rows of conditions that are not the ones wanted now."""
+        if not in_sync(idl):
+            self._lost(self._connection_state(idl))
+            return None
+        idl.cond_change("Chassis", [["name", "==", self.chassis]])
+        if not conditions_met(idl):
+            return None
+        own = next((str(uuid) for uuid in idl.tables["Chassis"].rows), "")
+        if not own:
+            self._lost(f"chassis '{self.chassis}' is not registered in the southbound database")
+            return None
+        idl.cond_change("Port_Binding", self._conditions(own))
+        if not conditions_met(idl):
+            return None
+        self._copy(idl)
+        self._held = self._who_stays(own, now)
+        idl.cond_change("Port_Binding", self._conditions(own))
+        if not conditions_met(idl):
+            # Somebody left: he is told for a moment longer, and asked for by name.
+            return None
+        self._found()
+        return min((h.until for h in self._held.values() if h.until is not None), default=None)
+
+    def _conditions(self, own: str) -> list[Any]:
+        """The rows to be sent to us."""
+        leaving = sorted(name for name, held in self._held.items() if held.until is not None)
+        bound_here = ["chassis", "==", ["uuid", own]]
+        return [CIRCUITS, bound_here, *(["logical_port", "==", name] for name in leaving)]
+
+    def _copy(self, idl: Any) -> None:
+        """Bring the plain copies up to date: all of them after a new connection, else what changed."""
+        rows = idl.tables["Port_Binding"].rows
+        if self._session != session(idl)[1]:
+            self._session = session(idl)[1]
+            self._rows.clear()
+            self._read.clear()
+            idl.changed = set(rows)
+        for uuid in idl.changed:
+            self._rows.pop(uuid, None)
+            self._read.pop(uuid, None)
+            if uuid in rows:
+                self._rows[uuid] = copied = _plain(rows[uuid])
+                self._read[uuid] = read_circuit(copied) if copied.is_circuit else read_port(copied)
+        idl.changed = set()
+
+    def _who_stays(self, own: str, now: float) -> dict[str, Held]:
+        here: dict[str, LocalPort] = {}
+        seen: dict[str, Where] = {}
+        skipped: dict[str, str] = {}
+        for uuid, row in self._rows.items():
+            if row.is_circuit:
+                continue
+            seen[row.logical_port] = place = where(row, own)
+            port = self._read[uuid]
+            if place is Where.HERE and isinstance(port, LocalPort):
+                here[row.logical_port] = port
+            elif place is Where.HERE and isinstance(port, Nonsense):
+                skipped[row.logical_port] = port.why
+        self._skip(skipped)
+        return stay(self._held, here, seen, now)
+
+    def _found(self) -> None:
+        circuits = {
+            CircuitName(row.logical_port): read
+            for uuid, row in self._rows.items()
+            if isinstance(read := self._read[uuid], AttachmentIntent | BadIntent)
+        }
+        self._tell(IntentRead(circuits, tuple(self._held[name].port for name in sorted(self._held))))
+
+    def _skip(self, skipped: dict[str, str]) -> None:
+        if skipped != self._skipped:
+            for name, why in skipped.items():
+                if self._skipped.get(name) != why:
+                    log.warning("southbound: the row of port %s is left out: %s", name, why)
+            self._skipped = skipped
+            self._hear(Skipped(skipped))
+
+    def _lost(self, why: str) -> None:
+        self._tell(IntentLost(why))
+
+    def _connection_state(self, idl: Any) -> str:
+        state = "is being read" if is_connected(idl) else "does not answer"
+        return f"the southbound database at {session(idl)[0]} {state}"
+
+    def _tell(self, fact: IntentRead | IntentLost) -> None:
+        if fact == self._said:
+            return
+        if isinstance(fact, IntentLost):
+            log.warning("southbound: %s", fact.why)
+        elif not isinstance(self._said, IntentRead):
+            log.info("southbound: in sync, %d circuits, %d ports here", len(fact.circuits), len(fact.ports))
+        self._said = fact
+        self._hear(fact)
+
+
+def _plain(row: Any) -> Row:
+    return Row(
+        logical_port=row.logical_port,
+        type=row.type,
+        mac=tuple(row.mac),
+        chassis=reference(row, "chassis"),
+        up=bool(row.up and row.up[0]),
+        external_ids=dict(row.external_ids),
+    )
+
+
+class Southbound:
+    """The door for asyncio. `hear` is called in the loop's thread."""
+
+    def __init__(self, remotes: tuple[str, ...], hear: Callable[[Heard], None]) -> None:
+        self._looker = _Look(remotes, lambda heard: self._thread.post(hear, heard))
+        self._thread = IdlThread("southbound", self._looker)
+
+    def set_chassis(self, name: str) -> None:
+        """Whose ports are ours. To be said before `run`, and again when it changes."""
+        self._looker.chassis = name
+        self._thread.wake()
+
+    async def run(self) -> None:
+        await self._thread.run()

@@ -1,0 +1,248 @@
+"""The southbound watcher against a real OVN central: rows made with its own tools, northd between."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from isthmus.fib.entries import CircuitName
+from isthmus.model.intent import AttachmentIntent, BadIntent, UnknownSchema, to_external_ids
+from isthmus.model.net import IpAddress, Mac, Prefix
+from isthmus.model.vpn import SiteOfOrigin
+from isthmus.node.facts import IntentLost, IntentRead, LocalPort
+from isthmus.shell.bindings import HOLD_S
+from isthmus.shell.southbound import Skipped, Southbound
+from tests.contract.switches import Central, installed
+from tests.eventually import eventually
+from tests.shell.background import Background
+
+pytestmark = [pytest.mark.contract, pytest.mark.skipif(not installed(), reason="OVN is not installed")]
+
+NETWORK = f"neutron-{uuid.UUID(int=7)}"
+AC = "isthmus-ac-1"
+INTENT = AttachmentIntent(
+    attachment=f"router:{uuid.UUID(int=1)}",
+    revision=4,
+    site=SiteOfOrigin.parse("64512:1"),
+    networks=(NETWORK,),
+    subnets=(Prefix.parse("10.1.0.0/24"),),
+    associations=(),
+)
+
+
+def vm(number: int, name: str = "") -> LocalPort:
+    """What is expected of the port that `add_vm` makes."""
+    return LocalPort(
+        name=name or f"vm-{number}",
+        mac=Mac.parse(f"fa:16:3e:00:00:0{number}"),
+        addresses=(IpAddress.parse(f"10.1.0.{number}"), IpAddress.parse(f"2001:db8::{number}")),
+        network=NETWORK,
+        revision=12,
+        up=True,
+        device=f"instance-{number}",
+    )
+
+
+VM = vm(1)
+
+
+@pytest.fixture
+def central() -> Iterator[Central]:
+    with Central() as central:
+        central.nbctl("ls-add", "net")
+        central.sbctl("chassis-add", "host-1", "geneve", "192.0.2.1")
+        central.sbctl("chassis-add", "host-2", "geneve", "192.0.2.2")
+        yield central
+
+
+@pytest.fixture
+def background() -> Iterator[Background]:
+    with Background() as background:
+        yield background
+
+
+def _ids(values: dict[str, str]) -> list[str]:
+    return [f'external_ids:"{key}"="{value}"' for key, value in values.items()]
+
+
+def add_vm(central: Central, number: int = 1, chassis: str = "host-1", **more: str) -> None:
+    """A virtual machine's port as Neutron writes it, bound as ovn-controller would."""
+    port = vm(number)
+    ids = {
+        "neutron:network_name": NETWORK,
+        "neutron:cidrs": f"10.1.0.{number}/24 2001:db8::{number}/64 fe80::{number}/64",
+        "neutron:revision_number": "12",
+        "neutron:device_id": port.device,
+        "neutron:device_owner": "compute:nova",
+    } | {f"neutron:{key}": value for key, value in more.items()}
+    address = f"{port.mac} 10.1.0.{number} 2001:db8::{number}"
+    central.nbctl(
+        *("lsp-add", "net", port.name, "--", "lsp-set-addresses", port.name, address),
+        *("--", "set", "Logical_Switch_Port", port.name, *_ids(ids)),
+    )
+    central.sbctl("lsp-bind", port.name, chassis)
+    eventually(lambda: _is_up(central, port.name))
+
+
+def _is_up(central: Central, name: str) -> None:
+    """northd has seen the binding, so no change of its own comes later."""
+    assert central.nbctl("get", "Logical_Switch_Port", name, "up") == "true"
+
+
+def add_circuit(central: Central, values: dict[str, str], name: str = AC) -> None:
+    central.nbctl(
+        *("lsp-add", "net", name, "--", "lsp-set-type", name, "localport"),
+        *("--", "set", "Logical_Switch_Port", name, *_ids(values)),
+    )
+
+
+class Watched:
+    """The watcher, and everything it said."""
+
+    def __init__(self, central: Central, background: Background, chassis: str = "host-1") -> None:
+        self.heard: list[Any] = []
+        self.part = Southbound((central.sb,), self.heard.append)
+        self.part.set_chassis(chassis)
+        background.start(self.part.run())
+
+    @property
+    def latest(self) -> Any:
+        facts = [f for f in self.heard if isinstance(f, IntentRead | IntentLost)]
+        assert facts, "nothing yet"
+        return facts[-1]
+
+    def ports(self, *expected: LocalPort) -> None:
+        """Until the latest snapshot has exactly these."""
+
+        def right() -> None:
+            assert isinstance(self.latest, IntentRead) and self.latest.ports == expected, self.latest
+
+        eventually(right, every=0.01)
+
+    def lost(self, word: str) -> None:
+        def right() -> None:
+            assert isinstance(self.latest, IntentLost) and word in self.latest.why, self.latest
+
+        eventually(right, every=0.01)
+
+
+def test_a_snapshot_has_the_clouds_circuits_and_this_chassis_ports(central: Central, background: Background) -> None:
+    add_circuit(central, to_external_ids(INTENT))
+    add_vm(central)
+    add_vm(central, 2, "host-2")
+    add_vm(central, 3, device_owner="network:dhcp")
+    watched = Watched(central, background)
+    watched.ports(VM)
+    assert watched.latest.circuits == {CircuitName(AC): INTENT}
+    assert not any(isinstance(fact, IntentRead) for fact in watched.heard[:-1]), "one whole snapshot, no halves"
+
+
+def test_changes_follow(central: Central, background: Background) -> None:
+    watched = Watched(central, background)
+    watched.ports()
+    add_circuit(central, to_external_ids(INTENT))
+    add_vm(central)
+    watched.ports(VM)
+    central.nbctl("set", "Logical_Switch_Port", AC, 'external_ids:"isthmus:revision"="5"')
+
+    def newer() -> None:
+        assert watched.latest.circuits[AC].revision == 5
+
+    eventually(newer)
+    central.nbctl("lsp-del", AC)
+
+    def gone() -> None:
+        assert watched.latest.circuits == {}
+
+    eventually(gone)
+
+
+def test_nonsense_costs_one_row(central: Central, background: Background) -> None:
+    add_circuit(central, to_external_ids(INTENT))
+    add_circuit(central, to_external_ids(INTENT) | {"isthmus:revision": "many"}, "isthmus-ac-2")
+    add_circuit(central, to_external_ids(INTENT) | {"isthmus:schema": "2"}, "isthmus-ac-3")
+    add_vm(central)
+    add_vm(central, 2, revision_number="twelve")
+    watched = Watched(central, background)
+    watched.ports(VM)
+    circuits = watched.latest.circuits
+    assert circuits[AC] == INTENT
+    assert isinstance(circuits["isthmus-ac-2"], BadIntent) and "isthmus:revision" in str(circuits["isthmus-ac-2"])
+    assert isinstance(circuits["isthmus-ac-3"], UnknownSchema)
+    skipped = [fact for fact in watched.heard if isinstance(fact, Skipped)]
+    assert skipped[-1].ports == {"vm-2": "neutron:revision_number: 'twelve' is not a number"}
+    central.nbctl("set", "Logical_Switch_Port", "vm-2", 'external_ids:"neutron:revision_number"="13"')
+
+    def mended() -> None:
+        assert watched.heard and [f for f in watched.heard if isinstance(f, Skipped)][-1].ports == {}
+
+    eventually(mended)
+    assert len(watched.latest.ports) == 2
+
+
+def test_a_deleted_port_goes_at_once(central: Central, background: Background) -> None:
+    add_vm(central)
+    watched = Watched(central, background)
+    watched.ports(VM)
+    central.nbctl("lsp-del", "vm-1")
+    eventually(lambda: watched.ports(), within=HOLD_S / 2)
+
+
+def test_a_port_that_moved_goes_at_once(central: Central, background: Background) -> None:
+    add_vm(central)
+    watched = Watched(central, background)
+    watched.ports(VM)
+    central.sbctl("lsp-unbind", "vm-1", "--", "lsp-bind", "vm-1", "host-2")
+    eventually(lambda: watched.ports(), within=HOLD_S / 2)
+
+
+def test_a_port_without_a_chassis_is_held_for_a_moment(central: Central, background: Background) -> None:
+    add_vm(central)
+    add_vm(central, 2)
+    watched = Watched(central, background)
+    watched.ports(VM, vm(2))
+    told = len(watched.heard)
+    central.sbctl("lsp-unbind", "vm-1", "--", "lsp-unbind", "vm-2")
+    central.sbctl("lsp-bind", "vm-2", "host-1")
+    watched.ports(vm(2))
+    for fact in watched.heard[told:]:
+        assert isinstance(fact, IntentRead) and fact.ports[-1].name == "vm-2", "the one that came back never left"
+
+
+def test_a_new_chassis_row_of_the_same_name_is_followed(central: Central, background: Background) -> None:
+    add_vm(central)
+    watched = Watched(central, background)
+    watched.ports(VM)
+    central.sbctl("chassis-del", "host-1")
+    watched.lost("chassis 'host-1' is not registered")
+    told = len(watched.heard)
+    central.sbctl("chassis-add", "host-1", "geneve", "192.0.2.1")
+    central.sbctl("lsp-bind", "vm-1", "host-1")
+    watched.ports(VM)
+    assert all(f.ports for f in watched.heard[told:] if isinstance(f, IntentRead)), "never told without its port"
+    add_vm(central, 2)
+    eventually(lambda: _count(watched, 2))
+
+
+def _count(watched: Watched, expected: int) -> None:
+    assert len(watched.latest.ports) == expected
+
+
+def test_a_lost_server_freezes_and_comes_back(central: Central, background: Background) -> None:
+    add_vm(central)
+    watched = Watched(central, background)
+    watched.ports(VM)
+    central.end_sb()
+    watched.lost("does not answer")
+    told = len(watched.heard)
+    central.start_sb()
+    add_vm(central, 2)
+    eventually(lambda: _count(watched, 2))
+    assert all(f.ports for f in watched.heard[told:] if isinstance(f, IntentRead))
+
+
+def test_a_chassis_that_is_not_there_is_named(central: Central, background: Background) -> None:
+    Watched(central, background, chassis="host-9").lost("chassis 'host-9' is not registered")
