@@ -1,0 +1,166 @@
+"""Path attributes as one immutable value, shared by all routes that have them.
+
+Rules: a set of attributes is hashed once, and what every route of it will be asked for (its targets, its tunnel, its
+path length) is worked out when the value is made, never per route. Order within a list is the sender's and part of the
+value. How attributes look on the wire is in attribute_reader.py and attribute_writer.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from isthmus.bgp.iana import AsSegmentType, Origin
+from isthmus.model.net import IpAddress, Mac
+from isthmus.model.vpn import Encapsulation, ExtendedCommunity, RouteTarget, SiteOfOrigin
+
+_AS_SPECIFIC_TYPES = (0x00, 0x01, 0x02)
+"""Two-octet AS, IPv4 address, four-octet AS: the transitive types a target and a site of origin come in (RFC 4360)."""
+_OPAQUE, _ENCAPSULATION = 0x03, 0x0C
+_EVPN, _MAC_MOBILITY, _ROUTER_MAC = 0x06, 0x00, 0x03
+_STICKY = 0x01
+
+
+class AsSegment(NamedTuple):
+    """One segment of an AS path; numbers are never zero."""
+
+    kind: AsSegmentType
+    numbers: tuple[int, ...]
+
+    @property
+    def length(self) -> int:
+        """How much it counts when paths are compared: RFC 4271 section 9.1.2.2, RFC 5065 section 5.3."""
+        if self.kind is AsSegmentType.AS_SEQUENCE:
+            return len(self.numbers)
+        return 1 if self.kind is AsSegmentType.AS_SET else 0
+
+    def __str__(self) -> str:
+        numbers = " ".join(str(n) for n in self.numbers)
+        match self.kind:
+            case AsSegmentType.AS_SEQUENCE:
+                return numbers
+            case AsSegmentType.AS_SET:
+                return f"{{{numbers}}}"
+            case AsSegmentType.AS_CONFED_SEQUENCE:
+                return f"({numbers})"
+            case AsSegmentType.AS_CONFED_SET:
+                return f"[{numbers}]"
+
+
+class RawAttribute(NamedTuple):
+    """An optional transitive attribute that nobody here reads; it travels with the route."""
+
+    flags: int
+    code: int
+    value: bytes
+
+
+class _Views(NamedTuple):
+    """What extended communities say, in the order of PathAttributes' fields."""
+
+    route_targets: frozenset[RouteTarget]
+    encapsulations: frozenset[int]
+    router_mac: Mac | None
+    site_of_origin: SiteOfOrigin | None
+    mobility_sequence: int | None
+
+
+def typed_community(raw: bytes) -> ExtendedCommunity:
+    """Eight octets off the wire as the most telling class; equality stays byte equality."""
+    if raw[0] in _AS_SPECIFIC_TYPES:
+        if raw[1] == RouteTarget.SUBTYPE:
+            return RouteTarget(raw)
+        if raw[1] == SiteOfOrigin.SUBTYPE:
+            return SiteOfOrigin(raw)
+    return ExtendedCommunity(raw)
+
+
+def _views(communities: Iterable[ExtendedCommunity]) -> _Views:
+    """Of several site, MAC or mobility communities the first counts; none of their RFCs gives several a meaning."""
+    targets: list[RouteTarget] = []
+    encapsulations: list[int] = []
+    mac: Mac | None = None
+    site: SiteOfOrigin | None = None
+    sequence: int | None = None
+    for community in communities:
+        kind, subtype = community[0], community[1]
+        if kind in _AS_SPECIFIC_TYPES:
+            if subtype == RouteTarget.SUBTYPE:
+                targets.append(community if isinstance(community, RouteTarget) else RouteTarget(community))
+            elif subtype == SiteOfOrigin.SUBTYPE and site is None:
+                site = SiteOfOrigin(community)
+        elif kind == _OPAQUE and subtype == _ENCAPSULATION:
+            encapsulations.append(int.from_bytes(community[6:], "big"))
+        elif kind == _EVPN and subtype == _ROUTER_MAC and mac is None:
+            mac = Mac(community[2:])
+        elif kind == _EVPN and subtype == _MAC_MOBILITY and sequence is None:
+            sequence = int.from_bytes(community[4:], "big")
+    return _Views(frozenset(targets), frozenset(encapsulations), mac, site, sequence)
+
+
+@dataclass(frozen=True, slots=True, weakref_slot=True)
+class PathAttributes:
+    """What an UPDATE says of all its routes. `next_hop` is MP_REACH_NLRI's."""
+
+    origin: Origin = Origin.IGP
+    as_path: tuple[AsSegment, ...] = ()
+    next_hop: IpAddress | None = None
+    med: int | None = None
+    local_pref: int | None = None
+    communities: tuple[int, ...] = ()
+    originator_id: IpAddress | None = None
+    cluster_list: tuple[IpAddress, ...] = ()
+    extended_communities: tuple[ExtendedCommunity, ...] = ()
+    large_communities: tuple[bytes, ...] = ()
+    """Twelve octets each (RFC 8092)."""
+    unknown: tuple[RawAttribute, ...] = ()
+
+    route_targets: frozenset[RouteTarget] = field(init=False, compare=False, repr=False)
+    encapsulations: frozenset[int] = field(init=False, compare=False, repr=False)
+    """Tunnel types; numbers nobody here knows are kept as they are."""
+    router_mac: Mac | None = field(init=False, compare=False, repr=False)
+    site_of_origin: SiteOfOrigin | None = field(init=False, compare=False, repr=False)
+    mobility_sequence: int | None = field(init=False, compare=False, repr=False)
+    as_path_length: int = field(init=False, compare=False, repr=False)
+    _hash: int = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        write = object.__setattr__
+        for name, value in zip(_Views._fields, _views(self.extended_communities), strict=True):
+            write(self, name, value)
+        write(self, "as_path_length", sum([s.length for s in self.as_path]))
+        write(self, "_hash", hash(self._identity()))
+
+    def _identity(self) -> tuple[object, ...]:
+        return (
+            self.origin,
+            self.as_path,
+            self.next_hop,
+            self.med,
+            self.local_pref,
+            self.communities,
+            self.originator_id,
+            self.cluster_list,
+            self.extended_communities,
+            self.large_communities,
+            self.unknown,
+        )
+
+    def __hash__(self) -> int:
+        return self._hash
+
+
+def encapsulation_community(encapsulation: Encapsulation) -> ExtendedCommunity:
+    """RFC 9012 section 4.1: which tunnel the next hop understands."""
+    return ExtendedCommunity(bytes((_OPAQUE, _ENCAPSULATION, 0, 0, 0, 0)) + encapsulation.to_bytes(2, "big"))
+
+
+def router_mac_community(mac: Mac) -> ExtendedCommunity:
+    """RFC 9135 section 8.1: the inner destination MAC of packets sent to a type 5 route's next hop."""
+    return ExtendedCommunity(bytes((_EVPN, _ROUTER_MAC)) + mac)
+
+
+def mobility_community(sequence: int, sticky: bool = False) -> ExtendedCommunity:
+    """RFC 7432 section 7.7: how often the address has moved."""
+    return ExtendedCommunity(bytes((_EVPN, _MAC_MOBILITY, _STICKY if sticky else 0, 0)) + sequence.to_bytes(4, "big"))

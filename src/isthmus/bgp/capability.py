@@ -1,0 +1,104 @@
+"""What two speakers can do (RFC 5492), and what that makes of a session: `Agreed`.
+
+Rules: an offer is a list of code and octets, kept as received, so that a user can see all of it. Only what both sides
+said counts; nothing is assumed but RFC 4271 itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from isthmus.bgp.errors import MessageError
+from isthmus.bgp.family import Family
+from isthmus.bgp.iana import CapabilityCode, NotificationCode, OpenError, words
+from isthmus.model.net import IpAddress
+
+MESSAGE_BYTES_MAX = 4096
+"""RFC 4271 section 4.1; RFC 8654's 65535 is not offered."""
+
+_LENGTHS = {CapabilityCode.MULTIPROTOCOL: 4, CapabilityCode.ROUTE_REFRESH: 0, CapabilityCode.FOUR_OCTET_AS: 4}
+
+
+class Capability(NamedTuple):
+    """One capability as it stands in an OPEN."""
+
+    code: int
+    value: bytes
+
+    def encode(self) -> bytes:
+        return bytes((self.code, len(self.value))) + self.value
+
+    def __str__(self) -> str:
+        family = self.family
+        if family is not None:
+            return f"multiprotocol {family}"
+        if self.code == CapabilityCode.FOUR_OCTET_AS and len(self.value) == 4:
+            return f"four octet as {int.from_bytes(self.value, 'big')}"
+        known = self.code in set(CapabilityCode)
+        name = words(CapabilityCode(self.code)) if known else f"capability {self.code}"
+        return f"{name} {self.value.hex()}" if self.value else name
+
+    @property
+    def family(self) -> Family | None:
+        """The family of a multiprotocol capability, if this speaker has a name for it."""
+        if self.code != CapabilityCode.MULTIPROTOCOL or len(self.value) != 4:
+            return None
+        return Family.of(int.from_bytes(self.value[:2], "big"), self.value[3])
+
+
+def multiprotocol(family: Family) -> Capability:
+    """RFC 4760 section 8: AFI, a reserved octet, SAFI."""
+    return Capability(CapabilityCode.MULTIPROTOCOL, bytes((0, family.afi, 0, family.safi)))
+
+
+def offer(local_as: int, families: Iterable[Family]) -> tuple[Capability, ...]:
+    """What this speaker always says of itself."""
+    return (
+        *(multiprotocol(f) for f in families),
+        Capability(CapabilityCode.ROUTE_REFRESH, b""),
+        Capability(CapabilityCode.FOUR_OCTET_AS, local_as.to_bytes(4, "big")),
+    )
+
+
+def decode_capabilities(raw: bytes) -> list[Capability]:
+    """The capabilities of one optional parameter. Raises MessageError."""
+    found, at = [], 0
+    while at < len(raw):
+        if len(raw) - at < 2 or at + 2 + raw[at + 1] > len(raw):
+            raise _bad("a capability runs over the end of its parameter")
+        after = at + 2 + raw[at + 1]
+        capability = Capability(raw[at], raw[at + 2 : after])
+        wanted = _LENGTHS.get(CapabilityCode(raw[at])) if raw[at] in set(CapabilityCode) else None
+        if wanted is not None and len(capability.value) != wanted:
+            raise _bad(f"the {words(CapabilityCode(raw[at]))} capability has {wanted} octets, not {raw[at + 1]}")
+        found.append(capability)
+        at = after
+    return found
+
+
+def _bad(text: str) -> MessageError:
+    return MessageError(NotificationCode.OPEN, OpenError.UNSPECIFIC, text)
+
+
+@dataclass(frozen=True, slots=True)
+class Agreed:
+    """What a session is, once both OPENs are read."""
+
+    local_as: int
+    peer_as: int
+    families: tuple[Family, ...]
+    """Those both sides offered, in our order."""
+    hold_time_s: int
+    four_octet_as: bool
+    route_refresh: bool
+    router_id: IpAddress
+    peer_router_id: IpAddress
+    peer_capabilities: tuple[Capability, ...] = ()
+    message_bytes_max: int = MESSAGE_BYTES_MAX
+
+    @property
+    def is_ibgp(self) -> bool:
+        """Both ends are in one AS: LOCAL_PREF is spoken, AS_PATH is left alone."""
+        return self.local_as == self.peer_as

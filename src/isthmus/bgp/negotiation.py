@@ -1,0 +1,77 @@
+"""What our side wants of a session, and whether a peer's OPEN suits it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from isthmus.bgp.capability import Agreed, multiprotocol
+from isthmus.bgp.errors import MessageError
+from isthmus.bgp.family import Family
+from isthmus.bgp.iana import CapabilityCode, NotificationCode, OpenError
+from isthmus.bgp.message import Open
+from isthmus.bgp.nlri import CODECS
+from isthmus.model.net import IpAddress
+
+CONNECT_RETRY_MAX_S = 30.0
+"""Waiting doubles up to here, and starts anew after a session that lived this long: a peer that takes and drops
+sessions (a prefix limit, say) is not dialled every second."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionConfig:
+    """What an operator says of a session. Raises ValueError with a sentence for them."""
+
+    local_as: int
+    peer_as: int
+    router_id: IpAddress
+    families: tuple[Family, ...]
+    hold_time_s: int = 30
+    connect_retry_s: float = 1.0
+
+    def __post_init__(self) -> None:
+        for number in (self.local_as, self.peer_as):
+            if not 0 < number < 2**32:
+                raise ValueError(f"{number} is not an AS number (1 to 4294967295)")
+        if len(self.router_id) != 4 or not any(self.router_id):
+            raise ValueError(f"a router-id is an IPv4 address and not 0.0.0.0, so it cannot be {self.router_id}")
+        if self.hold_time_s and not 3 <= self.hold_time_s < 2**16:
+            raise ValueError(f"a hold time is 0 or 3 to 65535 seconds, not {self.hold_time_s}")
+        if not 0 < self.connect_retry_s <= CONNECT_RETRY_MAX_S:
+            raise ValueError(f"the first wait before a retry is at most {CONNECT_RETRY_MAX_S} s")
+        unknown = [str(f) for f in self.families if f not in CODECS]
+        if unknown or not self.families:
+            raise ValueError(f"families {unknown} are not carried" if unknown else "a session needs a family")
+
+
+def agree(config: SessionConfig, hello: Open) -> Agreed:
+    """What both sides can do. Raises MessageError if that is not enough (RFC 4271 section 6.2)."""
+
+    def refuse(subcode: OpenError, text: str, data: bytes = b"") -> MessageError:
+        return MessageError(NotificationCode.OPEN, subcode, text, data)
+
+    if hello.as_number != config.peer_as:
+        raise refuse(OpenError.BAD_PEER_AS, f"it says AS {hello.as_number}, expected is {config.peer_as}")
+    if not any(hello.router_id):
+        raise refuse(OpenError.BAD_BGP_IDENTIFIER, "its router-id is 0.0.0.0")
+    if config.local_as == config.peer_as and hello.router_id == config.router_id:  # RFC 6286 section 2.2
+        raise refuse(OpenError.BAD_BGP_IDENTIFIER, f"its router-id {hello.router_id} is ours")
+    if hello.hold_time_s in (1, 2):
+        raise refuse(OpenError.UNACCEPTABLE_HOLD_TIME, f"a hold time of {hello.hold_time_s} s")
+    families = tuple(f for f in config.families if f in hello.families)
+    if not families:
+        # A session that can carry nothing would only look healthy. RFC 5492 section 3: the data says what is missing.
+        wanted = b"".join(multiprotocol(f).encode() for f in config.families)
+        text = f"it offers none of {', '.join(str(f) for f in config.families)}"
+        raise refuse(OpenError.UNSUPPORTED_CAPABILITY, text, wanted)
+    refresh = hello.offers(CapabilityCode.ROUTE_REFRESH) or hello.offers(CapabilityCode.ROUTE_REFRESH_OLD)
+    return Agreed(
+        local_as=config.local_as,
+        peer_as=config.peer_as,
+        families=families,
+        hold_time_s=min(config.hold_time_s, hello.hold_time_s),
+        four_octet_as=hello.offers(CapabilityCode.FOUR_OCTET_AS),
+        route_refresh=refresh,
+        router_id=config.router_id,
+        peer_router_id=hello.router_id,
+        peer_capabilities=hello.capabilities,
+    )

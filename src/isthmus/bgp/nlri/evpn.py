@@ -1,0 +1,141 @@
+"""EVPN routes: type 5, the IP prefix (RFC 9136 section 3). Other types are skipped by their length.
+
+      0                   1
+    +--------------------+--------------------+
+    | route type (1) = 5 | length (1) = 34|58 |
+    +--------------------+--------------------+-------------------+
+    | route distinguisher (8)                                      |
+    | Ethernet segment identifier (10)                             |
+    | Ethernet tag (4)                                             |
+    | prefix length (1) | prefix (4 or 16) | gateway (4 or 16)     |
+    | label (3): the VNI as it is                                  |
+    +--------------------------------------------------------------+
+
+Rules: the route's key is RD, Ethernet tag and prefix; everything else is what a new announcement replaces. Bits behind
+the prefix length are cleared, so that equal routes have equal keys. A route that cannot be a key (impossible length of
+the route or of its prefix) is a fault by itself: its octets are counted, so its neighbours are still readable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from struct import Struct
+from typing import NamedTuple, TypeAlias
+
+from isthmus.bgp.attribute import PathAttributes
+from isthmus.bgp.errors import AttributeFault, FaultAction, FaultKind
+from isthmus.bgp.iana import EvpnRouteType
+from isthmus.model.net import IpAddress, Prefix
+from isthmus.model.vpn import RouteDistinguisher
+
+ESI_ZERO = bytes(10)
+_IP_PREFIX = EvpnRouteType.IP_PREFIX.value
+_IPV4_LENGTH, _IPV6_LENGTH = 34, 58
+# RD, ESI, Ethernet tag, prefix length, prefix, gateway, upper 16 and lower 8 bits of the label
+_IPV4 = Struct(">8s10sIB4s4sHB")
+_IPV6 = Struct(">8s10sIB16s16sHB")
+_LAYOUT = {_IPV4_LENGTH: (_IPV4, 32, bytes(4)), _IPV6_LENGTH: (_IPV6, 128, bytes(16))}
+
+EvpnKey: TypeAlias = tuple[RouteDistinguisher, int, Prefix]
+
+
+class EvpnPrefix(NamedTuple):
+    """Route type 5. `gateway` None is the all-zero address; `label` is the 24-bit field as a number."""
+
+    rd: RouteDistinguisher
+    ethernet_tag: int
+    prefix: Prefix
+    esi: bytes
+    gateway: IpAddress | None
+    label: int
+
+    def key(self) -> EvpnKey:
+        """What makes two announcements the same route (RFC 9136 section 3.1)."""
+        return self.rd, self.ethernet_tag, self.prefix
+
+    def __str__(self) -> str:
+        text = f"rd {self.rd} tag {self.ethernet_tag} {self.prefix} label {self.label}"
+        if self.gateway is not None:
+            text += f" gateway {self.gateway}"
+        return text if self.esi == ESI_ZERO else f"{text} esi {self.esi.hex(':')}"
+
+
+class EvpnRoutes(NamedTuple):
+    """What one attribute's NLRI held."""
+
+    routes: list[EvpnPrefix]
+    faults: list[AttributeFault]
+    skipped: int
+    """Routes of types this speaker does not read (RFC 7606 section 5.4: discarded, not an error)."""
+
+
+class BoundaryLost(Exception):
+    """A length runs over the end: where the next route begins is unknown (RFC 7606 section 5.3)."""
+
+
+def decode(raw: bytes) -> EvpnRoutes:
+    """All routes of an NLRI field. Raises BoundaryLost."""
+    parsed = EvpnRoutes([], [], 0)
+    routes, rds, skipped, at, end = parsed.routes, dict[bytes, RouteDistinguisher](), 0, 0, len(raw)
+    while at < end:
+        if end - at < 2 or (after := at + 2 + raw[at + 1]) > end:
+            raise BoundaryLost(f"an EVPN route at octet {at} runs over the end of {end} octets")
+        if raw[at] != _IP_PREFIX:
+            skipped += 1
+        elif (layout := _LAYOUT.get(after - at - 2)) is None:
+            parsed.faults.append(_bad_length(after - at - 2))
+        else:
+            struct, bits, zero = layout
+            rd, esi, tag, length, address, gateway, high, low = struct.unpack_from(raw, at + 2)
+            if length > bits:
+                parsed.faults.append(_bad_prefix(length, bits))
+            else:
+                known = rds.get(rd)
+                if known is None:
+                    known = rds[rd] = RouteDistinguisher(rd)
+                prefix = Prefix(IpAddress(address), length) if length == bits else Prefix.of(address, length)
+                via = None if gateway == zero else IpAddress(gateway)
+                routes.append(EvpnPrefix(known, tag, prefix, esi, via, high << 8 | low))
+        at = after
+    return parsed._replace(skipped=skipped)
+
+
+def _bad_length(length: int) -> AttributeFault:
+    text = f"a type 5 route of {length} octets; only {_IPV4_LENGTH} and {_IPV6_LENGTH} exist"
+    return AttributeFault(FaultKind.ROUTE_LENGTH, FaultAction.TREAT_AS_WITHDRAW, text)
+
+
+def _bad_prefix(length: int, bits: int) -> AttributeFault:
+    text = f"a type 5 route with a prefix of {length} bits out of {bits}"
+    return AttributeFault(FaultKind.PREFIX_LENGTH, FaultAction.TREAT_AS_WITHDRAW, text)
+
+
+def check(routes: Sequence[EvpnPrefix], attributes: PathAttributes) -> list[tuple[EvpnPrefix, AttributeFault]]:
+    """Announced routes that RFC 9136 section 3.2 has treated as withdrawn, each with its fault."""
+    no_mac = attributes.router_mac is None or not any(attributes.router_mac)
+    bad = []
+    for route in routes:
+        if route.esi != ESI_ZERO:
+            kind = FaultKind.TWO_OVERLAY_INDEXES if route.gateway is not None else None
+        else:
+            nothing = no_mac and route.label == 0 and route.gateway is None
+            kind = FaultKind.NO_OVERLAY_INDEX if nothing else None
+        if kind is not None:
+            bad.append((route, AttributeFault(kind, FaultAction.TREAT_AS_WITHDRAW, str(route))))
+    return bad
+
+
+def encode(route: EvpnPrefix) -> bytes:
+    """One route as MP_REACH_NLRI carries it."""
+    rd, tag, (address, length), esi, gateway, label = route
+    struct, via = (_IPV4, bytes(4)) if len(address) == 4 else (_IPV6, bytes(16))
+    if gateway is not None:
+        assert len(gateway) == len(address), f"prefix and gateway of {route} must be of one family"
+        via = gateway
+    return bytes((_IP_PREFIX, struct.size)) + struct.pack(rd, esi, tag, length, address, via, label >> 8, label & 0xFF)
+
+
+def encode_key(key: EvpnKey) -> bytes:
+    """One route as MP_UNREACH_NLRI carries it: what is not part of the key is zero."""
+    rd, tag, prefix = key
+    return encode(EvpnPrefix(rd, tag, prefix, ESI_ZERO, None, 0))
