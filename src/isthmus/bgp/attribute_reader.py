@@ -23,8 +23,13 @@ TABLE_SETS_MAX = 8192
 """Distinct attribute sets remembered by their octets; beyond that the memory starts anew. Sets in use stay shared."""
 
 _MP_REACH, _MP_UNREACH = AttributeType.MP_REACH_NLRI.value, AttributeType.MP_UNREACH_NLRI.value
+_ORIGIN, _AS_PATH, _LOCAL_PREF = (
+    AttributeType.ORIGIN.value,
+    AttributeType.AS_PATH.value,
+    AttributeType.LOCAL_PREF.value,
+)
 _EXTENDED = AttributeFlag.EXTENDED_LENGTH.value
-_KIND_BITS = AttributeFlag.OPTIONAL | AttributeFlag.TRANSITIVE
+_KIND_BITS = int(AttributeFlag.OPTIONAL | AttributeFlag.TRANSITIVE)
 _WELL_KNOWN = int(AttributeFlag.TRANSITIVE)
 _OPTIONAL = int(AttributeFlag.OPTIONAL)
 _OPTIONAL_TRANSITIVE = _OPTIONAL | _WELL_KNOWN
@@ -139,42 +144,57 @@ class _Rule(NamedTuple):
     flags: int
     action: FaultAction
     read: Callable[[bytes], Any]
-    ibgp_only: bool = False
+    expected: bool = True
+    """Whether this session's peer may send it at all."""
 
 
-# RFC 7606 section 7, attribute by attribute; the AS paths depend on the session and are added by `AttributeTable`.
+# RFC 7606 section 7, attribute by attribute; `_session_rules` adds what depends on the session.
 _RULES: Final[Mapping[int, _Rule]] = {
     AttributeType.ORIGIN: _Rule(_WELL_KNOWN, _WITHDRAW, _origin),
     AttributeType.NEXT_HOP: _Rule(_WELL_KNOWN, _WITHDRAW, _address),
     AttributeType.MULTI_EXIT_DISC: _Rule(_OPTIONAL, _WITHDRAW, _number),
-    AttributeType.LOCAL_PREF: _Rule(_WELL_KNOWN, _WITHDRAW, _number, ibgp_only=True),
+    AttributeType.LOCAL_PREF: _Rule(_WELL_KNOWN, _WITHDRAW, _number),
     AttributeType.ATOMIC_AGGREGATE: _Rule(_WELL_KNOWN, _DISCARD, _exactly(0)),
     AttributeType.COMMUNITIES: _Rule(_OPTIONAL_TRANSITIVE, _WITHDRAW, _items(4, lambda b: int.from_bytes(b, "big"))),
-    AttributeType.ORIGINATOR_ID: _Rule(_OPTIONAL, _WITHDRAW, _address, ibgp_only=True),
-    AttributeType.CLUSTER_LIST: _Rule(_OPTIONAL, _WITHDRAW, _items(4, IpAddress), ibgp_only=True),
+    AttributeType.ORIGINATOR_ID: _Rule(_OPTIONAL, _WITHDRAW, _address),
+    AttributeType.CLUSTER_LIST: _Rule(_OPTIONAL, _WITHDRAW, _items(4, IpAddress)),
     AttributeType.EXTENDED_COMMUNITIES: _Rule(_OPTIONAL_TRANSITIVE, _WITHDRAW, _items(8, typed_community)),
     AttributeType.AS4_AGGREGATOR: _Rule(_OPTIONAL_TRANSITIVE, _DISCARD, _exactly(8)),
     AttributeType.LARGE_COMMUNITIES: _Rule(_OPTIONAL_TRANSITIVE, _WITHDRAW, _items(12, bytes)),
 }
-_NEW_SPEAKERS_NEVER_SEND = (AttributeType.AS4_PATH, AttributeType.AS4_AGGREGATOR)
+_INSIDE_AN_AS = (AttributeType.LOCAL_PREF, AttributeType.ORIGINATOR_ID, AttributeType.CLUSTER_LIST)
+"""RFC 7606 sections 7.5, 7.9, 7.10: from another AS they are discarded."""
+_FROM_OLD_SPEAKERS = (AttributeType.AS4_PATH, AttributeType.AS4_AGGREGATOR)
+"""RFC 6793 section 4.1: from a new speaker they are discarded."""
 
 
 def _session_rules(agreed: Agreed) -> dict[int, _Rule]:
-    """The rules with the AS paths in the width of this session (RFC 6793)."""
+    """The rules as this session has them: the width of an AS number, and what its peer has no business sending."""
     width = 4 if agreed.four_octet_as else 2
+
+    def path(value: bytes) -> tuple[AsSegment, ...]:
+        segments = as_path.decode(value, width)
+        if not agreed.is_ibgp:
+            as_path.refuse_confederation(segments)
+        return segments
+
     rules = dict(_RULES)
-    rules[AttributeType.AS_PATH] = _Rule(_WELL_KNOWN, _WITHDRAW, lambda value: as_path.decode(value, width))
+    rules[AttributeType.AS_PATH] = _Rule(_WELL_KNOWN, _WITHDRAW, path)
     rules[AttributeType.AGGREGATOR] = _Rule(_OPTIONAL_TRANSITIVE, _DISCARD, _exactly(width + 4))
     rules[AttributeType.AS4_PATH] = _Rule(_OPTIONAL_TRANSITIVE, _DISCARD, as_path.decode_as4_path)
-    return rules
+    unexpected = (() if agreed.is_ibgp else _INSIDE_AN_AS) + (_FROM_OLD_SPEAKERS if agreed.four_octet_as else ())
+    for code in unexpected:
+        rules[code] = rules[code]._replace(expected=False)
+    # Plain numbers as keys: an IntEnum hashes in Python, several times per message.
+    return {int(code): rule for code, rule in rules.items()}
 
 
 class AttributeTable:
     """Reads attribute sets of one session; equal sets are one object for as long as anybody holds it."""
 
     def __init__(self, agreed: Agreed) -> None:
-        self._agreed = agreed
         self._rules = _session_rules(agreed)
+        self._mandatory = (_ORIGIN, _AS_PATH, _LOCAL_PREF) if agreed.is_ibgp else (_ORIGIN, _AS_PATH)
         self._read: dict[tuple[bytes, bytes], tuple[PathAttributes | None, tuple[AttributeFault, ...]]] = {}
         self._shared: WeakValueDictionary[int, PathAttributes] = WeakValueDictionary()
 
@@ -221,38 +241,15 @@ class AttributeTable:
             if rule is None:
                 unknown += _unknown(flags, code, value)
             else:
-                faults += self._read_one(rule, flags, code, value, values)
+                _read_one(rule, flags, code, value, values, faults)
         return values, unknown, faults
-
-    def _read_one(
-        self, rule: _Rule, flags: int, code: int, value: bytes, values: dict[int, Any]
-    ) -> list[AttributeFault]:
-        """Put the value of a known attribute into `values`, or say what is wrong with it."""
-        old_only = self._agreed.four_octet_as and code in _NEW_SPEAKERS_NEVER_SEND
-        if old_only or (rule.ibgp_only and not self._agreed.is_ibgp):
-            return [AttributeFault(FaultKind.ATTRIBUTE_UNEXPECTED, _DISCARD, _name(code))]
-        fault = flags_fault(code, flags, rule.flags)
-        if fault is not None:
-            return [fault]
-        try:
-            read = rule.read(value)
-            if code == AttributeType.AS_PATH and not self._agreed.is_ibgp:
-                as_path.refuse_confederation(read)
-        except Malformed as error:
-            return [AttributeFault(error.kind, rule.action, f"{_name(code)}: {error}")]
-        values[code] = read
-        return []
 
     def _missing(self, values: Mapping[int, Any], faults: list[AttributeFault]) -> list[AttributeFault]:
         """RFC 7606 section 3 d; an attribute that is there but malformed has its own fault already."""
-        wanted = [AttributeType.ORIGIN, AttributeType.AS_PATH]
-        if self._agreed.is_ibgp:
-            wanted.append(AttributeType.LOCAL_PREF)
+        absent = [code for code in self._mandatory if code not in values]
         if any(f.action is _WITHDRAW for f in faults):
             return []
-        return [
-            AttributeFault(FaultKind.ATTRIBUTE_MISSING, _WITHDRAW, _name(code)) for code in wanted if code not in values
-        ]
+        return [AttributeFault(FaultKind.ATTRIBUTE_MISSING, _WITHDRAW, _name(code)) for code in absent]
 
     def _share(self, made: PathAttributes) -> PathAttributes:
         known = self._shared.get(hash(made))
@@ -260,6 +257,21 @@ class AttributeTable:
             return known
         self._shared[hash(made)] = made
         return made
+
+
+def _read_one(
+    rule: _Rule, flags: int, code: int, value: bytes, values: dict[int, Any], faults: list[AttributeFault]
+) -> None:
+    """The value of a known attribute goes into `values`, what is wrong with it into `faults`."""
+    if not rule.expected:
+        faults.append(AttributeFault(FaultKind.ATTRIBUTE_UNEXPECTED, _DISCARD, _name(code)))
+    elif (fault := flags_fault(code, flags, rule.flags)) is not None:
+        faults.append(fault)
+    else:
+        try:
+            values[code] = rule.read(value)
+        except Malformed as error:
+            faults.append(AttributeFault(error.kind, rule.action, f"{_name(code)}: {error}"))
 
 
 def _name(code: int) -> str:

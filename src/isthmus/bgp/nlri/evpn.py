@@ -75,20 +75,22 @@ class BoundaryLost(Exception):
 
 def decode(raw: bytes) -> EvpnRoutes:
     """All routes of an NLRI field. Raises BoundaryLost."""
-    parsed = EvpnRoutes([], [], 0)
-    routes, rds, skipped, at, end = parsed.routes, dict[bytes, RouteDistinguisher](), 0, 0, len(raw)
+    routes: list[EvpnPrefix] = []
+    faults: list[AttributeFault] = []
+    rds: dict[bytes, RouteDistinguisher] = {}
+    skipped, at, end = 0, 0, len(raw)
     while at < end:
         if end - at < 2 or (after := at + 2 + raw[at + 1]) > end:
             raise BoundaryLost(f"an EVPN route at octet {at} runs over the end of {end} octets")
         if raw[at] != _IP_PREFIX:
             skipped += 1
         elif (layout := _LAYOUT.get(after - at - 2)) is None:
-            parsed.faults.append(_bad_length(after - at - 2))
+            faults.append(_bad_length(after - at - 2))
         else:
             struct, bits, zero = layout
             rd, esi, tag, length, address, gateway, high, low = struct.unpack_from(raw, at + 2)
             if length > bits:
-                parsed.faults.append(_bad_prefix(length, bits))
+                faults.append(_bad_prefix(length, bits))
             else:
                 known = rds.get(rd)
                 if known is None:
@@ -97,7 +99,7 @@ def decode(raw: bytes) -> EvpnRoutes:
                 via = None if gateway == zero else IpAddress(gateway)
                 routes.append(EvpnPrefix(known, tag, prefix, esi, via, high << 8 | low))
         at = after
-    return parsed._replace(skipped=skipped)
+    return EvpnRoutes(routes, faults, skipped)
 
 
 def _bad_length(length: int) -> AttributeFault:
