@@ -13,9 +13,9 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from isthmus.bgp import session as bgp
+from isthmus.bgp import events as bgp
 from isthmus.bgp.family import EVPN
-from isthmus.bgp.message import Update
+from isthmus.bgp.update import Update
 from isthmus.fib.entries import Circuit, CircuitName, Forwarding, InboundKey
 from isthmus.flows.render import Renderer
 from isthmus.flows.types import FlowKey
@@ -90,7 +90,6 @@ class Node:
                 self._session(peer, bgp.Connected(), now)
             case facts.ConnectFailed(peer, why):
                 self._session(peer, bgp.ConnectFailed(why), now)
-                self.peers[peer].reason = why
             case facts.Closed(peer, why):
                 self._session(peer, bgp.Closed(why), now)
             case facts.Received(peer, data):
@@ -173,7 +172,7 @@ class Node:
                     out.append(Send(peer.address, data))
                 case bgp.Up():
                     peer.came_up(now)
-                case bgp.Down(reason, text):
+                case bgp.Down(reason, text, _):
                     peer.went_down(f"{reason.value}: {text}" if text else reason.value, now)
                     self.rib.mark_stale(peer.address)
                     self._contradict()
@@ -188,14 +187,13 @@ class Node:
     def _routes(self, peer: Peer, update: Update, now: float) -> None:
         if update.end_of_rib == EVPN:
             self._in_sync(peer)
-        agreed = peer.session.agreed
-        if agreed is None or (update.attributes is None and not update.withdrawn):
+        agreed, attributes = peer.session.agreed, update.attributes
+        if agreed is None:
             return
-        attributes = update.attributes
-        announced = [
-            Path(peer.address, agreed.peer_router_id, nlri, attributes, now)
-            for nlri in (update.announced if attributes is not None else ())
-        ]
+        announced = []
+        if attributes is not None:
+            router_id = agreed.peer_router_id
+            announced = [Path(peer.address, router_id, nlri, attributes, now) for nlri in update.announced]
         withdrawn = [(n.prefix, PathKey(peer.address, n.rd, n.ethernet_tag)) for n in update.withdrawn]
         merge(self._touched, self.rib.apply(announced, withdrawn))
 

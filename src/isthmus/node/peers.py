@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from isthmus.bgp.events import Start
 from isthmus.bgp.family import EVPN
-from isthmus.bgp.session import Session, SessionConfig, Start
+from isthmus.bgp.session import Session, SessionConfig
 from isthmus.model.net import IpAddress
 from isthmus.node.config import NodeConfig, PeerConfig
 from isthmus.node.order import END_OF_RIB_WAIT_S, INVENTORY_WAIT_S
@@ -40,8 +41,8 @@ class Peer:
                 router_id=node.router_id,
                 families=(EVPN,),
                 hold_time_s=config.hold_time_s,
-                jitter=config.jitter,
-            )
+            ),
+            config.jitter,
         )
         session.handle(Start(), now)
         return cls(config, session, changed_at=now)

@@ -5,8 +5,9 @@ Rules: computes nothing that decides anything; every "why not" is a member of mo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
+from isthmus.bgp.iana import MessageType
 from isthmus.fib.entries import NextHop, ViewId
 from isthmus.flows.layout import DROP, REFUSED, Table
 from isthmus.model.intent import BadIntent, UnknownSchema
@@ -94,11 +95,11 @@ def _routes(node: Node, now: float) -> Iterator[RouteStatus]:
                 yield _route(loser, f"{number:#x}", why=reason.value, best=False, note=note, now=now)
     imported = node.tables.imported()
     for path in node.rib:
-        reason = refusal(path, node.speaker)
-        if reason is None and not path.attributes.route_targets & imported:
-            reason = NotImported.NO_IMPORT_TARGET
-        if reason is not None:
-            yield _route(path, "", why=reason.value, best=False, note="", now=now)
+        refused = refusal(path, node.speaker)
+        if refused is None and not path.attributes.route_targets & imported:
+            refused = NotImported.NO_IMPORT_TARGET
+        if refused is not None:
+            yield _route(path, "", why=refused.value, best=False, note="", now=now)
 
 
 def _installed(node: Node, view: ViewId, prefix: Prefix) -> bool:
@@ -171,19 +172,20 @@ def _peer(node: Node, peer: Peer, now: float) -> PeerStatus:
     return PeerStatus(
         address=str(peer.address),
         asn=peer.config.asn,
-        state=peer.session.state.name,
+        state=peer.session.state.value,
         since_s=round(now - peer.changed_at, 3),
         reason=peer.reason,
         families=[str(f) for f in peer.session.agreed.families] if peer.session.agreed else [],
         received=node.rib.count(peer.address),
         announced=len(peer.told),
         in_sync=peer.in_sync,
-        updates_in=counters.updates_in,
-        updates_out=counters.updates_out,
-        treated_as_withdraw=counters.treated_as_withdraw,
-        discarded_attributes=counters.discarded_attributes,
-        notifications_in=counters.notifications_in,
-        notifications_out=counters.notifications_out,
+        updates_in=counters.received[MessageType.UPDATE],
+        updates_out=counters.sent[MessageType.UPDATE],
+        treated_as_withdraw=counters.updates_treated_as_withdraw,
+        discarded_attributes=counters.faults_discarded,
+        notifications_in=counters.received[MessageType.NOTIFICATION],
+        notifications_out=counters.sent[MessageType.NOTIFICATION],
+        last_fault=counters.last_fault or counters.last_error,
     )
 
 
@@ -210,13 +212,13 @@ def _why_not_announced(node: Node, export: Export) -> NotAnnounced:
     return NotAnnounced.NOT_NEGOTIATED
 
 
-def _dropped(node: Node, tables: Iterable[tuple[Table, int]]) -> int:
+_REFUSALS = frozenset({(Table.INBOUND.value, DROP), (Table.CLASSIFY.value, REFUSED)})
+
+
+def _dropped_inbound(node: Node) -> int:
+    """Packets from tunnels for which nothing was announced, when the switch was last read."""
     there = node.switch.installed or {}
-    return sum(
-        flow.packets
-        for key, flow in there.items()
-        if flow.ours and flow.actions == "drop" and (key.table, key.priority) in tables
-    )
+    return sum(flow.packets for key, flow in there.items() if flow.ours and (key.table, key.priority) in _REFUSALS)
 
 
 def _switch(node: Node) -> SwitchStatus:
@@ -229,7 +231,7 @@ def _switch(node: Node) -> SwitchStatus:
         foreign_flows=sum(1 for flow in there.values() if not flow.ours),
         southbound=node.intent_state,
         switch=node.switch.state,
-        dropped_inbound=_dropped(node, [(Table.INBOUND, DROP), (Table.CLASSIFY, REFUSED)]),
+        dropped_inbound=_dropped_inbound(node),
         bundles=node.switch.bundles,
         refused_bundles=node.switch.refused,
         neighbours_unresolved=sorted(str(e) for e in node.tables.endpoints - node.sendable),

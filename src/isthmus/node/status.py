@@ -85,6 +85,8 @@ class PeerStatus:
     discarded_attributes: int
     notifications_in: int
     notifications_out: int
+    last_fault: str
+    """The last message or attribute of the peer that was refused, or our last failed attempt."""
 
 
 @dataclass(frozen=True, slots=True)

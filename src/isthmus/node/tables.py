@@ -58,9 +58,9 @@ class Tables:
         for view in self.entries.keys() - views.views.keys():
             self._drop(view, changes)
         self.views, self.sources = views.views, views.sources
-        for number, view in views.views.items():
-            local = {p for p, found in by_prefix.items() if any(e.targets & view.imports for e in found)}
-            prefixes = rib.prefixes(view.imports) | local | set(self.entries.get(number, ()))
+        for number, wanted in views.views.items():
+            local = {p for p, found in by_prefix.items() if any(e.targets & wanted.imports for e in found)}
+            prefixes = rib.prefixes(wanted.imports) | local | set(self.entries.get(number, ()))
             self._refresh(number, prefixes, rib, renderer, changes)
         return changes
 
