@@ -78,7 +78,7 @@ def dump(switch: Switch) -> str:
 
 def fate(switch: Switch, packet: str) -> str:
     """What becomes of a packet, as the switch itself tells it."""
-    return switch.appctl("ofproto/trace", "br-vpn", packet).rsplit("Datapath actions: ", 1)[1].strip()
+    return switch.appctl("ofproto/trace", "--names", "br-vpn", packet).rsplit("Datapath actions: ", 1)[1].strip()
 
 
 def test_the_switch_prints_what_we_rendered(switch: Switch) -> None:
@@ -96,9 +96,9 @@ def test_deleting_by_the_rendered_key_deletes_exactly_that(switch: Switch) -> No
         apply(switch, add_line(key, cookie(7), actions))
 
 
-V4 = "dl_src=02:00:5e:00:00:01,dl_dst=02:00:5e:00:00:02,ip,nw_ttl=63"
-V6 = "dl_src=02:00:5e:00:00:01,dl_dst=02:00:5e:00:00:02,ipv6,nw_ttl=63"
-TO_TUNNEL = f"set(eth(src={OURS},dst={THEIRS})),{TUNNEL}"
+V4 = "dl_src=02:00:5e:00:00:01,dl_dst=02:00:5e:00:00:02,icmp,nw_ttl=63"
+V6 = "dl_src=02:00:5e:00:00:01,dl_dst=02:00:5e:00:00:02,icmp6,nw_ttl=63"
+TO_TUNNEL = f"set(eth(src={OURS},dst={THEIRS})),tun"
 TO_ROUTER = f"set(eth(src={CIRCUIT_MAC},dst={ROUTER_MAC}))"
 
 
@@ -111,16 +111,16 @@ TO_ROUTER = f"set(eth(src={CIRCUIT_MAC},dst={ROUTER_MAC}))"
             TO_TUNNEL,
         ),
         (f"in_port={RED_PORT},{V4},nw_src=10.1.0.5,nw_dst=10.9.0.8", "drop"),  # its endpoint does not answer
-        (f"in_port={RED_PORT},{V4},nw_src=10.1.0.5,nw_dst=10.2.0.5", f"{TO_ROUTER},{BLUE_PORT}"),
-        (f"in_port={RED_PORT},{V6},ipv6_src=2001:db8:1::5,ipv6_dst=2001:db8:7::1", f"{TO_ROUTER},{BLUE_PORT}"),
-        (f"in_port={RED_PORT},{V4},nw_src=10.1.0.5,nw_dst=8.8.8.8", f"{TO_ROUTER},{RED_PORT}"),
-        (f"in_port={RED_PORT},{V4},nw_src=10.1.0.66,nw_dst=10.9.0.7", f"{TO_ROUTER},{RED_PORT}"),  # has no view
+        (f"in_port={RED_PORT},{V4},nw_src=10.1.0.5,nw_dst=10.2.0.5", f"{TO_ROUTER},blue"),
+        (f"in_port={RED_PORT},{V6},ipv6_src=2001:db8:1::5,ipv6_dst=2001:db8:7::1", f"{TO_ROUTER},blue"),
+        (f"in_port={RED_PORT},{V4},nw_src=10.1.0.5,nw_dst=8.8.8.8", f"{TO_ROUTER},red"),
+        (f"in_port={RED_PORT},{V4},nw_src=10.1.0.66,nw_dst=10.9.0.7", f"{TO_ROUTER},red"),  # has no view
         (f"in_port={RED_PORT},{V4},nw_src=169.254.128.1,nw_dst=10.1.0.5", "src=169.254.128.2"),
         (f"in_port={BLUE_PORT},{V4},nw_src=10.1.0.5,nw_dst=10.9.0.7", "drop"),  # private, fallback=public
-        (f"in_port={BLUE_PORT},{V4},nw_src=10.1.0.5,nw_dst=8.8.8.8", f"{TO_ROUTER},{BLUE_PORT}"),
+        (f"in_port={BLUE_PORT},{V4},nw_src=10.1.0.5,nw_dst=8.8.8.8", f"{TO_ROUTER},blue"),
         (f"in_port={BLUE_PORT},{V6},ipv6_src=fd00::1,ipv6_dst=fd01::1", "drop"),
         (f"in_port={MUTE_PORT},{V4},nw_src=10.1.0.5,nw_dst=8.8.8.8", "drop"),
-        (f"in_port={RED_PORT},arp,arp_spa=10.1.0.5,arp_tpa=10.1.0.1,arp_op=1", f"{RED_PORT}"),
+        (f"in_port={RED_PORT},arp,arp_spa=10.1.0.5,arp_tpa=10.1.0.1,arp_op=1", "red"),
     ],
 )
 def test_a_packet_from_a_circuit_goes_where_it_should(switch: Switch, packet: str, leads: str) -> None:
@@ -133,8 +133,8 @@ IN = f"in_port={TUNNEL},dl_src={THEIRS},tun_src=172.30.2.1,tun_dst=172.30.1.1"
 @pytest.mark.parametrize(
     ("packet", "leads"),
     [
-        (f"{IN},tun_id=5001,dl_dst={OURS},ip,nw_dst=10.1.0.5", f"{TO_ROUTER},{RED_PORT}"),
-        (f"{IN},tun_id=5001,dl_dst={OURS},ipv6,ipv6_dst=2001:db8:1::5", f"{TO_ROUTER},{RED_PORT}"),
+        (f"{IN},tun_id=5001,dl_dst={OURS},ip,nw_dst=10.1.0.5", f"{TO_ROUTER},red"),
+        (f"{IN},tun_id=5001,dl_dst={OURS},ipv6,ipv6_dst=2001:db8:1::5", f"{TO_ROUTER},red"),
         (f"{IN},tun_id=5002,dl_dst={OURS},ip,nw_dst=10.1.0.5", "drop"),
         (f"{IN},tun_id=5001,dl_dst={OURS},ip,nw_dst=10.1.0.6", "drop"),
         (f"{IN},tun_id=5001,dl_dst={OURS},ip,nw_dst=8.8.8.8", "drop"),
