@@ -1,0 +1,324 @@
+"""The node against a world of plain values: what is forwarded, what is announced, and in which order."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from isthmus.flows.layout import Table
+from isthmus.flows.types import FlowKey, Installed, cookie
+from isthmus.model.intent import AttachmentIntent, BadIntent, UnknownSchema
+from isthmus.model.port import LocalPort
+from isthmus.node import effects, facts
+from isthmus.node.order import DRAIN_S, END_OF_RIB_WAIT_S, RETRY_S, SWEEP_WAIT_S
+from isthmus.node.report import status
+from tests.build import association, attachment, attributes, circuit, ip, net, nlri, path, port
+from tests.world import REFLECTOR, SECOND, World
+
+A, B = "neutron-a", "neutron-b"
+RT = "64512:1"
+
+
+def red() -> AttachmentIntent:
+    return attachment(1, association(16, networks=(A,), both=(RT,)), networks=(A,), subnets=("10.1.0.0/24",))
+
+
+def vm(revision: int = 1) -> LocalPort:
+    return port("p", A, "10.1.0.5", revision=revision)
+
+
+def settled() -> World:
+    """A node in full swing: one circuit, one VM, one remote route."""
+    world = World()
+    world.switch_on()
+    world.intent({circuit(1): red()}, [vm()])
+    world.says(path("10.9.0.1/32", attributes(RT)))
+    world.end_of_rib()
+    return world
+
+
+def matches(world: World, table: Table) -> set[str]:
+    return {key.match for key in world.flows if key.table == table and key.match}
+
+
+def test_a_local_address_is_announced_and_a_remote_one_forwarded() -> None:
+    world = settled()
+    assert set(world.reflectors[REFLECTOR].routes) == {net("10.1.0.5/32")}
+    assert any("nw_dst=10.9.0.1" in match for match in matches(world, Table.VIEW))
+    assert matches(world, Table.TUNNEL) == {"tun_dst=172.30.2.1"}
+    assert matches(world, Table.INBOUND) == {"ip,tun_id=0x1398,nw_dst=10.1.0.5"}
+    assert world.reflectors[REFLECTOR].end_of_rib
+
+
+def test_nothing_is_announced_before_the_switch_confirmed_its_flow() -> None:
+    world = World()
+    world.obedient = False
+    world.switch_on()
+    world.intent({circuit(1): red()}, [vm()])
+    assert world.reflectors[REFLECTOR].routes == {}
+    assert {p.why_not for p in status(world.node, world.now).ports} == {
+        "its inbound flow is not confirmed: nothing is announced that cannot be forwarded"
+    }
+    world.obedient = True
+    world.wait(RETRY_S)
+    assert set(world.reflectors[REFLECTOR].routes) == {net("10.1.0.5/32")}
+
+
+def test_an_address_is_withdrawn_first_and_its_flow_goes_after_the_drain() -> None:
+    world = settled()
+    world.intent({circuit(1): red()}, [])
+    assert world.reflectors[REFLECTOR].routes == {}
+    assert matches(world, Table.INBOUND), "still delivered while the withdrawal travels"
+    assert circuit(1) in world.circuits
+    world.wait(DRAIN_S)
+    assert matches(world, Table.INBOUND) == set()
+    assert world.circuits == {}
+
+
+def test_removing_the_association_leaves_only_the_empty_layout() -> None:
+    world = settled()
+    world.intent({}, [vm()])
+    world.wait(DRAIN_S)
+    bare = World()
+    bare.switch_on()
+    bare.intent({}, [])
+    assert set(world.flows) == set(bare.flows)
+
+
+def test_one_changed_route_is_one_flow_whatever_the_tables_size() -> None:
+    world = settled()
+    world.says(*(path(f"10.9.{n // 250}.{n % 250 + 2}/32", attributes(RT)) for n in range(1000)))
+    world.log.clear()
+    world.says(path("10.9.0.7/32", attributes(RT, next_hop="172.30.2.1"), vni=7002))
+    (bundle,) = [e for e in world.log if isinstance(e, effects.ApplyFlows)]
+    assert len(bundle.put) == 1
+    assert bundle.delete == frozenset()
+
+
+def test_the_order_of_the_facts_changes_nothing() -> None:
+    world = settled()
+    told: list[facts.Fact] = [
+        facts.SwitchRead({circuit(1): 10}, 1),
+        facts.FlowsRead({}),
+        facts.IntentRead({circuit(1): red()}, (vm(),)),
+    ]
+    for order in itertools.permutations(told):
+        other = World()
+        for fact in order:
+            other.tell(fact, fact)
+        other.says(path("10.9.0.1/32", attributes(RT)))
+        other.end_of_rib()
+        assert {k: f.actions for k, f in other.flows.items()} == {k: f.actions for k, f in world.flows.items()}
+        assert set(other.reflectors[REFLECTOR].routes) == set(world.reflectors[REFLECTOR].routes)
+
+
+def test_effects_asked_for_twice_are_nothing_the_second_time() -> None:
+    world = settled()
+    world.node.handle(facts.IntentRead({circuit(1): red()}, (vm(),)), world.now)
+    assert world.node.effects(world.now) == []
+    assert world.node.effects(world.now) == []
+
+
+def test_a_broken_row_is_named_and_the_rest_is_applied() -> None:
+    world = settled()
+    bad = BadIntent("isthmus:site", "missing")
+    blue = attachment(2, association(17, networks=(B,), both=(RT,)), networks=(B,))
+    world.intent({circuit(1): red(), circuit(2): blue, circuit(3): bad}, [vm(), port("q", B, "10.2.0.5")])
+    assert set(world.reflectors[REFLECTOR].routes) == {net("10.1.0.5/32"), net("10.2.0.5/32")}
+    states = {a.circuit: (a.state, a.reason) for a in status(world.node, world.now).attachments}
+    assert states[circuit(3)] == ("BAD_ROW", "isthmus:site: missing")
+    assert states[circuit(2)] == ("ACTIVE", "")
+
+
+@pytest.mark.parametrize("error", [BadIntent("isthmus:site", "missing"), UnknownSchema("isthmus:schema", "2")])
+def test_a_row_that_turns_to_nonsense_keeps_what_stood(error: BadIntent) -> None:
+    world = settled()
+    before = dict(world.flows)
+    world.intent({circuit(1): error}, [vm()])
+    assert world.flows == before
+    assert set(world.reflectors[REFLECTOR].routes) == {net("10.1.0.5/32")}
+
+
+def test_losing_the_southbound_freezes_and_says_so() -> None:
+    world = settled()
+    before = dict(world.flows)
+    world.tell(facts.IntentLost("no server of the southbound database answers"))
+    world.wait(300)
+    assert world.flows == before
+    assert set(world.reflectors[REFLECTOR].routes) == {net("10.1.0.5/32")}
+    assert status(world.node, world.now).switch.southbound == "no server of the southbound database answers"
+
+
+def test_a_switch_that_lost_its_flows_gets_them_back_in_one_bundle() -> None:
+    world = settled()
+    before = {key: flow.actions for key, flow in world.flows.items()}
+    world.tell(facts.SwitchLost("br-vpn does not answer"))
+    world.flows.clear()
+    world.log.clear()
+    world.tell(facts.FlowsRead({}))
+    assert {key: flow.actions for key, flow in world.flows.items()} == before
+    assert len([e for e in world.log if isinstance(e, effects.ApplyFlows)]) == 1
+
+
+def test_a_flow_deleted_by_hand_comes_back_and_a_foreign_one_stays() -> None:
+    world = settled()
+    victim = next(key for key in world.flows if key.table == Table.VIEW and key.match)
+    foreign = FlowKey(99, 5, "ip")
+    world.flows[foreign] = Installed(0xDEAD, "drop")
+    del world.flows[victim]
+    world.tell(facts.FlowsRead(dict(world.flows)))
+    assert victim in world.flows
+    assert world.flows[foreign] == Installed(0xDEAD, "drop")
+    assert status(world.node, world.now).switch.foreign_flows == 1
+
+
+# Sessions
+
+
+def test_losing_the_only_reflector_keeps_forwarding_until_it_says_otherwise() -> None:
+    world = settled()
+    world.cut()
+    world.wait(600)
+    assert any("nw_dst=10.9.0.1" in match for match in matches(world, Table.VIEW))
+    world.restore()
+    assert set(world.reflectors[REFLECTOR].routes) == {net("10.1.0.5/32")}, "told again"
+    assert any("nw_dst=10.9.0.1" in match for match in matches(world, Table.VIEW)), "not contradicted yet"
+    world.end_of_rib()
+    assert not any("nw_dst=10.9.0.1" in match for match in matches(world, Table.VIEW)), "it has said all there is"
+
+
+def test_a_reflector_in_sync_contradicts_what_only_the_lost_one_said() -> None:
+    world = World(peers=(REFLECTOR, SECOND))
+    world.switch_on()
+    world.intent({circuit(1): red()}, [vm()])
+    world.says(path("10.9.0.1/32", attributes(RT)), path("10.9.0.2/32", attributes(RT)))
+    world.says(path("10.9.0.2/32", attributes(RT)), by=SECOND)
+    world.end_of_rib()
+    world.end_of_rib(SECOND)
+    world.cut()
+    routes = {match.rsplit("=", 1)[1] for match in matches(world, Table.VIEW)}
+    assert routes == {"10.9.0.2"}
+
+
+def test_a_peer_without_end_of_rib_counts_as_in_sync_after_a_while() -> None:
+    world = World()
+    world.switch_on()
+    world.intent({circuit(1): red()}, [vm()])
+    assert not status(world.node, world.now).peers[0].in_sync
+    world.wait(END_OF_RIB_WAIT_S)
+    assert status(world.node, world.now).peers[0].in_sync
+
+
+def test_our_own_route_reflected_back_changes_nothing() -> None:
+    world = settled()
+    before = dict(world.flows)
+    world.says(path("10.1.0.5/32", attributes(RT, next_hop="172.30.1.1", originator="172.30.1.1"), vni=5016))
+    assert world.flows == before
+
+
+def test_every_path_says_why_it_is_not_used() -> None:
+    world = settled()
+    world.says(
+        path("10.9.0.1/32", attributes(RT, local_pref=50), rd="172.30.2.9:16"),
+        path("10.9.0.9/32", attributes("64512:999")),
+        path("10.1.0.77/32", attributes(RT)),
+    )
+    why = {(r.prefix, r.local_pref): r.why for r in status(world.node, world.now).routes if r.peer}
+    assert why == {
+        ("10.9.0.1/32", 100): "",
+        ("10.9.0.1/32", 50): "lower local preference",
+        ("10.9.0.9/32", 100): "no view imports any of its route targets",
+        ("10.1.0.77/32", 100): "the router's own subnet covers it, and the router's configuration wins",
+    }
+
+
+# Restart
+
+
+def restarted(old: World, generation: int = 2) -> World:
+    """A fresh process on the host that `old` left."""
+    world = World(generation=generation, now=old.now + 5)
+    world.flows, world.circuits, world.next_port = dict(old.flows), dict(old.circuits), old.next_port
+    return world
+
+
+def test_a_fresh_process_adopts_what_is_right_and_writes_nothing() -> None:
+    world = restarted(settled())
+    world.switch_on()
+    world.intent({circuit(1): red()}, [vm()])
+    world.says(path("10.9.0.1/32", attributes(RT)))
+    world.end_of_rib()
+    assert not [e for e in world.log if isinstance(e, effects.ApplyFlows)]
+    assert {flow.generation for flow in world.flows.values()} == {1}
+    assert set(world.reflectors[REFLECTOR].routes) == {net("10.1.0.5/32")}
+    assert status(world.node, world.now).switch.swept
+
+
+def test_learnt_flows_survive_until_a_reflector_has_said_all() -> None:
+    world = restarted(settled())
+    world.reachable.clear()
+    world.switch_on()
+    world.intent({circuit(1): red()}, [vm()])
+    world.wait(SWEEP_WAIT_S * 3)
+    assert any("nw_dst=10.9.0.1" in match for match in matches(world, Table.VIEW)), "no feed has contradicted it"
+    world.restore()
+    world.end_of_rib()
+    assert not any("nw_dst=10.9.0.1" in match for match in matches(world, Table.VIEW))
+    assert matches(world, Table.TUNNEL) == set()
+
+
+def test_what_the_cloud_no_longer_asks_for_goes_without_waiting_for_bgp() -> None:
+    world = restarted(settled())
+    world.reachable.clear()
+    world.switch_on()
+    world.intent({}, [])
+    assert matches(world, Table.INBOUND) == set()
+
+
+def test_before_the_cloud_has_spoken_nothing_is_touched() -> None:
+    old = settled()
+    world = restarted(old)
+    world.switch_on()
+    world.tell(facts.IntentLost("not in sync yet"))
+    world.wait(600)
+    assert world.flows == old.flows
+    assert world.circuits == old.circuits
+
+
+def test_a_row_of_a_newer_isthmus_keeps_what_an_older_run_installed() -> None:
+    old = settled()
+    world = restarted(old)
+    world.switch_on()
+    world.intent({circuit(1): UnknownSchema("isthmus:schema", "2")}, [vm()])
+    world.end_of_rib()
+    assert world.circuits == old.circuits
+    assert set(old.flows) <= set(world.flows)
+
+
+def test_the_cookie_names_the_run_that_wrote_the_flow() -> None:
+    world = restarted(settled(), generation=9)
+    world.switch_on()
+    world.intent({circuit(1): red()}, [vm(), port("q", A, "10.1.0.6")])
+    fresh = [flow.cookie for key, flow in world.flows.items() if "10.1.0.6" in key.match]
+    assert fresh
+    assert set(fresh) == {cookie(9)}
+
+
+def test_withdrawn_routes_leave_the_view() -> None:
+    world = settled()
+    world.says(withdraw=[nlri("10.9.0.1/32")])
+    assert matches(world, Table.VIEW) == set()
+    assert matches(world, Table.TUNNEL) == set()
+
+
+def test_two_networks_of_one_vpn_on_this_node_reach_each_other_without_a_tunnel() -> None:
+    world = World()
+    world.switch_on()
+    blue = attachment(2, association(17, networks=(B,), both=(RT,)), networks=(B,), subnets=("10.2.0.0/24",))
+    world.intent({circuit(1): red(), circuit(2): blue}, [vm(), port("q", B, "10.2.0.5")])
+    ports = world.circuits
+    views = {k.match.rsplit("=", 1)[1]: f.actions for k, f in world.flows.items() if k.table == Table.VIEW and k.match}
+    assert views["10.1.0.5"].endswith(f"output:{ports[circuit(1)]}")
+    assert views["10.2.0.5"].endswith(f"output:{ports[circuit(2)]}")
+    assert ip("172.30.1.1") not in world.resolved

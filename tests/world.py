@@ -1,0 +1,192 @@
+"""A world of plain values around one node: a switch that is a map, reflectors that are sessions of our own core.
+
+Nothing here decides: effects are carried out as a shell would, in order, and what they did is told back as facts.
+`log` keeps the order in which effects were carried out, because order is part of the contract.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from isthmus.bgp import events as bgp
+from isthmus.bgp.family import EVPN
+from isthmus.bgp.nlri.evpn import EvpnPrefix
+from isthmus.bgp.session import Session, SessionConfig
+from isthmus.bgp.update import Update
+from isthmus.fib.entries import CircuitName
+from isthmus.flows.types import FlowKey, Installed
+from isthmus.model.intent import AttachmentIntent, BadIntent
+from isthmus.model.net import IpAddress, Prefix
+from isthmus.model.port import LocalPort
+from isthmus.node import effects, facts
+from isthmus.node.config import NodeConfig, PeerConfig
+from isthmus.node.core import Node
+from isthmus.rib.adj_in import Path
+from tests.build import ip
+
+ASN = 64512
+REFLECTOR = ip("172.30.1.250")
+SECOND = ip("172.30.1.251")
+TUNNEL_PORT = 1
+
+
+class Reflector:
+    """The far end of a session, and what it was told."""
+
+    def __init__(self, address: IpAddress) -> None:
+        self.session = Session(SessionConfig(ASN, ASN, address, (EVPN,), hold_time_s=30))
+        self.routes: dict[Prefix, EvpnPrefix] = {}
+        self.history: list[Update] = []
+        self.end_of_rib = False
+
+    def take(self, update: Update) -> None:
+        self.history.append(update)
+        self.end_of_rib = self.end_of_rib or update.end_of_rib is not None
+        for route in update.withdrawn:
+            self.routes.pop(route.prefix, None)
+        for route in update.announced:
+            self.routes[route.prefix] = route
+
+
+class World:
+    """One node and everything it can see."""
+
+    def __init__(self, *, peers: Iterable[IpAddress] = (REFLECTOR,), generation: int = 1, now: float = 1000.0) -> None:
+        self.now = now
+        vtep = ip("172.30.1.1")
+        configs = tuple(PeerConfig(address, ASN, 30, 0.0) for address in peers)
+        self.node = Node(NodeConfig(vtep, vtep, ASN, configs, generation), now)
+        self.reflectors = {address: Reflector(address) for address in peers}
+        self.reachable = set(self.reflectors)
+        self.flows: dict[FlowKey, Installed] = {}
+        self.circuits: dict[CircuitName, int] = {}
+        self.resolved: frozenset[IpAddress] = frozenset()
+        self.log: list[effects.Effect] = []
+        self.obedient = True
+        """Whether the switch takes bundles."""
+        self.next_port = 10
+
+    # What happens in the world
+
+    def intent(
+        self, circuits: dict[CircuitName, AttachmentIntent | BadIntent], ports: Iterable[LocalPort] = ()
+    ) -> None:
+        self.tell(facts.IntentRead(circuits, tuple(ports)))
+
+    def tell(self, *told: facts.Fact) -> None:
+        for fact in told:
+            self.node.handle(fact, self.now)
+        self.settle()
+
+    def switch_on(self) -> None:
+        self.tell(facts.SwitchRead(dict(self.circuits), TUNNEL_PORT), facts.FlowsRead(dict(self.flows)))
+
+    def says(self, *paths: Path, withdraw: Iterable[EvpnPrefix] = (), by: IpAddress = REFLECTOR) -> None:
+        """The reflector passes these routes on."""
+        self.reflectors[by].session.send_routes([(p.attributes, p.nlri) for p in paths], withdraw)
+        self.settle()
+
+    def end_of_rib(self, by: IpAddress = REFLECTOR) -> None:
+        self.reflectors[by].session.send_end_of_rib(EVPN)
+        self.settle()
+
+    def cut(self, address: IpAddress = REFLECTOR) -> None:
+        """The reflector dies and its address does not answer."""
+        self.reachable.discard(address)
+        self.tell(facts.Closed(address, "connection reset by peer"))
+
+    def restore(self, address: IpAddress = REFLECTOR) -> None:
+        self.reachable.add(address)
+        self.reflectors[address] = Reflector(address)
+        for _ in range(300):
+            if self.node.peers[address].up_since is not None:
+                return
+            self.wait(1.0)
+        raise AssertionError("the node never tried again")
+
+    def wait(self, seconds: float) -> None:
+        """Time passes, timer by timer."""
+        until = self.now + seconds
+        while True:
+            ends = [r.session for r in self.reflectors.values()]
+            due = [d for d in (self.node.next_deadline(), *(s.next_deadline() for s in ends)) if d is not None]
+            step = min([until, *(max(d, self.now) for d in due)])
+            assert step > self.now or step == until, f"a timer at {step} asks again and again"
+            self.now = step
+            for session in ends:
+                session.tick(self.now)
+            self.node.tick(self.now)
+            self.settle()
+            if self.now >= until:
+                return
+
+    # Carrying out
+
+    def settle(self) -> None:
+        """Until nobody has anything left to do."""
+        for _ in range(1000):
+            done = self.node.effects(self.now)
+            self.log += done
+            for effect in done:
+                self._carry_out(effect)
+            if not done and not self._far_ends():
+                return
+        raise AssertionError("the node never comes to rest")
+
+    def _carry_out(self, effect: effects.Effect) -> None:
+        match effect:
+            case effects.Dial(peer):
+                self._dial(peer)
+            case effects.Send(peer, data):
+                if peer in self.reachable:
+                    self.reflectors[peer].session.handle(bgp.Received(data), self.now)
+            case effects.Hangup(peer):
+                self.reflectors[peer].session.handle(bgp.Closed("hung up"), self.now)
+            case effects.ReadFlows():
+                self.node.handle(facts.FlowsRead(dict(self.flows)), self.now)
+            case effects.ApplyFlows():
+                self._apply(effect)
+            case effects.SetCircuits(names):
+                self._plug(names)
+            case effects.SetNeighbours(vteps):
+                self.resolved = vteps
+                self.node.handle(facts.NeighboursRead(vteps), self.now)
+
+    def _dial(self, peer: IpAddress) -> None:
+        if peer not in self.reachable:
+            self.node.handle(facts.ConnectFailed(peer, "connection refused"), self.now)
+            return
+        far = self.reflectors[peer].session
+        far.handle(bgp.Start(), self.now)
+        far.handle(bgp.Connected(), self.now)
+        self.node.handle(facts.Connected(peer), self.now)
+
+    def _apply(self, bundle: effects.ApplyFlows) -> None:
+        if not self.obedient:
+            self.node.handle(facts.FlowsRefused(bundle.serial, "the switch says no"), self.now)
+            return
+        for key in bundle.delete:
+            self.flows.pop(key, None)
+        self.flows |= {key: Installed(bundle.cookie, actions) for key, actions in bundle.put.items()}
+        self.node.handle(facts.FlowsApplied(bundle.serial), self.now)
+
+    def _plug(self, names: frozenset[CircuitName]) -> None:
+        self.circuits = {name: port for name, port in self.circuits.items() if name in names}
+        for name in sorted(names - self.circuits.keys()):
+            self.circuits[name] = self.next_port
+            self.next_port += 1
+        self.node.handle(facts.SwitchRead(dict(self.circuits), TUNNEL_PORT), self.now)
+
+    def _far_ends(self) -> bool:
+        """Let the reflectors answer; whether anything happened."""
+        busy = False
+        for address, far in self.reflectors.items():
+            for output in far.session.outputs():
+                busy = True
+                if isinstance(output, bgp.Send) and address in self.reachable:
+                    self.node.handle(facts.Received(address, output.data), self.now)
+                elif isinstance(output, bgp.Routes):
+                    far.take(output.update)
+                elif isinstance(output, bgp.Hangup) and address in self.reachable:
+                    self.node.handle(facts.Closed(address, "closed by the peer"), self.now)
+        return busy
