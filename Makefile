@@ -1,9 +1,64 @@
-# One word a command; `make help` lists them. PYTHON is Debian's own interpreter unless you say otherwise.
+# One word a command; `make help` lists them.
+# PYTHON is Debian's own interpreter, which Debian's uWSGI plugin is built for; on another system say PYTHON=...
 PYTHON ?= /usr/bin/python3
-VENV := .venv
-BIN := $(VENV)/bin
+BIN := .venv/bin
+PACKAGES := python3-venv iproute2 iputils-ping util-linux procps ethtool tcpdump udhcpc uwsgi-core uwsgi-plugin-python3 \
+	openvswitch-switch ovn-central ovn-host mariadb-server frr gobgpd
+KEEP ?=
 
-.PHONY: help install demo test check unit contract lab format clean
+.PHONY: help install demo test check unit contract neutron lab format clean
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: .venv/.stamp .venv-agent/.stamp ## what demo and test need: Debian packages, two Python environments
+
+.venv/.packages: Makefile tools/install-packages
+	@tools/install-packages $(PACKAGES)
+	@mkdir -p .venv && touch $@
+
+.venv/.stamp: pyproject.toml .venv/.packages
+	@echo "making .venv: Neutron, the stock client, the lab, the checks (about a minute)"
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/pip install -q --disable-pip-version-check wheel 2>/dev/null
+	@$(BIN)/pip install -q --disable-pip-version-check -e '.[neutron,lab,dev]' 2>/dev/null
+	@touch $@
+
+# The agent's own: nothing of OpenStack is in it, and the lab runs the agent from here to show that none is needed.
+.venv-agent/.stamp: pyproject.toml .venv/.packages
+	@echo "making .venv-agent: the agent alone"
+	@$(PYTHON) -m venv .venv-agent
+	@.venv-agent/bin/pip install -q --disable-pip-version-check wheel 2>/dev/null
+	@.venv-agent/bin/pip install -q --disable-pip-version-check -e . 2>/dev/null
+	@touch $@
+
+demo: install ## build two clouds, join them, show packets crossing, clean up (KEEP=1 leaves them running)
+	@$(BIN)/isthmus-lab ladder $(if $(KEEP),--keep)
+
+test: install check unit contract neutron lab ## everything; .ci/run calls exactly this
+
+check: install ## types, import directions, style
+	$(BIN)/ruff check src tests
+	$(BIN)/ruff format --check src tests
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-timing
+	$(BIN)/pytest -q tests/test_house.py
+
+unit: install ## the core with plain values (seconds)
+	$(BIN)/pytest -q --ignore=tests/test_house.py -m 'not contract and not neutron and not lab' tests
+
+contract: install ## against real Open vSwitch, OVN, FRR and GoBGP
+	$(BIN)/pytest -q -m contract tests
+
+neutron: install ## the service plugin in real Neutron on MariaDB
+	$(BIN)/pytest -q -m neutron tests/neutron
+
+lab: install ## the ladder: two clouds, every rung
+	$(BIN)/pytest -q -m lab tests/lab
+
+format: install ## let ruff write
+	$(BIN)/ruff check --fix -q src tests
+	$(BIN)/ruff format -q src tests
+
+clean: ## remove the environments and caches (not a running lab: isthmus-lab down)
+	rm -rf .venv .venv-agent .mypy_cache .ruff_cache .pytest_cache .hypothesis build
