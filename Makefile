@@ -19,17 +19,13 @@ install: .venv/.stamp .venv-agent/.stamp ## what demo and test need: Debian pack
 
 .venv/.stamp: pyproject.toml .venv/.packages
 	@echo "making .venv: Neutron, the stock client, the lab, the checks (about a minute)"
-	@$(PYTHON) -m venv .venv
-	@$(BIN)/pip install -q --disable-pip-version-check wheel 2>/dev/null
-	@$(BIN)/pip install -q --disable-pip-version-check -e '.[neutron,lab,dev]' 2>/dev/null
+	@tools/make-venv $(PYTHON) .venv '.[neutron,lab,dev]'
 	@touch $@
 
 # The agent's own: nothing of OpenStack is in it, and the lab runs the agent from here to show that none is needed.
 .venv-agent/.stamp: pyproject.toml .venv/.packages
 	@echo "making .venv-agent: the agent alone"
-	@$(PYTHON) -m venv .venv-agent
-	@.venv-agent/bin/pip install -q --disable-pip-version-check wheel 2>/dev/null
-	@.venv-agent/bin/pip install -q --disable-pip-version-check -e . 2>/dev/null
+	@tools/make-venv $(PYTHON) .venv-agent .
 	@touch $@
 
 demo: install ## build two clouds, join them, show packets crossing, clean up (KEEP=1 leaves them running)
@@ -41,7 +37,7 @@ check: install ## types, import directions, style
 	$(BIN)/ruff check src tests
 	$(BIN)/ruff format --check src tests
 	$(BIN)/mypy
-	$(BIN)/lint-imports --no-timing
+	$(BIN)/lint-imports --no-logo
 	$(BIN)/pytest -q tests/test_house.py
 
 unit: install ## the core with plain values (seconds)
