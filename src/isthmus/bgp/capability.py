@@ -59,6 +59,9 @@ def offer(local_as: int, families: Iterable[Family]) -> tuple[Capability, ...]:
         *(multiprotocol(f) for f in families),
         Capability(CapabilityCode.ROUTE_REFRESH, b""),
         Capability(CapabilityCode.FOUR_OCTET_AS, local_as.to_bytes(4, "big")),
+        # Without families: nothing of ours is to be kept over a restart, but FRR and GoBGP send End-of-RIB only to
+        # a peer that says this (RFC 4724 section 3).
+        Capability(CapabilityCode.GRACEFUL_RESTART, bytes(2)),
     )
 
 
@@ -95,6 +98,8 @@ class Agreed:
     route_refresh: bool
     router_id: IpAddress
     peer_router_id: IpAddress
+    peer_sends_end_of_rib: bool = False
+    """It offered graceful restart, of which the marker is a part (RFC 4724); others may still send it."""
     peer_capabilities: tuple[Capability, ...] = ()
     message_bytes_max: int = MESSAGE_BYTES_MAX
 

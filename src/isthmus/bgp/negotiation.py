@@ -73,5 +73,6 @@ def agree(config: SessionConfig, hello: Open) -> Agreed:
         route_refresh=refresh,
         router_id=config.router_id,
         peer_router_id=hello.router_id,
+        peer_sends_end_of_rib=hello.offers(CapabilityCode.GRACEFUL_RESTART),
         peer_capabilities=hello.capabilities,
     )
