@@ -1,0 +1,75 @@
+"""Options of the `[isthmus]` section, read once into a frozen value.
+
+Rule: nothing else in the room looks at oslo.config. What is wrong in the section stops the start with one sentence.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from oslo_config import cfg
+
+from isthmus.model.net import VNI_MAX
+from isthmus.model.vpn import SiteOfOrigin
+
+GROUP = "isthmus"
+
+OPTIONS = [
+    cfg.StrOpt(
+        "site",
+        help="Site of Origin of this cloud, written like a route target (64512:1). It goes with every route that the "
+        "cloud's hypervisors announce, and must differ between clouds. Required.",
+    ),
+    cfg.IntOpt(
+        "vni_min",
+        default=8388608,
+        help="Lowest VNI given to a BGPVPN that was created without one. The default range is the upper half of the "
+        "24-bit space, so that numbers chosen by people stay clear of it.",
+    ),
+    cfg.IntOpt("vni_max", default=VNI_MAX, help="Highest VNI given to a BGPVPN that was created without one."),
+    cfg.FloatOpt(
+        "reconcile_interval_s",
+        default=60.0,
+        help="Seconds between two full passes that compare the database with OVN's northbound database.",
+    ),
+]
+
+
+class BadConfiguration(Exception):
+    """The `[isthmus]` section cannot be used."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The `[isthmus]` section, checked."""
+
+    site: SiteOfOrigin
+    vni_min: int
+    vni_max: int
+    reconcile_interval_s: float
+
+
+def list_opts() -> list[tuple[str, list[Any]]]:
+    """For oslo-config-generator."""
+    return [(GROUP, OPTIONS)]
+
+
+def read(conf: Any) -> Settings:
+    """The settings; raises BadConfiguration naming the option and its rule."""
+    conf.register_opts(OPTIONS, group=GROUP)
+    section = conf[GROUP]
+    if not section.site:
+        raise BadConfiguration("[isthmus] site is missing: name this cloud, for example site = 64512:1")
+    try:
+        site = SiteOfOrigin.parse(section.site)
+    except ValueError as error:
+        raise BadConfiguration(f"[isthmus] site: {error}") from None
+    if not 1 <= section.vni_min <= section.vni_max <= VNI_MAX:
+        raise BadConfiguration(
+            f"[isthmus] vni_min = {section.vni_min} and vni_max = {section.vni_max}: "
+            f"it must be 1 <= vni_min <= vni_max <= {VNI_MAX}"
+        )
+    if section.reconcile_interval_s <= 0:
+        raise BadConfiguration("[isthmus] reconcile_interval_s must be above zero")
+    return Settings(site, section.vni_min, section.vni_max, section.reconcile_interval_s)

@@ -1,0 +1,70 @@
+"""What the API answers when it refuses; class names and codes are networking-bgpvpn's where it has one.
+
+Neutron answers with the class name as `type` and the formatted `message`.
+"""
+
+from __future__ import annotations
+
+from neutron_lib import exceptions
+
+
+class BGPVPNNotFound(exceptions.NotFound):
+    message = "BGPVPN %(id)s could not be found"
+
+
+class BGPVPNNetAssocNotFound(exceptions.NotFound):
+    message = "BGPVPN network association %(id)s could not be found for BGPVPN %(bgpvpn_id)s"
+
+
+class BGPVPNRouterAssocNotFound(exceptions.NotFound):
+    message = "BGPVPN router association %(id)s could not be found for BGPVPN %(bgpvpn_id)s"
+
+
+class BGPVPNNetAssocAlreadyExists(exceptions.BadRequest):
+    message = "network %(network_id)s is already associated to BGPVPN %(bgpvpn_id)s"
+
+
+class BGPVPNRouterAssocAlreadyExists(exceptions.BadRequest):
+    message = "router %(router_id)s is already associated to BGPVPN %(bgpvpn_id)s"
+
+
+class BGPVPNRouterAssociationNotSupported(exceptions.BadRequest):
+    message = "BGPVPN %(bgpvpn_id)s is of type l2: a router can only be associated with one of type l3"
+
+
+class BGPVPNNetworkNotSupported(exceptions.BadRequest):
+    """A network that cannot be served from every hypervisor."""
+
+    message = "network %(network_id)s cannot be part of a BGPVPN: %(reason)s"
+
+
+class BGPVPNNetworkRouterConflict(exceptions.BadRequest):
+    """The router's traffic is in a VPN already, or its network's: both at once would be two ways out of one subnet."""
+
+    message = (
+        "network %(network_id)s is attached to router %(router_id)s, and a BGPVPN is associated with the %(other)s "
+        "already: a network can be in BGPVPNs by itself or by its router, not both"
+    )
+
+
+class BGPVPNProjectMismatch(exceptions.NotAuthorized):
+    message = (
+        "the BGPVPN, what is associated with it and the association must belong to the same project "
+        "(%(bgpvpn)s, %(resource)s, %(association)s): give project_id"
+    )
+
+
+class BGPVPNTooManyAssociations(exceptions.BadRequest):
+    message = "%(reason)s"
+
+
+class BGPVPNVniInUse(exceptions.Conflict):
+    message = "VNI %(vni)s is used by another BGPVPN of this cloud"
+
+
+class BGPVPNNoVniLeft(exceptions.Conflict):
+    message = "no VNI is left between %(low)s and %(high)s: widen [isthmus] vni_min and vni_max, or give one"
+
+
+class BGPVPNNoNumberLeft(exceptions.Conflict):
+    message = "no number is left between %(low)s and %(high)s for another pair of router or network and BGPVPN"

@@ -1,0 +1,57 @@
+"""Neutron's events, translated into "something about these networks and routers may have changed".
+
+The receivers run before the one that writes Neutron's own rows (their priority is lower than Neutron's): the database
+is committed already, so what we write is right at once. Our gateway leaves a network before Neutron's router gets
+there, and our default route leaves a router before Neutron's arrives. Only `check_interface` can refuse anything.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from neutron_lib import context as neutron_context
+from neutron_lib.callbacks import events, priority_group, registry, resources
+
+from isthmus.neutron import store
+from isthmus.neutron.reconciler import Reconciler
+
+BEFORE_NEUTRON = priority_group.PRIORITY_ROUTER_DEFAULT - 1000
+
+
+class Hooks:
+    """Keeps the receivers alive: the registry holds them weakly."""
+
+    def __init__(self, reconciler: Reconciler) -> None:
+        self._reconciler = reconciler
+        after = (events.AFTER_CREATE, events.AFTER_UPDATE, events.AFTER_DELETE)
+        registry.subscribe(self.check_interface, resources.ROUTER_INTERFACE, events.BEFORE_CREATE)
+        for event in after:
+            self._subscribe(self.interface, resources.ROUTER_INTERFACE, event)
+            self._subscribe(self.subnet, resources.SUBNET, event)
+        for event in (events.AFTER_UPDATE, events.AFTER_DELETE):
+            self._subscribe(self.router, resources.ROUTER, event)
+        self._subscribe(self.network, resources.NETWORK, events.AFTER_UPDATE)
+        self._subscribe(self.network, resources.NETWORK, events.AFTER_DELETE)
+
+    @staticmethod
+    def _subscribe(receiver: Any, resource: str, event: str) -> None:
+        registry.subscribe(receiver, resource, event, priority=BEFORE_NEUTRON)
+
+    def check_interface(self, resource: str, event: str, trigger: Any, payload: Any) -> None:
+        """Neutron answers 409 with what this raises."""
+        admin = neutron_context.get_admin_context()
+        store.check_interface(admin, payload.resource_id, payload.metadata["network_id"])
+
+    def interface(self, resource: str, event: str, trigger: Any, payload: Any) -> None:
+        port = payload.metadata.get("port") or {}
+        networks = [port["network_id"]] if "network_id" in port else []
+        self._reconciler.touched(networks=networks, routers=[payload.resource_id])
+
+    def router(self, resource: str, event: str, trigger: Any, payload: Any) -> None:
+        self._reconciler.touched(routers=[payload.resource_id])
+
+    def network(self, resource: str, event: str, trigger: Any, payload: Any) -> None:
+        self._reconciler.touched(networks=[payload.resource_id])
+
+    def subnet(self, resource: str, event: str, trigger: Any, payload: Any) -> None:
+        self._reconciler.touched(networks=[payload.latest_state["network_id"]])

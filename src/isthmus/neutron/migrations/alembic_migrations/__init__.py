@@ -1,0 +1,1 @@
+"""Alembic's environment and the revisions; neutron-db-manage works on this folder, nothing imports it."""

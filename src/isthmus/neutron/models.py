@@ -1,0 +1,130 @@
+"""Our tables. What must exclude itself does so by a key: numbers and VNIs are unique because the database says so.
+
+Foreign keys cascade: when Neutron deletes a network or router, its associations, its attachment and the numbers of
+that attachment go with it, in Neutron's own transaction. No relationships: reading.py and store.py say what they read.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import sqlalchemy as sa
+from neutron_lib.db import constants as db
+from neutron_lib.db import model_base, standard_attr
+
+from isthmus.neutron import apidef
+
+UUID_SIZE = db.UUID_FIELD_SIZE
+ATTACHMENT_SIZE = len("network:") + UUID_SIZE
+TARGET_SIZE = 32
+"""The longest route target is 255.255.255.255:65535."""
+DIGEST_SIZE = 64
+
+
+class Bgpvpn(standard_attr.HasStandardAttributes, model_base.BASEV2, model_base.HasId, model_base.HasProject):
+    """One BGPVPN."""
+
+    __tablename__ = "isthmus_bgpvpns"
+    api_collections: ClassVar = [apidef.BGPVPNS]
+    collection_resource_map: ClassVar = {apidef.BGPVPNS: apidef.BGPVPN}
+
+    name: Any = sa.Column(sa.String(db.NAME_FIELD_SIZE), nullable=False)
+    type: Any = sa.Column(sa.Enum(apidef.L2, apidef.L3, name="isthmus_bgpvpn_types"), nullable=False)
+
+
+class Target(model_base.BASEV2):
+    """One route target or route distinguisher of a BGPVPN; `kind` is the API's list it stands in, at `position`."""
+
+    __tablename__ = "isthmus_bgpvpn_targets"
+
+    bgpvpn_id: Any = sa.Column(
+        sa.String(UUID_SIZE), sa.ForeignKey("isthmus_bgpvpns.id", ondelete="CASCADE"), primary_key=True
+    )
+    kind: Any = sa.Column(sa.Enum(*apidef.TARGET_LISTS, name="isthmus_target_kinds"), primary_key=True)
+    value: Any = sa.Column(sa.String(TARGET_SIZE), primary_key=True, index=True)
+    position: Any = sa.Column(sa.SmallInteger(), nullable=False)
+
+
+class Vni(model_base.BASEV2):
+    """A VNI and the BGPVPN that has it, given by somebody or allocated: no two BGPVPNs of a cloud share one."""
+
+    __tablename__ = "isthmus_vnis"
+
+    vni: Any = sa.Column(sa.Integer(), primary_key=True, autoincrement=False)
+    bgpvpn_id: Any = sa.Column(
+        sa.String(UUID_SIZE),
+        sa.ForeignKey("isthmus_bgpvpns.id", ondelete="CASCADE"),
+        nullable=False,
+        unique=True,
+    )
+    explicit: Any = sa.Column(sa.Boolean(), nullable=False)
+
+
+class NetworkAssociation(model_base.BASEV2, model_base.HasId, model_base.HasProject):
+    """A network in a BGPVPN."""
+
+    __tablename__ = "isthmus_network_associations"
+    __table_args__ = (
+        sa.UniqueConstraint("bgpvpn_id", "network_id", name="uniq_isthmus_network_associations"),
+        model_base.BASEV2.__table_args__,
+    )
+
+    bgpvpn_id: Any = sa.Column(
+        sa.String(UUID_SIZE), sa.ForeignKey("isthmus_bgpvpns.id", ondelete="CASCADE"), nullable=False
+    )
+    network_id: Any = sa.Column(
+        sa.String(UUID_SIZE), sa.ForeignKey("networks.id", ondelete="CASCADE"), nullable=False, index=True
+    )
+
+
+class RouterAssociation(model_base.BASEV2, model_base.HasId, model_base.HasProject):
+    """A router in a BGPVPN."""
+
+    __tablename__ = "isthmus_router_associations"
+    __table_args__ = (
+        sa.UniqueConstraint("bgpvpn_id", "router_id", name="uniq_isthmus_router_associations"),
+        model_base.BASEV2.__table_args__,
+    )
+
+    bgpvpn_id: Any = sa.Column(
+        sa.String(UUID_SIZE), sa.ForeignKey("isthmus_bgpvpns.id", ondelete="CASCADE"), nullable=False
+    )
+    router_id: Any = sa.Column(
+        sa.String(UUID_SIZE), sa.ForeignKey("routers.id", ondelete="CASCADE"), nullable=False, index=True
+    )
+
+
+class Attachment(model_base.BASEV2):
+    """What OVN was last told about a router or a router-less network: its revision only rises.
+
+    The row outlives the last association, so that a revision is never used twice; it goes with the router or network.
+    """
+
+    __tablename__ = "isthmus_attachments"
+
+    id: Any = sa.Column(sa.String(ATTACHMENT_SIZE), primary_key=True)
+    router_id: Any = sa.Column(sa.String(UUID_SIZE), sa.ForeignKey("routers.id", ondelete="CASCADE"), unique=True)
+    network_id: Any = sa.Column(sa.String(UUID_SIZE), sa.ForeignKey("networks.id", ondelete="CASCADE"), unique=True)
+    revision: Any = sa.Column(sa.BigInteger(), nullable=False)
+    digest: Any = sa.Column(sa.String(DIGEST_SIZE), nullable=False)
+
+
+class Number(model_base.BASEV2):
+    """The number of an (attachment, BGPVPN): on each hypervisor its route distinguisher and MPLS label."""
+
+    __tablename__ = "isthmus_numbers"
+    __table_args__ = (
+        sa.UniqueConstraint("attachment_id", "bgpvpn_id", name="uniq_isthmus_numbers"),
+        model_base.BASEV2.__table_args__,
+    )
+
+    number: Any = sa.Column(sa.Integer(), primary_key=True, autoincrement=False)
+    attachment_id: Any = sa.Column(
+        sa.String(ATTACHMENT_SIZE), sa.ForeignKey("isthmus_attachments.id", ondelete="CASCADE"), nullable=False
+    )
+    bgpvpn_id: Any = sa.Column(
+        sa.String(UUID_SIZE),
+        sa.ForeignKey("isthmus_bgpvpns.id", ondelete="CASCADE"),
+        nullable=False,
+        index=True,
+    )

@@ -1,0 +1,69 @@
+"""Who may do what, by default: an administrator makes BGPVPNs and chooses their numbers, the owner uses them.
+
+As networking-bgpvpn's rules, with the roles that Neutron itself uses now: a reader reads, a member associates.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from neutron_lib.policy import rules
+from oslo_policy import policy
+
+from isthmus.neutron import apidef
+
+_BGPVPNS = f"{apidef.PATH_PREFIX}/{apidef.BGPVPNS}"
+_BGPVPN = _BGPVPNS + "/{id}"
+SCOPES = ["project"]
+
+
+def _rule(name: str, check: str, description: str, *operations: tuple[str, str]) -> Any:
+    return policy.DocumentedRuleDefault(
+        name=name,
+        check_str=check,
+        scope_types=SCOPES,
+        description=description,
+        operations=[{"method": method, "path": path} for method, path in operations],
+    )
+
+
+def _bgpvpn_rules() -> list[Any]:
+    show = (("GET", _BGPVPNS), ("GET", _BGPVPN))
+    found = [
+        _rule("create_bgpvpn", rules.ADMIN, "Create a BGPVPN", ("POST", _BGPVPNS)),
+        _rule("get_bgpvpn", rules.ADMIN_OR_PROJECT_READER, "Show BGPVPNs", *show),
+        _rule("update_bgpvpn", rules.ADMIN_OR_PROJECT_MEMBER, "Rename a BGPVPN", ("PUT", _BGPVPN)),
+        _rule("delete_bgpvpn", rules.ADMIN, "Delete a BGPVPN", ("DELETE", _BGPVPN)),
+        _rule("get_bgpvpn:project_id", rules.ADMIN, "See the project that owns a BGPVPN", *show),
+    ]
+    for attribute in apidef.ADMIN_ATTRIBUTES:
+        what = f"`{attribute}` of a BGPVPN"
+        found.append(
+            _rule(f"create_bgpvpn:{attribute}", rules.ADMIN, f"Give {what} at its creation", ("POST", _BGPVPNS))
+        )
+        found.append(_rule(f"get_bgpvpn:{attribute}", rules.ADMIN, f"See, filter and sort by {what}", *show))
+        if attribute != "vni":
+            found.append(_rule(f"update_bgpvpn:{attribute}", rules.ADMIN, f"Change {what}", ("PUT", _BGPVPN)))
+    return found
+
+
+def _association_rules(resource: str) -> list[Any]:
+    collection = _BGPVPNS + "/{bgpvpn_id}/" + resource + "s"
+    one, words = collection + "/{id}", resource.replace("_", " ")
+    member, reader = rules.ADMIN_OR_PROJECT_MEMBER, rules.ADMIN_OR_PROJECT_READER
+    return [
+        _rule(f"create_bgpvpn_{resource}", member, f"Create a {words} of a BGPVPN", ("POST", collection)),
+        _rule(f"get_bgpvpn_{resource}", reader, f"Show {words}s of a BGPVPN", ("GET", collection), ("GET", one)),
+        _rule(f"update_bgpvpn_{resource}", member, f"Update a {words} of a BGPVPN", ("PUT", one)),
+        _rule(f"delete_bgpvpn_{resource}", member, f"Delete a {words} of a BGPVPN", ("DELETE", one)),
+        _rule(f"get_{resource}:project_id", rules.ADMIN, f"See the project that owns a {words}", ("GET", one)),
+    ]
+
+
+def list_rules() -> list[Any]:
+    """For Neutron and for oslo.policy's generators."""
+    return [
+        *_bgpvpn_rules(),
+        *_association_rules(apidef.NETWORK_ASSOCIATION),
+        *_association_rules(apidef.ROUTER_ASSOCIATION),
+    ]

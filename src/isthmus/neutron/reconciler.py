@@ -1,0 +1,120 @@
+"""Bringing OVN to what the database says: one attachment at once after a change, all of them on a timer.
+
+Level, not edge: a call names an attachment that may have changed, and what is done follows from the database and the
+northbound rows as they are now; a call too many writes nothing, a call that got lost is made good by the next full
+pass. After a write the revision is looked up again: had somebody settled the attachment in between, it is done again,
+so a writer that was slow cannot leave older content behind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+
+from neutron_lib import context as neutron_context
+from oslo_db import exception as db_exc
+from oslo_log import log as logging
+
+from isthmus.model.delta import diff
+from isthmus.model.intent import BadIntent
+from isthmus.neutron import settling
+from isthmus.neutron.conf import Settings
+from isthmus.neutron.desired import Skipped
+from isthmus.neutron.northbound import Northbound, Outcome, Unavailable, complete
+
+LOG = logging.getLogger(__name__)
+
+ROUNDS_MAX = 5
+"""Times that an attachment is written anew because others settle it meanwhile; the full pass does the rest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of one attachment."""
+
+    attachment: str
+    outcome: Outcome
+    written: int = 0
+    removed: int = 0
+    skipped: tuple[Skipped, ...] = ()
+
+
+class Reconciler:
+    """Owns nothing but the way to the northbound database and what it has said already."""
+
+    def __init__(self, northbound: Northbound, settings: Settings) -> None:
+        self._northbound = northbound
+        self._settings = settings
+        self._said: dict[str, tuple[Outcome, tuple[Skipped, ...]]] = {}
+
+    def converge(self, attachment: str) -> Result:
+        """Bring one attachment to OVN. Raises Unavailable, BadIntent, and oslo.db's DBError."""
+        written = removed = 0
+        for _round in range(ROUNDS_MAX):
+            seen = self._northbound.revision(attachment)
+            context = neutron_context.get_admin_context()
+            settled = settling.settle(context, attachment, self._settings.site, seen)
+            applied = self._northbound.apply(attachment, settled.desired.rows, settled.revision)
+            if applied.outcome is Outcome.WRITTEN:
+                written, removed = written + len(applied.plan.put), removed + len(applied.plan.delete)
+            if applied.outcome is not Outcome.NEWER and settling.revision(context, attachment) == settled.revision:
+                break
+        outcome = Outcome.WRITTEN if written or removed else applied.outcome
+        return self._tell(Result(attachment, outcome, written, removed, settled.desired.skipped))
+
+    def deliver(self, attachments: Collection[str]) -> None:
+        """After a commit: what cannot be written now is left to the full pass, and said."""
+        for attachment in sorted(attachments):
+            self._attempt(attachment)
+
+    def _attempt(self, attachment: str) -> Result | None:
+        try:
+            return self.converge(attachment)
+        except (Unavailable, db_exc.DBError, BadIntent) as error:
+            LOG.warning("%s is not in OVN yet, the next full pass tries again: %s", attachment, error)
+            return None
+
+    def touched(self, networks: Collection[str] = (), routers: Collection[str] = ()) -> None:
+        """Something about these networks or routers has changed in Neutron."""
+        try:
+            attachments = settling.around(neutron_context.get_admin_context(), networks, routers)
+        except db_exc.DBError as error:
+            LOG.warning("what changed around %s waits for the next full pass: %s", [*networks, *routers], error)
+        else:
+            self.deliver(attachments)
+
+    def full_pass(self, keep_on: Callable[[], bool] = lambda: True) -> list[Result]:
+        """Compare everything, then converge what differs, and what has no right to be there.
+
+        One attachment that cannot be written does not keep the others from it. Raises Unavailable and DBError when
+        there is nothing to compare with.
+        """
+        found = settling.survey(neutron_context.get_admin_context(), self._settings.site)
+        results = []
+        for attachment in sorted(set(found) | self._northbound.attachments()):
+            if not keep_on():
+                break
+            settled = found.get(attachment)
+            if settled is not None and not self._differs(attachment, settled):
+                self._tell(Result(attachment, Outcome.UNCHANGED, skipped=settled.desired.skipped))
+                continue
+            result = self._attempt(attachment)
+            if result is not None:
+                results.append(result)
+        return results
+
+    def _differs(self, attachment: str, settled: settling.Settled) -> bool:
+        return bool(diff(complete(settled.desired.rows), self._northbound.rows(attachment)))
+
+    def _tell(self, result: Result) -> Result:
+        """Log what was done; what is left out or waited for once, until it changes."""
+        if result.outcome is Outcome.WRITTEN:
+            LOG.info("%s: %d rows written, %d removed", result.attachment, result.written, result.removed)
+        said = (result.outcome, result.skipped)
+        if result.outcome is Outcome.WAITING and self._said.get(result.attachment) != said:
+            LOG.warning("%s: %s", result.attachment, result.outcome.value)
+        for skipped in result.skipped:
+            if skipped.what and skipped not in self._said.get(result.attachment, (None, ()))[1]:
+                LOG.warning("%s: %s is left out: %s", result.attachment, skipped.what, skipped.why.value)
+        self._said[result.attachment] = said
+        return result

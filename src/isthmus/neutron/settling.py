@@ -1,0 +1,113 @@
+"""Settling an attachment: its numbers given, what it must be in OVN computed, its revision raised if that has changed.
+
+The attachment's row is locked first, so settlings of one attachment come one after another and a revision tells which
+content is newer, whoever writes it. Rules: a revision only rises, also when the database was restored from an older
+copy (then OVN carries a higher one, and ours goes above it); equal content keeps its revision.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from neutron_lib.db import api as db_api
+
+from isthmus.model.intent import BadIntent
+from isthmus.model.vpn import SiteOfOrigin
+from isthmus.neutron import exceptions, models, numbers, reading
+from isthmus.neutron.desired import Desired, desired, digest, network_attachment, router_attachment
+
+_LONGEST_SITE = SiteOfOrigin.parse("255.255.255.255:65535")
+_LONGEST_REVISION = 2**63 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What OVN must have for the attachment, and the revision that says so."""
+
+    desired: Desired
+    revision: int
+
+
+def renumber(session: Any, attachment: str) -> None:
+    """A number for each of the attachment's BGPVPNs, in the caller's transaction; numbers without use are released."""
+    bgpvpns = {b.bgpvpn for b in reading.bound(session, [attachment])}
+    if bgpvpns and session.get(models.Attachment, attachment) is None:
+        kind, uuid = attachment.split(":", 1)
+        session.add(models.Attachment(id=attachment, revision=0, digest="", **{f"{kind}_id": uuid}))
+        session.flush()
+    numbers.assign(session, attachment, bgpvpns)
+
+
+def check_sizes(session: Any, attachments: Collection[str]) -> None:
+    """Raises BGPVPNTooManyAssociations when an attachment's row would be more than an OVSDB client can bear."""
+    for attachment in reading.attachments(session, attachments).values():
+        try:
+            desired(attachment, _LONGEST_SITE, _LONGEST_REVISION)
+        except BadIntent as error:
+            raise exceptions.BGPVPNTooManyAssociations(reason=f"{attachment.name}: {error.rule}") from None
+
+
+@db_api.retry_if_session_inactive()
+def settle(context: Any, name: str, site: SiteOfOrigin, seen: int) -> Settled:
+    """`seen` is the revision that OVN had before this call. Raises BadIntent: the row would be too large."""
+    with db_api.CONTEXT_WRITER.using(context):
+        session = context.session
+        row = session.get(models.Attachment, name, with_for_update=True)  # first: what is read below is not older
+        renumber(session, name)
+        row = row or session.get(models.Attachment, name)
+        attachment = reading.attachments(session, [name]).get(name)
+        content = digest(desired(attachment, site, 0))
+        if row is None:
+            return Settled(desired(None, site, 0), 0)
+        if row.digest != content or row.revision < seen:
+            row.revision, row.digest = max(row.revision, seen) + 1, content
+        return Settled(desired(attachment, site, row.revision), row.revision)
+
+
+@db_api.retry_if_session_inactive()
+def revision(context: Any, name: str) -> int:
+    """The revision last given; 0 when there is none."""
+    with db_api.CONTEXT_READER.using(context):
+        query: Any = sa.select(models.Attachment.revision).where(models.Attachment.id == name)
+        return context.session.scalar(query) or 0
+
+
+@db_api.retry_if_session_inactive()
+def survey(context: Any, site: SiteOfOrigin) -> dict[str, Settled | None]:
+    """Every attachment with an association or a number, read at once; None for those that must be settled anew."""
+    with db_api.CONTEXT_READER.using(context):
+        session = context.session
+        rows = {r.id: r for r in session.scalars(sa.select(models.Attachment))}
+        numbered = {(n.attachment_id, n.bgpvpn_id) for n in session.scalars(sa.select(models.Number))}
+        pairs = {(b.attachment, b.bgpvpn) for b in reading.bound(session, None)}
+        found: dict[str, Settled | None] = {name: None for name, _bgpvpn in numbered ^ pairs}
+        for name, attachment in reading.attachments(session, None).items():
+            if name in found:
+                continue
+            row = rows[name]
+            if _content(attachment, site) != row.digest:
+                found[name] = None
+            else:
+                found[name] = Settled(desired(attachment, site, row.revision), row.revision)
+        return found
+
+
+def _content(attachment: Any, site: SiteOfOrigin) -> str | None:
+    try:
+        return digest(desired(attachment, site, 0))
+    except BadIntent:
+        return None  # settling says why
+
+
+@db_api.retry_if_session_inactive()
+def around(context: Any, networks: Collection[str], routers: Collection[str]) -> set[str]:
+    """The attachments that something about these networks and routers may have changed: those that we know of."""
+    with db_api.CONTEXT_READER.using(context):
+        session = context.session
+        beside = {p.router for p in reading.places(session, networks=networks)}
+        names = {router_attachment(r) for r in beside | set(routers)} | {network_attachment(n) for n in networks}
+        known = set(session.scalars(sa.select(models.Attachment.id).where(models.Attachment.id.in_(names))))
+        return known | {b.attachment for b in reading.bound(session, names)}

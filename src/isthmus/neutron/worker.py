@@ -1,0 +1,95 @@
+"""The process in `neutron-periodic-workers` that makes the full passes, when it holds the OVSDB lock.
+
+Several control nodes run one each; the northbound server gives the lock to one of them, and to the next when that one
+dies. It has its own connection, with only the tables that carry rows of ours.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any
+
+from neutron.conf.plugins.ml2.drivers.ovn import ovn_conf
+from neutron.plugins.ml2.drivers.ovn.mech_driver.ovsdb import ovsdb_monitor
+from oslo_db import exception as db_exc
+from oslo_log import log as logging
+from ovsdbapp.backend.ovs_idl import connection, idlutils
+from ovsdbapp.schema.ovn_northbound import impl_idl
+
+from isthmus.neutron.conf import Settings
+from isthmus.neutron.desired import Table
+from isthmus.neutron.northbound import Northbound, Unavailable
+from isthmus.neutron.reconciler import Reconciler
+from neutron import worker
+
+LOG = logging.getLogger(__name__)
+
+SCHEMA = "OVN_Northbound"
+LOCK = "isthmus_reconciler"
+RETRY_S_MAX = 5.0
+"""Soonest next try when there is no lock, or the pass failed."""
+
+
+class _Idl(connection.OvsdbIdl):
+    """A connection that asks for the lock."""
+
+    def __init__(self, remote: str) -> None:
+        if remote.startswith("ssl"):
+            ovsdb_monitor._check_and_set_ssl_files(SCHEMA)  # Neutron's own options; there is no public way to them
+        helper = idlutils.get_schema_helper(remote, SCHEMA)
+        for table in Table:
+            helper.register_table(table.value)
+        super().__init__(remote, helper, leader_only=True)
+        self.set_lock(LOCK)
+
+
+class ReconcileWorker(worker.NeutronBaseWorker):
+    """Neutron starts it in a process of its own."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(worker_process_count=1, desc="isthmus reconciler")
+        self._settings = settings
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self, **_ignored: Any) -> None:
+        super().start(desc=self.desc)
+        self._stop.clear()
+        self._thread = threading.Thread(target=self._run, name=self.desc, daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stop.set()
+
+    def wait(self) -> None:
+        if self._thread is not None:
+            self._thread.join()
+
+    def reset(self) -> None:
+        """Nothing is read again on SIGHUP."""
+
+    def _run(self) -> None:
+        interval = self._settings.reconcile_interval_s
+        api = None
+        while not self._stop.is_set():
+            pause = min(interval, RETRY_S_MAX)
+            try:
+                api = api or self._connect()
+                if api.idl.has_lock:
+                    self._full_pass(api)
+                    pause = interval
+            except (Unavailable, db_exc.DBError, OSError) as error:
+                LOG.warning("full pass not done, tried again in %.0f s: %s", pause, error)
+            self._stop.wait(pause)
+
+    def _connect(self) -> Any:
+        remote, timeout = ovn_conf.get_ovn_nb_connection(), ovn_conf.get_ovn_ovsdb_timeout()
+        return impl_idl.OvnNbApiIdlImpl(connection.Connection(_Idl(remote), timeout=timeout))
+
+    def _full_pass(self, api: Any) -> None:
+        started = time.monotonic()
+        reconciler = Reconciler(Northbound(lambda: api), self._settings)
+        results = reconciler.full_pass(lambda: api.idl.has_lock and not self._stop.is_set())
+        if results:
+            LOG.info("full pass: %d attachments differed, %.1f s", len(results), time.monotonic() - started)

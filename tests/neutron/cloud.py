@@ -1,0 +1,423 @@
+"""A private cloud for tests: MariaDB, OVN central and a real Neutron (uWSGI, ML2/OVN), on unix sockets in one folder.
+
+There is no Keystone: project, user and roles come from request headers, so that every role can be tried. Nothing is
+read from or written to the machine's own databases, and only processes started here are ended.
+"""
+
+from __future__ import annotations
+
+import configparser
+import contextlib
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pymysql
+import requests
+
+from tests.eventually import eventually
+
+BIN = Path(sys.prefix) / "bin"
+SCHEMAS = Path("/usr/share/ovn")
+TOOLS = ("mariadbd", "mariadb-install-db", "ovsdb-server", "ovsdb-tool", "ovn-northd", "ovn-nbctl", "uwsgi")
+
+
+def missing_tools() -> list[str]:
+    return [tool for tool in TOOLS if shutil.which(tool) is None]
+
+
+@dataclass
+class Process:
+    """One server, its log, and its end."""
+
+    name: str
+    command: Sequence[str]
+    log: Path
+    env: dict[str, str] = field(default_factory=dict)
+    running: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        with self.log.open("ab") as log:
+            env = os.environ | self.env
+            self.running = subprocess.Popen(
+                self.command, stdout=log, stderr=subprocess.STDOUT, env=env, start_new_session=True
+            )
+
+    def check(self) -> None:
+        assert self.running is not None
+        if self.running.poll() is not None:
+            raise RuntimeError(f"{self.name} ended with {self.running.returncode}: {self.log.read_text()[-3000:]}")
+
+    def stop(self) -> None:
+        if self.running is None or self.running.poll() is not None:
+            return
+        self.running.terminate()
+        try:
+            self.running.wait(10)
+        except subprocess.TimeoutExpired:
+            os.killpg(self.running.pid, 9)
+            self.running.wait()
+
+
+class Northbound:
+    """The northbound database as `ovn-nbctl` shows it."""
+
+    def __init__(self, remote: str) -> None:
+        self._remote = remote
+
+    def run(self, *words: str) -> str:
+        command = ["ovn-nbctl", f"--db={self._remote}", "--timeout=20", *words]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, f"{' '.join(command)}: {done.stderr}"
+        return done.stdout
+
+    def table(self, name: str) -> list[dict[str, Any]]:
+        read = json.loads(self.run("--format=json", "list", name))
+        return [dict(zip(read["headings"], map(_decode, row), strict=True)) for row in read["data"]]
+
+    def ours(self) -> list[str]:
+        """Everything that bears our mark, as text."""
+        found = []
+        tables = ("Switch", "Switch_Port", "Router", "Router_Port", "Router_Policy", "Router_Static_Route")
+        for table in tables:
+            for row in self.table(f"Logical_{table}"):
+                if "isthmus" in json.dumps(row, default=str):
+                    found.append(f"{table} {row.get('name') or row.get('match') or row.get('ip_prefix')}")
+        return sorted(found)
+
+    def router(self, name: str) -> dict[str, Any]:
+        """A logical router with its ports, policies and routes in place of their uuids."""
+        [router] = [r for r in self.table("Logical_Router") if r["name"] == name]
+        for column, table in {
+            "ports": "Logical_Router_Port",
+            "policies": "Logical_Router_Policy",
+            "static_routes": "Logical_Router_Static_Route",
+        }.items():
+            rows = self.table(table)
+            router[column] = [row for row in rows if row["_uuid"] in _listed(router[column])]
+        return router
+
+    def switch(self, name: str) -> dict[str, dict[str, Any]]:
+        """The ports of a logical switch by name."""
+        [switch] = [s for s in self.table("Logical_Switch") if s["name"] == name]
+        rows = self.table("Logical_Switch_Port")
+        return {row["name"]: row for row in rows if row["_uuid"] in _listed(switch["ports"])}
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _decode(value: Any) -> Any:
+    if isinstance(value, list) and len(value) == 2:
+        kind, content = value
+        if kind == "map":
+            return {_decode(k): _decode(v) for k, v in content}
+        if kind == "set":
+            return [_decode(v) for v in content]
+        if kind == "uuid":
+            return content
+    return value
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    body: Any
+
+    @property
+    def message(self) -> str:
+        error = self.body.get("NeutronError", self.body) if isinstance(self.body, dict) else self.body
+        return str(error.get("message", error)) if isinstance(error, dict) else str(error)
+
+    @property
+    def kind(self) -> str:
+        error = self.body["NeutronError"]
+        return str(error["type"]) if isinstance(error, dict) else ""
+
+
+class User:
+    """Somebody who talks to the API."""
+
+    def __init__(self, endpoint: str, project: str, roles: str) -> None:
+        self.endpoint, self.project = endpoint, project
+        self.headers = {"X-User-Id": f"u-{project}", "X-Project-Id": project, "X-Roles": roles}
+        self._session = requests.Session()
+        self._session.trust_env = False
+
+    def call(self, method: str, path: str, body: Any = None, **query: Any) -> Answer:
+        data = None if body is None else (body if isinstance(body, bytes) else json.dumps(body).encode())
+        done = self._session.request(
+            method,
+            f"{self.endpoint}/v2.0/{path}",
+            params=query or None,
+            data=data,
+            headers=self.headers | {"Content-Type": "application/json"},
+            timeout=60,
+        )
+        try:
+            return Answer(done.status_code, done.json() if done.content else None)
+        except ValueError:
+            return Answer(done.status_code, done.text)
+
+    def make(self, path: str, **attributes: Any) -> dict[str, Any]:
+        """Create something by Neutron's rule of names; it must succeed."""
+        collection = path.rsplit("/", 1)[-1]
+        resource = collection[:-1].replace("-", "_")
+        answer = self.call("POST", path, {resource: attributes})
+        assert answer.status == 201, f"POST {path} {attributes}: {answer.status} {answer.message}"
+        return dict(answer.body[resource])
+
+    def get(self, path: str, **query: Any) -> Any:
+        answer = self.call("GET", path, **query)
+        assert answer.status == 200, f"GET {path}: {answer.status} {answer.message}"
+        return next(iter(answer.body.values()))
+
+    def put(self, path: str, body: Any) -> Any:
+        answer = self.call("PUT", path, body)
+        assert answer.status == 200, f"PUT {path} {body}: {answer.status} {answer.message}"
+        return answer.body
+
+    def delete(self, path: str) -> None:
+        answer = self.call("DELETE", path)
+        assert answer.status == 204, f"DELETE {path}: {answer.status} {answer.message}"
+
+    # ------------------------------------------------------------------------------------ made again and again
+
+    def network(self, *subnets: dict[str, Any], **attributes: Any) -> dict[str, Any]:
+        network = self.make("networks", name="n", **attributes)
+        network["subnet_ids"] = [self.make("subnets", network_id=network["id"], **s)["id"] for s in subnets]
+        return network
+
+    def plug(self, router: str, subnet: str) -> Answer:
+        return self.call("PUT", f"routers/{router}/add_router_interface", {"subnet_id": subnet})
+
+    def unplug(self, router: str, subnet: str) -> Answer:
+        return self.call("PUT", f"routers/{router}/remove_router_interface", {"subnet_id": subnet})
+
+
+V4 = {"ip_version": 4, "cidr": "10.1.0.0/24"}
+V6 = {"ip_version": 6, "cidr": "2001:db8:1::/64", "ipv6_ra_mode": "slaac", "ipv6_address_mode": "slaac"}
+
+
+class Cloud:
+    """One Neutron with what it needs, under `home`."""
+
+    def __init__(self, home: Path, *, processes: int = 2) -> None:
+        self.home = home
+        self.sockets = {n: home / f"{n}.sock" for n in ("mysql", "nb", "sb")}
+        self.northbound = Northbound(f"unix:{self.sockets['nb']}")
+        self._processes: list[Process] = []
+        self._api_processes = processes
+        self.port = _free_port()
+        self.endpoint = f"http://127.0.0.1:{self.port}"
+
+    # ------------------------------------------------------------------------------------ its life
+
+    def start(self, **isthmus: Any) -> None:
+        for folder in ("etc", "log", "state", "lock", "tmp", "data"):
+            (self.home / folder).mkdir(parents=True, exist_ok=True)
+        self._start_ovn()
+        self._start_database()
+        self.write_configuration(isthmus)
+        self.manage("upgrade", "heads")
+        self.start_api()
+
+    def stop(self) -> None:
+        for process in reversed(self._processes):
+            process.stop()
+
+    def _run(self, name: str, *command: str, **env: str) -> Process:
+        process = Process(name, command, self.home / "log" / f"{name}.out", env)
+        process.start()
+        self._processes.append(process)
+        return process
+
+    def _start_ovn(self) -> None:
+        where = {f"{p}_{w}": str(self.home) for p in ("OVS", "OVN") for w in ("RUNDIR", "LOGDIR", "DBDIR")}
+        for short in ("nb", "sb"):
+            database = self.home / f"{short}.db"
+            subprocess.run(
+                ["ovsdb-tool", "create", database, SCHEMAS / f"ovn-{short}.ovsschema"],
+                check=True,
+                env=os.environ | where,
+            )
+            remote, control = f"--remote=punix:{self.sockets[short]}", f"--unixctl={self.home / short}.ctl"
+            self._run(f"ovsdb-{short}", "ovsdb-server", remote, control, str(database), **where)
+        eventually(lambda: _exists(self.sockets["nb"], self.sockets["sb"]))
+        self.northbound.run("init")
+        subprocess.run(["ovn-sbctl", f"--db=unix:{self.sockets['sb']}", "init"], check=True)
+        self._run(
+            "northd",
+            "ovn-northd",
+            f"--ovnnb-db=unix:{self.sockets['nb']}",
+            f"--ovnsb-db=unix:{self.sockets['sb']}",
+            f"--unixctl={self.home}/northd.ctl",
+            **where,
+        )
+
+    def _start_database(self) -> None:
+        options = {
+            "datadir": self.home / "data",
+            "socket": self.sockets["mysql"],
+            "pid-file": self.home / "mysqld.pid",
+            "user": "root",
+            "innodb-buffer-pool-size": "64M",
+            "innodb-flush-log-at-trx-commit": 0,
+            "innodb-doublewrite": 0,
+            "max-connections": 300,
+        }
+        arguments = ["--no-defaults", *(f"--{k}={v}" for k, v in options.items())]
+        install = ["mariadb-install-db", *arguments, "--auth-root-authentication-method=normal"]
+        subprocess.run(install, check=True, capture_output=True)
+        self._run("mariadb", "mariadbd", *arguments, "--skip-networking", "--skip-name-resolve")
+        eventually(self._database_answers, within=30)
+        self.sql("CREATE DATABASE neutron CHARACTER SET utf8mb3", database=None)
+
+    def _database_answers(self) -> None:
+        with contextlib.suppress(pymysql.err.OperationalError):
+            self.sql("SELECT 1", database=None)
+            return
+        raise AssertionError("MariaDB does not answer")
+
+    def sql(self, statement: str, *values: Any, database: str | None = "neutron") -> list[tuple[Any, ...]]:
+        with (
+            contextlib.closing(
+                pymysql.connect(unix_socket=str(self.sockets["mysql"]), user="root", database=database, autocommit=True)
+            ) as connection,
+            connection.cursor() as cursor,
+        ):
+            cursor.execute(statement, values)
+            return list(cursor.fetchall())
+
+    # ------------------------------------------------------------------------------------ Neutron
+
+    def write_configuration(self, isthmus: dict[str, Any]) -> None:
+        paste = (BIN.parent / "etc/neutron/api-paste.ini").read_text()
+        # Without Keystone: who asks is what the headers say.
+        before = "fake_project_id catch_errors osprofiler"
+        assert before in paste
+        (self.home / "etc/api-paste.ini").write_text(paste.replace(before, "catch_errors osprofiler keystonecontext"))
+        parser = configparser.RawConfigParser(default_section="none")
+        parser.read_dict(_settings(self.home, self.sockets) | {"isthmus": {"site": "64512:1"} | isthmus})
+        with (self.home / "etc/neutron.conf").open("w") as file:
+            parser.write(file)
+
+    @property
+    def _config(self) -> str:
+        return str(self.home / "etc/neutron.conf")
+
+    def manage(self, *words: str) -> str:
+        command = [str(BIN / "neutron-db-manage"), "--config-file", self._config, *words]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
+        return done.stdout
+
+    def start_api(self) -> Process:
+        # Neutron elects its first worker by files in TMPDIR: one folder a start.
+        temporary = self.home / "tmp" / str(len(self._processes))
+        temporary.mkdir()
+        env = {
+            "OS_NEUTRON_CONFIG_FILES": self._config,
+            "TMPDIR": str(temporary),
+            "PATH": f"{BIN}:{os.environ['PATH']}",
+            "PYTHONWARNINGS": "ignore",
+        }
+        api = self._run(
+            "api",
+            *(
+                "uwsgi",
+                "--plugin",
+                "python3",
+                "--virtualenv",
+                str(BIN.parent),
+                "--module",
+                "neutron.wsgi.api:application",
+            ),
+            *("--http-socket", f"127.0.0.1:{self.port}", "--add-header", "Connection: close", "--buffer-size", "65535"),
+            *("--master", "--processes", str(self._api_processes), "--threads", "4", "--enable-threads"),
+            *("--lazy-apps", "--die-on-term", "--need-app", "--thunder-lock"),
+            **env,
+        )
+        eventually(lambda: self._api_answers(api), within=60)
+        return api
+
+    def _api_answers(self, api: Process) -> None:
+        api.check()
+        try:
+            assert self.user("probe").call("GET", "networks").status == 200
+        except requests.ConnectionError:
+            raise AssertionError("the API does not listen yet") from None
+
+    def periodic_workers(self) -> Process:
+        """The process that makes the full passes."""
+        command = [str(BIN / "neutron-periodic-workers"), "--config-file", self._config]
+        return self._run("periodic-workers", *command, PYTHONWARNINGS="ignore", TMPDIR=str(self.home / "tmp"))
+
+    def user(self, project: str, roles: str = "member,reader") -> User:
+        return User(self.endpoint, project, roles)
+
+    @property
+    def admin(self) -> User:
+        return self.user("admin", "admin,member,reader")
+
+
+def _settings(home: Path, sockets: dict[str, Path]) -> dict[str, dict[str, Any]]:
+    url = f"mysql+pymysql://root@/neutron?unix_socket={sockets['mysql']}&charset=utf8mb3"
+    quotas = ("network", "subnet", "port", "router", "floatingip", "security_group", "security_group_rule")
+    return {
+        "DEFAULT": {
+            "core_plugin": "ml2",
+            "service_plugins": "ovn-router,bgpvpn",
+            "auth_strategy": "noauth",
+            "host": "control",
+            "state_path": home / "state",
+            "api_paste_config": home / "etc/api-paste.ini",
+            "transport_url": "fake://",
+            "rpc_workers": 0,
+            "rpc_state_report_workers": 0,
+            "notify_nova_on_port_status_changes": "false",
+            "notify_nova_on_port_data_changes": "false",
+        },
+        "database": {"connection": url},
+        "oslo_concurrency": {"lock_path": home / "lock"},
+        "oslo_messaging_notifications": {"driver": "noop"},
+        "quotas": {f"quota_{name}": -1 for name in quotas},
+        "ml2": {
+            "mechanism_drivers": "ovn",
+            "type_drivers": "local,flat,vlan,geneve",
+            "project_network_types": "geneve",
+            "extension_drivers": "port_security",
+            "overlay_ip_version": 4,
+        },
+        "ml2_type_geneve": {"vni_ranges": "1:65536", "max_header_size": 38},
+        "ml2_type_flat": {"flat_networks": "public,other"},
+        "ml2_type_vlan": {"network_vlan_ranges": "public:100:200"},
+        "ovn": {
+            "ovn_nb_connection": f"unix:{sockets['nb']}",
+            "ovn_sb_connection": f"unix:{sockets['sb']}",
+            "ovn_metadata_enabled": "false",
+        },
+    }
+
+
+def _exists(*paths: Path) -> None:
+    for path in paths:
+        assert path.exists(), f"{path} is not there"
+
+
+def _free_port() -> int:
+    with contextlib.closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def lines_of(home: Path) -> Iterator[str]:
+    yield from (home / "log/api.out").read_text(errors="replace").splitlines()
