@@ -109,6 +109,16 @@ def is_connected(idl: Any) -> bool:
     return bool(idl._session.is_connected())
 
 
+def connection_state(idl: Any) -> str:
+    """Which server, and how it stands; between retries it just "does not answer"."""
+    state = "does not answer"
+    if is_connected(idl):
+        state = "is being read" if not in_sync(idl) else "is in sync"
+    elif idl._session.stream is not None and idl._session.get_seqno() <= 1:
+        state = "is being opened"
+    return f"database at {idl.session_name()} {state}"
+
+
 def in_sync(idl: Any) -> bool:
     """Whether the rows are what the server has now, for conditions that it knows."""
     return is_connected(idl) and idl.state == Idl.IDL_S_MONITORING and bool(idl._last_seqno == idl._session.get_seqno())
@@ -127,9 +137,9 @@ def reference(row: Row, column: str) -> str:
     return str(values[0]) if values else ""
 
 
-def session(idl: Any) -> tuple[str, int]:
-    """Which server, and a number that changes with every connection."""
-    return str(idl.session_name()), int(idl._session.get_seqno())
+def connection(idl: Any) -> int:
+    """A number that changes with every connection."""
+    return int(idl._session.get_seqno())
 
 
 def use_certificates(tls: Tls) -> None:

@@ -104,13 +104,16 @@ class Neighbours:
 
     async def _appctl(self, *args: str) -> str:
         """What ovs-vswitchd says; nothing when it does not answer: the endpoint then waits out its two seconds."""
-        process = await asyncio.create_subprocess_exec(
-            *("ovs-appctl", f"--timeout={APPCTL_S:.0f}", "-t", "ovs-vswitchd", *args),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env=self._environment,
-        )
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *("ovs-appctl", f"--timeout={APPCTL_S:.0f}", "-t", "ovs-vswitchd", *args),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                env=self._environment,
+            )
+        except OSError:
+            return ""
         out, _ = await process.communicate()
         return out.decode(errors="replace") if process.returncode == 0 else ""
 

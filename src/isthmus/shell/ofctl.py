@@ -73,7 +73,8 @@ class Ofctl:
 
     async def run(self) -> None:
         """Until cancelled: connect, read, serve; and again."""
-        self._gone("not connected yet")
+        self._lost = "not connected yet"
+        self._hear(SwitchLost(self._lost))
         while True:
             self._again.clear()
             try:

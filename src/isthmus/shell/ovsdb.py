@@ -27,7 +27,7 @@ from isthmus.model.delta import Plan, diff
 from isthmus.model.net import IpAddress
 from isthmus.node.facts import SwitchRead
 from isthmus.shell.config import LocalSwitch
-from isthmus.shell.idl import Idl, IdlThread, Row, in_sync, is_connected, make_idl, session
+from isthmus.shell.idl import Idl, IdlThread, Row, connection_state, in_sync, make_idl
 
 log = logging.getLogger(__name__)
 
@@ -159,7 +159,7 @@ class _Look:
     def look(self, idl: Any, now: float) -> float | None:
         if self._transaction is not None and not self._finish(now):
             return None
-        self._say("database", self._database_state(idl))
+        self._say("its", connection_state(idl))
         if not in_sync(idl) or not idl.tables["Open_vSwitch"].rows:
             return None
         root = next(iter(idl.tables["Open_vSwitch"].rows.values()))
@@ -300,11 +300,6 @@ class _Look:
         return True
 
     # Saying things once.
-
-    def _database_state(self, idl: Any) -> str:
-        if in_sync(idl):
-            return "is in sync"
-        return f"at {session(idl)[0]} " + ("is being read" if is_connected(idl) else "does not answer")
 
     def _say(self, about: str, state: str) -> None:
         if self._said.get(about, "") != state:

@@ -19,7 +19,7 @@ from isthmus.fib.entries import CircuitName
 from isthmus.model.intent import KIND_AC, KIND_KEY, AttachmentIntent, BadIntent
 from isthmus.node.facts import IntentLost, IntentRead, LocalPort
 from isthmus.shell.bindings import Held, Nonsense, Row, Where, read_circuit, read_port, stay, where
-from isthmus.shell.idl import Idl, IdlThread, conditions_met, in_sync, is_connected, make_idl, reference, session
+from isthmus.shell.idl import Idl, IdlThread, conditions_met, connection, connection_state, in_sync, make_idl, reference
 
 log = logging.getLogger(__name__)
 
@@ -97,7 +97,7 @@ class _Look:
     def look(self, idl: Any, now: float) -> float | None:
         """Nothing is concluded from rows of conditions that are not the ones wanted now."""
         if not in_sync(idl):
-            self._lost(self._connection_state(idl))
+            self._lost(f"the southbound {connection_state(idl)}")
             return None
         idl.cond_change("Chassis", [["name", "==", self.chassis]])
         if not conditions_met(idl):
@@ -127,8 +127,8 @@ class _Look:
     def _copy(self, idl: Any) -> None:
         """Bring the plain copies up to date: all of them after a new connection, else what changed."""
         rows = idl.tables["Port_Binding"].rows
-        if self._session != session(idl)[1]:
-            self._session = session(idl)[1]
+        if self._session != connection(idl):
+            self._session = connection(idl)
             self._rows.clear()
             self._read.clear()
             idl.changed = set(rows)
@@ -174,10 +174,6 @@ class _Look:
 
     def _lost(self, why: str) -> None:
         self._tell(IntentLost(why))
-
-    def _connection_state(self, idl: Any) -> str:
-        state = "is being read" if is_connected(idl) else "does not answer"
-        return f"the southbound database at {session(idl)[0]} {state}"
 
     def _tell(self, fact: IntentRead | IntentLost) -> None:
         if fact == self._said:

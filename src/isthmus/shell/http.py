@@ -1,0 +1,69 @@
+"""The agent's face: `GET /status` and `/metrics` on a unix socket, `/metrics` alone on TCP if configured.
+
+Rules: read only. Whoever may open the socket (mode 0660) may see everything; TCP shows numbers, no names of tenants'
+things. Long texts are made beside the loop, which has sessions to keep alive.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from isthmus.node.status import NodeStatus
+from isthmus.shell.config import Listen
+from isthmus.shell.face import AgentStatus, to_json
+from isthmus.shell.metrics import page
+
+SOCKET_MODE = 0o660
+
+Look = Callable[[], tuple[NodeStatus, AgentStatus]]
+
+
+class Http:
+    """Serves one door until cancelled; `look` is called in the loop's thread for every request."""
+
+    def __init__(self, look: Look, at: Path | Listen) -> None:
+        self._look, self._at = look, at
+        self.port = 0
+        """The TCP port that was got."""
+        self.open = asyncio.Event()
+
+    async def run(self) -> None:
+        app = web.Application()
+        app.router.add_get("/metrics", self._metrics)
+        if isinstance(self._at, Path):
+            app.router.add_get("/status", self._status)
+        runner = web.AppRunner(app, access_log=None)
+        await runner.setup()
+        try:
+            await self._listen(runner, self._at)
+            self.open.set()
+            await asyncio.Event().wait()
+        finally:
+            self.open.clear()
+            await runner.cleanup()
+
+    async def _listen(self, runner: web.AppRunner, at: Path | Listen) -> None:
+        if isinstance(at, Listen):
+            await web.TCPSite(runner, at.host, at.port).start()
+            self.port = runner.addresses[0][1]
+            return
+        at.parent.mkdir(parents=True, exist_ok=True)
+        await web.UnixSite(runner, str(at)).start()
+        restrict(at)
+
+    async def _status(self, _: web.Request) -> web.Response:
+        return web.Response(body=await asyncio.to_thread(to_json, *self._look()), content_type="application/json")
+
+    async def _metrics(self, _: web.Request) -> web.Response:
+        body = await asyncio.to_thread(page, *self._look())
+        return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+
+def restrict(at: Path) -> None:
+    """Only the owner and the group may ask."""
+    at.chmod(SOCKET_MODE)

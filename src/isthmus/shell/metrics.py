@@ -1,0 +1,162 @@
+"""The node's story as Prometheus metrics. Pure: status in, metric families out, collected anew for every scrape.
+
+Rules: names begin with `isthmus_`; labels have few values (a peer, a view, a state, a why), never a prefix or a port.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from isthmus.model.reason import AttachmentState
+from isthmus.node.status import NodeStatus, PeerStatus
+from isthmus.shell.face import AgentStatus
+from isthmus.shell.transitions import ESTABLISHED
+
+_PEER_GAUGES: dict[str, tuple[str, Callable[[PeerStatus], float]]] = {
+    "session_up": ("Whether the BGP session is established.", lambda p: p.state == ESTABLISHED),
+    "session_in_sync": ("Whether the peer has sent its End-of-RIB.", lambda p: p.in_sync),
+    "session_state_seconds": ("Since the session went up or down.", lambda p: p.since_s),
+    "routes_received": ("Routes the peer has announced to this node.", lambda p: p.received),
+    "routes_announced": ("Routes this node has announced to the peer.", lambda p: p.announced),
+}
+_PEER_COUNTERS: dict[str, tuple[str, Callable[[PeerStatus], float]]] = {
+    "updates_received": ("UPDATE messages received.", lambda p: p.updates_in),
+    "updates_sent": ("UPDATE messages sent.", lambda p: p.updates_out),
+    "updates_treated_as_withdraw": (
+        "Malformed UPDATEs treated as withdraw (RFC 7606).",
+        lambda p: p.treated_as_withdraw,
+    ),
+    "attributes_discarded": ("Malformed attributes discarded (RFC 7606).", lambda p: p.discarded_attributes),
+    "notifications_received": ("NOTIFICATION messages received.", lambda p: p.notifications_in),
+    "notifications_sent": ("NOTIFICATION messages sent.", lambda p: p.notifications_out),
+}
+
+
+def families(status: NodeStatus, agent: AgentStatus) -> Iterator[Metric]:
+    """All of it."""
+    info = {"router_id": status.router_id, "vtep": status.vtep, "asn": str(status.asn), "host": agent.host}
+    yield InfoMetricFamily("isthmus_node", "Who this node is.", info)
+    yield _gauge("generation", "Which run of the agent this is.", status.generation)
+    yield from _peers(status.peers)
+    yield from _views(status)
+    yield from _attachments(status)
+    yield from _switch(status)
+    yield from _agent(agent)
+
+
+def _gauge(name: str, text: str, value: float) -> Metric:
+    return GaugeMetricFamily(f"isthmus_{name}", text, value=value)
+
+
+def _counter(name: str, text: str, value: float) -> Metric:
+    return CounterMetricFamily(f"isthmus_{name}", text, value=value)
+
+
+def _labelled(kind: Any, name: str, text: str, label: str, values: dict[str, float]) -> Metric:
+    family: Metric = kind(f"isthmus_{name}", text, labels=[label])
+    for value, number in sorted(values.items()):
+        family.add_metric([value], number)  # type: ignore[attr-defined]
+    return family
+
+
+def _peers(peers: list[PeerStatus]) -> Iterator[Metric]:
+    for kind, table in ((GaugeMetricFamily, _PEER_GAUGES), (CounterMetricFamily, _PEER_COUNTERS)):
+        for name, (text, value) in table.items():
+            yield _labelled(kind, name, text, "peer", {p.address: float(value(p)) for p in peers})
+
+
+def _views(status: NodeStatus) -> Iterator[Metric]:
+    views = {v.view: v for v in status.views}
+    yield _labelled(
+        GaugeMetricFamily,
+        "view_routes",
+        "Routes of an import view.",
+        "view",
+        {name: v.routes for name, v in views.items()},
+    )
+    yield _labelled(
+        GaugeMetricFamily,
+        "view_routes_installed",
+        "Those that the switch has confirmed.",
+        "view",
+        {name: v.installed for name, v in views.items()},
+    )
+    why = Counter(route.why for route in status.routes if route.why)
+    yield _labelled(
+        GaugeMetricFamily,
+        "routes_unused",
+        "Paths without a flow of their own, by the reason.",
+        "why",
+        {reason: float(count) for reason, count in why.items()},
+    )
+
+
+def _attachments(status: NodeStatus) -> Iterator[Metric]:
+    states = Counter(a.state for a in status.attachments)
+    yield _labelled(
+        GaugeMetricFamily,
+        "attachments",
+        "Attachments of the cloud, by their state on this node.",
+        "state",
+        {state.name: float(states[state.name]) for state in AttachmentState},
+    )
+    yield _gauge("ports", "Local addresses that are to be announced.", len(status.ports))
+    yield _gauge(
+        "ports_announced",
+        "Local addresses announced to at least one peer.",
+        sum(1 for port in status.ports if port.announced_to),
+    )
+
+
+def _switch(status: NodeStatus) -> Iterator[Metric]:
+    switch = status.switch
+    yield _gauge("flows_wanted", "Flows that br-vpn should have.", switch.flows_wanted)
+    yield _gauge("flows_installed", "Flows of ours that br-vpn has.", switch.flows_installed)
+    yield _gauge("flows_foreign", "Flows on br-vpn that are not ours.", switch.foreign_flows)
+    yield _gauge("switch_in_sync", "Whether br-vpn has exactly what is wanted.", switch.in_sync)
+    yield _gauge("switch_swept", "Whether what earlier runs left is swept.", switch.swept)
+    yield _counter("bundles", "Bundles that the switch committed.", switch.bundles)
+    yield _counter("bundles_refused", "Bundles that the switch refused.", switch.refused_bundles)
+    yield _counter(
+        "inbound_dropped_packets", "Packets from tunnels that no announcement asked for.", switch.dropped_inbound
+    )
+    yield _gauge(
+        "neighbours_unresolved", "Tunnel endpoints whose next hop is not known.", len(switch.neighbours_unresolved)
+    )
+    feeds = {"southbound": float(switch.southbound == "in sync"), "switch": float(switch.switch == "connected")}
+    yield _labelled(GaugeMetricFamily, "feed_in_sync", "Whether a source of facts is there and in sync.", "feed", feeds)
+
+
+def _agent(agent: AgentStatus) -> Iterator[Metric]:
+    yield _gauge("rows_skipped", "Rows of this chassis' ports that make no sense.", len(agent.skipped_ports))
+    yield _gauge("uptime_seconds", "Since this run of the agent began.", agent.uptime_s)
+    yield _labelled(
+        CounterMetricFamily,
+        "part_restarts",
+        "How often a part of the agent was started again.",
+        "part",
+        {part.name: float(part.restarts) for part in agent.parts},
+    )
+
+
+class _Once(Collector):
+    """A collector of one status."""
+
+    def __init__(self, status: NodeStatus, agent: AgentStatus) -> None:
+        self._status, self._agent = status, agent
+
+    def collect(self) -> Iterator[Metric]:
+        return families(self._status, self._agent)
+
+
+def page(status: NodeStatus, agent: AgentStatus) -> bytes:
+    """What a scrape gets."""
+    registry = CollectorRegistry()
+    registry.register(_Once(status, agent))
+    return generate_latest(registry)

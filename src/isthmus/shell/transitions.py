@@ -1,0 +1,53 @@
+"""What the log says: the difference between two looks at the node. Pure.
+
+Rules: transitions only, old state to new with its reason; a state that lasts is not repeated. Feeds and refused bundles
+are logged where they are seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from isthmus.bgp.session import State
+from isthmus.model.reason import AttachmentState
+from isthmus.node.status import AttachmentStatus, NodeStatus, PeerStatus
+
+ESTABLISHED = State.ESTABLISHED.value
+
+_REST = {AttachmentState.NO_WORKLOAD.name, ""}
+"""Most attachments of a cloud have nothing on this node; that they exist is no news here."""
+
+
+def lines(before: NodeStatus | None, after: NodeStatus) -> Iterator[str]:
+    """A line for each change."""
+    yield from _peers({p.address: p for p in before.peers} if before else {}, after.peers)
+    yield from _attachments({a.circuit: a for a in before.attachments} if before else {}, after.attachments)
+    if after.switch.swept and not (before and before.switch.swept):
+        yield "switch: what earlier runs left and nobody wants is swept"
+
+
+def _peers(before: dict[str, PeerStatus], after: list[PeerStatus]) -> Iterator[str]:
+    for peer in after:
+        old = before.get(peer.address)
+        was_up, up = old is not None and old.state == ESTABLISHED, peer.state == ESTABLISHED
+        if up and not was_up:
+            yield f"peer {peer.address}: session up, {', '.join(peer.families)}"
+        elif was_up and not up:
+            yield f"peer {peer.address}: session down: {peer.reason}"
+        elif not up and old is not None and old.reason != peer.reason:
+            yield f"peer {peer.address}: no session: {peer.reason}"
+        if up and peer.in_sync and not (was_up and old is not None and old.in_sync):
+            yield f"peer {peer.address}: in sync, {peer.received} routes"
+
+
+def _attachments(before: dict[str, AttachmentStatus], after: list[AttachmentStatus]) -> Iterator[str]:
+    for one in after:
+        old = before.pop(one.circuit, None)
+        was = old.state if old else ""
+        if (was, old.reason if old else "") == (one.state, one.reason) or {was, one.state} <= _REST:
+            continue
+        reason = f": {one.reason}" if one.reason else ""
+        yield f"attachment {one.attachment or one.circuit}: {was or 'new'} -> {one.state}{reason}"
+    for gone in before.values():
+        if gone.state not in _REST:
+            yield f"attachment {gone.attachment or gone.circuit}: {gone.state} -> gone"
