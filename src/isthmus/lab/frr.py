@@ -10,7 +10,7 @@ import json
 from typing import Any
 
 from isthmus.lab.plan import reflector, reflector_node
-from isthmus.lab.process import Processes
+from isthmus.lab.process import Processes, listening
 from isthmus.lab.topology import Cloud, Topology
 
 KEEPALIVE_S, HOLD_S = 3, 9
@@ -59,6 +59,7 @@ def start(cloud: Cloud, topology: Topology, processes: Processes) -> None:
     home = places.of(reflector_node(cloud))
     home.mkdir(parents=True)
     (home / "bgpd.conf").write_text(configuration(cloud, topology))
+    (home / "vtysh.conf").touch()  # vtysh complains without one
     started = processes.start(reflector(cloud, places))
     others = [other for other in topology.clouds if other.name != cloud.name]
     processes.until(
@@ -84,8 +85,9 @@ def sessions(cloud: Cloud, processes: Processes) -> dict[str, str]:
 
 
 def _not_established(cloud: Cloud, others: list[Cloud], processes: Processes) -> str | None:
-    if not (processes.places.of(reflector_node(cloud)) / "bgpd.vty").exists():
-        return "bgpd has no vty socket yet"
+    silent = listening(processes.places.of(reflector_node(cloud)) / "bgpd.vty")
+    if silent is not None:
+        return silent
     states = sessions(cloud, processes)
     for other in others:
         state = states.get(str(other.reflector), "unknown")

@@ -6,6 +6,7 @@ on a netdev bridge's internal port. br-ex leads to the internet, br-int belongs 
 
 from __future__ import annotations
 
+from isthmus.lab.fault import PartFailed
 from isthmus.lab.frr import HOLD_S
 from isthmus.lab.network import namespace_of
 from isthmus.lab.places import Places
@@ -22,17 +23,34 @@ def start(site: Site, processes: Processes) -> None:
     home, env = places.of(node), ovs_env(places.of(node))
     home.mkdir(parents=True)
     processes.run(part, ["ovsdb-tool", "create", str(home / "conf.db"), OVS_SCHEMA])
-    server, vswitchd, controller = switch(site, places)
-    started = [processes.start(server)]
-    processes.until(part, "ovsdb-server to listen", lambda: listening(places.ovsdb(node)), within_s=20, watch=started)
+    server, _, controller = switch(site, places)
+    started = processes.start(server)
+    processes.until(part, "ovsdb-server to listen", lambda: listening(places.ovsdb(node)), within_s=20, watch=[started])
     processes.run(part, ["ovs-vsctl", "--no-wait", *bridges(site, places)], env=env)
-    started.append(processes.start(vswitchd))
-    wait = ["ovs-vsctl", "--timeout=30", "wait-until", "Interface", "br-phy", "ofport>=1"]
-    processes.run(part, wait, env=env)
-    address_tunnels(site, processes)
-    started.append(processes.start(controller))
-    seen = ["ovn-sbctl", "--timeout=30", "wait-until", "Chassis_Private", node, f"name={node}"]
-    processes.run(part, seen, env=ovs_env(places.of(site.cloud.name)))
+    start_switch(site, processes)
+    started = processes.start(controller)
+    processes.run(
+        part,
+        ["ovn-sbctl", "--timeout=30", "wait-until", "Chassis_Private", node, f"name={node}"],
+        env=ovs_env(places.of(site.cloud.name)),
+        expected=f"ovn-controller to register the chassis {node}",
+        blame=started,
+    )
+
+
+def start_switch(site: Site, processes: Processes) -> None:
+    """Start ovs-vswitchd and give br-phy its address; for a restart as well: its devices end with it."""
+    part, places = f"hypervisor {site.node}", processes.places
+    _, vswitchd, _ = switch(site, places)
+    started = processes.start(vswitchd)
+    processes.run(
+        part,
+        ["ovs-vsctl", "--timeout=30", "wait-until", "Interface", "br-phy", "ofport>=1"],
+        env=ovs_env(places.of(site.node)),
+        expected="ovs-vswitchd to make br-phy",
+        blame=started,
+    )
+    processes.until(part, "br-phy to take its address", lambda: _address(site, processes), within_s=20, watch=[started])
 
 
 def bridges(site: Site, places: Places) -> list[str]:
@@ -59,8 +77,8 @@ def bridges(site: Site, places: Places) -> list[str]:
     return [*words, "--", "set", "Bridge", "br-phy", f'other-config:hwaddr="{site.mac}"']
 
 
-def address_tunnels(site: Site, processes: Processes) -> None:
-    """The tunnel address and the way to the WAN; again after a restart of ovs-vswitchd, whose devices end with it."""
+def _address(site: Site, processes: Processes) -> str | None:
+    """Put the tunnel address and the way to the WAN on br-phy; None when that is done."""
     cloud = site.cloud
     lines = [
         f"addr replace {site.hypervisor.address}/{cloud.underlay.prefixlen} dev br-phy",
@@ -68,7 +86,11 @@ def address_tunnels(site: Site, processes: Processes) -> None:
         f"route replace default via {cloud.wan_router}",
     ]
     command = ["ip", "-n", namespace_of(site.node), "-batch", "-"]
-    processes.run(f"hypervisor {site.node}", command, stdin="\n".join(lines) + "\n")
+    try:
+        processes.run(f"hypervisor {site.node}", command, stdin="\n".join(lines) + "\n")
+    except PartFailed as failure:
+        return failure.seen  # after a restart the device takes a moment to come back
+    return None
 
 
 def agent_configuration(site: Site, places: Places) -> str:

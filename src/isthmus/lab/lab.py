@@ -147,7 +147,10 @@ def down() -> str:
     machine.require_root()
     places = places_of_environment()
     with _alone(places):
+        existed = places.root.exists() or bool(netns.present())
         processes, namespaces = sweep(Processes(places, threading.Event()))
+    if not existed:
+        return f"there was no lab in {places.root}"
     return f"{processes} processes, {namespaces} namespaces and {places.root} are gone"
 
 
@@ -159,13 +162,26 @@ def sweep(processes: Processes) -> tuple[int, int]:
         other = min(foreign)
         raise Refusal(f"another lab runs in {other}: end it first with {DIRECTORY_VARIABLE}={other} isthmus-lab down")
     _require_ours(places)
+    made = places.mark.read_text().split() if places.mark.exists() else []
     ended = processes.sweep()
     nodes = netns.present()
     netns.delete(sorted(nodes), processes)
-    netns.remove_empty_directory()
-    if places.root.exists():
+    if str(netns.RUN) in made:
+        netns.remove_directory()
+    if str(places.root) in made:
         shutil.rmtree(places.root)
+    elif places.mark.exists():
+        _empty(places)
     return ended, len(nodes)
+
+
+def _empty(places: Places) -> None:
+    """The directory was there before us: only what is in it goes, the mark last."""
+    for entry in sorted(places.root.iterdir(), key=lambda e: e == places.mark):
+        if entry.is_dir():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink()
 
 
 def _require_ours(places: Places) -> None:
@@ -175,8 +191,10 @@ def _require_ours(places: Places) -> None:
 
 
 def _claim(places: Places, text: str) -> None:
-    places.root.mkdir(parents=True, exist_ok=True)
-    places.mark.write_text("isthmus-lab made this directory and removes it\n")
+    """Make the directory ours. The mark lists the directories that were not there before and so are ours to remove."""
+    made = [directory for directory in (places.root, netns.RUN) if not directory.exists()]
+    places.root.mkdir(exist_ok=True)
+    places.mark.write_text("".join(f"{directory}\n" for directory in made))
     places.logs.mkdir()
     places.vms.mkdir()
     places.topology.write_text(text)
@@ -195,7 +213,8 @@ def _runs_whole(lab: Lab, text: str) -> bool:
 @contextmanager
 def _alone(places: Places) -> Iterator[None]:
     """One `up` or `down` at a time for a directory; the lock ends with the process, however it ends."""
-    places.root.parent.mkdir(parents=True, exist_ok=True)
+    if not places.root.parent.is_dir():
+        raise Refusal(f"{places.root.parent}, where the lab's directory is to stand, does not exist")
     handle = os.open(places.root.parent, os.O_RDONLY)
     try:
         try:

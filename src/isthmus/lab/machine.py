@@ -7,6 +7,7 @@ import os
 import shutil
 import socket
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from isthmus.lab.fault import Refusal
@@ -55,8 +56,10 @@ def require_root() -> None:
         raise Refusal("the lab makes network namespaces: run it as root")
 
 
-def missing_packages() -> set[str]:
-    missing = {package for program, package in PACKAGES.items() if not _present(program)}
+def missing_packages(present: Callable[[str], bool] | None = None) -> set[str]:
+    """The Debian packages to install; `present` says whether a program or file is there."""
+    there = present or _present
+    missing = {package for program, package in PACKAGES.items() if not there(program)}
     return missing if find_uwsgi() else missing | {"uwsgi-core", "uwsgi-plugin-python3"}
 
 

@@ -68,8 +68,7 @@ def parser() -> argparse.ArgumentParser:
 
     client = commands.add_parser("openstack", help="the stock openstack client: openstack CLOUD [--as TENANT] ARGS…")
     client.add_argument("cloud", metavar="CLOUD")
-    client.add_argument("--as", dest="user", default=ADMIN, metavar="TENANT", help="a tenant instead of the admin")
-    client.add_argument("words", nargs=argparse.REMAINDER, metavar="ARGS")
+    client.add_argument("words", nargs=argparse.REMAINDER, metavar="[--as TENANT] ARGS")
     client.set_defaults(act=_openstack)
 
     agent = commands.add_parser("agent", help="start or stop isthmus-agent on hypervisors")
@@ -149,11 +148,17 @@ def _exec(words: argparse.Namespace) -> int:
 def _openstack(words: argparse.Namespace) -> int:
     lab = whole.find()
     cloud = lab.topology.cloud(words.cloud)
-    if words.user not in (ADMIN, *cloud.tenants):
-        raise Refusal(f"cloud {cloud.name} has no tenant '{words.user}' (it has: {', '.join(cloud.tenants)})")
+    # By hand: argparse gives everything after CLOUD to the client, and must, or it would eat the client's options.
+    match words.words:
+        case ["--as", user, *rest]:
+            pass
+        case rest:
+            user = ADMIN
+    if user not in (ADMIN, *cloud.tenants):
+        raise Refusal(f"cloud {cloud.name} has no tenant '{user}' (it has: {', '.join(cloud.tenants)})")
     client = str(lab.programs.python_bin / "openstack")
     environment = {**os.environ, "OS_CLIENT_CONFIG_FILE": str(lab.places.clouds_yaml)}
-    return os.execve(client, [client, "--os-cloud", cloud_name(cloud, words.user), *words.words], environment)
+    return os.execve(client, [client, "--os-cloud", cloud_name(cloud, user), *rest], environment)
 
 
 def _agent(words: argparse.Namespace) -> int:

@@ -45,8 +45,8 @@ def present() -> set[str]:
     return {entry.name.removeprefix(PREFIX) for entry in RUN.iterdir() if entry.name.startswith(PREFIX)}
 
 
-def remove_empty_directory() -> None:
-    """Take away /run/netns again where the lab was the one to need it (`ip netns add` mounts it onto itself)."""
+def remove_directory() -> None:
+    """Take /run/netns away again if nobody uses it. `ip netns add` made it and mounted it onto itself."""
     if RUN.is_dir() and not any(RUN.iterdir()):
         subprocess.run(["umount", str(RUN)], capture_output=True)  # not mounted: nothing to do
         RUN.rmdir()

@@ -23,6 +23,9 @@ from isthmus.lab.topology import Cloud
 
 DEV = os.environ.get("ISTHMUS_LAB_DEV_NO_PLUGIN")
 SERVICE_PLUGINS = "ovn-router" if DEV else "ovn-router,bgpvpn"
+IDENTITY = "/identity"
+"""Where the API answers for projects (access.py), beside Neutron's own paths."""
+
 API_ANSWERS_WITHIN_S = 90.0
 """A plugin that ends the process when loaded makes uWSGI start it anew for ever; somebody must give up."""
 
@@ -87,12 +90,16 @@ def paste_ini(shipped: str, cloud: Cloud) -> str:
     lines = []
     for line in shipped.splitlines():
         if line.startswith("noauth = ") and "fake_project_id" in line:
-            line = line.replace(" fake_project_id", "").replace(
-                " extensions ", " lab_access keystonecontext extensions "
-            )
+            line = line.replace(" fake_project_id", "")
+            line = line.replace(" extensions ", " lab_access keystonecontext extensions ")
         lines.append(line)
-    lines += ["", "[filter:lab_access]", "paste.filter_factory = isthmus.lab.access:filter_factory"]
-    return "\n".join([*lines, f"tenants = {' '.join(cloud.tenants)}", ""])
+        if line.startswith("/v2.0:"):
+            lines.append(f"{IDENTITY}: lab_projects")
+    for section in ("filter:lab_access", "app:lab_projects"):
+        kind = section.partition(":")[0]
+        lines += ["", f"[{section}]", f"paste.{kind}_factory = isthmus.lab.access:{kind}_factory"]
+        lines.append(f"tenants = {' '.join(cloud.tenants)}")
+    return "\n".join([*lines, ""])
 
 
 def write_configuration(cloud: Cloud, places: Places, programs: Programs) -> None:
@@ -201,6 +208,8 @@ def clouds_yaml(clouds: tuple[Cloud, ...]) -> str:
                 f"      username: {user}",
                 "      password: lab",
                 f"      endpoint: http://127.0.0.1:{cloud.api_port}",
+                "    identity_api_version: '3'",
+                f"    identity_endpoint_override: http://127.0.0.1:{cloud.api_port}{IDENTITY}/v3",
             ]
     return "\n".join([*lines, ""])
 

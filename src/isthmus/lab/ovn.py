@@ -32,4 +32,10 @@ def start(cloud: Cloud, processes: Processes) -> None:
     processes.run(part, ["ovn-nbctl", "init"], env=ovs_env(home))
     processes.run(part, ["ovn-sbctl", "init"], env=ovs_env(home))
     started.append(processes.start(northd))
-    processes.run(part, ["ovn-nbctl", "--wait=sb", "--timeout=20", "sync"], env=ovs_env(home))
+    processes.run(
+        part,
+        ["ovn-nbctl", "--wait=sb", "--timeout=20", "sync"],
+        env=ovs_env(home),
+        expected="northd to copy northbound to southbound",
+        blame=started[-1],
+    )

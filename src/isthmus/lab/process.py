@@ -14,6 +14,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,10 +32,21 @@ POLL_S = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """A daemon this process has just started."""
+    """A daemon this process has just started. Only its pid: it is meant to outlive us."""
 
     daemon: Daemon
-    popen: subprocess.Popen[bytes]
+    pid: int
+
+    def ended(self) -> str | None:
+        """How it ended, if it did."""
+        try:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+        except ChildProcessError:
+            return "was ended"  # and has been reaped
+        if pid == 0:
+            return None
+        code = os.waitstatus_to_exitcode(status)
+        return f"ended with code {code}" if code >= 0 else f"ended by {signal.Signals(-code).name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,17 +74,20 @@ class Processes:
     def start(self, daemon: Daemon) -> Started:
         """Start it, its output appended to its log."""
         self.places.logs.mkdir(parents=True, exist_ok=True)
-        with self.places.log(daemon.name).open("ab") as log:
-            popen = subprocess.Popen(
-                within(daemon.node, daemon.argv),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                env=self.environment({**daemon.env, PART: daemon.name}),
-                cwd=self.places.root,
-                start_new_session=True,
-            )
-        return Started(daemon, popen)
+        log, both = str(self.places.log(daemon.name)), os.O_WRONLY | os.O_APPEND | os.O_CREAT
+        argv = ["env", f"--chdir={self.places.root}", *within(daemon.node, daemon.argv)]
+        pid = os.posix_spawnp(
+            argv[0],
+            argv,
+            self.environment({**daemon.env, PART: daemon.name}),
+            file_actions=[
+                (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                (os.POSIX_SPAWN_OPEN, 1, log, both, 0o644),
+                (os.POSIX_SPAWN_DUP2, 1, 2),
+            ],
+            setsid=True,
+        )
+        return Started(daemon, pid)
 
     def run(
         self,
@@ -83,22 +98,30 @@ class Processes:
         env: Mapping[str, str] | None = None,
         stdin: str = "",
         timeout_s: float = 60.0,
+        expected: str | None = None,
+        blame: Started | None = None,
     ) -> str:
-        """The output of a command that ends; PartFailed with its last words if it ends badly."""
-        command = within(node, argv)
+        """The output of a command that ends. PartFailed with its last words if it ends badly.
+
+        `expected` says in the reader's words what the command was for; `blame` is the daemon whose log explains it.
+        """
+        purpose = expected or f"`{' '.join(argv)[:160]}` to succeed"
+        log = self.places.log(blame.daemon.name) if blame else None
         try:
             done = subprocess.run(
-                command, input=stdin, capture_output=True, text=True, env=self.environment(env or {}), timeout=timeout_s
+                within(node, argv),
+                input=stdin,
+                capture_output=True,
+                text=True,
+                env=self.environment(env or {}),
+                timeout=timeout_s,
             )
         except subprocess.TimeoutExpired:
-            raise PartFailed(
-                part, f"`{' '.join(argv[:4])} …` to end within {timeout_s:.0f} s", "it is still running"
-            ) from None
+            raise PartFailed(part, f"{purpose} within {timeout_s:.0f} s", "it did not end", log) from None
         if done.returncode != 0:
             words = (done.stderr.strip() or done.stdout.strip() or "nothing was said").splitlines()
-            raise PartFailed(
-                part, f"`{' '.join(argv)[:160]}` to succeed", f"exit code {done.returncode}: {' | '.join(words[-6:])}"
-            )
+            seen = f"exit code {done.returncode}: {' | '.join(words[-6:])}"
+            raise PartFailed(part, purpose, f"{seen}; the log ends: {tail(log)}" if log else seen, log)
         return done.stdout
 
     def until(
@@ -120,10 +143,10 @@ class Processes:
             if wrong is None:
                 return
             for started in watch:
-                code = started.popen.poll()
-                if code is not None:
+                end = started.ended()
+                if end is not None:
                     own = self.places.log(started.daemon.name)
-                    raise PartFailed(part, expected, f"{started.daemon.name} ended with code {code}: {tail(own)}", own)
+                    raise PartFailed(part, expected, f"{started.daemon.name} {end}: {tail(own)}", own)
             if time.monotonic() >= deadline:
                 last = f"; the log ends: {tail(log)}" if log is not None else ""
                 raise PartFailed(part, f"{expected} within {within_s:.0f} s", f"{wrong}{last}", log)
@@ -157,6 +180,8 @@ class Processes:
             for pid in pids:
                 _kill(pid)
             time.sleep(POLL_S)
+            for pid in pids:
+                _reap(pid)
 
 
 def within(node: str | None, argv: Sequence[str]) -> list[str]:
@@ -203,10 +228,14 @@ def _ancestry() -> set[int]:
 
 
 def _kill(pid: int) -> None:
-    try:
+    with suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        return
+
+
+def _reap(pid: int) -> None:
+    """Let go of it if it was our own child."""
+    with suppress(ChildProcessError):
+        os.waitpid(pid, os.WNOHANG)
 
 
 def listening(path: Path) -> str | None:

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Self, TextIO
 
-from isthmus.lab.fault import Interrupted
+from isthmus.lab.fault import Interrupted, Refusal
 
 LIVE_AFTER_S = 2.0
 REDRAW_EVERY_S = 0.25
@@ -62,17 +62,21 @@ class Progress:
         step = Step(name, time.monotonic())
         with self._lock:
             self._steps.append(step)
-        ended = "failed"
+        ended: str | None = "failed"
         try:
             yield step
             ended = "ok"
-        except Interrupted:
+        except (Interrupted, KeyboardInterrupt):
             ended = "stopped"
+            raise
+        except Refusal:
+            ended = None  # nothing began; the sentence is enough
             raise
         finally:
             with self._lock:
                 self._steps.remove(step)
-            self.line(f"{time.monotonic() - step.began:6.1f} s  {ended:7}  {name}")
+            if ended is not None:
+                self.line(f"{time.monotonic() - step.began:6.1f} s  {ended:7}  {name}")
 
     def line(self, text: str) -> None:
         """A line of its own, the live line out of its way."""

@@ -1,0 +1,115 @@
+"""The files the lab writes, read back by the formats' own parsers."""
+
+from __future__ import annotations
+
+import configparser
+import tomllib
+from pathlib import Path
+
+import yaml
+
+from isthmus.lab import frr, hypervisor, mariadb, neutron
+from tests.lab.build import default_text, plan, topology
+
+PLAN = plan()
+A, B = PLAN.topology.clouds
+
+SHIPPED_PASTE = """[composite:neutron]
+use = egg:Paste#urlmap
+/: neutronversions_composite
+/v2.0: neutronapi_v2_0
+
+[composite:neutronapi_v2_0]
+use = call:neutron.auth:pipeline_factory
+noauth = cors http_proxy_to_wsgi request_id fake_project_id catch_errors osprofiler extensions neutronapiapp_v2_0
+keystone = cors catch_errors osprofiler authtoken keystonecontext extensions neutronapiapp_v2_0
+"""
+
+
+def ini(text: str) -> configparser.ConfigParser:
+    parser = configparser.ConfigParser(delimiters=("=", ":"), interpolation=None)
+    parser.read_string(text)
+    return parser
+
+
+def test_neutron_conf_names_the_site_and_its_own_schema() -> None:
+    conf = ini(neutron.neutron_conf(B, PLAN.places))
+    assert conf["isthmus"]["site"] == "64513:1"
+    assert conf["DEFAULT"]["service_plugins"] == "ovn-router,bgpvpn"
+    assert "/neutron_b?unix_socket=/var/lib/isthmus-lab/mysql/mysql.sock" in conf["database"]["connection"]
+
+
+def test_neutron_reaches_its_own_ovn_by_unix_sockets() -> None:
+    conf = ini(neutron.ml2_conf(A, PLAN.places))
+    assert conf["ovn"]["ovn_nb_connection"] == "unix:/var/lib/isthmus-lab/a/ovnnb_db.sock"
+    assert conf["ovn"]["ovn_sb_connection"] == "unix:/var/lib/isthmus-lab/a/ovnsb_db.sock"
+
+
+def test_requests_are_taken_by_their_headers_instead_of_a_fake_admin() -> None:
+    paste = neutron.paste_ini(SHIPPED_PASTE, A)
+    parsed = ini(paste)
+    pipeline = parsed["composite:neutronapi_v2_0"]["noauth"].split()
+    assert "fake_project_id" not in pipeline
+    assert pipeline.index("lab_access") + 1 == pipeline.index("keystonecontext") < pipeline.index("extensions")
+    assert parsed["filter:lab_access"]["tenants"] == "tenant1 tenant2"
+    assert parsed["composite:neutron"]["/identity"] == "lab_projects"
+
+
+def test_clouds_yaml_has_an_entry_for_the_admin_and_each_tenant() -> None:
+    clouds = yaml.safe_load(neutron.clouds_yaml(PLAN.topology.clouds))["clouds"]
+    assert list(clouds) == ["a", "a-tenant1", "a-tenant2", "b", "b-tenant1", "b-tenant2"]
+    assert clouds["a"]["auth"] == {"username": "admin", "password": "lab", "endpoint": "http://127.0.0.1:19696"}
+    assert clouds["b-tenant2"]["auth"]["username"] == "tenant2"
+    assert clouds["b-tenant2"]["auth_type"] == "http_basic"
+
+
+def test_the_reflector_takes_its_underlay_as_clients_and_the_others_as_ebgp_peers() -> None:
+    lines = [line.strip() for line in frr.configuration(A, PLAN.topology).splitlines()]
+    assert "router bgp 64512" in lines
+    assert "bgp listen range 172.30.1.0/24 peer-group PE" in lines
+    assert "neighbor 172.30.2.5 remote-as 64513" in lines
+    family = lines[lines.index("address-family l2vpn evpn") :]
+    assert "neighbor PE route-reflector-client" in family
+    assert "neighbor 172.30.2.5 attribute-unchanged next-hop" in family
+
+
+def test_a_lone_cloud_has_a_reflector_without_peers() -> None:
+    alone = topology("[[cloud]]".join(default_text().split("[[cloud]]")[:2]))
+    assert "attribute-unchanged" not in frr.configuration(alone.clouds[0], alone)
+
+
+def test_the_agents_file_is_what_an_operator_would_write() -> None:
+    site = PLAN.sites[0]
+    assert tomllib.loads(hypervisor.agent_configuration(site, PLAN.places)) == {
+        "agent": {"host": "a-h1", "vtep": "172.30.1.11", "router_id": "172.30.1.11", "as": 64512},
+        "reflectors": [{"address": "172.30.1.5", "as": 64512, "port": 179, "hold_time_s": 9}],
+        "ovsdb": {
+            "endpoint": "unix:/var/lib/isthmus-lab/a-h1/db.sock",
+            "bridge": "br-vpn",
+            "integration_bridge": "br-int",
+            "datapath_type": "netdev",
+            "run_dir": "/var/lib/isthmus-lab/a-h1",
+        },
+        "southbound": {"endpoints": ["unix:/var/lib/isthmus-lab/a/ovnsb_db.sock"]},
+        "show": {"socket": "/var/lib/isthmus-lab/a-h1/agent.sock"},
+        "metrics": {"listen": "127.0.0.1:9179"},
+    }
+
+
+def test_only_gateways_are_offered_to_routers() -> None:
+    words = {site.node: hypervisor.bridges(site, PLAN.places) for site in PLAN.sites}
+    option = 'external_ids:ovn-cms-options="enable-chassis-as-gw"'
+    assert [node for node, said in words.items() if option in said] == ["a-h2", "b-h2"]
+
+
+def test_mariadb_is_reachable_by_its_socket_alone() -> None:
+    conf = mariadb.configuration(PLAN.places).splitlines()
+    assert "skip-networking" in conf
+    assert not any(line.startswith("port") for line in conf)
+    assert "socket=/var/lib/isthmus-lab/mysql/mysql.sock" in conf
+
+
+def test_neutrons_own_pipeline_still_has_the_words_we_replace(neutron_paste: Path) -> None:
+    paste = neutron.paste_ini(neutron_paste.read_text(), A)
+    assert "lab_access keystonecontext extensions" in paste
+    assert "/identity: lab_projects" in paste
