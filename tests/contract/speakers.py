@@ -155,13 +155,13 @@ class GoBgp:
     api_port: int
     process: subprocess.Popen[bytes]
 
-    def ask(self, *words: str) -> str:
+    def ask(self, command: str) -> str:
         """What `gobgp` prints."""
-        command = ["gobgp", "-u", self.address, "-p", str(self.api_port), *words]
-        return subprocess.run(command, check=True, capture_output=True, text=True, timeout=20).stdout
+        words = ["gobgp", "-u", self.address, "-p", str(self.api_port), *command.split()]
+        return subprocess.run(words, check=True, capture_output=True, text=True, timeout=20).stdout
 
-    def ask_json(self, *words: str) -> Any:
-        return json.loads(self.ask("-j", *words))
+    def ask_json(self, command: str) -> Any:
+        return json.loads(self.ask(f"-j {command}"))
 
 
 def gobgp_config(address: str, port: int, local_as: int, peers: Mapping[str, int], hold_s: int) -> str:
@@ -286,6 +286,12 @@ class LiveSession:
         if self._socket is not None:
             self._socket.close()
             self._socket = None
+
+    def abandon(self) -> None:
+        """As a process that dies: the connection goes without a word, and the session stays down."""
+        self._hang_up()
+        self.session.handle(Closed("abandoned"), time.monotonic())
+        self.session.handle(Stop(), time.monotonic())
 
     def pump(self, within: float = 0.05) -> None:
         """One step: what is asked, what arrives (waiting a little for it), what is due."""
