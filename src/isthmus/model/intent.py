@@ -183,7 +183,7 @@ def _text(row: Mapping[str, str], key: str) -> str:
 
 def _number(row: Mapping[str, str], key: str) -> int:
     text = _text(row, key)
-    if not text.isascii() or not text.isdigit():
+    if not text.isascii() or not text.isdigit() or len(text) > 19:
         raise BadIntent(key, f"'{text}' is not a number")
     return int(text)
 
@@ -215,11 +215,11 @@ def _fallback(row: Mapping[str, str]) -> Fallback:
 def _association(key: str, text: str) -> AssociationIntent:
     try:
         value = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise BadIntent(key, "not JSON") from None
     if not isinstance(value, dict) or not {"k", "b", "n", "v", "i", "e", "w"} <= set(value) <= set("kbnviewp"):
         raise BadIntent(key, "must be an object with k, b, n, v, i, e, w and perhaps p")
-    if value["k"] not in set(AssociationKind):
+    if value["k"] not in list(AssociationKind):
         raise BadIntent(key, f"kind {value['k']!r} is not one of network, router, port")
     name = key.removeprefix(ASSOCIATION_KEY)
     if not isinstance(value["b"], str) or not _UUID.fullmatch(value["b"]) or not _UUID.fullmatch(name):

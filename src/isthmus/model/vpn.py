@@ -15,7 +15,7 @@ from typing import Self
 
 from isthmus.model.net import IpAddress
 
-_TEXT = re.compile(r"(0|[1-9]\d*|\d{1,3}(?:\.\d{1,3}){3}):(0|[1-9]\d*)")
+_TEXT = re.compile(r"(0|[1-9][0-9]{0,9}|[0-9]{1,3}(?:\.[0-9]{1,3}){3}):(0|[1-9][0-9]{0,9})")
 
 RULE = "it must be <2-byte AS>:<32-bit number>, <4-byte AS>:<16-bit number> or <IPv4 address>:<16-bit number>"
 
