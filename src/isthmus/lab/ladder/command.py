@@ -1,0 +1,40 @@
+"""`isthmus-lab ladder`: build the lab, climb, show the picture, clean up."""
+
+from __future__ import annotations
+
+import time
+from typing import TextIO
+
+from isthmus.lab import lab as whole
+from isthmus.lab import report, topology
+from isthmus.lab.ladder import agents
+from isthmus.lab.ladder.climb import climb
+from isthmus.lab.ladder.ground import Ground
+from isthmus.lab.ladder.picture import picture
+from isthmus.lab.ladder.rungs import CORP, RUNGS, join
+from isthmus.lab.progress import Progress
+
+REMOVAL = RUNGS[-1]
+"""The last rung takes the VPN away, so the picture is taken before it."""
+
+
+def ladder(out: TextIO, *, keep: bool) -> None:
+    """Everything from nothing. Raises Refusal or PartFailed; then the lab is left for whoever wants to look."""
+    began = time.monotonic()
+    path = topology.locate(None)
+    with Progress(out) as progress:
+        lab = whole.up(path.read_text(), str(path), agents=True, progress=progress)
+        ground = Ground(lab)
+        progress.line("")
+        climb(RUNGS[:-1], ground, progress)
+        statuses = {site.node: agents.status(lab, site.node) for site in lab.plan.sites}
+        climb([REMOVAL], ground, progress)
+        corp = {one.node for one in ground.of("a-red", "b-red")}
+        progress.line(picture(lab.topology, ground.vms.values(), statuses, CORP, corp))
+        progress.line(f"the top of the ladder after {time.monotonic() - began:.0f} s")
+        if keep:
+            join(ground)
+            progress.line("left running, the two clouds joined again")
+            progress.line(report.invitation(lab))
+        else:
+            progress.line(whole.down())
