@@ -1,0 +1,99 @@
+"""Which rows an operator asked for. Pure.
+
+Rules: a filter that says nothing about a section leaves that section out of `all`, and cannot be asked of it alone.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import ipaddress
+from dataclasses import dataclass
+
+from isthmus.node.status import NodeStatus
+
+SECTIONS = ("attachments", "views", "routes", "peers", "ports", "switch")
+
+APPLIES = {
+    "bgpvpn": ("attachments", "ports"),
+    "view": ("views", "routes"),
+    "prefix": ("routes", "ports"),
+    "why-not": ("attachments", "views", "routes", "peers", "ports"),
+}
+"""Which sections each filter can tell apart."""
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+class BadChoice(ValueError):
+    """What was asked for does not fit together, in a sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The filters of one command."""
+
+    bgpvpn: str = ""
+    view: str = ""
+    prefix: str = ""
+    why_not: bool = False
+
+    def given(self) -> list[str]:
+        """The filters that say something."""
+        values = {"bgpvpn": self.bgpvpn, "view": self.view, "prefix": self.prefix, "why-not": self.why_not}
+        return [name for name, value in values.items() if value]
+
+
+def sections(what: str, choice: Choice) -> list[str]:
+    """The sections to show. Raises BadChoice."""
+    asked = list(SECTIONS) if what == "all" else [what]
+    for name in choice.given():
+        asked = [section for section in asked if section in APPLIES[name]]
+        if not asked:
+            raise BadChoice(f"--{name} chooses among {' and '.join(APPLIES[name])}, not {what}")
+    return asked
+
+
+def rows(status: NodeStatus, choice: Choice) -> NodeStatus:
+    """The status with only the rows asked for. Raises BadChoice."""
+    network = _network(choice.prefix) if choice.prefix else None
+    return dataclasses.replace(
+        status,
+        attachments=[
+            a
+            for a in status.attachments
+            if (not choice.bgpvpn or choice.bgpvpn in a.bgpvpns) and (not choice.why_not or a.reason)
+        ],
+        views=[
+            v
+            for v in status.views
+            if (not choice.view or v.view == choice.view) and (not choice.why_not or v.routes != v.installed)
+        ],
+        routes=[
+            r
+            for r in status.routes
+            if (not choice.view or r.view == choice.view)
+            and (network is None or _touches(network, r.prefix))
+            and (not choice.why_not or r.why)
+        ],
+        peers=[p for p in status.peers if not choice.why_not or p.reason],
+        ports=[
+            p
+            for p in status.ports
+            if (not choice.bgpvpn or p.bgpvpn == choice.bgpvpn)
+            and (network is None or _touches(network, p.address))
+            and (not choice.why_not or p.why_not)
+        ],
+    )
+
+
+def _network(text: str) -> Network:
+    try:
+        return ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        raise BadChoice(f"--prefix takes an address or a prefix, not '{text}'") from None
+
+
+def _touches(asked: Network, text: str) -> bool:
+    """Whether one lies in the other: an address finds the routes that cover it, a prefix also those inside."""
+    other = ipaddress.ip_network(text, strict=False)
+    return asked.version == other.version and asked.overlaps(other)

@@ -1,0 +1,63 @@
+"""The agent's JSON back into the status values it came from.
+
+Rules: an agent may be older or newer than this command. What it does not say is empty or zero here; what it says beyond
+is left out.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+
+from isthmus.node.status import NodeStatus
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class PartInfo:
+    """A part of the agent's shell."""
+
+    name: str
+    restarts: int
+    last_error: str
+
+
+@dataclass(frozen=True, slots=True)
+class AgentInfo:
+    """What the agent says of itself."""
+
+    version: str = ""
+    host: str = ""
+    uptime_s: float = 0.0
+    skipped_ports: dict[str, str] = field(default_factory=dict)
+    parts: list[PartInfo] = field(default_factory=list)
+
+
+def read(text: bytes) -> tuple[NodeStatus, AgentInfo]:
+    """Raises ValueError on what is not the agent's answer at all."""
+    whole = json.loads(text)
+    if not isinstance(whole, dict) or "router_id" not in whole:
+        raise ValueError("this is not an agent's status")
+    return build(NodeStatus, whole), build(AgentInfo, whole.get("agent", {}))
+
+
+def build(kind: type[T], value: Any) -> T:
+    """A dataclass out of a JSON object."""
+    given = value if isinstance(value, dict) else {}
+    hints = get_type_hints(kind)
+    fields = dataclasses.fields(kind)  # type: ignore[arg-type]
+    return kind(**{f.name: _convert(hints[f.name], given.get(f.name)) for f in fields})
+
+
+def _convert(hint: Any, value: Any) -> Any:
+    if get_origin(hint) is list:
+        (item,) = get_args(hint)
+        return [_convert(item, v) for v in value] if isinstance(value, list) else []
+    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+        return build(hint, value)
+    if value is None:
+        return None if type(None) in get_args(hint) else (get_origin(hint) or hint)()
+    return value

@@ -1,0 +1,169 @@
+"""Status values into text tables. Pure; goldens in tests/cli.
+
+Rules: one row an object, and why something is not so stands on that row, in words, in the last column. Nothing is cut
+off: an operator searches this with grep.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from isthmus.node.status import (
+    AttachmentStatus,
+    NodeStatus,
+    PeerStatus,
+    PortStatus,
+    RouteStatus,
+    SwitchStatus,
+    ViewStatus,
+)
+
+NOTHING = "none"
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Columns as wide as they need be, two blanks apart; the last one is not padded."""
+    lines = [list(head), *(list(row) for row in rows)]
+    if len(lines) == 1:
+        return NOTHING
+    widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
+    return "\n".join("  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip() for line in lines)
+
+
+def age(seconds: float) -> str:
+    """`7s`, `4m12s`, `2h03m`, `5d04h`."""
+    whole = max(0, int(seconds))
+    minutes, second = divmod(whole, 60)
+    hours, minute = divmod(minutes, 60)
+    days, hour = divmod(hours, 24)
+    if days:
+        return f"{days}d{hour:02}h"
+    if hours:
+        return f"{hours}h{minute:02}m"
+    return f"{minutes}m{second:02}s" if minutes else f"{second}s"
+
+
+def _list(values: Iterable[object]) -> str:
+    return ",".join(str(v) for v in values) or "-"
+
+
+def _flag(value: bool) -> str:
+    return "yes" if value else "no"
+
+
+def attachments(rows: Iterable[AttachmentStatus]) -> str:
+    return table(
+        ("ATTACHMENT", "STATE", "PORTS", "OFPORT", "REVISION", "BGPVPNS", "WHY NOT"),
+        (
+            (
+                a.attachment or a.circuit,
+                a.state,
+                str(a.ports),
+                "-" if a.ofport is None else str(a.ofport),
+                str(a.revision),
+                _list(a.bgpvpns),
+                a.reason,
+            )
+            for a in rows
+        ),
+    )
+
+
+def views(rows: Iterable[ViewStatus]) -> str:
+    return table(
+        ("VIEW", "ROUTES", "INSTALLED", "IMPORTS", "SOURCES", "WHY NOT"),
+        (
+            (
+                v.view,
+                str(v.routes),
+                str(v.installed),
+                _list(v.import_targets),
+                _list(v.sources),
+                f"{v.routes - v.installed} not installed: see `isthmus show routes --view {v.view} --why-not`"
+                if v.routes != v.installed
+                else "",
+            )
+            for v in rows
+        ),
+    )
+
+
+def routes(rows: Iterable[RouteStatus]) -> str:
+    return table(
+        ("VIEW", "PREFIX", "USED", "NEXT HOP", "VNI", "FROM", "AGE", "TARGETS", "WHY NOT"),
+        (
+            (
+                r.view or "-",
+                r.prefix,
+                _flag(r.best and r.installed),
+                r.next_hop or "-",
+                str(r.vni),
+                r.peer or "this node",
+                age(r.since_s) if r.peer else "-",
+                _list(r.route_targets),
+                "; ".join(text for text in (r.why, r.note) if text),
+            )
+            for r in rows
+        ),
+    )
+
+
+def peers(rows: Iterable[PeerStatus]) -> str:
+    return table(
+        ("PEER", "AS", "STATE", "SINCE", "IN SYNC", "RECEIVED", "ANNOUNCED", "FAULTS", "WHY NOT"),
+        (
+            (
+                p.address,
+                str(p.asn),
+                p.state,
+                age(p.since_s),
+                _flag(p.in_sync),
+                str(p.received),
+                str(p.announced),
+                str(p.treated_as_withdraw + p.discarded_attributes),
+                p.reason or (f"last fault: {p.last_fault}" if p.treated_as_withdraw + p.discarded_attributes else ""),
+            )
+            for p in rows
+        ),
+    )
+
+
+def ports(rows: Iterable[PortStatus]) -> str:
+    return table(
+        ("ADDRESS", "PORT", "BGPVPN", "VNI", "ATTACHMENT", "ANNOUNCED TO", "WHY NOT"),
+        ((p.address, p.port, p.bgpvpn, str(p.vni), p.attachment, _list(p.announced_to), p.why_not) for p in rows),
+    )
+
+
+def switch(s: SwitchStatus) -> str:
+    rows = [
+        ("southbound database", s.southbound),
+        ("OpenFlow", s.switch),
+        ("flows", f"{s.flows_installed} of {s.flows_wanted}" + ("" if s.in_sync else ", not in sync")),
+        ("left by earlier runs", "swept" if s.swept else "not swept yet: a feed is not in sync"),
+        ("flows of others", str(s.foreign_flows)),
+        ("bundles", f"{s.bundles} committed, {s.refused_bundles} refused"),
+        ("packets refused inbound", str(s.dropped_inbound)),
+        (
+            "tunnel neighbours",
+            f"unresolved: {_list(s.neighbours_unresolved)}" if s.neighbours_unresolved else "resolved",
+        ),
+    ]
+    width = max(len(name) for name, _ in rows)
+    return "\n".join(f"{name.ljust(width)}  {value}" for name, value in rows)
+
+
+def sections(status: NodeStatus, names: Iterable[str]) -> str:
+    """Several tables, each under its name."""
+    makers = {
+        "attachments": lambda: attachments(status.attachments),
+        "views": lambda: views(status.views),
+        "routes": lambda: routes(status.routes),
+        "peers": lambda: peers(status.peers),
+        "ports": lambda: ports(status.ports),
+        "switch": lambda: switch(status.switch),
+    }
+    chosen = list(names)
+    if len(chosen) == 1:
+        return makers[chosen[0]]()
+    return "\n\n".join(f"{name.capitalize()}\n{makers[name]()}" for name in chosen)

@@ -1,0 +1,114 @@
+"""Is all well, and if not, what is not? A dozen lines. Pure.
+
+Rules: a problem is something an operator would want to change or wait for; what somebody configured so (a port that is
+down, a VPN that exports nothing, a route that the router's own subnet hides) is not one. Many alike are one line.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+
+from isthmus.bgp.session import State
+from isthmus.cli.reading import AgentInfo
+from isthmus.cli.render import age
+from isthmus.model.reason import AttachmentState, NotAnnounced, NotInstalled
+from isthmus.node.status import NodeStatus
+
+ALL_WELL = "All is well."
+
+_FINE_STATES = {AttachmentState.ACTIVE.name, AttachmentState.NO_WORKLOAD.name}
+_CONFIGURED_SO = {
+    NotAnnounced.NO_EXPORT_TARGET.value,
+    NotAnnounced.PORT_DOWN.value,
+    NotInstalled.HIDDEN_BY_ROUTER.value,
+}
+LINES_MAX = 6
+"""Of one kind; then only their number."""
+
+
+def text(status: NodeStatus, agent: AgentInfo) -> str:
+    """The whole page."""
+    found = problems(status, agent)
+    verdict = [ALL_WELL] if not found else ["Not well:", *(f"  {line}" for line in found)]
+    return "\n".join([*_facts(status, agent), "", *verdict])
+
+
+def _facts(s: NodeStatus, agent: AgentInfo) -> Iterator[str]:
+    up = sum(1 for p in s.peers if p.state == State.ESTABLISHED)
+    states = Counter(a.state for a in s.attachments)
+    told = sum(1 for p in s.ports if p.announced_to)
+    routes, installed = sum(v.routes for v in s.views), sum(v.installed for v in s.views)
+    yield f"node         {agent.host or '(name not known)'}, vtep {s.vtep}, router-id {s.router_id}, AS {s.asn}"
+    yield f"agent        {agent.version or '-'}, run {s.generation}, up {age(agent.uptime_s)}"
+    yield f"peers        {up} of {len(s.peers)} established, {sum(p.received for p in s.peers)} routes received"
+    yield f"southbound   {s.switch.southbound}"
+    yield f"switch       {s.switch.switch}, {s.switch.flows_installed} of {s.switch.flows_wanted} flows"
+    yield (
+        f"attachments  {states[AttachmentState.ACTIVE.name]} active,"
+        f" {states[AttachmentState.NO_WORKLOAD.name]} without a virtual machine here,"
+        f" {sum(n for state, n in states.items() if state not in _FINE_STATES)} other"
+    )
+    yield f"views        {len(s.views)}, {installed} of {routes} routes installed"
+    yield f"ports        {told} of {len(s.ports)} addresses announced"
+    yield f"inbound      {s.switch.dropped_inbound} packets refused that no announcement asked for"
+
+
+def problems(s: NodeStatus, agent: AgentInfo) -> list[str]:
+    """One line each; empty when all is well."""
+    return [*_feeds(s), *_peers(s), *_attachments(s, agent), *_routes(s), *_agent(agent)]
+
+
+def _feeds(s: NodeStatus) -> Iterator[str]:
+    switch = s.switch
+    if switch.southbound != "in sync":
+        yield f"southbound: {switch.southbound}; what stands is kept"
+    if switch.switch != "connected":
+        yield f"switch: {switch.switch}"
+    elif not switch.in_sync:
+        yield f"switch: has {switch.flows_installed} flows of ours, {switch.flows_wanted} are wanted"
+    if not switch.swept:
+        yield "switch: what earlier runs left is kept until every feed is in sync"
+    if switch.foreign_flows:
+        yield f"switch: {switch.foreign_flows} flows on our bridge are somebody else's"
+    if switch.neighbours_unresolved:
+        yield f"tunnels: no next hop yet for {', '.join(switch.neighbours_unresolved[:LINES_MAX])}"
+
+
+def _peers(s: NodeStatus) -> Iterator[str]:
+    for peer in s.peers:
+        if peer.state != State.ESTABLISHED:
+            reason = f": {peer.reason}" if peer.reason else ""
+            yield f"peer {peer.address}: {peer.state} for {age(peer.since_s)}{reason}"
+        elif not peer.in_sync:
+            yield f"peer {peer.address}: has not sent all its routes yet"
+
+
+def _attachments(s: NodeStatus, agent: AgentInfo) -> Iterator[str]:
+    bad = [a for a in s.attachments if a.state not in _FINE_STATES]
+    yield from _some(f"attachment {a.attachment or a.circuit}: {a.reason or a.state}" for a in bad)
+    yield from _some(f"port {name}: left out: {why}" for name, why in sorted(agent.skipped_ports.items()))
+    yield from _counted((p.why_not for p in s.ports), "addresses not announced")
+
+
+def _routes(s: NodeStatus) -> Iterator[str]:
+    yield from _counted((r.why for r in s.routes if r.best), "routes not installed")
+    yield from _counted((r.note for r in s.routes if r.best), "routes")
+
+
+def _agent(agent: AgentInfo) -> Iterator[str]:
+    for part in agent.parts:
+        if part.restarts:
+            yield f"agent: {part.name} was started again {part.restarts} times, last: {part.last_error}"
+
+
+def _counted(reasons: Iterable[str], what: str) -> Iterator[str]:
+    for reason, count in sorted(Counter(r for r in reasons if r and r not in _CONFIGURED_SO).items()):
+        yield f"{count} {what}: {reason}"
+
+
+def _some(lines: Iterable[str]) -> Iterator[str]:
+    every = list(lines)
+    yield from every[:LINES_MAX]
+    if len(every) > LINES_MAX:
+        yield f"and {len(every) - LINES_MAX} more like these"
