@@ -30,12 +30,13 @@ def shell(name: str, script: str) -> Daemon:
 
 def test_a_daemon_is_found_again_by_another_command(processes: Processes, tmp_path: Path) -> None:
     started = processes.start(shell("one", "exec sleep 600"))
-    assert build.processes(tmp_path).running() == {"one": [started.pid]}
+    eventually(lambda: _is(build.processes(tmp_path).running(), {"one": [started.pid]}))
     assert str(tmp_path) in directories_in_use()
 
 
 def test_ending_a_part_leaves_the_others(processes: Processes) -> None:
     one, two = (processes.start(shell(name, "exec sleep 600")) for name in ("one", "two"))
+    eventually(lambda: _is(len(processes.running()), 2))
     assert processes.kill("one")
     assert one.ended() is not None
     assert processes.running() == {"two": [two.pid]}

@@ -8,7 +8,6 @@ from __future__ import annotations
 import base64
 import http.client
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +20,7 @@ from isthmus.lab.plan import Programs, api, neutron_files, periodic_workers
 from isthmus.lab.process import Processes
 from isthmus.lab.topology import Cloud
 
-DEV = os.environ.get("ISTHMUS_LAB_DEV_NO_PLUGIN")
-SERVICE_PLUGINS = "ovn-router" if DEV else "ovn-router,bgpvpn"
+SERVICE_PLUGINS = "ovn-router,bgpvpn"
 IDENTITY = "/identity"
 """Where the API answers for projects (access.py), beside Neutron's own paths."""
 
@@ -121,7 +119,7 @@ def migrate(cloud: Cloud, processes: Processes, programs: Programs) -> None:
         argv += ["--config-file", str(file)]
     processes.run(
         f"database of {cloud.name}",
-        [*argv, *(["--subproject", "neutron"] if DEV else []), "upgrade", "heads"],
+        [*argv, "upgrade", "heads"],
         timeout_s=120,
     )
 
