@@ -29,7 +29,7 @@ class Update:
     """What an UPDATE says of one family."""
 
     family: Family | None
-    """None when this speaker has no name for it."""
+    """None when this speaker has no name for it, or the message was about no family."""
     announced: tuple[Nlri, ...] = ()
     withdrawn: tuple[Nlri, ...] = ()
     """Only their keys mean anything. With TREAT_AS_WITHDRAW what was announced stands here."""
@@ -70,9 +70,10 @@ class UpdateReader:
         parts = split(raw)
         reach = self._reach(raw, parts.reach) if parts.reach is not None else None
         unreach = self._unreach(raw, parts.unreach) if parts.unreach is not None else None
-        if (reach is None or reach.empty) and not announced:
-            self._nothing_reachable(parts.rest)
         updates = self._by_family(reach, unreach, parts.rest)
+        if (reach is None or reach.empty) and not announced:
+            harmless = self._nothing_reachable(parts.rest)
+            updates += [Update(None, faults=harmless)] if harmless else []
         if withdrawn or announced or not raw:  # RFC 4271's own fields, or RFC 4724's empty message: IPv4 unicast
             updates.append(Update(IPV4_UNICAST, faults=(_not_agreed(str(IPV4_UNICAST)),)))
         elif unreach is not None and unreach.codec is not None and reach is None and unreach.empty and not parts.rest:
@@ -85,12 +86,13 @@ class UpdateReader:
         updates = [self._update(None, unreach, rest)] if unreach is not None else []
         return updates + ([self._update(reach, None, rest)] if reach is not None else [])
 
-    def _nothing_reachable(self, rest: bytes) -> None:
+    def _nothing_reachable(self, rest: bytes) -> tuple[AttributeFault, ...]:
         """RFC 7606 section 5.2: without routes to withdraw, a malformed attribute can only end the session."""
         _, faults = self._table.read(rest, b"")
         for fault in faults:
             if fault.action is _WITHDRAW:
                 raise malformed_list(f"no routes to withdraw, but {fault.kind.value}: {fault.text}")
+        return faults
 
     def _unreach(self, raw: bytes, piece: Piece) -> _Routes:
         """MP_UNREACH_NLRI: AFI (2), SAFI (1), NLRI (RFC 4760 section 4)."""
@@ -134,7 +136,7 @@ class UpdateReader:
         withdrawn = list(unreach.routes) if unreach is not None else []
         announced: Iterable[Nlri] = ()
         attributes = None
-        if reach is not None and reach.codec is not None and not reach.empty:
+        if reach is not None and reach.codec is not None and reach.routes:
             attributes, more = self._table.read(rest, reach.next_hop)
             faults += more
             if attributes is None or any(f.action is _WITHDRAW for r in there for f in r.faults):
