@@ -10,9 +10,12 @@ from typing import Any
 import pytest
 
 from isthmus.fib.entries import CircuitName
+from isthmus.flows.types import FlowKey, Installed, cookie
 from isthmus.model.net import IpAddress
-from isthmus.node.facts import SwitchRead
+from isthmus.node.effects import ApplyFlows, ReadFlows
+from isthmus.node.facts import FlowsApplied, FlowsRead, FlowsRefused, SwitchLost, SwitchRead
 from isthmus.shell.config import LocalSwitch
+from isthmus.shell.ofctl import Ofctl
 from isthmus.shell.ovsdb import TUNNEL, BridgeReady, SwitchDatabase, SystemId
 from tests.contract.switches import Switch, installed
 from tests.eventually import eventually
@@ -210,3 +213,111 @@ def test_without_an_integration_bridge_it_waits(background: Background) -> None:
         switch.vsctl("add-br", "br-int", "--", "set", "Bridge", "br-int", "datapath_type=netdev")
         watched.read()
         assert switch.vsctl("get", "Bridge", "br-vpn", "datapath_type") == "netdev"
+
+
+class Flows:
+    """The flows' door on a bridge that stands, and everything it said."""
+
+    def __init__(self, switch: Switch, background: Background) -> None:
+        switch.vsctl(
+            *("add-br", "br-vpn", "--", "set", "Bridge", "br-vpn", "fail_mode=secure"),
+            "protocols=OpenFlow13,OpenFlow15",
+        )
+        self.heard: list[Any] = []
+        self.background = background
+        self.part = background.do(Ofctl, Path(switch.run_dir), "br-vpn", self.heard.append)
+        background.start(self.part.run())
+        self.hears(FlowsRead({}))
+
+    def ask(self, *wishes: ReadFlows | ApplyFlows) -> None:
+        self.heard.clear()
+        for wish in wishes:
+            self.background.do(self.part.ask, wish)
+
+    def hears(self, *facts: Any) -> None:
+        """Until these were said last, in this order."""
+
+        def right() -> None:
+            assert tuple(self.heard[-len(facts) :]) == facts, self.heard
+
+        eventually(right, every=0.01)
+
+    def lost(self) -> None:
+        def right() -> None:
+            assert self.heard and isinstance(self.heard[-1], SwitchLost), self.heard
+
+        eventually(right, within=2.0, every=0.01)
+
+
+DROP = FlowKey(0, 0, "")
+ROUTE = FlowKey(20, 132, "ip,metadata=0x1,nw_dst=10.0.0.1")
+COOKIE = cookie(7)
+
+
+@pytest.fixture
+def flows(switch: Switch, background: Background) -> Flows:
+    return Flows(switch, background)
+
+
+def test_a_bundle_is_committed_and_read_back(flows: Flows) -> None:
+    flows.ask(ApplyFlows(1, COOKIE, {DROP: "drop", ROUTE: "output:1"}, frozenset()), ReadFlows())
+    flows.hears(
+        FlowsApplied(1),
+        FlowsRead({DROP: Installed(COOKIE, "drop"), ROUTE: Installed(COOKIE, "output:1")}),
+    )
+    flows.ask(ApplyFlows(2, COOKIE, {DROP: "drop"}, frozenset({ROUTE})), ReadFlows())
+    flows.hears(FlowsApplied(2), FlowsRead({DROP: Installed(COOKIE, "drop")}))
+
+
+@pytest.mark.parametrize(
+    ("actions", "why"), [("group:77", "OFPBAC_BAD_OUT_GROUP"), ("goto_table:0", "OFPBIC_BAD_TABLE_ID")]
+)
+def test_a_refused_bundle_leaves_nothing_of_itself(flows: Flows, actions: str, why: str) -> None:
+    flows.ask(ApplyFlows(1, COOKIE, {DROP: "drop"}, frozenset()))
+    flows.hears(FlowsApplied(1))
+    flows.ask(ApplyFlows(2, COOKIE, {FlowKey(1, 1, ""): "drop", ROUTE: actions}, frozenset({DROP})), ReadFlows())
+    flows.hears(FlowsRead({DROP: Installed(COOKIE, "drop")}))
+    refused = flows.heard[-2]
+    assert isinstance(refused, FlowsRefused) and refused.serial == 2 and why in refused.why
+
+
+def test_flows_of_others_are_read_too(flows: Flows, switch: Switch) -> None:
+    switch.ofctl("add-flow", "br-vpn", "table=3,priority=5,cookie=0x1,actions=drop")
+    flows.ask(ReadFlows())
+    flows.hears(FlowsRead({FlowKey(3, 5, ""): Installed(1, "drop")}))
+
+
+def test_a_killed_switch_is_noticed_and_read_empty_when_it_is_back(flows: Flows, switch: Switch) -> None:
+    flows.ask(ApplyFlows(1, COOKIE, {DROP: "drop"}, frozenset()))
+    flows.hears(FlowsApplied(1))
+    switch.kill_vswitchd()
+    flows.lost()
+    # Nothing that is asked meanwhile is kept: the dump on its return answers.
+    flows.ask(ApplyFlows(2, COOKIE, {ROUTE: "output:1"}, frozenset()), ReadFlows())
+    switch.start_vswitchd()
+    flows.hears(FlowsRead({}))
+    flows.ask(ApplyFlows(3, COOKIE, {DROP: "drop"}, frozenset()))
+    flows.hears(FlowsApplied(3))
+
+
+def test_a_deleted_bridge_is_noticed(flows: Flows, switch: Switch) -> None:
+    switch.vsctl("del-br", "br-vpn")
+    flows.lost()
+    switch.vsctl("add-br", "br-vpn", "--", "set", "Bridge", "br-vpn", "fail_mode=secure", "protocols=OpenFlow15")
+    flows.hears(FlowsRead({}))
+
+
+def test_a_changed_bridge_is_read_again(flows: Flows, switch: Switch) -> None:
+    switch.ofctl("add-flow", "br-vpn", "table=3,priority=5,cookie=0x1,actions=drop")
+    flows.heard.clear()
+    flows.background.do(flows.part.start_again)
+    flows.hears(
+        SwitchLost("the bridge was changed; its flows are read again"),
+        FlowsRead({FlowKey(3, 5, ""): Installed(1, "drop")}),
+    )
+
+
+def test_ten_thousand_flows_are_one_bundle(flows: Flows) -> None:
+    many = {FlowKey(20, 132, f"ip,metadata=0x1,nw_dst=10.0.{n >> 8}.{n & 255}"): "output:1" for n in range(10_000)}
+    flows.ask(ApplyFlows(1, COOKIE, many, frozenset()), ReadFlows())
+    flows.hears(FlowsApplied(1), FlowsRead({key: Installed(COOKIE, "output:1") for key in many}))

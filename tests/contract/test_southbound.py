@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Iterator
 from typing import Any
@@ -65,7 +66,7 @@ def background() -> Iterator[Background]:
 
 
 def _ids(values: dict[str, str]) -> list[str]:
-    return [f'external_ids:"{key}"="{value}"' for key, value in values.items()]
+    return [f'external_ids:"{key}"={json.dumps(value)}' for key, value in values.items()]
 
 
 def add_vm(central: Central, number: int = 1, chassis: str = "host-1", **more: str) -> None:

@@ -1,4 +1,4 @@
-"""Run coroutines of the shell in a loop of their own thread, so that a test can stay plain and poll with `eventually`."""
+"""Runs coroutines of the shell in a loop of its own thread, so that a test stays plain and polls with `eventually`."""
 
 from __future__ import annotations
 

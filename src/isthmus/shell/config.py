@@ -300,7 +300,7 @@ def parse(text: str, file: Path) -> Config:
         raise ConfigError(f"{file}: not TOML: {error}") from None
     _known_tables(whole, file)
     agent = _Table(file, "agent", whole.get("agent", {}))
-    host = agent.take("host", _name) if agent.has("host") else None
+    host = agent.take("host", _name, "") or None
     vtep = agent.take("vtep", _vtep)
     router_id = agent.take("router_id", _router_id, vtep)
     asn = agent.take("as", _between(1, AS_MAX))

@@ -1,0 +1,147 @@
+"""TCP to peers on loopback, against a plain listening socket."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from isthmus.model.net import IpAddress
+from isthmus.node.effects import Dial, Hangup, Send
+from isthmus.node.facts import Closed, Connected, ConnectFailed, Received
+from isthmus.shell.bgp_tcp import BgpTcp
+from tests.eventually import eventually
+from tests.shell.background import Background
+
+PEER = IpAddress.parse("127.0.0.1")
+LOCAL = IpAddress.parse("127.0.0.9")
+
+
+class World:
+    """A peer that listens, and what the part under test said."""
+
+    def __init__(self, background: Background, listener: socket.socket, local: IpAddress = LOCAL) -> None:
+        self.heard: list[Any] = []
+        self.background = background
+        self.listener = listener
+        self.port = listener.getsockname()[1]
+        self.tcp = BgpTcp(local, {PEER: self.port}, self.heard.append)
+
+    def do(self, effect: Dial | Send | Hangup) -> None:
+        self.background.do(self.tcp.carry_out, effect)
+
+    def dial(self) -> socket.socket:
+        """Dial and accept."""
+        self.do(Dial(PEER))
+        self.listener.settimeout(5)
+        connection, self.seen = self.listener.accept()
+        connection.settimeout(5)
+        self.hears(Connected(PEER))
+        return connection
+
+    def hears(self, *facts: Any) -> None:
+        def right() -> None:
+            assert tuple(self.heard) == facts, self.heard
+
+        eventually(right, every=0.01)
+        self.heard.clear()
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    with Background() as background, socket.create_server(("127.0.0.1", 0)) as listener:
+        world = World(background, listener)
+        yield world
+        background.call(world.tcp.close)
+
+
+def test_we_dial_from_the_tunnel_endpoint(world: World) -> None:
+    with world.dial():
+        assert world.seen[0] == str(LOCAL)
+
+
+def test_bytes_go_both_ways_in_order(world: World) -> None:
+    with world.dial() as peer:
+        for text in (b"one ", b"two ", b"three"):
+            world.do(Send(PEER, text))
+        got = b""
+        while len(got) < 13:
+            got += peer.recv(100)
+        assert got == b"one two three"
+        peer.sendall(b"answer")
+        world.hears(Received(PEER, b"answer"))
+
+
+def test_a_flood_comes_in_bounded_pieces(world: World) -> None:
+    with world.dial() as peer:
+        peer.sendall(bytes(300_000))
+
+        def all_there() -> None:
+            assert sum(len(f.data) for f in world.heard) == 300_000
+
+        eventually(all_there)
+        assert max(len(fact.data) for fact in world.heard) <= 64 * 1024
+
+
+def test_a_peer_that_closes_is_told(world: World) -> None:
+    world.dial().close()
+    world.hears(Closed(PEER, "the peer closed the connection"))
+
+
+def test_a_peer_that_resets_is_told_in_the_systems_words(world: World) -> None:
+    peer = world.dial()
+    peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    peer.close()
+    world.hears(Closed(PEER, "Connection reset by peer"))
+
+
+def test_nobody_listens(world: World) -> None:
+    world.listener.close()
+    world.do(Dial(PEER))
+    world.hears(ConnectFailed(PEER, "Connection refused"))
+
+
+def test_an_endpoint_that_is_not_ours_is_named() -> None:
+    with Background() as background, socket.create_server(("127.0.0.1", 0)) as listener:
+        world = World(background, listener, IpAddress.parse("192.0.2.77"))
+        world.do(Dial(PEER))
+        world.hears(ConnectFailed(PEER, "192.0.2.77 is not an address of this machine"))
+
+
+def test_hanging_up_flushes_and_says_nothing_more(world: World) -> None:
+    with world.dial() as peer:
+        world.do(Send(PEER, b"last words"))
+        world.do(Hangup(PEER))
+        assert peer.recv(100) == b"last words"
+        assert peer.recv(100) == b""
+    with world.dial() as again:
+        # What the first connection's end might have said would stand before this.
+        again.sendall(b"new")
+        world.hears(Received(PEER, b"new"))
+
+
+def test_dialling_again_forgets_the_old_connection(world: World) -> None:
+    with world.dial() as old, world.dial() as new:
+        assert old.recv(100) == b""
+        world.do(Send(PEER, b"to the new one"))
+        assert new.recv(100) == b"to the new one"
+
+
+def test_hanging_up_while_dialling_is_silent(world: World) -> None:
+    world.do(Dial(PEER))
+    world.do(Hangup(PEER))
+    with world.dial():
+        pass
+
+
+def test_a_peer_that_does_not_read_is_hung_up_on(world: World) -> None:
+    with world.dial():
+        for _ in range(70):
+            world.do(Send(PEER, bytes(1024 * 1024)))
+
+        def given_up() -> None:
+            assert len(world.heard) == 1 and world.heard[0].why.startswith("the peer does not read: "), world.heard
+
+        eventually(given_up)

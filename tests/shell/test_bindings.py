@@ -1,0 +1,135 @@
+"""Rows of Port_Binding into facts, and who stays after he has left: plain values."""
+
+from __future__ import annotations
+
+import pytest
+
+from isthmus.model.intent import AttachmentIntent, BadIntent, UnknownSchema, to_external_ids
+from isthmus.model.net import IpAddress, Mac
+from isthmus.model.port import LocalPort
+from isthmus.model.vpn import SiteOfOrigin
+from isthmus.shell.bindings import HOLD_S, Held, Nonsense, Row, Where, read_circuit, read_port, stay, where
+
+IDS = {
+    "neutron:network_name": "neutron-net",
+    "neutron:cidrs": "10.1.0.5/24 2001:db8::5/64",
+    "neutron:revision_number": "7",
+    "neutron:device_id": "instance",
+    "neutron:device_owner": "compute:nova",
+}
+ROW = Row("port-1", "", ("fa:16:3e:00:00:05 10.1.0.5 2001:db8::5",), "chassis-1", True, IDS)
+PORT = LocalPort(
+    "port-1",
+    Mac.parse("fa:16:3e:00:00:05"),
+    (IpAddress.parse("10.1.0.5"), IpAddress.parse("2001:db8::5")),
+    "neutron-net",
+    7,
+    True,
+    "instance",
+)
+INTENT = AttachmentIntent("network:00000000-0000-0000-0000-000000000001", 1, SiteOfOrigin.parse("1:1"), (), (), ())
+CIRCUIT = Row("ac", "localport", (), "", False, to_external_ids(INTENT))
+
+
+def test_a_port_is_read_from_its_row() -> None:
+    assert read_port(ROW) == PORT
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"neutron:cidrs": ""}, ()),
+        ({"neutron:cidrs": "fe80::1/64 10.1.0.5/24"}, ("10.1.0.5",)),
+        ({"neutron:cidrs": "169.254.1.1/16 10.1.0.5/24"}, ("10.1.0.5",)),
+        ({"neutron:cidrs": "10.1.0.9/24 10.1.0.5/24 10.1.0.5/24"}, ("10.1.0.5", "10.1.0.9")),
+    ],
+)
+def test_addresses_are_sorted_and_link_local_ones_left_out(change: dict[str, str], expected: tuple[str, ...]) -> None:
+    port = read_port(ROW._replace(external_ids=IDS | change))
+    assert isinstance(port, LocalPort) and tuple(map(str, port.addresses)) == expected
+
+
+@pytest.mark.parametrize(
+    "column",
+    [("fa:16:3e:00:00:05",), ("fa:16:3e:00:00:05 10.1.0.5", "unknown"), ("unknown", "fa:16:3e:00:00:05 10.1.0.5")],
+)
+def test_the_mac_is_found_beside_unknown(column: tuple[str, ...]) -> None:
+    port = read_port(ROW._replace(mac=column))
+    assert isinstance(port, LocalPort) and str(port.mac) == "fa:16:3e:00:00:05"
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        ROW._replace(external_ids=IDS | {"neutron:device_owner": "network:dhcp"}),
+        ROW._replace(external_ids=IDS | {"neutron:device_owner": "network:distributed"}),
+        ROW._replace(external_ids={}),
+        ROW._replace(type="patch"),
+        ROW._replace(type="localport"),
+    ],
+)
+def test_what_is_no_virtual_machine_is_nobodys_port(row: Row) -> None:
+    assert read_port(row) is None
+
+
+@pytest.mark.parametrize(
+    ("row", "why"),
+    [
+        (ROW._replace(mac=()), "mac: no MAC address in []"),
+        (ROW._replace(mac=("unknown",)), "mac: no MAC address in ['unknown']"),
+        (ROW._replace(mac=("fa:16:3e",)), "'fa:16:3e' is not a MAC address"),
+        (ROW._replace(mac=("01:00:5e:00:00:01 10.1.0.5",)), "mac: 01:00:5e:00:00:01 is a group's address"),
+        (ROW._replace(external_ids=IDS | {"neutron:cidrs": "10.1.0.500/24"}), "neutron:cidrs: '10.1.0.500/24'"),
+        (ROW._replace(external_ids=IDS | {"neutron:revision_number": "-1"}), "neutron:revision_number: '-1'"),
+        (ROW._replace(external_ids=IDS | {"neutron:revision_number": ""}), "neutron:revision_number: ''"),
+    ],
+)
+def test_nonsense_says_what_it_is(row: Row, why: str) -> None:
+    read = read_port(row)
+    assert isinstance(read, Nonsense) and read.why.startswith(why)
+
+
+def test_a_circuit_is_read_or_says_why_not() -> None:
+    assert read_circuit(CIRCUIT) == INTENT
+    newer = read_circuit(CIRCUIT._replace(external_ids=dict(CIRCUIT.external_ids) | {"isthmus:schema": "9"}))
+    assert isinstance(newer, UnknownSchema)
+    on_a_vif = read_circuit(CIRCUIT._replace(type=""))
+    assert isinstance(on_a_vif, BadIntent) and "only a localport is on every chassis" in str(on_a_vif)
+
+
+@pytest.mark.parametrize(
+    ("chassis", "expected"), [("own", Where.HERE), ("other", Where.ELSEWHERE), ("", Where.NOWHERE)]
+)
+def test_where_a_port_is(chassis: str, expected: Where) -> None:
+    assert where(ROW._replace(chassis=chassis), "own") is expected
+
+
+def test_a_port_that_is_here_is_told() -> None:
+    assert stay({}, {"p": PORT}, {"p": Where.HERE}, 0.0) == {"p": Held(PORT)}
+
+
+def test_a_port_that_is_missed_is_held_until_its_row_has_been_asked_for() -> None:
+    assert stay({"p": Held(PORT)}, {}, {}, 10.0) == {"p": Held(PORT, 10.0 + HOLD_S)}
+
+
+@pytest.mark.parametrize(
+    ("seen", "now", "held"),
+    [
+        ({}, 10.1, False),  # the row is deleted
+        ({"p": Where.ELSEWHERE}, 10.1, False),  # it has moved
+        ({"p": Where.HERE}, 10.1, False),  # it is here, and its row has become nonsense
+        ({"p": Where.NOWHERE}, 10.1, True),  # ovn-controller has let go of it
+        ({"p": Where.NOWHERE}, 10.0 + HOLD_S, False),  # for too long
+    ],
+)
+def test_what_becomes_of_a_port_that_is_missed(seen: dict[str, Where], now: float, held: bool) -> None:
+    before = {"p": Held(PORT, 10.0 + HOLD_S)}
+    assert stay(before, {}, seen, now) == (before if held else {})
+
+
+def test_a_port_that_comes_back_is_here_as_if_it_had_never_left() -> None:
+    assert stay({"p": Held(PORT, 13.0)}, {"p": PORT}, {"p": Where.HERE}, 11.0) == {"p": Held(PORT)}
+
+
+def test_a_port_whose_row_becomes_nonsense_goes_at_once() -> None:
+    assert stay({"p": Held(PORT)}, {}, {"p": Where.HERE}, 0.0) == {}

@@ -1,0 +1,213 @@
+"""The agent's file: what a good one says, and one sentence for everything that can be wrong in it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from isthmus.model.net import IpAddress
+from isthmus.shell.config import Config, ConfigError, LocalSwitch, Reflector, Tls, parse, read
+
+FILE = Path("/etc/isthmus/agent.toml")
+EXAMPLE = Path(__file__).parent.parent.parent / "etc/agent.toml"
+GOOD = """
+[agent]
+vtep = "192.0.2.11"
+as = 64512
+[[reflectors]]
+address = "192.0.2.1"
+as = 64512
+[southbound]
+endpoints = ["tcp:192.0.2.21:6642"]
+"""
+
+
+def good(change: Callable[[str], str] = lambda text: text) -> Config:
+    return parse(change(GOOD), FILE)
+
+
+def test_defaults() -> None:
+    assert good() == Config(
+        host=None,
+        vtep=IpAddress.parse("192.0.2.11"),
+        router_id=IpAddress.parse("192.0.2.11"),
+        asn=64512,
+        reflectors=(Reflector(IpAddress.parse("192.0.2.1"), 64512, 179, 30),),
+        switch=LocalSwitch("unix:/run/openvswitch/db.sock", "br-vpn", "br-int", "", Path("/run/openvswitch")),
+        southbound=("tcp:192.0.2.21:6642",),
+        tls=None,
+        socket=Path("/run/isthmus/agent.sock"),
+        metrics=("127.0.0.1", 9179),  # type: ignore[arg-type]
+        state=Path("/var/lib/isthmus"),
+    )
+
+
+def test_everything_can_be_said() -> None:
+    config = parse(
+        """
+        agent = { host = "compute-1", vtep = "192.0.2.11", router_id = "192.0.2.99", as = 4200000000 }
+        reflectors = [
+          { address = "2001:db8::1", as = 64512, port = 1790, hold_time_s = 0 },
+          { address = "192.0.2.2", as = 64513, hold_time_s = 65535 },
+        ]
+        [ovsdb]
+        endpoint = "tcp:127.0.0.1:6640"
+        bridge = "br-x"
+        integration_bridge = "br-y"
+        datapath_type = "netdev"
+        run_dir = "/tmp/run"
+        [southbound]
+        endpoints = ["unix:/tmp/sb.sock", "tcp:[2001:db8::2]:6642"]
+        [show]
+        socket = "/tmp/a.sock"
+        [metrics]
+        listen = "[::1]:9000"
+        [state]
+        directory = "/tmp/state"
+        """,
+        FILE,
+    )
+    assert (config.host, str(config.router_id), config.asn) == ("compute-1", "192.0.2.99", 4200000000)
+    assert [(str(r.address), r.asn, r.port, r.hold_time_s) for r in config.reflectors] == [
+        ("2001:db8::1", 64512, 1790, 0),
+        ("192.0.2.2", 64513, 179, 65535),
+    ]
+    assert config.switch == LocalSwitch("tcp:127.0.0.1:6640", "br-x", "br-y", "netdev", Path("/tmp/run"))
+    assert config.southbound == ("unix:/tmp/sb.sock", "tcp:[2001:db8::2]:6642")
+    assert (config.socket, config.metrics, config.state) == (Path("/tmp/a.sock"), ("::1", 9000), Path("/tmp/state"))
+
+
+def test_metrics_can_be_switched_off() -> None:
+    assert good(lambda text: text + '[metrics]\nlisten = ""').metrics.host == ""
+
+
+def test_certificates_are_taken_with_ssl(tmp_path: Path) -> None:
+    files = {key: tmp_path / f"{key}.pem" for key in ("private_key", "certificate", "ca_cert")}
+    for file in files.values():
+        file.write_text("PEM")
+    said = "".join(f'{key} = "{file}"\n' for key, file in files.items())
+    config = good(lambda text: text.replace("tcp:", "ssl:") + said)
+    assert config.tls == Tls(files["private_key"], files["certificate"], files["ca_cert"])
+    for_ovsdb = good(lambda text: text + said + '[ovsdb]\nendpoint = "ssl:127.0.0.1:6640"')
+    assert for_ovsdb.tls == config.tls
+
+
+def _set(table: str, line: str) -> Callable[[str], str]:
+    """Add a line at the head of a table, or the table with it."""
+    header = f"[[{table}]]" if table == "reflectors" else f"[{table}]"
+    key = line.split("=")[0].strip()
+
+    def change(text: str) -> str:
+        if header not in text:
+            return f"{text}\n{header}\n{line}\n"
+        head, _, tail = text.partition(header)
+        ours, bracket, rest = tail.partition("\n[")
+        ours = re.sub(rf"(?m)^{re.escape(key)} = .*$", "", ours)
+        return f"{head}{header}\n{line}{ours}{bracket}{rest}"
+
+    return change
+
+
+def _without(line: str) -> Callable[[str], str]:
+    return lambda text: text.replace(line, "")
+
+
+WRONG = [
+    (lambda _: "[agent", "not TOML: "),
+    (_set("agent", "color = 1"), "agent.color is not a key of this table; known are as, host, router_id, vtep"),
+    (lambda t: t + "[agents]", "agents is not a table of this file; known are agent, reflectors, ovsdb, southbound,"),
+    (lambda t: "agent = 3\n" + t.replace("[agent]", "[ovsdb]"), "agent must be a table"),
+    (_set("agent", 'host = ""'), "agent.host must be a name without blanks and slashes, not ''"),
+    (_set("agent", "host = 3"), "agent.host must be text, not 3"),
+    (_without('vtep = "192.0.2.11"'), "agent.vtep is missing"),
+    (_set("agent", 'vtep = "compute-1"'), "agent.vtep must be an IP address, not 'compute-1'"),
+    (_set("agent", 'vtep = "192.0.2.0/24"'), "agent.vtep must be an IP address, not '192.0.2.0/24'"),
+    (_set("agent", 'vtep = "224.0.0.1"'), "agent.vtep must be the address of one machine, not 224.0.0.1"),
+    (_set("agent", 'vtep = "0.0.0.0"'), "agent.vtep must be the address of one machine, not 0.0.0.0"),
+    (
+        _set("agent", 'vtep = "2001:db8::1"'),
+        "agent.vtep must be an IPv4 address, not 2001:db8::1: tunnels over IPv6 are not built yet",
+    ),
+    (
+        _set("agent", 'router_id = "2001:db8::1"'),
+        "agent.router_id must be written as an IPv4 address, not 2001:db8::1",
+    ),
+    (_set("agent", 'router_id = "0.0.0.0"'), "agent.router_id must be the address of one machine, not 0.0.0.0"),
+    (_set("agent", "as = 0"), "agent.as must be a number from 1 to 4294967295, not 0"),
+    (_set("agent", "as = 4294967296"), "agent.as must be a number from 1 to 4294967295, not 4294967296"),
+    (_set("agent", 'as = "64512"'), "agent.as must be a number from 1 to 4294967295, not '64512'"),
+    (_set("agent", "as = true"), "agent.as must be a number from 1 to 4294967295, not True"),
+    (
+        lambda t: t.replace("[[reflectors]]", "[state]").replace('address = "192.0.2.1"\nas = 64512\n', ""),
+        "reflectors must have at least one [[reflectors]] table",
+    ),
+    (lambda t: t.replace("[[reflectors]]", "[reflectors]"), "reflectors must have at least one [[reflectors]] table"),
+    (_set("reflectors", 'address = "rr-1"'), "reflectors #1.address must be an IP address, not 'rr-1'"),
+    (_without('address = "192.0.2.1"'), "reflectors #1.address is missing"),
+    (_set("reflectors", "port = 0"), "reflectors #1.port must be a number from 1 to 65535, not 0"),
+    (_set("reflectors", "hold_time_s = 2"), "reflectors #1.hold_time_s must be 0 or a number from 3 to 65535, not 2"),
+    (_set("reflectors", "hold_time_s = 65536"), "reflectors #1.hold_time_s must be 0 or a number from 3 to 65535, not"),
+    (_set("reflectors", "hold_time_s = 3.5"), "reflectors #1.hold_time_s must be 0 or a number from 3 to 65535, not"),
+    (_set("reflectors", "hold = 9"), "reflectors #1.hold is not a key of this table; known are address, as,"),
+    (
+        lambda t: t + '[[reflectors]]\naddress = "192.0.2.1"\nas = 1',
+        "reflectors #2.address 192.0.2.1 is already another reflector's",
+    ),
+    (_set("ovsdb", 'endpoint = "/run/db.sock"'), "ovsdb.endpoint must be unix:/<path>, tcp:<host>:<port> or ssl:"),
+    (_set("ovsdb", 'endpoint = "unix:db.sock"'), "ovsdb.endpoint must be unix:/<path>, tcp:<host>:<port> or ssl:"),
+    (_set("ovsdb", 'bridge = "br vpn"'), "ovsdb.bridge must be a name without blanks and slashes, not 'br vpn'"),
+    (_set("ovsdb", 'bridge = "br-int"'), "ovsdb.bridge must be another bridge than integration_bridge"),
+    (_set("ovsdb", 'bridge = "a-very-long-name"'), "ovsdb.bridge must have at most 15 characters"),
+    (_set("ovsdb", 'datapath_type = "dpdk"'), "ovsdb.datapath_type must be 'system', 'netdev' or empty"),
+    (_set("ovsdb", 'run_dir = "run"'), "ovsdb.run_dir must be an absolute path, not 'run'"),
+    (_without('endpoints = ["tcp:192.0.2.21:6642"]'), "southbound.endpoints is missing"),
+    (_set("southbound", "endpoints = []"), "southbound.endpoints must be a list with at least one endpoint"),
+    (_set("southbound", 'endpoints = "tcp:a:1"'), "southbound.endpoints must be a list with at least one endpoint"),
+    (_set("southbound", 'endpoints = ["tcp:192.0.2.21"]'), "southbound.endpoints must be unix:/<path>, tcp:<host>:"),
+    (_set("southbound", 'endpoints = ["tcp:a:70000"]'), "southbound.endpoints must be unix:/<path>, tcp:<host>:"),
+    (_set("southbound", 'endpoints = ["ssl:a:6642"]'), "southbound.private_key is missing"),
+    (_set("southbound", 'ca_cert = "/etc/ca.pem"'), "southbound.ca_cert has no use: no endpoint begins with ssl:"),
+    (
+        lambda t: t.replace("tcp:", "ssl:") + 'private_key = "/nowhere/key.pem"',
+        "southbound.private_key must be a file that can be read; /nowhere/key.pem is not",
+    ),
+    (_set("show", 'socket = "agent.sock"'), "show.socket must be an absolute path, not 'agent.sock'"),
+    (_set("metrics", 'listen = "9179"'), "metrics.listen must be <address>:<port> or empty, not '9179'"),
+    (_set("metrics", 'listen = "localhost:9179"'), "metrics.listen must be <address>:<port> or empty, not 'localhost:"),
+    (_set("metrics", 'listen = "127.0.0.1:99999"'), "metrics.listen must be <address>:<port> or empty, not '127.0.0."),
+    (_set("state", 'directory = "lib"'), "state.directory must be an absolute path, not 'lib'"),
+]
+
+
+@pytest.mark.parametrize(("change", "sentence"), WRONG, ids=[s[:60] for _, s in WRONG])
+def test_every_fault_is_one_sentence_with_file_key_and_rule(change: Callable[[str], str], sentence: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        good(change)
+    assert str(caught.value).startswith(f"{FILE}: {sentence}")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"agent\.toml: cannot be read: No such file or directory"):
+        read(tmp_path / "agent.toml")
+    (tmp_path / "agent.toml").write_bytes(b"\xff")
+    with pytest.raises(ConfigError, match=r"agent\.toml: not UTF-8 text"):
+        read(tmp_path / "agent.toml")
+
+
+def test_the_example_differs_from_a_good_file_only_in_its_certificates() -> None:
+    text = EXAMPLE.read_text()
+    assert (
+        good().switch
+        == parse(
+            re.sub(r"(?m)^(private_key|certificate|ca_cert) = .*$", "", text).replace("ssl:", "tcp:"), EXAMPLE
+        ).switch
+    )
+    # Every default that the example shows is the default.
+    shown = re.sub(r"(?m)^# (\w+ = )", r"\1", text).replace("ssl:", "tcp:")
+    shown = re.sub(r"(?m)^(private_key|certificate|ca_cert|host) = .*$", "", shown)
+    plain = re.sub(r"(?m)^(private_key|certificate|ca_cert) = .*$", "", text).replace("ssl:", "tcp:")
+    assert parse(shown, EXAMPLE) == parse(plain, EXAMPLE)

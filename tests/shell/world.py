@@ -1,0 +1,88 @@
+"""A whole small world for the agent: a private Open vSwitch, a private OVN, and its configuration file."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from isthmus.cli.ask import NotAnswered, ask
+from tests.contract.switches import Central, Switch
+
+
+class AgentProcess:
+    """`isthmus-agent` as a process of its own, as systemd would start it."""
+
+    def __init__(self, switch: Switch, central: Central, reflector_port: int) -> None:
+        self.directory = Path(switch.run_dir)
+        self.socket = self.directory / "agent.sock"
+        self.file = self.directory / "agent.toml"
+        self.log = self.directory / "agent.log"
+        self.notified = self.directory / "notify.sock"
+        self.file.write_text(
+            f"""
+            agent = {{ vtep = "127.0.0.9", as = 64512 }}
+            reflectors = [{{ address = "127.0.0.1", as = 64512, port = {reflector_port} }}]
+            [ovsdb]
+            endpoint = "{switch.db}"
+            run_dir = "{switch.run_dir}"
+            [southbound]
+            endpoints = ["{central.sb}"]
+            [show]
+            socket = "{self.socket}"
+            [metrics]
+            listen = ""
+            [state]
+            directory = "{self.directory}/state"
+            """
+        )
+
+        self._notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._notify.bind(str(self.notified))
+        self._notify.settimeout(10)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def start(self) -> None:
+        """Again, after it ended."""
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "isthmus.shell.agent", "--config", str(self.file)],
+                stderr=log,
+                stdout=log,
+                env=dict(os.environ) | {"NOTIFY_SOCKET": str(self.notified)},
+            )
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._notify.close()
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait(5)
+
+    def ready(self) -> bytes:
+        """What systemd is told."""
+        return self._notify.recv(100)
+
+    def end(self, how: signal.Signals = signal.SIGTERM) -> int:
+        """The exit code."""
+        self.process.send_signal(how)
+        return self.process.wait(10)
+
+    def get(self, what: str) -> bytes:
+        """As the operator's command asks."""
+        assert self.process.poll() is None, self.log.read_text()
+        try:
+            return ask(self.socket, what)
+        except NotAnswered as why:
+            raise AssertionError(str(why)) from why
+
+    def status(self) -> Any:
+        return json.loads(self.get("/status"))
