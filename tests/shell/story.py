@@ -1,0 +1,198 @@
+"""A node's story as plain values, for the log, the metrics and the command line."""
+
+from __future__ import annotations
+
+from isthmus.model.reason import AttachmentState, NotAnnounced, NotBest, NotImported, NotInstalled
+from isthmus.node.status import (
+    AttachmentStatus,
+    NodeStatus,
+    PeerStatus,
+    PortStatus,
+    RouteStatus,
+    SwitchStatus,
+    ViewStatus,
+)
+
+VPN_1, VPN_2 = "b0000000-0000-0000-0000-000000000001", "b0000000-0000-0000-0000-000000000002"
+ROUTER, NETWORK = "router:a0000000-0000-0000-0000-000000000001", "network:a0000000-0000-0000-0000-000000000002"
+
+
+def peer(address: str = "192.0.2.1", **change: object) -> PeerStatus:
+    fields: dict[str, object] = {
+        "address": address,
+        "asn": 64512,
+        "state": "Established",
+        "since_s": 3725.0,
+        "reason": "",
+        "families": ["l2vpn-evpn"],
+        "received": 2,
+        "announced": 1,
+        "in_sync": True,
+        "updates_in": 3,
+        "updates_out": 2,
+        "treated_as_withdraw": 0,
+        "discarded_attributes": 0,
+        "notifications_in": 0,
+        "notifications_out": 0,
+        "last_fault": "",
+    }
+    return PeerStatus(**(fields | change))  # type: ignore[arg-type]
+
+
+def attachment(circuit: str = "isthmus-ac-1", **change: object) -> AttachmentStatus:
+    fields: dict[str, object] = {
+        "circuit": circuit,
+        "attachment": ROUTER,
+        "state": AttachmentState.ACTIVE.name,
+        "reason": "",
+        "revision": 4,
+        "bgpvpns": [VPN_1],
+        "ports": 1,
+        "ofport": 2,
+    }
+    return AttachmentStatus(**(fields | change))  # type: ignore[arg-type]
+
+
+def route(prefix: str = "10.2.0.7/32", **change: object) -> RouteStatus:
+    fields: dict[str, object] = {
+        "view": "0x1f",
+        "prefix": prefix,
+        "best": True,
+        "installed": True,
+        "why": "",
+        "note": "",
+        "peer": "192.0.2.1",
+        "next_hop": "192.0.2.33",
+        "vni": 5001,
+        "router_mac": "02:78:c0:00:02:21",
+        "route_distinguisher": "192.0.2.33:16",
+        "route_targets": ["64512:1"],
+        "site": "64512:2",
+        "local_pref": 100,
+        "as_path": [],
+        "mobility": 3,
+        "since_s": 61.0,
+    }
+    return RouteStatus(**(fields | change))  # type: ignore[arg-type]
+
+
+def port(address: str = "10.1.0.5", **change: object) -> PortStatus:
+    fields: dict[str, object] = {
+        "port": "c0000000-0000-0000-0000-000000000001",
+        "address": address,
+        "attachment": ROUTER,
+        "bgpvpn": VPN_1,
+        "vni": 5001,
+        "announced_to": ["192.0.2.1", "192.0.2.2"],
+        "why_not": "",
+    }
+    return PortStatus(**(fields | change))  # type: ignore[arg-type]
+
+
+def switch(**change: object) -> SwitchStatus:
+    fields: dict[str, object] = {
+        "flows_wanted": 24,
+        "flows_installed": 24,
+        "in_sync": True,
+        "swept": True,
+        "foreign_flows": 0,
+        "southbound": "in sync",
+        "switch": "connected",
+        "dropped_inbound": 0,
+        "bundles": 3,
+        "refused_bundles": 0,
+        "neighbours_unresolved": [],
+    }
+    return SwitchStatus(**(fields | change))  # type: ignore[arg-type]
+
+
+def node(**change: object) -> NodeStatus:
+    """All is well."""
+    fields: dict[str, object] = {
+        "router_id": "192.0.2.11",
+        "vtep": "192.0.2.11",
+        "asn": 64512,
+        "router_mac": "02:78:c0:00:02:0b",
+        "generation": 17,
+        "attachments": [
+            attachment(),
+            attachment(
+                "isthmus-ac-2",
+                attachment=NETWORK,
+                state="NO_WORKLOAD",
+                ports=0,
+                ofport=None,
+                bgpvpns=[VPN_2],
+                reason=AttachmentState.NO_WORKLOAD.value,
+            ),
+        ],
+        "views": [ViewStatus("0x1f", ["64512:1"], ["10.1.0.5"], 1, 1)],
+        "routes": [route()],
+        "peers": [peer(), peer("192.0.2.2")],
+        "ports": [port()],
+        "switch": switch(),
+    }
+    return NodeStatus(**(fields | change))  # type: ignore[arg-type]
+
+
+def troubled() -> NodeStatus:
+    """Hardly anything is well."""
+    return node(
+        attachments=[
+            attachment(),
+            attachment(
+                "isthmus-ac-3",
+                attachment="",
+                state="BAD_ROW",
+                reason="isthmus:revision: 'many' is not a number",
+                revision=0,
+                bgpvpns=[],
+                ports=0,
+                ofport=None,
+            ),
+        ],
+        views=[ViewStatus("0x1f", ["64512:1"], ["10.1.0.5", "2001:db8::5"], 3, 1)],
+        routes=[
+            route(),
+            route(best=False, installed=False, why=NotBest.MOBILITY.value, next_hop="192.0.2.44", mobility=1),
+            route("10.2.0.8/32", installed=False, why=NotInstalled.NEIGHBOUR_UNRESOLVED.value, since_s=1.5),
+            route("10.1.0.0/24", installed=False, why=NotInstalled.HIDDEN_BY_ROUTER.value, since_s=90000.0),
+            route("10.1.0.5/32", peer="", next_hop="local", since_s=0.0, note="two sites announce this address"),
+            route(
+                "10.9.0.0/16",
+                view="",
+                best=False,
+                installed=False,
+                why=NotImported.NO_IMPORT_TARGET.value,
+                route_targets=["64512:9", "64512:10"],
+            ),
+        ],
+        peers=[
+            peer(treated_as_withdraw=1, last_fault="attribute 14: too short"),
+            peer(
+                "192.0.2.2",
+                state="Idle",
+                in_sync=False,
+                since_s=75.0,
+                reason="no connection: Connection refused",
+                received=0,
+                announced=0,
+                families=[],
+            ),
+        ],
+        ports=[
+            port(announced_to=["192.0.2.1"]),
+            port("10.1.0.6", announced_to=[], why_not=NotAnnounced.NO_FLOW.value),
+            port("10.1.0.7", announced_to=[], why_not=NotAnnounced.PORT_DOWN.value, bgpvpn=VPN_2, vni=5002),
+        ],
+        switch=switch(
+            flows_installed=20,
+            in_sync=False,
+            swept=False,
+            foreign_flows=1,
+            dropped_inbound=5,
+            refused_bundles=1,
+            southbound="the southbound database at ssl:192.0.2.21:6642 does not answer",
+            neighbours_unresolved=["192.0.2.33"],
+        ),
+    )

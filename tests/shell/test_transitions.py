@@ -1,0 +1,59 @@
+"""The log says what changed, and why; never what lasts."""
+
+from __future__ import annotations
+
+from isthmus.model.reason import AttachmentState
+from isthmus.node.status import NodeStatus
+from isthmus.shell.transitions import lines
+from tests.shell import story
+
+
+def said(before: NodeStatus | None, after: NodeStatus) -> list[str]:
+    return list(lines(before, after))
+
+
+def test_a_state_that_lasts_is_not_repeated() -> None:
+    assert said(story.node(), story.node(generation=18)) == []
+    assert said(story.troubled(), story.troubled()) == []
+
+
+def test_a_start_names_what_is_there() -> None:
+    assert said(None, story.node()) == [
+        "peer 192.0.2.1: session up, l2vpn-evpn",
+        "peer 192.0.2.1: in sync, 2 routes",
+        "peer 192.0.2.2: session up, l2vpn-evpn",
+        "peer 192.0.2.2: in sync, 2 routes",
+        f"attachment {story.ROUTER}: new -> ACTIVE",
+        "switch: what earlier runs left and nobody wants is swept",
+    ]
+
+
+def test_a_session_goes_down_with_its_reason_and_comes_back() -> None:
+    down = story.node(peers=[story.peer(), story.peer("192.0.2.2", state="Idle", in_sync=False, reason="gone")])
+    assert said(story.node(), down) == ["peer 192.0.2.2: session down: gone"]
+    assert said(down, story.node()) == [
+        "peer 192.0.2.2: session up, l2vpn-evpn",
+        "peer 192.0.2.2: in sync, 2 routes",
+    ]
+
+
+def test_another_reason_for_having_no_session_is_news() -> None:
+    def idle(reason: str) -> NodeStatus:
+        return story.node(peers=[story.peer(state="Idle", in_sync=False, reason=reason)])
+
+    assert said(idle("refused"), idle("no answer")) == ["peer 192.0.2.1: no session: no answer"]
+    assert said(idle("refused"), idle("refused")) == []
+
+
+def test_attachments_change_state() -> None:
+    bad = story.attachment(state=AttachmentState.BAD_ROW.name, reason="isthmus:site: missing")
+    assert said(story.node(), story.node(attachments=[bad])) == [
+        f"attachment {story.ROUTER}: ACTIVE -> BAD_ROW: isthmus:site: missing",
+    ]
+    assert said(story.node(), story.node(attachments=[])) == [f"attachment {story.ROUTER}: ACTIVE -> gone"]
+
+
+def test_attachments_that_have_nothing_here_are_no_news() -> None:
+    many = [story.attachment(f"ac-{n}", attachment=f"router:{n}", state="NO_WORKLOAD") for n in range(1000)]
+    assert said(story.node(attachments=[]), story.node(attachments=many)) == []
+    assert said(story.node(attachments=many), story.node(attachments=[])) == []
