@@ -11,6 +11,7 @@ import contextlib
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -56,13 +57,10 @@ class Process:
             raise RuntimeError(f"{self.name} ended with {self.running.returncode}: {self.log.read_text()[-3000:]}")
 
     def stop(self) -> None:
-        if self.running is None or self.running.poll() is not None:
-            return
-        self.running.terminate()
-        try:
-            self.running.wait(10)
-        except subprocess.TimeoutExpired:
-            os.killpg(self.running.pid, 9)
+        """At once: whatever it keeps is thrown away, and what must survive an abrupt end is tested so."""
+        if self.running is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.running.pid, signal.SIGKILL)
             self.running.wait()
 
 
@@ -219,6 +217,10 @@ class Cloud:
         self.port = _free_port()
         self.endpoint = f"http://127.0.0.1:{self.port}"
 
+    @property
+    def database_url(self) -> str:
+        return f"mysql+pymysql://root@/neutron?unix_socket={self.sockets['mysql']}&charset=utf8mb3"
+
     # ------------------------------------------------------------------------------------ its life
 
     def start(self, **isthmus: Any) -> None:
@@ -282,10 +284,8 @@ class Cloud:
         self.sql("CREATE DATABASE neutron CHARACTER SET utf8mb3", database=None)
 
     def _database_answers(self) -> None:
-        with contextlib.suppress(pymysql.err.OperationalError):
-            self.sql("SELECT 1", database=None)
-            return
-        raise AssertionError("MariaDB does not answer")
+        command = ["mariadb-admin", "--no-defaults", f"--socket={self.sockets['mysql']}", "--user=root", "ping"]
+        assert subprocess.run(command, capture_output=True, check=False).returncode == 0, "MariaDB does not answer"
 
     def sql(self, statement: str, *values: Any, database: str | None = "neutron") -> list[tuple[Any, ...]]:
         with (
@@ -299,16 +299,20 @@ class Cloud:
 
     # ------------------------------------------------------------------------------------ Neutron
 
-    def write_configuration(self, isthmus: dict[str, Any]) -> None:
+    def write_configuration(self, isthmus: dict[str, Any], name: str = "neutron.conf") -> Path:
         paste = (BIN.parent / "etc/neutron/api-paste.ini").read_text()
         # Without Keystone: who asks is what the headers say.
         before = "fake_project_id catch_errors osprofiler"
         assert before in paste
         (self.home / "etc/api-paste.ini").write_text(paste.replace(before, "catch_errors osprofiler keystonecontext"))
         parser = configparser.RawConfigParser(default_section="none")
-        parser.read_dict(_settings(self.home, self.sockets) | {"isthmus": {"site": "64512:1"} | isthmus})
-        with (self.home / "etc/neutron.conf").open("w") as file:
+        parser.read_dict(
+            _settings(self.home, self.sockets, self.database_url) | {"isthmus": {"site": "64512:1"} | isthmus}
+        )
+        path = self.home / "etc" / name
+        with path.open("w") as file:
             parser.write(file)
+        return path
 
     @property
     def _config(self) -> str:
@@ -356,9 +360,10 @@ class Cloud:
         except requests.ConnectionError:
             raise AssertionError("the API does not listen yet") from None
 
-    def periodic_workers(self) -> Process:
-        """The process that makes the full passes."""
-        command = [str(BIN / "neutron-periodic-workers"), "--config-file", self._config]
+    def periodic_workers(self, **isthmus: Any) -> Process:
+        """The process that makes the full passes, with options of its own."""
+        path = self.write_configuration(isthmus, "workers.conf")
+        command = [str(BIN / "neutron-periodic-workers"), "--config-file", str(path)]
         return self._run("periodic-workers", *command, PYTHONWARNINGS="ignore", TMPDIR=str(self.home / "tmp"))
 
     def user(self, project: str, roles: str = "member,reader") -> User:
@@ -369,8 +374,7 @@ class Cloud:
         return self.user("admin", "admin,member,reader")
 
 
-def _settings(home: Path, sockets: dict[str, Path]) -> dict[str, dict[str, Any]]:
-    url = f"mysql+pymysql://root@/neutron?unix_socket={sockets['mysql']}&charset=utf8mb3"
+def _settings(home: Path, sockets: dict[str, Path], url: str) -> dict[str, dict[str, Any]]:
     quotas = ("network", "subnet", "port", "router", "floatingip", "security_group", "security_group_rule")
     return {
         "DEFAULT": {

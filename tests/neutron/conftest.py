@@ -5,12 +5,22 @@ from __future__ import annotations
 import shutil
 import tempfile
 import uuid
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.neutron.cloud import Cloud, User, missing_tools
+
+with warnings.catch_warnings():
+    # Neutron's libraries warn of their own future; ours stay errors.
+    warnings.simplefilter("ignore")
+    import neutron.db.models_v2  # noqa: F401
+
+    import isthmus.neutron.reconciler
+    import isthmus.neutron.worker  # noqa: F401
 
 
 @pytest.fixture(scope="session")
@@ -37,3 +47,32 @@ def admin(cloud: Cloud) -> User:
 def owner(cloud: Cloud) -> User:
     """A member of a project of its own."""
     return cloud.user(uuid.uuid4().hex)
+
+
+@pytest.fixture(scope="session")
+def northbound(cloud: Cloud) -> Iterator[Any]:
+    """Our own view of the northbound database, as the worker has it."""
+    from ovsdbapp.backend.ovs_idl import connection, idlutils
+    from ovsdbapp.schema.ovn_northbound import impl_idl
+
+    from isthmus.neutron.northbound import Northbound
+
+    remote = f"unix:{cloud.sockets['nb']}"
+    helper = idlutils.get_schema_helper(remote, "OVN_Northbound")
+    helper.register_all()
+    opened = connection.Connection(connection.OvsdbIdl(remote, helper), timeout=20)
+    api = impl_idl.OvnNbApiIdlImpl(opened)
+    yield Northbound(lambda: api)
+    opened.stop()
+
+
+@pytest.fixture(scope="session")
+def reconciler(cloud: Cloud, northbound: Any) -> Any:
+    """A reconciler in this process, on the cloud's database."""
+    from oslo_config import cfg
+
+    from isthmus.neutron import conf
+    from isthmus.neutron.reconciler import Reconciler
+
+    cfg.CONF(["--config-file", str(cloud.home / "etc/neutron.conf")], project="neutron")
+    return Reconciler(northbound, conf.read(cfg.CONF))
