@@ -51,7 +51,7 @@ def _facts(s: NodeStatus, agent: AgentInfo) -> Iterator[str]:
     )
     yield f"views        {len(s.views)}, {installed} of {routes} routes installed"
     yield f"ports        {told} of {len(s.ports)} addresses announced"
-    yield f"inbound      {s.switch.dropped_inbound} packets refused that no announcement asked for"
+    yield f"inbound      {_number(s.switch.dropped_inbound, 'packet')} refused that no announcement asked for"
 
 
 def problems(s: NodeStatus, agent: AgentInfo) -> list[str]:
@@ -70,7 +70,7 @@ def _feeds(s: NodeStatus) -> Iterator[str]:
     if not switch.swept:
         yield "switch: what earlier runs left is kept until every feed is in sync"
     if switch.foreign_flows:
-        yield f"switch: {switch.foreign_flows} flows on our bridge are somebody else's"
+        yield f"switch: {_number(switch.foreign_flows, 'flow')} on our bridge not of our making"
     if switch.neighbours_unresolved:
         yield f"tunnels: no next hop yet for {', '.join(switch.neighbours_unresolved[:LINES_MAX])}"
 
@@ -88,23 +88,28 @@ def _attachments(s: NodeStatus, agent: AgentInfo) -> Iterator[str]:
     bad = [a for a in s.attachments if a.state not in _FINE_STATES]
     yield from _some(f"attachment {a.attachment or a.circuit}: {a.reason or a.state}" for a in bad)
     yield from _some(f"port {name}: left out: {why}" for name, why in sorted(agent.skipped_ports.items()))
-    yield from _counted((p.why_not for p in s.ports), "addresses not announced")
+    yield from _counted((p.why_not for p in s.ports), "address", " not announced")
 
 
 def _routes(s: NodeStatus) -> Iterator[str]:
-    yield from _counted((r.why for r in s.routes if r.best), "routes not installed")
-    yield from _counted((r.note for r in s.routes if r.best), "routes")
+    yield from _counted((r.why for r in s.routes if r.best), "route", " not installed")
+    yield from _counted((r.note for r in s.routes if r.best), "route", "")
 
 
 def _agent(agent: AgentInfo) -> Iterator[str]:
     for part in agent.parts:
         if part.restarts:
-            yield f"agent: {part.name} was started again {part.restarts} times, last: {part.last_error}"
+            yield f"agent: {part.name} was started again {_number(part.restarts, 'time')}, last: {part.last_error}"
 
 
-def _counted(reasons: Iterable[str], what: str) -> Iterator[str]:
+def _counted(reasons: Iterable[str], what: str, how: str) -> Iterator[str]:
     for reason, count in sorted(Counter(r for r in reasons if r and r not in _CONFIGURED_SO).items()):
-        yield f"{count} {what}: {reason}"
+        yield f"{_number(count, what)}{how}: {reason}"
+
+
+def _number(count: int, what: str) -> str:
+    plural = "es" if what.endswith("s") else "s"
+    return f"{count} {what}{plural if count != 1 else ''}"
 
 
 def _some(lines: Iterable[str]) -> Iterator[str]:
