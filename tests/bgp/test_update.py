@@ -1,0 +1,244 @@
+"""UPDATE messages: there and back, broken on the way, and shared attributes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from isthmus.bgp import as_path
+from isthmus.bgp.attribute import AsSegment, PathAttributes
+from isthmus.bgp.attribute_reader import TABLE_SETS_MAX
+from isthmus.bgp.capability import Agreed
+from isthmus.bgp.errors import FaultAction, MessageError
+from isthmus.bgp.family import EVPN
+from isthmus.bgp.iana import AsSegmentType, Origin
+from isthmus.bgp.message import AttributesTooLong, UpdateReader, encode_end_of_rib, encode_updates
+from isthmus.bgp.nlri.evpn import ESI_ZERO, EvpnKey, EvpnPrefix
+from isthmus.model.net import IpAddress, Mac, Prefix
+from isthmus.model.vpn import ExtendedCommunity, RouteDistinguisher
+from tests.bgp import given as a
+from tests.bgp.vectors import agreed_for
+
+IBGP, EBGP = agreed_for("ibgp"), agreed_for("ebgp")
+RD = RouteDistinguisher.parse("10.60.0.9:100")
+PLAIN = PathAttributes(next_hop=a.THEIR_ID, local_pref=100)
+
+Table = dict[EvpnKey, tuple[PathAttributes, EvpnPrefix]]
+
+
+def other_side(agreed: Agreed) -> Agreed:
+    return replace(agreed, local_as=agreed.peer_as, peer_as=agreed.local_as)
+
+
+def applied(messages: list[bytes], agreed: Agreed, table: Table | None = None) -> Table:
+    """A table after the messages."""
+    table = {} if table is None else table
+    reader = UpdateReader(agreed)
+    for message in messages:
+        for update in reader.read(message[19:]):
+            assert not update.faults, update.faults
+            for route in update.withdrawn:
+                table.pop(route.key(), None)
+            for route in update.announced:
+                assert update.attributes is not None
+                table[route.key()] = (update.attributes, route)
+    return table
+
+
+def route(number: int, label: int = 5001) -> EvpnPrefix:
+    return EvpnPrefix(RD, 0, Prefix.host(IpAddress((0x0A000000 + number).to_bytes(4, "big"))), ESI_ZERO, None, label)
+
+
+announcements = st.lists(st.tuples(a.attributes(), a.routes()), max_size=6)
+
+
+@given(announcements, st.lists(a.routes(), max_size=4))
+def test_what_is_written_is_read_again(said: list[tuple[PathAttributes, EvpnPrefix]], gone: list[EvpnPrefix]) -> None:
+    before: Table = {r.key(): (PLAIN, r) for r in gone}
+    after = applied(list(encode_updates(said, gone, IBGP)), IBGP, before)
+    assert after == {r.key(): (attributes, r) for attributes, r in said}
+
+
+@given(a.attributes().filter(lambda x: all(s.kind in (1, 2) for s in x.as_path)), a.routes())
+def test_between_ases_our_number_is_in_front_and_the_inside_stays_inside(
+    attributes: PathAttributes, route: EvpnPrefix
+) -> None:
+    (message,) = encode_updates([(attributes, route)], [], EBGP)
+    ((read, _),) = applied([message], other_side(EBGP)).values()
+    assert read.as_path == as_path.prepend(attributes.as_path, EBGP.local_as)
+    assert read.as_path_length == attributes.as_path_length + 1
+    assert (read.local_pref, read.originator_id, read.cluster_list) == (None, None, ())
+    assert read.extended_communities == attributes.extended_communities
+
+
+@given(st.lists(a.plain_segments, max_size=3).map(tuple))
+def test_an_old_speaker_between_us_loses_no_as_number(path: tuple[AsSegment, ...]) -> None:
+    old = replace(IBGP, four_octet_as=False)
+    (message,) = encode_updates([(replace(PLAIN, as_path=path), route(1))], [], old)
+    ((read, _),) = applied([message], old).values()
+    assert as_path.join(read.as_path) == as_path.join(path)
+
+
+def test_without_a_local_preference_the_default_is_said_within_the_as() -> None:
+    (message,) = encode_updates([(replace(PLAIN, local_pref=None), route(1))], [], IBGP)
+    ((read, _),) = applied([message], IBGP).values()
+    assert read.local_pref == 100
+
+
+def test_equal_attributes_share_messages_that_are_full() -> None:
+    said = [(replace(PLAIN, med=n % 2), route(n)) for n in range(1000)]
+    messages = list(encode_updates(said, [], IBGP))
+    assert all(len(m) <= 4096 for m in messages)
+    assert len(messages) == 2 * -(-500 // ((4096 - 60) // 36)), "not as few as they can be"
+    assert applied(messages, IBGP) == {r.key(): (x, r) for x, r in said}
+
+
+def test_withdrawals_go_first_and_the_last_word_about_a_route_counts() -> None:
+    late = replace(PLAIN, med=7)
+    said = [(PLAIN, route(1)), (late, route(2)), (PLAIN, route(2)), (late, route(1))]
+    messages = list(encode_updates(said, [route(3), route(1).key(), route(3).key()], IBGP))
+    first = UpdateReader(IBGP).read(messages[0][19:])[0]
+    assert [r.key() for r in first.withdrawn] == [route(3).key()], "route 1 is announced anew, route 3 named twice"
+    assert applied(messages, IBGP) == {route(1).key(): (late, route(1)), route(2).key(): (PLAIN, route(2))}
+
+
+def test_attributes_that_fill_a_message_are_refused() -> None:
+    many = tuple(ExtendedCommunity(n.to_bytes(8, "big")) for n in range(501))
+    full = replace(PLAIN, extended_communities=many)
+    with pytest.raises(AttributesTooLong):
+        list(encode_updates([(full, route(1))], [], IBGP))
+    (fits,) = encode_updates([(replace(full, extended_communities=many[:500]), route(1))], [], IBGP)
+    assert len(fits) == 4090
+
+
+def test_a_family_that_was_not_agreed_on_is_our_own_mistake() -> None:
+    with pytest.raises(AssertionError):
+        list(encode_updates([(PLAIN, route(1))], [], replace(IBGP, families=())))
+
+
+def test_end_of_rib_is_one_for_its_family() -> None:
+    (update,) = UpdateReader(IBGP).read(encode_end_of_rib(EVPN)[19:])
+    assert update.end_of_rib == EVPN and not update.announced and not update.withdrawn
+
+
+def test_equal_attributes_of_a_session_are_one_object() -> None:
+    reader = UpdateReader(IBGP)
+    one, two = (next(iter(encode_updates([(PLAIN, route(n))], [], IBGP)))[19:] for n in (1, 2))
+    held = reader.read(one)[0].attributes
+    assert held is not None and reader.read(two)[0].attributes is held
+    for number in range(TABLE_SETS_MAX + 1):
+        (other,) = encode_updates([(replace(PLAIN, med=number), route(1))], [], IBGP)
+        reader.read(other[19:])
+    assert reader.read(two)[0].attributes is held, "it is held here, so it must still be the one"
+
+
+def test_the_table_of_attributes_is_bounded() -> None:
+    reader = UpdateReader(IBGP)
+    for number in range(TABLE_SETS_MAX + 10):
+        (message,) = encode_updates([(replace(PLAIN, med=number), route(1))], [], IBGP)
+        reader.read(message[19:])
+    assert len(reader._table._read) <= TABLE_SETS_MAX
+    assert len(reader._table._shared) <= TABLE_SETS_MAX
+
+
+@settings(max_examples=400)
+@given(st.binary(max_size=300))
+def test_random_octets_end_the_session_or_mean_something(body: bytes) -> None:
+    reads(b"\0\0\0\0"[: max(0, 4 - len(body))] + body)
+
+
+@settings(max_examples=400)
+@given(st.tuples(a.attributes(), a.routes()), st.lists(st.tuples(st.integers(0, 600), st.integers(0, 255)), max_size=4))
+def test_a_damaged_update_ends_the_session_or_means_something(
+    said: tuple[PathAttributes, EvpnPrefix], damage: list[tuple[int, int]]
+) -> None:
+    (message,) = encode_updates([said], [], IBGP)
+    body = bytearray(message[19:])
+    for at, octet in damage:
+        body[at % len(body)] = octet
+    reads(bytes(body))
+
+
+@given(st.tuples(a.attributes(), a.routes()), st.integers(0, 600))
+def test_a_shortened_update_ends_the_session_or_means_something(
+    said: tuple[PathAttributes, EvpnPrefix], at: int
+) -> None:
+    (message,) = encode_updates([said], [], IBGP)
+    body = message[19:]
+    reads(body[: max(4, at % len(body))])
+
+
+def reads(body: bytes) -> None:
+    """On both kinds of session: nothing but MessageError, and values that keep their promises."""
+    for agreed in (IBGP, EBGP, replace(IBGP, four_octet_as=False)):
+        try:
+            updates = UpdateReader(agreed).read(body)
+        except MessageError as error:
+            assert error.text
+            continue
+        for update in updates:
+            assert (update.attributes is not None) == bool(update.announced)
+            for read in (*update.announced, *update.withdrawn):
+                assert Prefix.of(*read.prefix) == read.prefix, "bits behind the prefix are set"
+            withdraws = any(f.action is FaultAction.TREAT_AS_WITHDRAW for f in update.faults)
+            if update.attributes is not None and not withdraws:
+                list(encode_updates([(update.attributes, r) for r in update.announced], [], agreed))
+
+
+@pytest.mark.parametrize(
+    ("path", "as4", "merged"),
+    [
+        ([1, 2, 3], [2, 3], [1, 2, 3]),
+        ([1, 23456, 3], [70000, 3], [1, 70000, 3]),
+        ([23456], [1, 2], [23456]),
+        ([1, 2], [], [1, 2]),
+    ],
+)
+def test_an_as4_path_replaces_the_tail_it_covers(path: list[int], as4: list[int], merged: list[int]) -> None:
+    def sequence(numbers: list[int]) -> tuple[AsSegment, ...]:
+        return (AsSegment(AsSegmentType.AS_SEQUENCE, tuple(numbers)),) if numbers else ()
+
+    assert as_path.merge(sequence(path), sequence(as4)) == sequence(merged)
+
+
+def test_a_confederation_in_front_survives_the_merge() -> None:
+    inside = AsSegment(AsSegmentType.AS_CONFED_SEQUENCE, (65001,))
+    path = (inside, AsSegment(AsSegmentType.AS_SEQUENCE, (1, 23456)))
+    as4 = (AsSegment(AsSegmentType.AS_SEQUENCE, (70000,)),)
+    assert as_path.merge(path, as4) == (inside, AsSegment(AsSegmentType.AS_SEQUENCE, (1, 70000)))
+
+
+def test_a_long_path_is_split_into_segments_of_255() -> None:
+    full = (AsSegment(AsSegmentType.AS_SEQUENCE, tuple(range(1, 256))),)
+    longer = as_path.prepend(full, 64512)
+    assert [len(s.numbers) for s in longer] == [1, 255]
+    assert as_path.decode(as_path.encode(longer, 4), 4) == longer
+
+
+def test_views_of_attributes_are_worked_out_once() -> None:
+    mac = Mac.parse("02:00:00:00:00:01")
+    attributes = PathAttributes(
+        origin=Origin.EGP,
+        as_path=(AsSegment(AsSegmentType.AS_SET, (1, 2)), AsSegment(AsSegmentType.AS_CONFED_SEQUENCE, (3,))),
+        extended_communities=tuple(
+            ExtendedCommunity(bytes.fromhex(text))
+            for text in (
+                "0002fc0000000001",
+                "0202fa56ea010001",
+                "030c000000000008",
+                "0603020000000001",
+                "0003fc0000000007",
+                "0600000000000009",
+                "4002fc0000000001",
+            )
+        ),
+    )
+    assert {str(t) for t in attributes.route_targets} == {"64512:1", "4200000001:1"}, "the non-transitive is no target"
+    assert attributes.encapsulations == {8} and attributes.router_mac == mac
+    assert str(attributes.site_of_origin) == "64512:7" and attributes.mobility_sequence == 9
+    assert attributes.as_path_length == 1
+    assert attributes == replace(attributes) and hash(attributes) == hash(replace(attributes))
+    assert attributes != replace(attributes, med=0)
