@@ -93,6 +93,7 @@ def test_the_agents_file_is_what_an_operator_would_write() -> None:
         "southbound": {"endpoints": ["unix:/var/lib/isthmus-lab/a/ovnsb_db.sock"]},
         "show": {"socket": "/var/lib/isthmus-lab/a-h1/agent.sock"},
         "metrics": {"listen": "127.0.0.1:9179"},
+        "state": {"directory": "/var/lib/isthmus-lab/a-h1"},
     }
 
 

@@ -57,7 +57,7 @@ def start(cloud: Cloud, topology: Topology, processes: Processes) -> None:
     """From nothing to an Established session with every other reflector that is up by then."""
     part, places = f"reflector {cloud.name}", processes.places
     home = places.of(reflector_node(cloud))
-    home.mkdir(parents=True)
+    (home / "var-tmp").mkdir(parents=True)
     (home / "bgpd.conf").write_text(configuration(cloud, topology))
     (home / "vtysh.conf").touch()  # vtysh complains without one
     started = processes.start(reflector(cloud, places))

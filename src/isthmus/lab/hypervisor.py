@@ -123,6 +123,9 @@ socket = "{places.agent_socket(site.node)}"
 
 [metrics]
 listen = "{AGENT_METRICS}"
+
+[state]
+directory = "{home}"
 """
 
 

@@ -21,6 +21,8 @@ UWSGI_PLUGINS = Path("/usr/lib/uwsgi/plugins")
 PACKAGES = {
     "ip": "iproute2",
     "nsenter": "util-linux",
+    "unshare": "util-linux",
+    "mount": "mount",
     "ethtool": "ethtool",
     "ovsdb-server": "openvswitch-switch",
     "ovs-vswitchd": "openvswitch-switch",

@@ -229,11 +229,16 @@ def central(cloud: Cloud, places: Places) -> tuple[Daemon, ...]:
 
 
 def reflector(cloud: Cloud, places: Places) -> Daemon:
-    """FRR's bgpd alone: -Z leaves zebra out, it only reflects."""
+    """FRR's bgpd alone: -Z leaves zebra out, it only reflects.
+
+    bgpd keeps crash logs in /var/tmp/frr/bgpd.<pid>, compiled in, and leaves them behind when killed: it gets a
+    /var/tmp of its own, in the lab's directory.
+    """
     node = reflector_node(cloud)
     home = places.of(node)
+    apart = ("unshare", "--mount", "--", "sh", "-c", 'mount --bind "$0" /var/tmp && exec "$@"', f"{home}/var-tmp")
     argv = (BGPD, "-Z", "-S", "-f", f"{home}/bgpd.conf", "-i", f"{home}/bgpd.pid", "--vty_socket", str(home))
-    return Daemon(name=node, node=node, argv=(*argv, "-l", str(cloud.reflector), "-p", "179", "-P", "0"))
+    return Daemon(name=node, node=node, argv=(*apart, *argv, "-l", str(cloud.reflector), "-p", "179", "-P", "0"))
 
 
 def neutron_files(cloud: Cloud, places: Places) -> tuple[Path, Path]:

@@ -64,7 +64,7 @@ class Processes:
         base = {
             MARK: str(self.places.root),
             "PATH": SYSTEM_PATH,
-            "HOME": os.environ.get("HOME", "/root"),
+            "HOME": str(self.places.root),  # histories and caches go with the lab
             "LANG": "C.UTF-8",
             "SPT_NOENV": "1",
             "PYTHONWARNINGS": "ignore",

@@ -24,6 +24,7 @@ from isthmus.lab.lab import Lab
 from isthmus.lab.network import End, Network, Sysctl, Veth, namespace_of
 from isthmus.lab.neutron import cloud_name
 from isthmus.lab.plan import ovs_env
+from isthmus.lab.process import Started
 from isthmus.lab.topology import Cloud
 
 NAME = re.compile(r"[a-z][a-z0-9-]{0,40}")
@@ -98,9 +99,9 @@ def add(lab: Lab, wishes: Sequence[Wish], *, connection: Any = None) -> list[Vm]
         _record(lab, vm).write_text(json.dumps(asdict(vm)))
         vms.append(vm)
     _plug(lab, vms)
+    clients = {vm.node: _switch_on(lab, vm) for vm in vms}
     for vm in vms:
-        _switch_on(lab, vm)
-    _await(lab, api, vms)
+        _await(lab, api, vm, clients[vm.node])
     return vms
 
 
@@ -207,19 +208,22 @@ def _network(vms: Sequence[Vm]) -> Network:
     )
 
 
-def _switch_on(lab: Lab, vm: Vm) -> None:
+def _switch_on(lab: Lab, vm: Vm) -> list[Started]:
+    """The NIC up, and the DHCP client if the port has an IPv4 address."""
     lab.processes.run(f"VM {vm.node}", ["ip", "-n", namespace_of(vm.node), "link", "set", dhcp.NIC, "up"])
-    if vm.address(4):
-        lab.processes.start(dhcp.client(vm.node, lab.places))
+    return [lab.processes.start(dhcp.client(vm.node, lab.places))] if vm.address(4) else []
 
 
-def _await(lab: Lab, api: Any, vms: Sequence[Vm]) -> None:
-    for vm in vms:
-        part, addresses = f"VM {vm.node}", ", ".join(vm.addresses)
-        lab.processes.until(
-            part, f"addresses {addresses} on its NIC", partial(_unconfigured, lab, vm), within_s=READY_WITHIN_S
-        )
-        lab.processes.until(part, "its port to be ACTIVE", partial(_inactive, api, vm), within_s=READY_WITHIN_S)
+def _await(lab: Lab, api: Any, vm: Vm, clients: list[Started]) -> None:
+    part, addresses = f"VM {vm.node}", ", ".join(vm.addresses)
+    lab.processes.until(
+        part,
+        f"addresses {addresses} on its NIC",
+        partial(_unconfigured, lab, vm),
+        within_s=READY_WITHIN_S,
+        watch=clients,
+    )
+    lab.processes.until(part, "its port to be ACTIVE", partial(_inactive, api, vm), within_s=READY_WITHIN_S)
 
 
 def _unconfigured(lab: Lab, vm: Vm) -> str | None:
