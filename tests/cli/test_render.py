@@ -1,4 +1,4 @@
-"""What an operator sees, letter for letter: tests/cli/golden. `ISTHMUS_GOLDEN=write` writes them anew: read the diff."""
+"""What an operator sees, letter for letter: tests/cli/golden. `ISTHMUS_GOLDEN=write` makes them anew; read the diff."""
 
 from __future__ import annotations
 

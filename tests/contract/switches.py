@@ -180,9 +180,9 @@ class Central:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.dir.close()
 
-    def start_sb(self, *remotes: str) -> None:
-        """`remotes` beside the unix socket, as ovsdb-server takes them ("ptcp:0:127.0.0.1")."""
-        self.dir.database("sb", SB_SCHEMA, *(f"--remote={remote}" for remote in remotes))
+    def start_sb(self, *more: str) -> None:
+        """`more` are options of ovsdb-server, as another `--remote=`."""
+        self.dir.database("sb", SB_SCHEMA, *more)
 
     def end_sb(self) -> None:
         self.dir.end("sb")

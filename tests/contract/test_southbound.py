@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import socket
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,11 +14,14 @@ import pytest
 from isthmus.fib.entries import CircuitName
 from isthmus.model.intent import AttachmentIntent, BadIntent, UnknownSchema, to_external_ids
 from isthmus.model.net import IpAddress, Mac, Prefix
+from isthmus.model.port import LocalPort
 from isthmus.model.vpn import SiteOfOrigin
-from isthmus.node.facts import IntentLost, IntentRead, LocalPort
+from isthmus.node.facts import IntentLost, IntentRead
 from isthmus.shell.bindings import HOLD_S
+from isthmus.shell.config import Tls
+from isthmus.shell.idl import use_certificates
 from isthmus.shell.southbound import Skipped, Southbound
-from tests.contract.switches import Central, installed
+from tests.contract.switches import Central, installed, run
 from tests.eventually import eventually
 from tests.shell.background import Background
 
@@ -103,9 +108,9 @@ def add_circuit(central: Central, values: dict[str, str], name: str = AC) -> Non
 class Watched:
     """The watcher, and everything it said."""
 
-    def __init__(self, central: Central, background: Background, chassis: str = "host-1") -> None:
+    def __init__(self, central: Central, background: Background, chassis: str = "host-1", *remotes: str) -> None:
         self.heard: list[Any] = []
-        self.part = Southbound((central.sb,), self.heard.append)
+        self.part = Southbound(remotes or (central.sb,), self.heard.append)
         self.part.set_chassis(chassis)
         background.start(self.part.run())
 
@@ -247,3 +252,41 @@ def test_a_lost_server_freezes_and_comes_back(central: Central, background: Back
 
 def test_a_chassis_that_is_not_there_is_named(central: Central, background: Background) -> None:
     Watched(central, background, chassis="host-9").lost("chassis 'host-9' is not registered")
+
+
+def test_another_endpoint_is_taken_when_one_does_not_answer(central: Central, background: Background) -> None:
+    add_vm(central)
+    Watched(central, background, "host-1", "tcp:127.0.0.1:9", central.sb, "unix:/nonexistent").ports(VM)
+
+
+def certificates(directory: Path) -> Tls:
+    """A new authority, and one certificate from it for both ends."""
+
+    def openssl(*args: str) -> None:
+        run("openssl", *args)
+
+    key, request, certificate = (str(directory / f"end.{kind}") for kind in ("key", "csr", "pem"))
+    ca_key, ca = str(directory / "ca.key"), str(directory / "ca.pem")
+    curve = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
+    openssl("req", "-x509", *curve, "-keyout", ca_key, "-out", ca, "-days", "2", "-subj", "/CN=authority")
+    openssl("req", *curve, "-keyout", key, "-out", request, "-subj", "/CN=end")
+    openssl("x509", "-req", "-in", request, "-CA", ca, "-CAkey", ca_key, "-CAcreateserial", "-out", certificate)
+    return Tls(Path(key), Path(certificate), Path(ca))
+
+
+def test_over_tls_with_certificates(central: Central, background: Background, tmp_path: Path) -> None:
+    (tmp_path / "ours").mkdir()
+    (tmp_path / "strange").mkdir()
+    ours, strange = certificates(tmp_path / "ours"), certificates(tmp_path / "strange")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    central.end_sb()
+    central.start_sb(
+        *(f"--remote=pssl:{port}:127.0.0.1", f"--private-key={ours.private_key}"),
+        *(f"--certificate={ours.certificate}", f"--ca-cert={ours.ca_cert}"),
+    )
+    add_vm(central)
+    use_certificates(strange)
+    Watched(central, background, "host-1", f"ssl:127.0.0.1:{port}").lost("does not answer")
+    use_certificates(ours)
+    Watched(central, background, "host-1", f"ssl:127.0.0.1:{port}").ports(VM)
