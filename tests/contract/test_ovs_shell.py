@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,8 +14,9 @@ from isthmus.fib.entries import CircuitName
 from isthmus.flows.types import FlowKey, Installed, cookie
 from isthmus.model.net import IpAddress
 from isthmus.node.effects import ApplyFlows, ReadFlows
-from isthmus.node.facts import FlowsApplied, FlowsRead, FlowsRefused, SwitchLost, SwitchRead
+from isthmus.node.facts import FlowsApplied, FlowsRead, FlowsRefused, NeighboursRead, SwitchLost, SwitchRead
 from isthmus.shell.config import LocalSwitch
+from isthmus.shell.neighbours import PATIENCE_S, Neighbours
 from isthmus.shell.ofctl import Ofctl
 from isthmus.shell.ovsdb import TUNNEL, BridgeReady, SwitchDatabase, SystemId
 from tests.contract.switches import Switch, installed
@@ -321,3 +323,27 @@ def test_ten_thousand_flows_are_one_bundle(flows: Flows) -> None:
     many = {FlowKey(20, 132, f"ip,metadata=0x1,nw_dst=10.0.{n >> 8}.{n & 255}"): "output:1" for n in range(10_000)}
     flows.ask(ApplyFlows(1, COOKIE, many, frozenset()), ReadFlows())
     flows.hears(FlowsApplied(1), FlowsRead({key: Installed(COOKIE, "output:1") for key in many}))
+
+
+def test_a_next_hop_that_the_switch_learns_is_resolved_before_patience_ends(
+    switch: Switch, background: Background
+) -> None:
+    switch.vsctl("add-br", "br-phy")
+    switch.appctl("netdev-dummy/ip4addr", "br-phy", "198.18.0.9/24")
+    switch.appctl("ovs/route/add", "198.18.0.0/24", "br-phy")
+    switch.appctl("ovs/route/add", "198.19.0.0/16", "br-phy", "198.18.0.1")
+    near, far = IpAddress.parse("198.18.0.77"), IpAddress.parse("198.19.3.4")
+    heard: list[NeighboursRead] = []
+    part = background.do(Neighbours, VTEP, Path(switch.run_dir), heard.append)
+    background.do(part.set_datapath, "netdev")
+    background.do(part.set_neighbours, frozenset({near, far}))
+    began = time.monotonic()
+    background.start(part.run())
+    switch.appctl("tnl/neigh/set", "br-phy", "198.18.0.1", "02:00:00:00:00:01")
+
+    def resolved(*vteps: IpAddress) -> None:
+        assert heard and heard[-1] == NeighboursRead(frozenset(vteps)), heard
+
+    eventually(lambda: resolved(far), every=0.01)
+    assert time.monotonic() - began < PATIENCE_S, "learnt, not waited out"
+    eventually(lambda: resolved(near, far))

@@ -130,8 +130,11 @@ def test_dialling_again_forgets_the_old_connection(world: World) -> None:
 
 
 def test_hanging_up_while_dialling_is_silent(world: World) -> None:
-    world.do(Dial(PEER))
-    world.do(Hangup(PEER))
+    def at_once() -> None:
+        world.tcp.carry_out(Dial(PEER))
+        world.tcp.carry_out(Hangup(PEER))
+
+    world.background.do(at_once)
     with world.dial():
         pass
 

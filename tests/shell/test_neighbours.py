@@ -10,15 +10,18 @@ from typing import Any
 
 import pytest
 
-from isthmus.model.net import IpAddress
+from isthmus.model.net import IpAddress, Mac
 from isthmus.node.facts import NeighboursRead
 from isthmus.shell.neighbours import (
     PATIENCE_S,
+    Neighbour,
     Neighbours,
+    Route,
     kernel_neighbours,
     kernel_routes,
-    next_hop,
+    lessons,
     provoke,
+    route_to,
     switch_neighbours,
     switch_routes,
 )
@@ -55,6 +58,11 @@ fe80::2                                       aa:55:aa:55:00:02   br-phy
 """
 
 
+def next_hop(routes: list[Route], vtep: IpAddress) -> IpAddress | None:
+    route = route_to(routes, vtep)
+    return route.hop(vtep) if route else None
+
+
 def ip(text: str) -> IpAddress:
     return IpAddress.parse(text)
 
@@ -64,15 +72,14 @@ def ip(text: str) -> IpAddress:
 )
 def test_the_kernels_next_hop(vtep: str, hop: str) -> None:
     assert next_hop(kernel_routes(KERNEL_ROUTES), ip(vtep)) == ip(hop)
-
-
-def test_without_a_route_there_is_no_next_hop() -> None:
-    header = KERNEL_ROUTES.splitlines(keepends=True)[0]
-    assert next_hop(kernel_routes(header), ip("192.0.2.9")) is None
+    assert next_hop(kernel_routes(KERNEL_ROUTES.splitlines(keepends=True)[0]), ip(vtep)) is None
 
 
 def test_a_kernel_neighbour_counts_when_it_is_complete() -> None:
-    assert kernel_neighbours(KERNEL_ARP) == {ip("192.0.2.1"), ip("192.0.2.10")}
+    assert kernel_neighbours(KERNEL_ARP) == {
+        ip("192.0.2.1"): Neighbour(Mac.parse("02:fc:00:00:00:05"), "eth0"),
+        ip("192.0.2.10"): Neighbour(Mac.parse("02:fc:00:00:00:10"), "eth0"),
+    }
 
 
 @pytest.mark.parametrize(
@@ -85,6 +92,20 @@ def test_the_switchs_next_hop(vtep: str, hop: str) -> None:
 
 def test_the_switchs_neighbours() -> None:
     assert switch_neighbours(SWITCH_NEIGHBOURS) == {ip("192.0.2.1"), ip("fe80::2")}
+
+
+def test_the_switch_is_told_what_only_the_kernel_knows() -> None:
+    routes = switch_routes(SWITCH_ROUTES)
+    there = switch_neighbours(SWITCH_NEIGHBOURS)
+    mac = Mac.parse("02:00:00:00:00:09")
+    kernel = {
+        ip("192.0.2.1"): Neighbour(mac, "br-phy"),  # the switch knows it too
+        ip("192.0.2.7"): Neighbour(mac, "br-phy"),
+        ip("192.0.2.9"): Neighbour(mac, "eth0"),  # another link with the same addresses
+        ip("192.0.2.10"): Neighbour(mac, "br-phy"),  # nobody's next hop
+    }
+    vteps = [ip("198.51.100.1"), ip("10.1.2.3"), ip("10.4.5.6"), ip("192.0.2.9"), ip("192.0.2.11")]
+    assert lessons(routes, there, kernel, vteps) == [(ip("192.0.2.7"), "br-phy", mac)]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may listen at port 9")

@@ -31,7 +31,7 @@ from isthmus.model.net import IpAddress
 from isthmus.node.config import NodeConfig, PeerConfig
 from isthmus.node.core import Node
 from isthmus.node.effects import ApplyFlows, Dial, Effect, Hangup, ReadFlows, Send, SetCircuits, SetNeighbours
-from isthmus.node.facts import IntentLost, IntentRead, SwitchRead
+from isthmus.node.facts import FlowsApplied, FlowsRead, FlowsRefused, IntentLost, IntentRead, SwitchLost, SwitchRead
 from isthmus.node.status import NodeStatus
 from isthmus.shell import config as configuration
 from isthmus.shell.bgp_tcp import BgpTcp
@@ -64,13 +64,14 @@ class Agent:
         self._config = config
         self._started = time.monotonic()
         self._host, self._skipped = config.host or "", dict[str, str]()
+        self._switch_was_away = False
         self._host_known, self._bridge_ready = asyncio.Event(), asyncio.Event()
         at = config.switch
         self._switch = SwitchDatabase(at, config.vtep, self._hear_switch)
         self._southbound = Southbound(config.southbound, self._hear_southbound)
         node = Node(node_config(config, generation), asyncio.get_running_loop().time())
         self.loop = NodeLoop(node, self._carry_out)
-        self._ofctl = Ofctl(at.run_dir, at.bridge, self.loop.tell)
+        self._ofctl = Ofctl(at.run_dir, at.bridge, self._hear_flows)
         self._neighbours = Neighbours(config.vtep, at.run_dir, self.loop.tell)
         self._bgp = BgpTcp(config.vtep, {r.address: r.port for r in config.reflectors}, self.loop.tell)
         self.show = Http(self.look, config.socket)
@@ -133,6 +134,13 @@ class Agent:
                 self._ofctl.start_again()
             case _:
                 assert_never(heard)
+
+    def _hear_flows(self, heard: FlowsRead | FlowsApplied | FlowsRefused | SwitchLost) -> None:
+        if isinstance(heard, FlowsRead) and self._switch_was_away:
+            self._neighbours.look_again()
+        if isinstance(heard, FlowsRead | SwitchLost):
+            self._switch_was_away = isinstance(heard, SwitchLost)
+        self.loop.tell(heard)
 
     def _hear_southbound(self, heard: IntentRead | IntentLost | Skipped) -> None:
         match heard:

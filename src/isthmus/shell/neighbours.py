@@ -1,28 +1,30 @@
 """The next hop's MAC address, learnt before the first packet needs it.
 
 Open vSwitch drops tunnelled packets while it resolves their next hop. So when a tunnel endpoint appears, an empty
-datagram is sent to it, the kernel resolves the next hop, and the switch learns from the answer; every minute once more,
-so that neither forgets.
+datagram is sent to it and the kernel resolves the next hop. A switch with a datapath of its own (netdev) learns from
+the answer as it passes; where the kernel knew already and no answer passes, it is told what the kernel knows.
 
 Rules: an endpoint counts as resolved when the switch (netdev datapath) or the kernel (system datapath) knows its next
 hop, and after two seconds whatever happens: this can make the first packet arrive, it must never stop the others. An
-endpoint that is resolved stays so until nobody wants it.
+endpoint that is resolved stays so until nobody wants it. All are looked at again every minute, and when the switch has
+been away.
 """
 
 from __future__ import annotations
 
 import asyncio
 import ipaddress
+import itertools
 import os
 import re
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from isthmus.model.net import IpAddress, Prefix
+from isthmus.model.net import IpAddress, Mac, Prefix
 from isthmus.node.facts import NeighboursRead
 
 DISCARD_PORT = 9
@@ -45,7 +47,9 @@ class Neighbours:
         self._netdev = False
         self._wanted: frozenset[IpAddress] = frozenset()
         self._resolved: frozenset[IpAddress] = frozenset()
-        self._since: dict[IpAddress, float] = {}
+        self._asked: dict[IpAddress, float] = {}
+        """Endpoints under attention: since when."""
+        self._all_again = True
         self._changed = asyncio.Event()
 
     def set_neighbours(self, vteps: frozenset[IpAddress]) -> None:
@@ -57,24 +61,29 @@ class Neighbours:
         """Who sends the tunnels' packets: ovs-vswitchd itself ("netdev") or the kernel."""
         self._netdev = kind == "netdev"
 
+    def look_again(self) -> None:
+        """The switch has been away, and what it knew with it."""
+        self._all_again = True
+        self._changed.set()
+
     async def run(self) -> None:
         """Until cancelled."""
-        loop = asyncio.get_running_loop()
-        refresh_at = loop.time()
+        clock = asyncio.get_running_loop().time
+        refresh_at = clock()
         while True:
             self._changed.clear()
-            new = self._wanted - self._since.keys()
-            self._since = {v: self._since.get(v, loop.time()) for v in self._wanted}
-            if loop.time() >= refresh_at:
-                new, refresh_at = self._wanted, loop.time() + REFRESH_S
+            self._all_again = self._all_again or clock() >= refresh_at
+            new = self._wanted if self._all_again else self._wanted - self._resolved - self._asked.keys()
+            if self._all_again:
+                self._all_again, refresh_at = False, clock() + REFRESH_S
             for vtep in new:
                 provoke(self._local, vtep)
-            waiting = self._wanted - self._resolved
-            known = await self._known(waiting) if waiting else frozenset()
-            late = {v for v in waiting if loop.time() - self._since.get(v, loop.time()) >= PATIENCE_S}
-            self._tell((self._resolved & self._wanted) | known | late)
-            pause = LOOK_S if self._wanted - self._resolved else max(LOOK_S, refresh_at - loop.time())
-            await self._pause(pause)
+            self._asked = {v: at for v, at in (self._asked | dict.fromkeys(new, clock())).items() if v in self._wanted}
+            known = await self._known(frozenset(self._asked)) if self._asked else frozenset()
+            late = {v for v, at in self._asked.items() if clock() - at >= PATIENCE_S}
+            self._asked = {v: at for v, at in self._asked.items() if v not in known and v not in late}
+            self._tell((self._resolved | known | late) & self._wanted)
+            await self._pause(LOOK_S if self._asked else max(LOOK_S, refresh_at - clock()))
 
     async def _pause(self, seconds: float) -> None:
         try:
@@ -90,17 +99,16 @@ class Neighbours:
 
     async def _known(self, vteps: frozenset[IpAddress]) -> frozenset[IpAddress]:
         """Those of these whose next hop is known now."""
-        if self._netdev:
-            return await self._known_to_switch(vteps)
-        return known_to_kernel(vteps)
-
-    async def _known_to_switch(self, vteps: frozenset[IpAddress]) -> frozenset[IpAddress]:
-        """Two questions however many endpoints there are."""
-        there = switch_neighbours(await self._appctl("tnl/neigh/show"))
-        if not there:
-            return frozenset()
-        routes = switch_routes(await self._appctl("ovs/route/show"))
-        return frozenset(v for v in vteps if next_hop(routes, v) in there)
+        kernel = kernel_neighbours(kernel_says("arp"))
+        if not self._netdev:
+            routes = kernel_routes(kernel_says("route"))
+            there = frozenset(kernel)
+        else:
+            routes = switch_routes(await self._appctl("ovs/route/show"))
+            there = switch_neighbours(await self._appctl("tnl/neigh/show"))
+            for hop, device, mac in lessons(routes, there, kernel, vteps):
+                await self._appctl("tnl/neigh/set", device, str(hop), str(mac))
+        return frozenset(v for v in vteps if (route := route_to(routes, v)) and route.hop(v) in there)
 
     async def _appctl(self, *args: str) -> str:
         """What ovs-vswitchd says; nothing when it does not answer: the endpoint then waits out its two seconds."""
@@ -135,20 +143,44 @@ class Route(NamedTuple):
     rank: int
     prefix: Prefix
     gateway: IpAddress | None
+    device: str
+
+    def hop(self, vtep: IpAddress) -> IpAddress:
+        """The gateway, or the endpoint itself on its own link."""
+        return self.gateway or vtep
 
 
-def next_hop(routes: Iterable[Route], vtep: IpAddress) -> IpAddress | None:
-    """The gateway towards the endpoint, or the endpoint itself on its own link; None without a route."""
+class Neighbour(NamedTuple):
+    """Whom the kernel knows, and behind which device."""
+
+    mac: Mac
+    device: str
+
+
+def route_to(routes: Iterable[Route], vtep: IpAddress) -> Route | None:
+    """The best route towards the endpoint."""
     host = Prefix.host(vtep)
-    best = max((r for r in routes if r.prefix.covers(host)), key=lambda r: r.rank, default=None)
-    return None if best is None else best.gateway or vtep
+    return max((r for r in routes if r.prefix.covers(host)), key=lambda r: r.rank, default=None)
 
 
-def known_to_kernel(vteps: Iterable[IpAddress]) -> frozenset[IpAddress]:
-    """The kernel sends these without asking anybody first."""
-    routes = kernel_routes(Path("/proc/net/route").read_text())
-    there = kernel_neighbours(Path("/proc/net/arp").read_text())
-    return frozenset(v for v in vteps if next_hop(routes, v) in there)
+def lessons(
+    routes: Iterable[Route],
+    there: frozenset[IpAddress],
+    kernel: Mapping[IpAddress, Neighbour],
+    vteps: Iterable[IpAddress],
+) -> list[tuple[IpAddress, str, Mac]]:
+    """Next hops the switch does not know and the kernel does, behind the same device."""
+    hops = {(route.hop(v), route.device) for v in vteps if (route := route_to(routes, v))}
+    return [
+        (hop, device, kernel[hop].mac)
+        for hop, device in sorted(hops)
+        if hop not in there and hop in kernel and kernel[hop].device == device
+    ]
+
+
+def kernel_says(table: str) -> str:
+    """Of this network namespace; the kernel writes it without waiting for anything."""
+    return Path("/proc/net", table).read_text()
 
 
 def kernel_routes(text: str) -> list[Route]:
@@ -159,14 +191,16 @@ def kernel_routes(text: str) -> list[Route]:
         destination, gateway, mask = (int(fields[i], 16).to_bytes(4, sys.byteorder) for i in (1, 2, 7))
         length = int.from_bytes(mask, "big").bit_count()
         rank = (length << 32) - int(fields[6])
-        found.append(Route(rank, Prefix.of(destination, length), IpAddress(gateway) if any(gateway) else None))
+        found.append(
+            Route(rank, Prefix.of(destination, length), IpAddress(gateway) if any(gateway) else None, fields[0])
+        )
     return found
 
 
-def kernel_neighbours(text: str) -> frozenset[IpAddress]:
+def kernel_neighbours(text: str) -> dict[IpAddress, Neighbour]:
     """Out of /proc/net/arp: those that are complete (ATF_COM, linux/if_arp.h)."""
     rows = [line.split() for line in text.splitlines()[1:]]
-    return frozenset(IpAddress.parse(row[0]) for row in rows if int(row[2], 16) & 0x2)
+    return {IpAddress.parse(r[0]): Neighbour(Mac.parse(r[3]), r[5]) for r in rows if int(r[2], 16) & 0x2}
 
 
 def switch_routes(text: str) -> list[Route]:
@@ -178,10 +212,11 @@ def switch_routes(text: str) -> list[Route]:
         if kind not in ("Cached:", "User:") or not fields:
             continue
         interface = ipaddress.ip_interface(fields[0])
-        gateway = fields[fields.index("GW") + 1] if "GW" in fields[:-1] else None
+        said = dict(itertools.pairwise(fields))
+        gateway = said.get("GW")
         prefix = Prefix.of(interface.packed, interface.network.prefixlen)
         rank = prefix.length + (129 if kind == "User:" else 0)
-        found.append(Route(rank, prefix, IpAddress.parse(gateway) if gateway else None))
+        found.append(Route(rank, prefix, IpAddress.parse(gateway) if gateway else None, said.get("dev", "")))
     return found
 
 
