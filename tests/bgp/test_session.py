@@ -306,6 +306,14 @@ def test_stopping_says_why_in_whole_characters() -> None:
     assert session.outputs() == [Dial()], "a stopped session can be started again"
 
 
+def test_stopping_while_waiting_for_the_next_try_ends_the_waiting() -> None:
+    session = a.session_in(State.ESTABLISHED)
+    session.handle(Closed("reset"), 1.0)
+    assert session.next_deadline() == 2.0
+    session.handle(Stop(), 1.5)
+    assert session.next_deadline() is None
+
+
 def test_starting_twice_is_starting_once() -> None:
     session = a.session_in(State.ESTABLISHED)
     session.handle(Start(), 1.0)

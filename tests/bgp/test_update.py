@@ -9,7 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from isthmus.bgp import as_path
-from isthmus.bgp.attribute import AsSegment, PathAttributes
+from isthmus.bgp.attribute import (
+    AsSegment,
+    PathAttributes,
+    RawAttribute,
+    encapsulation_community,
+    mobility_community,
+    router_mac_community,
+)
 from isthmus.bgp.attribute_reader import TABLE_SETS_MAX
 from isthmus.bgp.capability import Agreed
 from isthmus.bgp.errors import FaultAction, MessageError
@@ -18,7 +25,7 @@ from isthmus.bgp.iana import AsSegmentType, Origin
 from isthmus.bgp.message import AttributesTooLong, UpdateReader, encode_end_of_rib, encode_updates
 from isthmus.bgp.nlri.evpn import ESI_ZERO, EvpnKey, EvpnPrefix
 from isthmus.model.net import IpAddress, Mac, Prefix
-from isthmus.model.vpn import ExtendedCommunity, RouteDistinguisher
+from isthmus.model.vpn import Encapsulation, ExtendedCommunity, RouteDistinguisher
 from tests.bgp import given as a
 from tests.bgp.vectors import agreed_for
 
@@ -205,10 +212,11 @@ def test_an_as4_path_replaces_the_tail_it_covers(path: list[int], as4: list[int]
 
 
 def test_a_confederation_in_front_survives_the_merge() -> None:
+    """Leading, or next to what is kept (RFC 6793 section 4.2.3)."""
     inside = AsSegment(AsSegmentType.AS_CONFED_SEQUENCE, (65001,))
-    path = (inside, AsSegment(AsSegmentType.AS_SEQUENCE, (1, 23456)))
-    as4 = (AsSegment(AsSegmentType.AS_SEQUENCE, (70000,)),)
-    assert as_path.merge(path, as4) == (inside, AsSegment(AsSegmentType.AS_SEQUENCE, (1, 70000)))
+    one, hidden, true = (AsSegment(AsSegmentType.AS_SEQUENCE, (n,)) for n in (1, 23456, 70000))
+    assert as_path.merge((inside, one, hidden), (true,)) == (inside, AsSegment(AsSegmentType.AS_SEQUENCE, (1, 70000)))
+    assert as_path.merge((one, inside, hidden), (true,)) == (one, inside, true)
 
 
 def test_a_long_path_is_split_into_segments_of_255() -> None:
@@ -242,3 +250,16 @@ def test_views_of_attributes_are_worked_out_once() -> None:
     assert attributes.as_path_length == 1
     assert attributes == replace(attributes) and hash(attributes) == hash(replace(attributes))
     assert attributes != replace(attributes, med=0)
+
+
+def test_what_nobody_here_reads_is_passed_on_as_partial() -> None:
+    (message,) = encode_updates([(replace(PLAIN, unknown=(RawAttribute(0xC0, 99, b"x"),)), route(1))], [], IBGP)
+    ((read, _),) = applied([message], IBGP).values()
+    assert read.unknown == (RawAttribute(0xE0, 99, b"x"),)
+
+
+def test_the_communities_we_originate_are_those_of_the_rfcs() -> None:
+    assert encapsulation_community(Encapsulation.VXLAN).hex() == "030c000000000008"
+    assert router_mac_community(Mac.parse("02:78:0a:3c:00:01")).hex() == "060302780a3c0001"
+    assert mobility_community(258).hex() == "0600000000000102"
+    assert mobility_community(1, sticky=True).hex() == "0600010000000001"

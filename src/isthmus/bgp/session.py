@@ -244,7 +244,7 @@ class Session:
     def _receive(self, data: bytes, now: float) -> None:
         self._stream.push(data)
         try:
-            while self.state in _UNEXPECTED and (message := self._stream.take()) is not None:
+            while (message := self._stream.take()) is not None:  # an end puts an empty stream in its place
                 self.counters.received[message[0]] += 1
                 self._message(*message, now)
         except MessageError as error:
