@@ -7,6 +7,7 @@ is left out.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
@@ -47,9 +48,13 @@ def read(text: bytes) -> tuple[NodeStatus, AgentInfo]:
 def build(kind: type[T], value: Any) -> T:
     """A dataclass out of a JSON object."""
     given = value if isinstance(value, dict) else {}
-    hints = get_type_hints(kind)
-    fields = dataclasses.fields(kind)  # type: ignore[arg-type]
-    return kind(**{f.name: _convert(hints[f.name], given.get(f.name)) for f in fields})
+    return kind(**{name: _convert(hint, given.get(name)) for name, hint in _hints(kind).items()})
+
+
+@functools.cache
+def _hints(kind: type[Any]) -> dict[str, Any]:
+    """A dataclass's fields and their types; resolving them is slow, and there may be very many routes."""
+    return get_type_hints(kind)
 
 
 def _convert(hint: Any, value: Any) -> Any:

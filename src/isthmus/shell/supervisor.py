@@ -43,5 +43,7 @@ async def keep(part: Part) -> None:
             part.last_error = f"{type(error).__name__}: {error}"
             log.exception("%s failed", part.name)
         part.restarts += 1
-        pause = PAUSE_S_MIN if clock() - started > WELL_S else min(pause * 2, PAUSE_S_MAX)
+        if clock() - started > WELL_S:
+            pause = PAUSE_S_MIN
         await asyncio.sleep(pause)
+        pause = min(pause * 2, PAUSE_S_MAX)
