@@ -129,7 +129,7 @@ class Counters:
     routes_skipped: int = 0
     """Of types this speaker does not read."""
     last_error: str = ""
-    """The last NOTIFICATION, either way, or the last attempt that failed."""
+    """Why the last attempt ended that was not ended here."""
     last_fault: str = ""
     """The last malformed attribute or route that the session survived."""
 
@@ -368,7 +368,6 @@ class Session:
         return self.agreed.hold_time_s / 3 * self._pace
 
     def _notify(self, notification: Notification) -> None:
-        self.counters.last_error = f"told the peer: {notification}"
         self._send(MessageType.NOTIFICATION, encode_notification(notification))
 
     def _send(self, kind: MessageType, message: bytes) -> None:
