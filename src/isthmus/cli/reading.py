@@ -48,8 +48,8 @@ def read(text: bytes) -> tuple[NodeStatus, AgentInfo]:
 def build(kind: type[T], value: Any) -> T:
     """A dataclass out of a JSON object."""
     given = value if isinstance(value, dict) else {}
-    plain: type[Any] = kind
-    return kind(**{name: _convert(hint, given.get(name)) for name, hint in _hints(plain).items()})
+    hints = _hints(kind)  # type: ignore[arg-type]  # a class is hashable; mypy doubts it
+    return kind(**{name: _convert(hint, given.get(name)) for name, hint in hints.items()})
 
 
 @functools.cache
