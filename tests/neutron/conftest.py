@@ -17,6 +17,7 @@ from tests.neutron.cloud import Cloud, User, missing_tools
 with warnings.catch_warnings():
     # Neutron's libraries warn of their own future; ours stay errors.
     warnings.simplefilter("ignore")
+    import neutron.db.migration.models.head
     import neutron.db.models_v2  # noqa: F401
 
     import isthmus.neutron.reconciler

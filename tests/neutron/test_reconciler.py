@@ -9,7 +9,7 @@ import pytest
 from isthmus.neutron.northbound import Northbound, Outcome, Unavailable
 from isthmus.neutron.reconciler import Reconciler
 from tests.eventually import eventually
-from tests.neutron.cloud import V4, V6, Cloud, User
+from tests.neutron.cloud import V4, Cloud, User
 
 pytestmark = pytest.mark.neutron
 
@@ -22,7 +22,7 @@ class Scene:
     def __init__(self, cloud: Cloud, owner: User) -> None:
         self.bgpvpn = cloud.admin.make(BGPVPNS, project_id=owner.project, route_targets=["64512:1"])
         one = f"{BGPVPNS}/{self.bgpvpn['id']}"
-        behind, lone = owner.network(V4, V6), owner.network({**V4, "cidr": "10.2.0.0/24"})
+        behind, lone = owner.network(V4), owner.network({**V4, "cidr": "10.2.0.0/24"})
         self.router, self.network = owner.make("routers", name="r")["id"], lone["id"]
         for subnet in behind["subnet_ids"]:
             assert owner.plug(self.router, subnet).status == 200

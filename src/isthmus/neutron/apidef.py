@@ -14,7 +14,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from neutron_lib import exceptions
-from neutron_lib.api import validators
+from neutron_lib.api import converters, validators
 from neutron_lib.api.definitions import bgpvpn as upstream
 from neutron_lib.api.definitions import bgpvpn_vni as upstream_vni
 from neutron_lib.api.definitions import l3
@@ -206,6 +206,19 @@ def _association(resource_id: str) -> dict[str, dict[str, Any]]:
     }
 
 
+ADVERTISE_EXTRA_ROUTES: dict[str, Any] = {
+    "allow_post": True,
+    "allow_put": True,
+    "default": True,
+    "convert_to": converters.convert_to_boolean,
+    "validate": {"type:boolean": None},
+    "is_visible": True,
+    "is_filter": True,
+    "is_sort_key": True,
+}
+"""Of a router association. The stock client sends it with every POST (false unless told otherwise), so it is taken and
+kept; extra routes are not announced by any agent yet."""
+
 _PARENT = {"collection_name": BGPVPNS, "member_name": BGPVPN}
 
 
@@ -217,7 +230,10 @@ DEFINITION = SimpleNamespace(
     RESOURCE_ATTRIBUTE_MAP={BGPVPNS: BGPVPN_ATTRIBUTES},
     SUB_RESOURCE_ATTRIBUTE_MAP={
         NETWORK_ASSOCIATIONS: {"parent": _PARENT, "parameters": _association("network_id")},
-        ROUTER_ASSOCIATIONS: {"parent": _PARENT, "parameters": _association("router_id")},
+        ROUTER_ASSOCIATIONS: {
+            "parent": _PARENT,
+            "parameters": _association("router_id") | {"advertise_extra_routes": ADVERTISE_EXTRA_ROUTES},
+        },
     },
     REQUIRED_EXTENSIONS=[l3.ALIAS],
     OPTIONAL_EXTENSIONS=[],

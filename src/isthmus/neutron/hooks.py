@@ -14,6 +14,7 @@ from neutron_lib.callbacks import events, priority_group, registry, resources
 
 from isthmus.neutron import store
 from isthmus.neutron.reconciler import Reconciler
+from neutron import policy
 
 BEFORE_NEUTRON = priority_group.PRIORITY_ROUTER_DEFAULT - 1000
 
@@ -23,6 +24,7 @@ class Hooks:
 
     def __init__(self, reconciler: Reconciler) -> None:
         self._reconciler = reconciler
+        registry.subscribe(self.process, resources.PROCESS, events.AFTER_INIT)
         after = (events.AFTER_CREATE, events.AFTER_UPDATE, events.AFTER_DELETE)
         registry.subscribe(self.check_interface, resources.ROUTER_INTERFACE, events.BEFORE_CREATE)
         for event in after:
@@ -36,6 +38,11 @@ class Hooks:
     @staticmethod
     def _subscribe(receiver: Any, resource: str, event: str) -> None:
         registry.subscribe(receiver, resource, event, priority=BEFORE_NEUTRON)
+
+    def process(self, resource: str, event: str, trigger: Any, payload: Any = None) -> None:
+        """Neutron loads its policies at the first request, and answers 403 to those that come meanwhile: so now."""
+        policy.init()
+        neutron_context.get_admin_context()
 
     def check_interface(self, resource: str, event: str, trigger: Any, payload: Any) -> None:
         """Neutron answers 409 with what this raises."""

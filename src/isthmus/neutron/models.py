@@ -92,6 +92,7 @@ class RouterAssociation(model_base.BASEV2, model_base.HasId, model_base.HasProje
     router_id: Any = sa.Column(
         sa.String(UUID_SIZE), sa.ForeignKey("routers.id", ondelete="CASCADE"), nullable=False, index=True
     )
+    advertise_extra_routes: Any = sa.Column(sa.Boolean(), nullable=False, server_default=sa.true())
 
 
 class Attachment(model_base.BASEV2):

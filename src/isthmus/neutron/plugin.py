@@ -145,8 +145,8 @@ class BGPVPNPlugin(base.ServicePluginBase):
     def update_bgpvpn_router_association(
         self, context: Any, id: str, bgpvpn_id: str, router_association: Any
     ) -> dict[str, Any]:
-        """Nothing of it can be changed; what is not changed is answered as it is."""
-        return self.get_bgpvpn_router_association(context, id, bgpvpn_id)
+        wanted = router_association[apidef.ROUTER_ASSOCIATION].get("advertise_extra_routes")
+        return _association(_ROUTER, store.update_router_association(context, bgpvpn_id, id, wanted))
 
     def delete_bgpvpn_router_association(self, context: Any, id: str, bgpvpn_id: str) -> None:
         self._reconciler.deliver(store.delete_association(context, _ROUTER, bgpvpn_id, id))
@@ -207,7 +207,14 @@ def _new_association(
     context: Any, kind: AssociationKind, bgpvpn_id: str, body: Mapping[str, Any]
 ) -> store.NewAssociation:
     target = body[f"{kind.value}_id"]
-    return store.NewAssociation(kind, bgpvpn_id, body["project_id"], target, _owner(context, kind, target))
+    return store.NewAssociation(
+        kind,
+        bgpvpn_id,
+        body["project_id"],
+        target,
+        _owner(context, kind, target),
+        body.get("advertise_extra_routes", True),
+    )
 
 
 def _owner(context: Any, kind: AssociationKind, target: str) -> str:
@@ -251,10 +258,12 @@ def _associations(
 
 
 def _association(kind: AssociationKind, value: store.Association, fields: Any = None) -> dict[str, Any]:
-    shown = {
+    shown: dict[str, Any] = {
         "id": value.id,
         "project_id": value.project_id,
         "tenant_id": value.project_id,
         f"{kind.value}_id": value.target,
     }
+    if kind is _ROUTER:
+        shown["advertise_extra_routes"] = value.advertise_extra_routes
     return dict(db_utils.resource_fields(shown, fields))

@@ -51,6 +51,8 @@ class Association:
     project_id: str
     bgpvpn: str
     target: str
+    advertise_extra_routes: bool | None = None
+    """Of a router association."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,7 @@ class NewAssociation:
     project_id: str
     target: str
     owner: str
+    advertise_extra_routes: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,6 +284,19 @@ def create_associations(context: Any, news: Sequence[NewAssociation]) -> tuple[l
 
 
 @db_api.retry_if_session_inactive()
+def update_router_association(
+    context: Any, bgpvpn_id: str, association_id: str, advertise_extra_routes: bool | None
+) -> Association:
+    """None leaves it as it is. No agent reads the flag yet, so no attachment is touched."""
+    with db_api.CONTEXT_WRITER.using(context):
+        row = _association_row(context, AssociationKind.ROUTER, bgpvpn_id, association_id)
+        if advertise_extra_routes is not None:
+            row.advertise_extra_routes = advertise_extra_routes
+        context.session.flush()
+        return _association(AssociationKind.ROUTER, row)
+
+
+@db_api.retry_if_session_inactive()
 def delete_association(context: Any, kind: AssociationKind, bgpvpn_id: str, association_id: str) -> set[str]:
     with db_api.CONTEXT_WRITER.using(context):
         row = _association_row(context, kind, bgpvpn_id, association_id)
@@ -309,7 +325,7 @@ def _create_association(context: Any, new: NewAssociation) -> Any:
         if session.scalar(same) is not None:
             raise exceptions.BGPVPNRouterAssocAlreadyExists(router_id=new.target, bgpvpn_id=bgpvpn.id)
         _check_router(session, new.target)
-        row = models.RouterAssociation(router_id=new.target)
+        row = models.RouterAssociation(router_id=new.target, advertise_extra_routes=new.advertise_extra_routes)
     row.id = uuidutils.generate_uuid()
     row.project_id, row.bgpvpn_id = new.project_id, bgpvpn.id
     session.add(row)
@@ -379,8 +395,9 @@ def _association_row(context: Any, kind: AssociationKind, bgpvpn_id: str, associ
 
 
 def _association(kind: AssociationKind, row: Any) -> Association:
-    target = row.network_id if kind is AssociationKind.NETWORK else row.router_id
-    return Association(row.id, row.project_id, row.bgpvpn_id, target)
+    if kind is AssociationKind.NETWORK:
+        return Association(row.id, row.project_id, row.bgpvpn_id, row.network_id)
+    return Association(row.id, row.project_id, row.bgpvpn_id, row.router_id, row.advertise_extra_routes)
 
 
 # ------------------------------------------------------------------------------------------------ lists
@@ -421,12 +438,15 @@ def _bgpvpn_columns() -> dict[str, Any]:
 
 def _association_columns(kind: AssociationKind) -> dict[str, Any]:
     of = _KINDS[kind]
-    return {
+    columns = {
         "id": of.table.id,
         "project_id": of.table.project_id,
         "tenant_id": of.table.project_id,
         f"{kind.value}_id": of.target,
     }
+    if kind is AssociationKind.ROUTER:
+        columns["advertise_extra_routes"] = models.RouterAssociation.advertise_extra_routes
+    return columns
 
 
 def _matching(query: Any, filters: Mapping[str, Sequence[Any]], columns: Mapping[str, Any]) -> Any:

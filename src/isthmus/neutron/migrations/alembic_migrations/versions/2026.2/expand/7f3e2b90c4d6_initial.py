@@ -20,6 +20,10 @@ def _refers(column: str, table: str, **options: Any) -> Any:
     return sa.Column(column, sa.String(36), sa.ForeignKey(f"{table}.id", ondelete="CASCADE"), **options)
 
 
+def _advertise_extra_routes() -> Any:
+    return sa.Column("advertise_extra_routes", sa.Boolean(), nullable=False, server_default=sa.true())
+
+
 def upgrade() -> None:
     op.create_table(
         "isthmus_bgpvpns",
@@ -55,6 +59,7 @@ def upgrade() -> None:
             sa.Column("project_id", sa.String(255), index=True),
             _refers("bgpvpn_id", "isthmus_bgpvpns", nullable=False),
             _refers(f"{kind}_id", f"{kind}s", nullable=False, index=True),
+            *([_advertise_extra_routes()] if kind == "router" else []),
             sa.UniqueConstraint("bgpvpn_id", f"{kind}_id", name=f"uniq_isthmus_{kind}_associations"),
         )
     op.create_table(
