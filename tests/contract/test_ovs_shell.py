@@ -48,10 +48,9 @@ def background() -> Iterator[Background]:
 class Watched:
     """The part under test, and everything it said."""
 
-    def __init__(self, switch: Switch, background: Background) -> None:
+    def __init__(self, switch: Switch, background: Background, datapath_type: str = "") -> None:
         self.heard: list[Any] = []
-        self.background = background
-        at = LocalSwitch(endpoint=switch.db, run_dir=Path(switch.run_dir))
+        at = LocalSwitch(endpoint=switch.db, run_dir=Path(switch.run_dir), datapath_type=datapath_type)
         self.part = SwitchDatabase(at, VTEP, self.heard.append)
         self.future = background.start(self.part.run())
 
@@ -215,6 +214,16 @@ def test_without_an_integration_bridge_it_waits(background: Background) -> None:
         switch.vsctl("add-br", "br-int", "--", "set", "Bridge", "br-int", "datapath_type=netdev")
         watched.read()
         assert switch.vsctl("get", "Bridge", "br-vpn", "datapath_type") == "netdev"
+
+
+def test_two_bridges_of_different_datapaths_are_said_once(
+    switch: Switch, background: Background, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    watched = Watched(switch, background, "netdev")
+    watched.part.set_circuits(frozenset({circuit(1)}))
+    eventually(lambda: switch.vsctl("port-to-br", circuit(1)))
+    assert caplog.text.count("datapath type is netdev, br-int has system: nothing can pass") == 1
 
 
 class Flows:

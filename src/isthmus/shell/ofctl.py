@@ -94,7 +94,7 @@ class Ofctl:
     def _gone(self, why: str) -> None:
         """Say it once."""
         if self._lost != why:
-            log.warning("Open vSwitch: %s", why)
+            log.warning("switch: %s", why)
             self._lost = why
             self._hear(SwitchLost(why))
 
@@ -123,7 +123,7 @@ class Ofctl:
         try:
             await self._read()
             if self._lost:
-                log.info("Open vSwitch: connected to %s", self._socket)
+                log.info("switch: connected to %s", self._socket)
             self._lost = ""
             while True:
                 wish: Wish = ReadFlows()
@@ -154,7 +154,7 @@ class Ofctl:
             lines = await asyncio.to_thread(bundle, wish)
             await self._command("--bundle", "add-flows", self._target, "-", stdin=lines)
         except Refused as why:
-            log.warning("Open vSwitch refused bundle %d: %s", wish.serial, why)
+            log.warning("switch: refused bundle %d: %s", wish.serial, why)
             self._hear(FlowsRefused(wish.serial, str(why)))
         else:
             self._hear(FlowsApplied(wish.serial))

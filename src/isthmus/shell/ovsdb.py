@@ -182,8 +182,8 @@ class _Look:
             return False
         kind = self._at.datapath_type or integration.datapath_type
         if (integration.datapath_type or "system") != (kind or "system"):
-            was = integration.datapath_type or "system"
-            self._say("bridge", f"has datapath type {kind}, {self._at.integration_bridge} has {was}: nothing passes")
+            theirs = integration.datapath_type or "system"
+            self._say("datapath type", f"is {kind}, {self._at.integration_bridge} has {theirs}: nothing can pass")
         if bridge is None or not _is_right(bridge, kind):
             self._said.pop("bridge-ready", None)
             self._begin(idl, root, lambda txn: self._fix_bridge(txn, idl, root, bridge, kind), fixes_bridge=True)
