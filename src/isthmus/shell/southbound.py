@@ -179,7 +179,8 @@ class _Look:
         if fact == self._said:
             return
         if isinstance(fact, IntentLost):
-            log.warning("southbound: %s", fact.why)
+            # A start passes through being opened and being read, which worries nobody.
+            log.log(logging.WARNING if isinstance(self._said, IntentRead) else logging.INFO, "southbound: %s", fact.why)
         elif not isinstance(self._said, IntentRead):
             log.info("southbound: in sync, %d circuits, %d ports here", len(fact.circuits), len(fact.ports))
         self._said = fact
