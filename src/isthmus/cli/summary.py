@@ -49,7 +49,9 @@ def _facts(s: NodeStatus, agent: AgentInfo) -> Iterator[str]:
         f" {states[AttachmentState.NO_WORKLOAD.name]} without a virtual machine here,"
         f" {sum(n for state, n in states.items() if state not in _FINE_STATES)} other"
     )
-    yield f"views        {len(s.views)}, {installed} of {routes} routes installed"
+    hidden = sum(1 for r in s.routes if r.best and r.why == NotInstalled.HIDDEN_BY_ROUTER.value)
+    own = f", {hidden} left to the routers' own subnets" if hidden else ""
+    yield f"views        {len(s.views)}, {installed} of {routes} routes installed{own}"
     yield f"ports        {told} of {len(s.ports)} addresses announced"
     yield f"inbound      {_number(s.switch.dropped_inbound, 'packet')} refused that no announcement asked for"
 
