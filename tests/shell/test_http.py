@@ -31,7 +31,10 @@ def background() -> Iterator[Background]:
 
 
 def serve(background: Background, at: Path | Listen, status: NodeStatus) -> Http:
-    door = background.do(Http, lambda: (status, AGENT), at)
+    async def look() -> tuple[NodeStatus, AgentStatus]:
+        return status, AGENT
+
+    door = background.do(Http, look, at)
     background.start(door.run())
 
     def opened() -> None:

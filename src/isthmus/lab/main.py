@@ -56,6 +56,10 @@ def parser() -> argparse.ArgumentParser:
     commands.add_parser("down", help="remove everything the lab made").set_defaults(act=_down)
     commands.add_parser("status", help="what runs, and what does not").set_defaults(act=_status)
 
+    climb = commands.add_parser("ladder", help="build the lab, climb every rung, show the picture, clean up")
+    climb.add_argument("--keep", action="store_true", help="leave it running, the two clouds joined")
+    climb.set_defaults(act=_ladder)
+
     logs = commands.add_parser("logs", help="the log of a part; without PART, which there are")
     logs.add_argument("part", nargs="?", metavar="PART")
     logs.add_argument("-f", "--follow", action="store_true", help="go on as it grows")
@@ -104,6 +108,13 @@ def _up(words: argparse.Namespace) -> int:
     with Progress(sys.stdout) as progress, progress.step("the lab"):
         lab = whole.up(path.read_text(), str(path), agents=agents, progress=progress)
     print(report.invitation(lab))
+    return 0
+
+
+def _ladder(words: argparse.Namespace) -> int:
+    from isthmus.lab.ladder import command  # the SDK takes most of a second to import; `down` does not need it
+
+    command.ladder(sys.stdout, keep=words.keep)
     return 0
 
 

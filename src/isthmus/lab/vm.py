@@ -47,6 +47,8 @@ class Wish:
     security_groups: tuple[str, ...] | None = None
     """Ids; the project's default group if not said."""
     port_security: bool = True
+    advertised: bool = True
+    """Whether somebody sends router advertisements on the network. If not, no IPv6 address is waited for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +102,8 @@ def add(lab: Lab, wishes: Sequence[Wish], *, connection: Any = None) -> list[Vm]
         vms.append(vm)
     _plug(lab, vms)
     clients = {vm.node: _switch_on(lab, vm) for vm in vms}
-    for vm in vms:
-        _await(lab, api, vm, clients[vm.node])
+    for wish, vm in zip(wishes, vms, strict=True):
+        _await(lab, api, vm, clients[vm.node], wish.advertised)
     return vms
 
 
@@ -214,25 +216,25 @@ def _switch_on(lab: Lab, vm: Vm) -> list[Started]:
     return [lab.processes.start(dhcp.client(vm.node, lab.places))] if vm.address(4) else []
 
 
-def _await(lab: Lab, api: Any, vm: Vm, clients: list[Started]) -> None:
-    part, addresses = f"VM {vm.node}", ", ".join(vm.addresses)
+def _await(lab: Lab, api: Any, vm: Vm, clients: list[Started], advertised: bool) -> None:
+    part, wanted = f"VM {vm.node}", [a for a in vm.addresses if advertised or ":" not in a]
     lab.processes.until(
         part,
-        f"addresses {addresses} on its NIC",
-        partial(_unconfigured, lab, vm),
+        f"addresses {', '.join(wanted)} on its NIC",
+        partial(_unconfigured, lab, vm, wanted),
         within_s=READY_WITHIN_S,
         watch=clients,
     )
     lab.processes.until(part, "its port to be ACTIVE", partial(_inactive, api, vm), within_s=READY_WITHIN_S)
 
 
-def _unconfigured(lab: Lab, vm: Vm) -> str | None:
-    """None if every address of the port is on the NIC and usable."""
+def _unconfigured(lab: Lab, vm: Vm, wanted: list[str]) -> str | None:
+    """None if these addresses are on the NIC and usable."""
     text = lab.processes.run(
         f"VM {vm.node}", ["ip", "-n", namespace_of(vm.node), "-j", "addr", "show", "dev", dhcp.NIC]
     )
     usable = {a["local"] for link in json.loads(text) for a in link.get("addr_info", []) if not a.get("tentative")}
-    missing = [address for address in vm.addresses if address not in usable]
+    missing = [address for address in wanted if address not in usable]
     return f"missing {', '.join(missing)}; it has {', '.join(sorted(usable)) or 'none'}" if missing else None
 
 

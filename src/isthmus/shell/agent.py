@@ -108,8 +108,9 @@ class Agent:
                 task.cancel()
             await asyncio.gather(*tasks, stopping, return_exceptions=True)
 
-    def look(self) -> tuple[NodeStatus, AgentStatus]:
-        """What is shown."""
+    async def look(self) -> tuple[NodeStatus, AgentStatus]:
+        """What is shown: the flows' counters are read first."""
+        await self._ofctl.look()
         agent = AgentStatus(
             version=importlib.metadata.version("isthmus"),
             host=self._host,

@@ -7,7 +7,7 @@ things. Long texts are made beside the loop, which has sessions to keep alive.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from aiohttp import web
@@ -20,7 +20,10 @@ from isthmus.shell.metrics import page
 
 SOCKET_MODE = 0o660
 
-Look = Callable[[], tuple[NodeStatus, AgentStatus]]
+SHUTDOWN_S = 1.0
+"""How long an end of the agent waits for somebody who is still reading."""
+
+Look = Callable[[], Awaitable[tuple[NodeStatus, AgentStatus]]]
 
 
 class Http:
@@ -37,7 +40,7 @@ class Http:
         app.router.add_get("/metrics", self._metrics)
         if isinstance(self._at, Path):
             app.router.add_get("/status", self._status)
-        runner = web.AppRunner(app, access_log=None)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_S)
         await runner.setup()
         try:
             await self._listen(runner, self._at)
@@ -57,10 +60,10 @@ class Http:
         restrict(at)
 
     async def _status(self, _: web.Request) -> web.Response:
-        return web.Response(body=await asyncio.to_thread(to_json, *self._look()), content_type="application/json")
+        return web.Response(body=await asyncio.to_thread(to_json, *await self._look()), content_type="application/json")
 
     async def _metrics(self, _: web.Request) -> web.Response:
-        body = await asyncio.to_thread(page, *self._look())
+        body = await asyncio.to_thread(page, *await self._look())
         return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 

@@ -28,6 +28,9 @@ log = logging.getLogger(__name__)
 AUDIT_S = 30.0
 """Between two looks at flows that nobody asked for. A dump of 10,000 flows takes 0.1 s."""
 
+LOOK_S = 1.0
+"""How long somebody who asks to be shown the counters waits for fresh ones; then the last ones are shown."""
+
 POLL_S = 0.1
 """Between two tries to reach a switch that is gone: how much of a restart we add to its own seconds."""
 
@@ -61,11 +64,22 @@ class Ofctl:
         self._wishes: asyncio.Queue[Wish] | None = None
         self._again = asyncio.Event()
         self._lost = ""
+        self._readers: list[asyncio.Future[None]] = []
+        """Who waits for the next dump."""
 
     def ask(self, wish: Wish) -> None:
         """To be answered in the order of asking. Without a connection the dump on its return is the answer."""
         if self._wishes is not None:
             self._wishes.put_nowait(wish)
+
+    async def look(self) -> None:
+        """Read the flows now, for somebody who wants their counters; a switch that is slow or gone is not waited for."""
+        if self._wishes is None:
+            return
+        read = asyncio.get_running_loop().create_future()
+        self._readers.append(read)
+        self._wishes.put_nowait(ReadFlows())
+        await asyncio.wait([read], timeout=LOOK_S)
 
     def start_again(self) -> None:
         """The bridge was made or changed: whatever is known of its flows may be wrong."""
@@ -148,6 +162,9 @@ class Ofctl:
             raise Unreached(str(why)) from None
         # Thousands of lines take longer than the loop should wait.
         self._hear(FlowsRead(await asyncio.to_thread(parse_dump, text)))
+        readers, self._readers = self._readers, []
+        for read in readers:
+            read.set_result(None)
 
     async def _apply(self, wish: ApplyFlows) -> None:
         try:

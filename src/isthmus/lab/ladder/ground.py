@@ -99,7 +99,7 @@ def _build_cloud(ground: Ground, cloud: Cloud) -> None:
     for net in nets:
         _build_net(ground, api, net, public.id)
     wishes = [
-        vm.Wish(cloud.name, name, host, ground.networks[net.cloud, net.name].id)
+        vm.Wish(cloud.name, name, host, ground.networks[net.cloud, net.name].id, advertised=net.router)
         for net in nets
         for name, host in zip(net.vms, net.hosts, strict=True)
     ]

@@ -83,4 +83,4 @@ def counted(ground: Ground, node: str) -> int:
             str(ground.lab.places.agent_socket(node)),
         ],
     )
-    return int(json.loads(text)["dropped_inbound"])
+    return int(json.loads(text)["switch"]["dropped_inbound"])

@@ -88,7 +88,8 @@ def tenants(ground: Ground, step: Step) -> None:
     home: list[Trip] = []
     for net in grounds.NETS:
         members = ground.of(f"{net.cloud}-{net.name}")
-        home += trips(permutations(members, 2))
+        # Without a router nobody advertises the IPv6 prefix; Isthmus will, from the next rung but one.
+        home += trips(permutations(members, 2), VERSIONS if net.router else (4,))
         if net.router:
             gateway = net.ipv4.replace(".0/24", ".1")
             home += [Trip(one.node, gateway, "its gateway") for one in members]
