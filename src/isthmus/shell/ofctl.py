@@ -73,7 +73,7 @@ class Ofctl:
             self._wishes.put_nowait(wish)
 
     async def look(self) -> None:
-        """Read the flows now, for somebody who wants their counters; a switch that is slow or gone is not waited for."""
+        """Read the flows now, for somebody who wants their counters; a slow switch is not waited for."""
         if self._wishes is None:
             return
         read = asyncio.get_running_loop().create_future()
