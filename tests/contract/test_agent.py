@@ -74,6 +74,14 @@ def in_sync(agent: AgentProcess) -> None:
     assert status["agent"]["host"] == "host-1"
 
 
+def forwards(agent: AgentProcess, switch: Switch) -> None:
+    """In sync, also with what came in an instant ago and is not computed yet."""
+    in_sync(agent)
+    wanted = agent.status()["switch"]["flows_wanted"]
+    flows = forwarding(switch)
+    assert len(flows) == wanted and any("nw_dst=10.1.0.5" in flow for flow in flows), flows
+
+
 def test_from_rows_to_flows(agent: AgentProcess, switch: Switch) -> None:
     assert agent.ready() == b"READY=1"
     eventually(lambda: in_sync(agent))
@@ -109,7 +117,7 @@ def test_flows_are_back_after_the_switch_was_killed(agent: AgentProcess, switch:
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
 def test_however_it_ends_forwarding_stays(agent: AgentProcess, switch: Switch, how: signal.Signals) -> None:
-    eventually(lambda: in_sync(agent))
+    eventually(lambda: forwards(agent, switch))
     before, ports = forwarding(switch), switch.vsctl("list-ports", "br-vpn")
     assert agent.end(how) == (0 if how is not signal.SIGKILL else -signal.SIGKILL)
     assert (forwarding(switch), switch.vsctl("list-ports", "br-vpn")) == (before, ports)
