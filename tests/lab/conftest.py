@@ -1,11 +1,19 @@
-"""Fixtures of the lab's tests."""
+"""Fixtures of the lab's tests: one lab for the whole session, in a directory of its own."""
 
 from __future__ import annotations
 
+import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from isthmus.lab import lab as whole
+from isthmus.lab import netns, process, topology
+from isthmus.lab.lab import Lab
+from isthmus.lab.ladder.ground import Ground
+from isthmus.lab.progress import Progress
 
 
 @pytest.fixture
@@ -15,3 +23,26 @@ def neutron_paste() -> Path:
     if not path.exists():
         pytest.skip("Neutron is not installed in this environment")
     return path
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """Two clouds with their agents; somebody else's lab is not touched."""
+    if os.geteuid() != 0:
+        pytest.skip("the lab needs root")
+    if process.directories_in_use() or netns.present():
+        pytest.skip("a lab runs already")
+    with pytest.MonkeyPatch.context() as environment:
+        # Short: unix sockets live in there.
+        environment.setenv(whole.DIRECTORY_VARIABLE, str(tmp_path_factory.getbasetemp().parent / "isthmus-lab"))
+        path = topology.locate(None)
+        with Progress(sys.stdout) as progress:
+            made = whole.up(path.read_text(), str(path), agents=True, progress=progress)
+        yield made
+        whole.down()
+
+
+@pytest.fixture(scope="session")
+def ground(lab: Lab) -> Ground:
+    """What the ladder's rungs build, one after the other."""
+    return Ground(lab)

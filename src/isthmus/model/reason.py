@@ -48,6 +48,7 @@ class NotAnnounced(StrEnum):
     """Why a local address is not told to a peer."""
 
     NO_EXPORT_TARGET = "the BGPVPN exports no route target"
+    TOO_MANY_TARGETS = "its BGPVPN exports more route targets than an UPDATE can carry"
     PORT_DOWN = "the port is down"
     NO_FLOW = "its inbound flow is not confirmed: nothing is announced that cannot be forwarded"
     PEER_DOWN = "the session is down"

@@ -31,6 +31,10 @@ from isthmus.rib.adj_out import Announcement
 from isthmus.rib.decision import LOCAL_PREF_DEFAULT
 
 
+TARGETS_MAX = 400
+"""Of one route: an UPDATE has 4,096 bytes (RFC 4271 section 4), a target 8, and the other attributes need room."""
+
+
 @dataclass(frozen=True, slots=True)
 class Export:
     """One local address in one BGPVPN."""
@@ -86,6 +90,8 @@ def _export(
     why_not = None
     if not a.exports:
         why_not = NotAnnounced.NO_EXPORT_TARGET
+    elif len(a.exports) > TARGETS_MAX:
+        why_not = NotAnnounced.TOO_MANY_TARGETS
     elif not port.up:
         why_not = NotAnnounced.PORT_DOWN
     return Export(
@@ -107,7 +113,9 @@ def _export(
 def _union(one: Export, other: Export) -> Export:
     """Two associations of one BGPVPN that both cover the address: one of them suffices to announce it."""
     chosen = one if one.why_not is None else other
-    return replace(chosen, targets=one.targets | other.targets, local_pref=max(one.local_pref, other.local_pref))
+    targets = one.targets | other.targets
+    why_not = NotAnnounced.TOO_MANY_TARGETS if len(targets) > TARGETS_MAX else chosen.why_not
+    return replace(chosen, targets=targets, local_pref=max(one.local_pref, other.local_pref), why_not=why_not)
 
 
 def _one_each(found: Mapping[InboundKey, list[Export]]) -> Iterator[Export]:
