@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import socket
@@ -140,9 +141,36 @@ def test_why_not_leaves_what_is_as_it_should_be_out(agent: Agent, command: Comma
 def test_one_bgpvpn(agent: Agent, command: Command) -> None:
     agent.tell(story.troubled())
     assert command.cells("ports", "--bgpvpn", story.VPN_2, column="ADDRESS") == ["10.1.0.7"]
-    both = command("show", "all", "--bgpvpn", story.VPN_1)
-    assert "Attachments\n" in both and "Ports\n" in both
-    assert "Routes\n" not in both, "what the filter cannot tell apart is not shown as if it could"
+    all_of_it = command("show", "all", "--bgpvpn", story.VPN_1)
+    assert all(f"{name}\n" in all_of_it for name in ("Attachments", "Views", "Routes", "Ports"))
+    assert "Peers\n" not in all_of_it, "what the filter cannot tell apart is not shown as if it could"
+
+
+def test_one_bgpvpn_of_a_view_that_unites_two(agent: Agent, command: Command) -> None:
+    both = story.attachment(
+        bgpvpns=[story.VPN_1, story.VPN_2],
+        associations=[story.association(), story.association(bgpvpn=story.VPN_2, imports=["64512:2"])],
+    )
+    view = dataclasses.replace(
+        story.node().views[0], bgpvpns=[story.VPN_1, story.VPN_2], import_targets=["64512:1", "64512:2"]
+    )
+    routes = [story.route(), story.route("10.2.0.9/32", route_targets=["64512:2"]), story.route("10.3.0.1/32", view="")]
+    agent.tell(story.node(attachments=[both], views=[view], routes=routes))
+    assert command.cells("views", "--bgpvpn", story.VPN_2, column="VIEW") == ["0x1f"]
+    assert command.cells("views", "--bgpvpn", "x", column="VIEW") == []
+    assert command.cells("routes", "--bgpvpn", story.VPN_1, column="PREFIX") == ["10.2.0.7/32"]
+    assert command.cells("routes", "--bgpvpn", story.VPN_2, column="PREFIX") == ["10.2.0.9/32"]
+
+
+def test_machines_in_no_vpn_and_those_whose_rows_are_nonsense(agent: Agent, command: Command) -> None:
+    agent.tell(story.troubled())
+    assert command.cells("machines", "--prefix", "10.8.0.8", column="PORT") == ["c0000000-0000-0000-0000-000000000008"]
+    assert len(command.cells("machines", "--view", "0x1f", column="PORT")) == 3
+    assert command.cells("machines", "--why-not", column="WHY NOT") == [
+        "the switch does not take packets from 10.1.0.6",
+        "the port is down",
+        "left out: mac: no MAC address in []",
+    ]
 
 
 def test_an_older_and_a_newer_agent_are_understood(agent: Agent, command: Command) -> None:
@@ -181,7 +209,10 @@ def test_an_answer_that_is_no_status(agent: Agent, capsys: pytest.CaptureFixture
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (("show", "peers", "--bgpvpn", "x"), "--bgpvpn chooses among attachments and ports, not peers"),
+        (
+            ("show", "peers", "--bgpvpn", "x"),
+            "--bgpvpn chooses among attachments and views and routes and ports, not peers",
+        ),
         (("show", "--why-not"), "--why-not needs to know what to show: attachments, views, routes, peers, ports,"),
         (("show", "routes", "--prefix", "ten"), "--prefix takes an address or a prefix, not 'ten'"),
         (("show", "switch", "--why-not"), "--why-not chooses among attachments and views and routes and peers and"),

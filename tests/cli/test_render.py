@@ -14,11 +14,9 @@ from isthmus.node.status import NodeStatus
 from tests.shell import story
 
 GOLDEN = Path(__file__).parent / "golden"
-WELL = AgentInfo("0.1.0", "compute-1", 7384.0, {}, [PartInfo("ofctl", 0, "")])
-UNWELL = AgentInfo(
-    "0.1.0", "compute-1", 12.0, {"port-9": "mac: no MAC address in []"}, [PartInfo("ofctl", 2, "ENOENT")]
-)
-EMPTY = story.node(attachments=[], views=[], routes=[], peers=[], ports=[])
+WELL = AgentInfo("0.1.0", "compute-1", 7384.0, [PartInfo("ofctl", 0, "")])
+UNWELL = AgentInfo("0.1.0", "compute-1", 12.0, [PartInfo("ofctl", 2, "ENOENT")])
+EMPTY = story.node(attachments=[], views=[], routes=[], peers=[], ports=[], machines=[])
 
 
 def golden(name: str, text: str) -> None:

@@ -20,7 +20,7 @@ from isthmus.node.facts import IntentLost, IntentRead
 from isthmus.shell.bindings import HOLD_S
 from isthmus.shell.config import Tls
 from isthmus.shell.idl import use_certificates
-from isthmus.shell.southbound import Skipped, Southbound
+from isthmus.shell.southbound import Southbound
 from tests.contract.switches import Central, installed, run
 from tests.eventually import eventually
 from tests.shell.background import Background
@@ -178,12 +178,11 @@ def test_nonsense_costs_one_row(central: Central, background: Background) -> Non
     assert circuits[AC] == INTENT
     assert isinstance(circuits["isthmus-ac-2"], BadIntent) and "isthmus:revision" in str(circuits["isthmus-ac-2"])
     assert isinstance(circuits["isthmus-ac-3"], UnknownSchema)
-    skipped = [fact for fact in watched.heard if isinstance(fact, Skipped)]
-    assert skipped[-1].ports == {"vm-2": "neutron:revision_number: 'twelve' is not a number"}
+    assert watched.latest.skipped == {"vm-2": "neutron:revision_number: 'twelve' is not a number"}
     central.nbctl("set", "Logical_Switch_Port", "vm-2", 'external_ids:"neutron:revision_number"="13"')
 
     def mended() -> None:
-        assert watched.heard and [f for f in watched.heard if isinstance(f, Skipped)][-1].ports == {}
+        assert watched.latest.skipped == {}
 
     eventually(mended)
     assert len(watched.latest.ports) == 2

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from isthmus.model.reason import AttachmentState, NotAnnounced, NotBest, NotImported, NotInstalled
 from isthmus.node.status import (
+    AssociationStatus,
     AttachmentStatus,
+    DoorStatus,
+    MachineStatus,
     NodeStatus,
     PeerStatus,
     PortStatus,
@@ -15,6 +18,9 @@ from isthmus.node.status import (
 
 VPN_1, VPN_2 = "b0000000-0000-0000-0000-000000000001", "b0000000-0000-0000-0000-000000000002"
 ROUTER, NETWORK = "router:a0000000-0000-0000-0000-000000000001", "network:a0000000-0000-0000-0000-000000000002"
+
+
+CLOSED = DoorStatus("isthmus-ac-1", ROUTER, "0x1f", ["10.1.0.6"])
 
 
 def peer(address: str = "192.0.2.1", **change: object) -> PeerStatus:
@@ -39,6 +45,19 @@ def peer(address: str = "192.0.2.1", **change: object) -> PeerStatus:
     return PeerStatus(**(fields | change))  # type: ignore[arg-type]
 
 
+def association(**change: object) -> AssociationStatus:
+    fields: dict[str, object] = {
+        "association": "d0000000-0000-0000-0000-000000000001",
+        "kind": "router",
+        "bgpvpn": VPN_1,
+        "vni": 5001,
+        "imports": ["64512:1"],
+        "exports": ["64512:1"],
+        "networks": ["neutron-1"],
+    }
+    return AssociationStatus(**(fields | change))  # type: ignore[arg-type]
+
+
 def attachment(circuit: str = "isthmus-ac-1", **change: object) -> AttachmentStatus:
     fields: dict[str, object] = {
         "circuit": circuit,
@@ -49,6 +68,11 @@ def attachment(circuit: str = "isthmus-ac-1", **change: object) -> AttachmentSta
         "bgpvpns": [VPN_1],
         "ports": 1,
         "ofport": 2,
+        "site": "64512:1",
+        "networks": ["neutron-1"],
+        "subnets": ["10.1.0.0/24"],
+        "fallback": "all",
+        "associations": [association()],
     }
     return AttachmentStatus(**(fields | change))  # type: ignore[arg-type]
 
@@ -81,12 +105,31 @@ def port(address: str = "10.1.0.5", **change: object) -> PortStatus:
         "port": "c0000000-0000-0000-0000-000000000001",
         "address": address,
         "attachment": ROUTER,
+        "circuit": "isthmus-ac-1",
         "bgpvpn": VPN_1,
         "vni": 5001,
+        "route_distinguisher": "192.0.2.11:16",
+        "route_targets": ["64512:1"],
+        "mobility": 3,
+        "delivered": True,
         "announced_to": ["192.0.2.1", "192.0.2.2"],
         "why_not": "",
     }
     return PortStatus(**(fields | change))  # type: ignore[arg-type]
+
+
+def machine(*addresses: str, **change: object) -> MachineStatus:
+    fields: dict[str, object] = {
+        "port": "c0000000-0000-0000-0000-000000000001",
+        "device": "e0000000-0000-0000-0000-000000000001",
+        "mac": "fa:16:3e:00:00:05",
+        "addresses": list(addresses or ("10.1.0.5",)),
+        "network": "neutron-1",
+        "up": True,
+        "revision": 3,
+        "doors": [DoorStatus("isthmus-ac-1", ROUTER, "0x1f", [])],
+    }
+    return MachineStatus(**(fields | change))  # type: ignore[arg-type]
 
 
 def switch(**change: object) -> SwitchStatus:
@@ -96,6 +139,10 @@ def switch(**change: object) -> SwitchStatus:
         "in_sync": True,
         "swept": True,
         "foreign_flows": 0,
+        "missing": [],
+        "foreign": [],
+        "tunnel_ofport": 1,
+        "tunnel_open": True,
         "southbound": "in sync",
         "switch": "connected",
         "dropped_inbound": 0,
@@ -123,13 +170,17 @@ def node(**change: object) -> NodeStatus:
                 ports=0,
                 ofport=None,
                 bgpvpns=[VPN_2],
+                associations=[association(bgpvpn=VPN_2, imports=["64512:2"], exports=["64512:2"])],
                 reason=AttachmentState.NO_WORKLOAD.value,
             ),
         ],
-        "views": [ViewStatus("0x1f", ["64512:1"], ["10.1.0.5"], 1, 1)],
+        "views": [ViewStatus("0x1f", [VPN_1], ["64512:1"], ["10.1.0.5"], 1, 1)],
         "routes": [route()],
         "peers": [peer(), peer("192.0.2.2")],
         "ports": [port()],
+        "machines": [machine()],
+        "skipped": {},
+        "unused": {},
         "switch": switch(),
     }
     return NodeStatus(**(fields | change))  # type: ignore[arg-type]
@@ -149,9 +200,10 @@ def troubled() -> NodeStatus:
                 bgpvpns=[],
                 ports=0,
                 ofport=None,
+                associations=[],
             ),
         ],
-        views=[ViewStatus("0x1f", ["64512:1"], ["10.1.0.5", "2001:db8::5"], 3, 1)],
+        views=[ViewStatus("0x1f", [VPN_1], ["64512:1"], ["10.1.0.5", "2001:db8::5"], 3, 1)],
         routes=[
             route(),
             route(best=False, installed=False, why=NotBest.MOBILITY.value, next_hop="192.0.2.44", mobility=1),
@@ -185,8 +237,23 @@ def troubled() -> NodeStatus:
             port("10.1.0.6", announced_to=[], why_not=NotAnnounced.NO_FLOW.value),
             port("10.1.0.7", announced_to=[], why_not=NotAnnounced.PORT_DOWN.value, bgpvpn=VPN_2, vni=5002),
         ],
+        machines=[
+            machine(),
+            machine("10.1.0.6", "2001:db8::6", port="c0000000-0000-0000-0000-000000000006", doors=[CLOSED]),
+            machine("10.1.0.7", port="c0000000-0000-0000-0000-000000000007", up=False, device=""),
+            machine("10.8.0.8", port="c0000000-0000-0000-0000-000000000008", network="neutron-8", doors=[]),
+        ],
+        skipped={"port-9": "mac: no MAC address in []"},
+        unused={
+            NotBest.MOBILITY.value: 1,
+            NotInstalled.HIDDEN_BY_ROUTER.value: 1,
+            NotInstalled.NEIGHBOUR_UNRESOLVED.value: 1,
+            NotImported.NO_IMPORT_TARGET.value: 1,
+        },
         switch=switch(
             flows_installed=20,
+            missing=["table=10,priority=100,ip,in_port=2,nw_src=10.1.0.6"],
+            foreign=["table=0,priority=65000"],
             in_sync=False,
             swept=False,
             foreign_flows=1,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import http.client
 import json
 import stat
@@ -21,7 +22,7 @@ from tests.eventually import eventually
 from tests.shell import story
 from tests.shell.background import Background
 
-AGENT = AgentStatus("0.1.0", "host-1", 12.5, {"port-9": "mac: no MAC address in []"}, [PartStatus("ofctl", 2, "why")])
+AGENT = AgentStatus("0.1.0", "host-1", 12.5, [PartStatus("ofctl", 2, "why")])
 
 
 @pytest.fixture
@@ -31,8 +32,8 @@ def background() -> Iterator[Background]:
 
 
 def serve(background: Background, at: Path | Listen, status: NodeStatus) -> Http:
-    async def look() -> tuple[NodeStatus, AgentStatus]:
-        return status, AGENT
+    async def look(with_routes: bool) -> tuple[NodeStatus, AgentStatus]:
+        return (status if with_routes else dataclasses.replace(status, routes=[])), AGENT
 
     door = background.do(Http, look, at)
     background.start(door.run())
@@ -48,7 +49,7 @@ def test_the_status_arrives_whole(background: Background, tmp_path: Path) -> Non
     serve(background, tmp_path / "run" / "agent.sock", story.troubled())
     status, agent = read(ask(tmp_path / "run" / "agent.sock", "/status"))
     assert status == story.troubled()
-    assert agent == AgentInfo("0.1.0", "host-1", 12.5, AGENT.skipped_ports, [PartInfo("ofctl", 2, "why")])
+    assert agent == AgentInfo("0.1.0", "host-1", 12.5, [PartInfo("ofctl", 2, "why")])
 
 
 def test_only_the_owner_and_the_group_may_ask(background: Background, tmp_path: Path) -> None:

@@ -70,7 +70,7 @@ def test_a_burst_of_facts_is_one_computation(background: Background) -> None:
     background.do(burst)
     world.asks(Dial(PEER), ReadFlows())
     assert world.loop.batches == 1
-    assert background.do(world.loop.status).switch.southbound == "reason 999"
+    assert background.do(world.loop.status, True).switch.southbound == "reason 999"
     background.do(world.loop.stop)
 
 

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 
 from isthmus.node.status import NodeStatus
 
-SECTIONS = ("attachments", "views", "routes", "peers", "ports", "switch")
+SECTIONS = ("attachments", "views", "routes", "peers", "ports", "machines", "switch")
 
 APPLIES = {
-    "bgpvpn": ("attachments", "ports"),
-    "view": ("views", "routes"),
-    "prefix": ("routes", "ports"),
-    "why-not": ("attachments", "views", "routes", "peers", "ports"),
+    "bgpvpn": ("attachments", "views", "routes", "ports"),
+    "view": ("views", "routes", "machines"),
+    "prefix": ("routes", "ports", "machines"),
+    "why-not": ("attachments", "views", "routes", "peers", "ports", "machines"),
 }
 """Which sections each filter can tell apart."""
 
@@ -56,6 +56,7 @@ def sections(what: str, choice: Choice) -> list[str]:
 def rows(status: NodeStatus, choice: Choice) -> NodeStatus:
     """The status with only the rows asked for. Raises BadChoice."""
     network = _network(choice.prefix) if choice.prefix else None
+    imports = _imports(status, choice.bgpvpn)
     return dataclasses.replace(
         status,
         attachments=[
@@ -66,12 +67,15 @@ def rows(status: NodeStatus, choice: Choice) -> NodeStatus:
         views=[
             v
             for v in status.views
-            if (not choice.view or v.view == choice.view) and (not choice.why_not or v.routes != v.installed)
+            if (not choice.bgpvpn or choice.bgpvpn in v.bgpvpns)
+            and (not choice.view or v.view == choice.view)
+            and (not choice.why_not or v.routes != v.installed)
         ],
         routes=[
             r
             for r in status.routes
-            if (not choice.view or r.view == choice.view)
+            if (not choice.bgpvpn or (r.view in imports and not imports[r.view].isdisjoint(r.route_targets)))
+            and (not choice.view or r.view == choice.view)
             and (network is None or _touches(network, r.prefix))
             and (not choice.why_not or r.why)
         ],
@@ -83,7 +87,21 @@ def rows(status: NodeStatus, choice: Choice) -> NodeStatus:
             and (network is None or _touches(network, p.address))
             and (not choice.why_not or p.why_not)
         ],
+        machines=[
+            m
+            for m in status.machines
+            if (not choice.view or any(d.view == choice.view for d in m.doors))
+            and (network is None or any(_touches(network, address) for address in m.addresses))
+            and (not choice.why_not or not m.up or any(d.closed for d in m.doors))
+        ],
+        skipped={} if choice.view or network else status.skipped,
     )
+
+
+def _imports(status: NodeStatus, bgpvpn: str) -> dict[str, set[str]]:
+    """What each view imports for the sake of this BGPVPN: a view may unite several."""
+    targets = {t for a in status.attachments for i in a.associations if i.bgpvpn == bgpvpn for t in i.imports}
+    return {v.view: targets & set(v.import_targets) for v in status.views if bgpvpn in v.bgpvpns}
 
 
 def _network(text: str) -> Network:

@@ -31,9 +31,11 @@ def parser() -> argparse.ArgumentParser:
         help=f"{', '.join(choose.SECTIONS)} or all; without it a summary that says whether all is well",
     )
     show.add_argument("--json", action="store_true", help="for programs")
-    show.add_argument("--bgpvpn", default="", metavar="UUID", help="only attachments and ports of this BGPVPN")
-    show.add_argument("--view", default="", metavar="VIEW", help="only this import view and its routes")
-    show.add_argument("--prefix", default="", metavar="ADDRESS", help="only routes and ports that overlap this")
+    show.add_argument("--bgpvpn", default="", metavar="UUID", help="only attachments, views, routes and ports of it")
+    show.add_argument("--view", default="", metavar="VIEW", help="only this import view, its routes and machines")
+    show.add_argument(
+        "--prefix", default="", metavar="ADDRESS", help="only routes, ports and machines that overlap this"
+    )
     show.add_argument("--why-not", action="store_true", help="only what is not as it should be")
     commands.add_parser("metrics", parents=[where], help="the numbers, as Prometheus reads them")
     return top

@@ -33,7 +33,6 @@ class AgentInfo:
     version: str = ""
     host: str = ""
     uptime_s: float = 0.0
-    skipped_ports: dict[str, str] = field(default_factory=dict)
     parts: list[PartInfo] = field(default_factory=list)
 
 

@@ -6,10 +6,12 @@ off: an operator searches this with grep.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
+from isthmus.model.reason import NotAnnounced
 from isthmus.node.status import (
     AttachmentStatus,
+    MachineStatus,
     NodeStatus,
     PeerStatus,
     PortStatus,
@@ -71,12 +73,13 @@ def attachments(rows: Iterable[AttachmentStatus]) -> str:
 
 def views(rows: Iterable[ViewStatus]) -> str:
     return table(
-        ("VIEW", "ROUTES", "INSTALLED", "IMPORTS", "SOURCES", "WHY NOT"),
+        ("VIEW", "ROUTES", "INSTALLED", "BGPVPNS", "IMPORTS", "SOURCES", "WHY NOT"),
         (
             (
                 v.view,
                 str(v.routes),
                 str(v.installed),
+                _list(v.bgpvpns),
                 _list(v.import_targets),
                 _list(v.sources),
                 f"{v.routes - v.installed} not installed: see `isthmus show routes --view {v.view} --why-not`"
@@ -135,13 +138,41 @@ def ports(rows: Iterable[PortStatus]) -> str:
     )
 
 
+def machines(rows: Iterable[MachineStatus], skipped: Mapping[str, str]) -> str:
+    shown = [
+        (
+            m.port,
+            m.device or "-",
+            m.mac,
+            _list(m.addresses),
+            "up" if m.up else "down",
+            _list(d.attachment for d in m.doors),
+            _list(d.view for d in m.doors if d.view),
+            _machine_trouble(m),
+        )
+        for m in rows
+    ]
+    shown += [(port, "-", "-", "-", "-", "-", "-", f"left out: {why}") for port, why in skipped.items()]
+    return table(("PORT", "DEVICE", "MAC", "ADDRESSES", "STATE", "ATTACHMENTS", "VIEWS", "WHY NOT"), shown)
+
+
+def _machine_trouble(m: MachineStatus) -> str:
+    if not m.up:
+        return NotAnnounced.PORT_DOWN.value
+    closed = sorted({address for door in m.doors for address in door.closed})
+    return f"the switch does not take packets from {_list(closed)}" if closed else ""
+
+
 def switch(s: SwitchStatus) -> str:
     rows = [
         ("southbound database", s.southbound),
         ("OpenFlow", s.switch),
         ("flows", f"{s.flows_installed} of {s.flows_wanted}" + ("" if s.in_sync else ", not in sync")),
         ("left by earlier runs", "swept" if s.swept else "not swept yet: a feed is not in sync"),
+        *(("missing", flow) for flow in s.missing),
+        ("tunnel port", "not there" if s.tunnel_ofport is None else str(s.tunnel_ofport)),
         ("flows of others", str(s.foreign_flows)),
+        *(("not ours", flow) for flow in s.foreign),
         ("bundles", f"{s.bundles} committed, {s.refused_bundles} refused"),
         ("packets refused inbound", str(s.dropped_inbound)),
         (
@@ -161,6 +192,7 @@ def sections(status: NodeStatus, names: Iterable[str]) -> str:
         "routes": lambda: routes(status.routes),
         "peers": lambda: peers(status.peers),
         "ports": lambda: ports(status.ports),
+        "machines": lambda: machines(status.machines, status.skipped),
         "switch": lambda: switch(status.switch),
     }
     chosen = list(names)

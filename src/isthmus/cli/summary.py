@@ -58,7 +58,7 @@ def _facts(s: NodeStatus, agent: AgentInfo) -> Iterator[str]:
 
 def problems(s: NodeStatus, agent: AgentInfo) -> list[str]:
     """One line each; empty when all is well."""
-    return [*_feeds(s), *_peers(s), *_attachments(s, agent), *_routes(s), *_agent(agent)]
+    return [*_feeds(s), *_peers(s), *_attachments(s), *_routes(s), *_agent(agent)]
 
 
 def _feeds(s: NodeStatus) -> Iterator[str]:
@@ -86,10 +86,10 @@ def _peers(s: NodeStatus) -> Iterator[str]:
             yield f"peer {peer.address}: has not sent all its routes yet"
 
 
-def _attachments(s: NodeStatus, agent: AgentInfo) -> Iterator[str]:
+def _attachments(s: NodeStatus) -> Iterator[str]:
     bad = [a for a in s.attachments if a.state not in _FINE_STATES]
     yield from _some(f"attachment {a.attachment or a.circuit}: {a.reason or a.state}" for a in bad)
-    yield from _some(f"port {name}: left out: {why}" for name, why in sorted(agent.skipped_ports.items()))
+    yield from _some(f"port {name}: left out: {why}" for name, why in sorted(s.skipped.items()))
     yield from _counted((p.why_not for p in s.ports), "address", " not announced")
 
 

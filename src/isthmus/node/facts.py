@@ -7,7 +7,7 @@ one changes nothing. Facts about a connection are events, because a byte stream 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from isthmus.fib.entries import CircuitName
 from isthmus.flows.types import FlowKey, Installed
@@ -22,6 +22,8 @@ class IntentRead:
 
     circuits: Mapping[CircuitName, AttachmentIntent | BadIntent]
     ports: tuple[LocalPort, ...]
+    skipped: Mapping[str, str] = field(default_factory=dict)
+    """Ports of this hypervisor whose rows make no sense, and why: left out, but told."""
 
 
 @dataclass(frozen=True, slots=True)

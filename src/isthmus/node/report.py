@@ -1,37 +1,45 @@
-"""The node's story as plain values: what `isthmus show`, the metrics and the log read.
+"""The node's story as plain values: what `isthmus show`, `isthmus why`, the metrics and the log read.
 
 Rules: computes nothing that decides anything; every "why not" is a member of model/reason.py, printed as it stands.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from isthmus.bgp.iana import MessageType
-from isthmus.fib.entries import NextHop, ViewId
+from isthmus.fib.entries import CircuitName, SourceKey
 from isthmus.flows.layout import DROP, REFUSED, Table
-from isthmus.model.intent import BadIntent, UnknownSchema
-from isthmus.model.net import Prefix
-from isthmus.model.reason import AttachmentState, NotAnnounced, NotImported, NotInstalled
+from isthmus.flows.types import FlowKey
+from isthmus.model.intent import AssociationIntent, AttachmentIntent, BadIntent, UnknownSchema
+from isthmus.model.port import LocalPort
+from isthmus.model.reason import AttachmentState, NotAnnounced
+from isthmus.model.vpn import RouteDistinguisher
 from isthmus.node.core import Node
 from isthmus.node.peers import Peer
+from isthmus.node.report_routes import installed, routes, unused
 from isthmus.node.status import (
+    AssociationStatus,
     AttachmentStatus,
+    DoorStatus,
+    MachineStatus,
     NodeStatus,
     PeerStatus,
     PortStatus,
-    RouteStatus,
     SwitchStatus,
     ViewStatus,
 )
-from isthmus.rib.adj_in import Path
-from isthmus.rib.decision import LOCAL_PREF_DEFAULT
 from isthmus.vpn.exports import Export
-from isthmus.vpn.imports import Candidate, Entry, refusal
+from isthmus.vpn.views import View, network_imports
+
+EXAMPLES_MAX = 10
+"""Flows named of those that are missing or foreign."""
 
 
-def status(node: Node, now: float) -> NodeStatus:
-    """Everything at this instant; `now` on the node's clock, seconds."""
+def status(node: Node, now: float, *, with_routes: bool = True) -> NodeStatus:
+    """Everything at this instant; `now` on the node's clock, seconds. Routes take nearly all of the time if there are
+    very many: who only counts leaves them out."""
+    missing = _missing(node)
     return NodeStatus(
         router_id=str(node.config.router_id),
         vtep=str(node.config.vtep),
@@ -40,11 +48,21 @@ def status(node: Node, now: float) -> NodeStatus:
         generation=node.config.generation,
         attachments=list(_attachments(node)),
         views=list(_views(node)),
-        routes=list(_routes(node, now)),
+        routes=routes(node, now) if with_routes else [],
         peers=[_peer(node, peer, now) for peer in node.peers.values()],
         ports=[_port(node, export) for export in node.exports],
-        switch=_switch(node),
+        machines=list(_machines(node, missing)),
+        skipped=dict(sorted(node.intent.skipped.items())) if node.intent else {},
+        unused=unused(node),
+        switch=_switch(node, missing),
     )
+
+
+def _missing(node: Node) -> frozenset[FlowKey]:
+    """Flows that are wanted and not known to be there as they are wanted."""
+    if node.switch.in_sync:
+        return frozenset()
+    return frozenset(key for key in node.switch.wanted if not node.switch.has(key))
 
 
 def _attachments(node: Node) -> Iterator[AttachmentStatus]:
@@ -62,7 +80,24 @@ def _attachments(node: Node) -> Iterator[AttachmentStatus]:
             bgpvpns=sorted({a.bgpvpn for a in intent.associations}) if intent else [],
             ports=len(ports),
             ofport=ofports.get(name),
+            site=str(intent.site) if intent else "",
+            networks=list(intent.networks) if intent else [],
+            subnets=[str(s) for s in intent.subnets] if intent else [],
+            fallback=intent.fallback.value if intent else "",
+            associations=[_association(a) for a in intent.associations] if intent else [],
         )
+
+
+def _association(a: AssociationIntent) -> AssociationStatus:
+    return AssociationStatus(
+        association=a.association,
+        kind=a.kind.value,
+        bgpvpn=a.bgpvpn,
+        vni=a.vni,
+        imports=[str(t) for t in a.imports],
+        exports=[str(t) for t in a.exports],
+        networks=list(a.networks),
+    )
 
 
 def _attachment_state(error: BadIntent | None, *, plugged: bool, ports: int) -> AttachmentState:
@@ -78,93 +113,23 @@ def _views(node: Node) -> Iterator[ViewStatus]:
         entries = node.tables.entries.get(number, {})
         yield ViewStatus(
             view=f"{number:#x}",
+            bgpvpns=_bgpvpns(node, view),
             import_targets=sorted(str(t) for t in view.imports),
             sources=sorted(f"{s.address}" for s, v in node.tables.sources.items() if v == number),
             routes=len(entries),
-            installed=sum(1 for prefix in entries if _installed(node, number, prefix)),
+            installed=sum(1 for prefix in entries if installed(node, number, prefix)),
         )
 
 
-def _routes(node: Node, now: float) -> Iterator[RouteStatus]:
-    for number, entries in node.tables.entries.items():
-        for prefix, entry in sorted(entries.items()):
-            why = _why_not_installed(node, number, prefix, entry)
-            note = entry.note.value if entry.note else ""
-            yield _route(entry.best, f"{number:#x}", why=why, best=True, note=note, now=now)
-            for loser, reason in entry.losers:
-                yield _route(loser, f"{number:#x}", why=reason.value, best=False, note=note, now=now)
-    imported = node.tables.imported()
-    for path in node.rib:
-        refused = refusal(path, node.speaker)
-        if refused is None and not path.attributes.route_targets & imported:
-            refused = NotImported.NO_IMPORT_TARGET
-        if refused is not None:
-            yield _route(path, "", why=refused.value, best=False, note="", now=now)
-
-
-def _installed(node: Node, view: ViewId, prefix: Prefix) -> bool:
-    flow = node.tables.flow_of(view, prefix)
-    return flow is not None and node.switch.has(flow)
-
-
-def _why_not_installed(node: Node, view: ViewId, prefix: Prefix, entry: Entry) -> str:
-    if entry.hidden is not None:
-        return entry.hidden.value
-    if node.tables.flow_of(view, prefix) is None:
-        tunnel = isinstance(entry.target, NextHop)
-        return (NotInstalled.NO_TUNNEL_PORT if tunnel else NotInstalled.NO_CIRCUIT).value
-    if not _installed(node, view, prefix):
-        return NotInstalled.SWITCH.value
-    if isinstance(entry.target, NextHop) and entry.target.vtep not in node.sendable:
-        return NotInstalled.NEIGHBOUR_UNRESOLVED.value
-    return ""
-
-
-def _route(c: Candidate, view: str, *, why: str, best: bool, note: str, now: float) -> RouteStatus:
-    if isinstance(c, Export):
-        return RouteStatus(
-            view=view,
-            prefix=str(c.prefix),
-            best=best,
-            installed=best and not why,
-            why=why,
-            note=note,
-            peer="",
-            next_hop="local",
-            vni=c.vni,
-            router_mac="",
-            route_distinguisher="",
-            route_targets=sorted(str(t) for t in c.targets),
-            site=str(c.site),
-            local_pref=c.local_pref,
-            as_path=[],
-            mobility=c.mobility,
-            since_s=0.0,
-        )
-    return _received(c, view, why=why, best=best, note=note, now=now)
-
-
-def _received(path: Path, view: str, *, why: str, best: bool, note: str, now: float) -> RouteStatus:
-    a = path.attributes
-    return RouteStatus(
-        view=view,
-        prefix=str(path.nlri.prefix),
-        best=best,
-        installed=best and not why,
-        why=why,
-        note=note or ("stale: the session it came by is down" if path.stale else ""),
-        peer=str(path.peer),
-        next_hop=str(a.next_hop) if a.next_hop else "",
-        vni=path.nlri.label,
-        router_mac=str(a.router_mac) if a.router_mac else "",
-        route_distinguisher=str(path.nlri.rd),
-        route_targets=sorted(str(t) for t in a.route_targets),
-        site=str(a.site_of_origin) if a.site_of_origin else "",
-        local_pref=LOCAL_PREF_DEFAULT if a.local_pref is None else a.local_pref,
-        as_path=[asn for segment in a.as_path for asn in segment.numbers],
-        mobility=a.mobility_sequence or 0,
-        since_s=round(now - path.since, 3),
-    )
+def _bgpvpns(node: Node, view: View) -> list[str]:
+    """The BGPVPNs of the associations whose targets the view unites."""
+    with_ports = {port.network for port in node.ports}
+    found = set()
+    for circuit in view.circuits:
+        intent = node.circuits[circuit]
+        networks = {n for n in intent.networks if n in with_ports and network_imports(intent, n) == view.imports}
+        found |= {a.bgpvpn for a in intent.associations if a.imports and networks & set(a.networks)}
+    return sorted(found)
 
 
 def _peer(node: Node, peer: Peer, now: float) -> PeerStatus:
@@ -195,8 +160,13 @@ def _port(node: Node, export: Export) -> PortStatus:
         port=export.port,
         address=str(export.prefix.address),
         attachment=export.attachment,
+        circuit=export.circuit,
         bgpvpn=export.bgpvpn,
         vni=export.vni,
+        route_distinguisher=str(RouteDistinguisher.of(node.speaker.router_id, export.number)),
+        route_targets=sorted(str(t) for t in export.targets),
+        mobility=export.mobility,
+        delivered=node.forwards(export),
         announced_to=told,
         why_not="" if told else _why_not_announced(node, export).value,
     )
@@ -212,6 +182,48 @@ def _why_not_announced(node: Node, export: Export) -> NotAnnounced:
     return NotAnnounced.NOT_NEGOTIATED
 
 
+def _machines(node: Node, missing: frozenset[FlowKey]) -> Iterator[MachineStatus]:
+    by_network: dict[str, list[tuple[CircuitName, AttachmentIntent]]] = {}
+    for circuit, intent in node.circuits.items():
+        for network in intent.networks:
+            by_network.setdefault(network, []).append((circuit, intent))
+    for port in node.ports:
+        yield MachineStatus(
+            port=port.name,
+            device=port.device,
+            mac=str(port.mac),
+            addresses=[str(address) for address in port.addresses],
+            network=port.network,
+            up=port.up,
+            revision=port.revision,
+            doors=[_door(node, c, i, port, missing) for c, i in by_network.get(port.network, ())],
+        )
+
+
+def _door(
+    node: Node, circuit: CircuitName, intent: AttachmentIntent, port: LocalPort, missing: frozenset[FlowKey]
+) -> DoorStatus:
+    ofport = node.ofports.circuits.get(circuit) if node.ofports else None
+    view = next((v for a in port.addresses if (v := node.tables.sources.get(SourceKey(circuit, a)))), None)
+    open_ = ofport is not None and node.switch.installed is not None
+    return DoorStatus(
+        circuit=circuit,
+        attachment=intent.attachment,
+        view="" if view is None else f"{view:#x}",
+        closed=[str(a) for a in port.addresses if not open_ or any(_shuts(key, ofport, str(a)) for key in missing)],
+    )
+
+
+def _shuts(key: FlowKey, ofport: int | None, address: str) -> bool:
+    """Whether without this flow packets from there do not get into their view."""
+    words = key.match.split(",")
+    if f"in_port={ofport}" not in words:
+        return False
+    return key.table == Table.CLASSIFY or (
+        key.table == Table.SOURCE and not {f"nw_src={address}", f"ipv6_src={address}"}.isdisjoint(words)
+    )
+
+
 _REFUSALS = frozenset({(Table.INBOUND.value, DROP), (Table.CLASSIFY.value, REFUSED)})
 
 
@@ -221,14 +233,29 @@ def _dropped_inbound(node: Node) -> int:
     return sum(flow.packets for key, flow in there.items() if flow.ours and (key.table, key.priority) in _REFUSALS)
 
 
-def _switch(node: Node) -> SwitchStatus:
+def _examples(keys: Iterable[FlowKey]) -> list[str]:
+    return [
+        f"table={key.table},priority={key.priority}{',' if key.match else ''}{key.match}"
+        for key in sorted(keys)[:EXAMPLES_MAX]
+    ]
+
+
+def _switch(node: Node, missing: frozenset[FlowKey]) -> SwitchStatus:
     there = node.switch.installed or {}
+    foreign = [key for key, flow in there.items() if not flow.ours]
+    tunnel = node.ofports.tunnel if node.ofports else None
     return SwitchStatus(
         flows_wanted=len(node.switch.wanted),
         flows_installed=sum(1 for flow in there.values() if flow.ours),
         in_sync=node.switch.in_sync,
         swept=node.switch.swept,
-        foreign_flows=sum(1 for flow in there.values() if not flow.ours),
+        foreign_flows=len(foreign),
+        missing=_examples(missing) if node.switch.installed is not None else [],
+        foreign=_examples(foreign),
+        tunnel_ofport=tunnel,
+        tunnel_open=tunnel is not None
+        and node.switch.installed is not None
+        and not any(k.table == Table.CLASSIFY and f"in_port={tunnel}" in k.match.split(",") for k in missing),
         southbound=node.intent_state,
         switch=node.switch.state,
         dropped_inbound=_dropped_inbound(node),

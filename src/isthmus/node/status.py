@@ -10,6 +10,20 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
+class AssociationStatus:
+    """One association of an attachment with a BGPVPN, as its row says it."""
+
+    association: str
+    kind: str
+    bgpvpn: str
+    vni: int
+    imports: list[str]
+    exports: list[str]
+    networks: list[str]
+    """The networks it covers."""
+
+
+@dataclass(frozen=True, slots=True)
 class AttachmentStatus:
     """One attachment circuit row."""
 
@@ -24,6 +38,12 @@ class AttachmentStatus:
     ports: int
     """Local ports of it."""
     ofport: int | None
+    site: str
+    networks: list[str]
+    subnets: list[str]
+    """What its router serves itself; a packet for it never reaches a view."""
+    fallback: str
+    associations: list[AssociationStatus]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +52,8 @@ class ViewStatus:
 
     view: str
     """Its number as flows show it, hexadecimal."""
+    bgpvpns: list[str]
+    """Those whose import targets it unites."""
     import_targets: list[str]
     sources: list[str]
     """Local addresses that look here."""
@@ -96,10 +118,42 @@ class PortStatus:
     port: str
     address: str
     attachment: str
+    circuit: str
     bgpvpn: str
     vni: int
+    route_distinguisher: str
+    route_targets: list[str]
+    mobility: int
+    delivered: bool
+    """Whether the switch is known to deliver what comes for it from a tunnel."""
     announced_to: list[str]
     why_not: str
+
+
+@dataclass(frozen=True, slots=True)
+class DoorStatus:
+    """Where a machine's packets meet br-vpn: one attachment that has its network."""
+
+    circuit: str
+    attachment: str
+    view: str
+    """Empty: nothing is imported for it."""
+    closed: list[str]
+    """Its addresses whose packets the switch does not lead into the view."""
+
+
+@dataclass(frozen=True, slots=True)
+class MachineStatus:
+    """One virtual machine's port that is bound to this hypervisor, in a VPN or not."""
+
+    port: str
+    device: str
+    mac: str
+    addresses: list[str]
+    network: str
+    up: bool
+    revision: int
+    doors: list[DoorStatus]
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +167,13 @@ class SwitchStatus:
     swept: bool
     """Whether what an earlier run left has been swept."""
     foreign_flows: int
+    missing: list[str]
+    """Some of the flows that are wanted and not there, or altered."""
+    foreign: list[str]
+    """Some of the flows that are not ours."""
+    tunnel_ofport: int | None
+    tunnel_open: bool
+    """Whether the switch takes what comes by the tunnel port."""
     southbound: str
     """"in sync", or why not."""
     switch: str
@@ -136,6 +197,12 @@ class NodeStatus:
     attachments: list[AttachmentStatus]
     views: list[ViewStatus]
     routes: list[RouteStatus]
+    """Left empty for those who only count."""
     peers: list[PeerStatus]
     ports: list[PortStatus]
+    machines: list[MachineStatus]
+    skipped: dict[str, str]
+    """Ports of this hypervisor whose rows make no sense, and why."""
+    unused: dict[str, int]
+    """Paths without a flow of their own, counted by the reason."""
     switch: SwitchStatus

@@ -44,7 +44,7 @@ from isthmus.shell.neighbours import Neighbours
 from isthmus.shell.node_loop import NodeLoop
 from isthmus.shell.ofctl import Ofctl
 from isthmus.shell.ovsdb import BridgeReady, SwitchDatabase, SystemId
-from isthmus.shell.southbound import Skipped, Southbound
+from isthmus.shell.southbound import Southbound
 from isthmus.shell.supervisor import Part, keep
 from isthmus.shell.transitions import lines
 
@@ -63,7 +63,7 @@ class Agent:
     def __init__(self, config: Config, generation: int) -> None:
         self._config = config
         self._started = time.monotonic()
-        self._host, self._skipped = config.host or "", dict[str, str]()
+        self._host = config.host or ""
         self._switch_was_away = False
         self._host_known, self._bridge_ready = asyncio.Event(), asyncio.Event()
         at = config.switch
@@ -108,17 +108,16 @@ class Agent:
                 task.cancel()
             await asyncio.gather(*tasks, stopping, return_exceptions=True)
 
-    async def look(self) -> tuple[NodeStatus, AgentStatus]:
+    async def look(self, with_routes: bool) -> tuple[NodeStatus, AgentStatus]:
         """What is shown: the flows' counters are read first."""
         await self._ofctl.look()
         agent = AgentStatus(
             version=importlib.metadata.version("isthmus"),
             host=self._host,
             uptime_s=round(time.monotonic() - self._started, 3),
-            skipped_ports=self._skipped,
             parts=[PartStatus(part.name, part.restarts, part.last_error) for part in self.parts],
         )
-        return self.loop.status(), agent
+        return self.loop.status(with_routes), agent
 
     # What comes in.
 
@@ -143,14 +142,8 @@ class Agent:
             self._switch_was_away = isinstance(heard, SwitchLost)
         self.loop.tell(heard)
 
-    def _hear_southbound(self, heard: IntentRead | IntentLost | Skipped) -> None:
-        match heard:
-            case Skipped(ports):
-                self._skipped = dict(ports)
-            case IntentRead() | IntentLost():
-                self.loop.tell(heard)
-            case _:
-                assert_never(heard)
+    def _hear_southbound(self, heard: IntentRead | IntentLost) -> None:
+        self.loop.tell(heard)
 
     def _host_is(self, name: str) -> None:
         self._host = name
@@ -192,7 +185,7 @@ class Agent:
             pause = GLANCE_S
             if batches != self.loop.batches:
                 batches, began = self.loop.batches, time.monotonic()
-                after = self.loop.status()
+                after = self.loop.status(with_routes=False)
                 for line in lines(before, after):
                     log.info("%s", line)
                 before = after

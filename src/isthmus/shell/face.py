@@ -27,8 +27,6 @@ class AgentStatus:
     host: str
     """The chassis' name; empty while it is not known."""
     uptime_s: float
-    skipped_ports: dict[str, str]
-    """Ports of this chassis whose southbound row makes no sense, and why."""
     parts: list[PartStatus]
 
 

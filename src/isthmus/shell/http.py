@@ -23,7 +23,8 @@ SOCKET_MODE = 0o660
 SHUTDOWN_S = 1.0
 """How long an end of the agent waits for somebody who is still reading."""
 
-Look = Callable[[], Awaitable[tuple[NodeStatus, AgentStatus]]]
+Look = Callable[[bool], Awaitable[tuple[NodeStatus, AgentStatus]]]
+"""Asked with whether the routes are wanted, which is most of the work if there are many."""
 
 
 class Http:
@@ -60,10 +61,11 @@ class Http:
         restrict(at)
 
     async def _status(self, _: web.Request) -> web.Response:
-        return web.Response(body=await asyncio.to_thread(to_json, *await self._look()), content_type="application/json")
+        body = await asyncio.to_thread(to_json, *await self._look(True))
+        return web.Response(body=body, content_type="application/json")
 
     async def _metrics(self, _: web.Request) -> web.Response:
-        body = await asyncio.to_thread(page, *await self._look())
+        body = await asyncio.to_thread(page, *await self._look(False))
         return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 

@@ -87,13 +87,12 @@ def _views(status: NodeStatus) -> Iterator[Metric]:
         "view",
         {name: v.installed for name, v in views.items()},
     )
-    why = Counter(route.why for route in status.routes if route.why)
     yield _labelled(
         GaugeMetricFamily,
         "routes_unused",
         "Paths without a flow of their own, by the reason.",
         "why",
-        {reason: float(count) for reason, count in why.items()},
+        {reason: float(count) for reason, count in status.unused.items()},
     )
 
 
@@ -112,6 +111,7 @@ def _attachments(status: NodeStatus) -> Iterator[Metric]:
         "Local addresses announced to at least one peer.",
         sum(1 for port in status.ports if port.announced_to),
     )
+    yield _gauge("rows_skipped", "Rows of this chassis' ports that make no sense.", len(status.skipped))
 
 
 def _switch(status: NodeStatus) -> Iterator[Metric]:
@@ -134,7 +134,6 @@ def _switch(status: NodeStatus) -> Iterator[Metric]:
 
 
 def _agent(agent: AgentStatus) -> Iterator[Metric]:
-    yield _gauge("rows_skipped", "Rows of this chassis' ports that make no sense.", len(agent.skipped_ports))
     yield _gauge("uptime_seconds", "Since this run of the agent began.", agent.uptime_s)
     yield _labelled(
         CounterMetricFamily,

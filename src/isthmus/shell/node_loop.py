@@ -42,9 +42,9 @@ class NodeLoop:
             self._guarded(lambda: self._node.handle(fact, self._loop.time()))
             self._schedule()
 
-    def status(self) -> NodeStatus:
+    def status(self, with_routes: bool) -> NodeStatus:
         """The node's story as of now."""
-        return status(self._node, self._loop.time())
+        return status(self._node, self._loop.time(), with_routes=with_routes)
 
     def stop(self) -> None:
         """No more computing."""

@@ -11,8 +11,7 @@ is `IntentLost`, never an empty snapshot: the node freezes, it does not withdraw
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Any
 
 from isthmus.fib.entries import CircuitName
@@ -54,14 +53,7 @@ SCHEMA: dict[str, Any] = {
 CIRCUITS = ["external_ids", "includes", ["map", [[KIND_KEY, KIND_AC]]]]
 
 
-@dataclass(frozen=True, slots=True)
-class Skipped:
-    """The ports of this chassis whose rows make no sense, and why; whole."""
-
-    ports: Mapping[str, str]
-
-
-Heard = IntentRead | IntentLost | Skipped
+Heard = IntentRead | IntentLost
 
 
 class _NotingIdl(Idl):  # type: ignore[misc]  # the library publishes no types
@@ -162,7 +154,8 @@ class _Look:
             for uuid, row in self._rows.items()
             if isinstance(read := self._read[uuid], AttachmentIntent | BadIntent)
         }
-        self._tell(IntentRead(circuits, tuple(self._held[name].port for name in sorted(self._held))))
+        ports = tuple(self._held[name].port for name in sorted(self._held))
+        self._tell(IntentRead(circuits, ports, self._skipped))
 
     def _skip(self, skipped: dict[str, str]) -> None:
         if skipped != self._skipped:
@@ -170,7 +163,6 @@ class _Look:
                 if self._skipped.get(name) != why:
                     log.warning("southbound: the row of port %s is left out: %s", name, why)
             self._skipped = skipped
-            self._hear(Skipped(skipped))
 
     def _lost(self, why: str) -> None:
         self._tell(IntentLost(why))

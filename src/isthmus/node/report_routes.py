@@ -1,0 +1,132 @@
+"""Every path's story: in which view, used or not, and why not. Long tables are why this is apart from report.py.
+
+Rules: counting needs no text; only who shows the routes has them written down.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from isthmus.fib.entries import NextHop, ViewId
+from isthmus.flows.render import Renderer
+from isthmus.model.net import IpAddress, Prefix
+from isthmus.model.reason import NotBest, Note, NotImported, NotInstalled
+from isthmus.node.core import Node
+from isthmus.node.status import RouteStatus
+from isthmus.rib.adj_in import Path
+from isthmus.rib.decision import LOCAL_PREF_DEFAULT
+from isthmus.vpn.exports import Export
+from isthmus.vpn.imports import Candidate, Entry, refusal
+
+
+class Story(NamedTuple):
+    """One path in one view, or in none."""
+
+    candidate: Candidate
+    view: ViewId | None
+    why: NotInstalled | NotBest | NotImported | None
+    best: bool
+    note: Note | None
+
+
+def stories(node: Node) -> Iterator[Story]:
+    """The views' entries, best first, then what is in no view."""
+    sendable = node.sendable
+    for number, entries in node.tables.entries.items():
+        for prefix, entry in sorted(entries.items()):
+            yield Story(entry.best, number, _why_not_installed(node, number, prefix, entry, sendable), True, entry.note)
+            for loser, reason in entry.losers:
+                yield Story(loser, number, reason, False, entry.note)
+    imported = node.tables.imported()
+    for path in node.rib:
+        refused = refusal(path, node.speaker)
+        if refused is None and not path.attributes.route_targets & imported:
+            refused = NotImported.NO_IMPORT_TARGET
+        if refused is not None:
+            yield Story(path, None, refused, False, None)
+
+
+def unused(node: Node) -> dict[str, int]:
+    """How many paths have no flow of their own, by the reason."""
+    return dict(sorted(Counter(story.why.value for story in stories(node) if story.why is not None).items()))
+
+
+def routes(node: Node, now: float) -> list[RouteStatus]:
+    return [_local(s) if isinstance(s.candidate, Export) else _received(s.candidate, s, now) for s in stories(node)]
+
+
+def installed(node: Node, view: ViewId, prefix: Prefix) -> bool:
+    """Whether the view's flow for this prefix is confirmed."""
+    flow = node.tables.flow_of(view, prefix)
+    return flow is not None and node.switch.has(flow)
+
+
+def _why_not_installed(
+    node: Node, view: ViewId, prefix: Prefix, entry: Entry, sendable: frozenset[IpAddress]
+) -> NotInstalled | None:
+    if entry.hidden is not None:
+        return entry.hidden
+    hop = entry.target.vtep if isinstance(entry.target, NextHop) else None
+    if node.tables.flow_of(view, prefix) is None:
+        return NotInstalled.NO_CIRCUIT if hop is None else NotInstalled.NO_TUNNEL_PORT
+    if not installed(node, view, prefix):
+        return NotInstalled.SWITCH
+    if hop is None:
+        return None
+    if hop not in sendable:
+        return NotInstalled.NEIGHBOUR_UNRESOLVED
+    return None if node.switch.has(Renderer.endpoint_key(hop)) else NotInstalled.SWITCH
+
+
+def _view(story: Story) -> str:
+    return "" if story.view is None else f"{story.view:#x}"
+
+
+def _local(story: Story) -> RouteStatus:
+    export = story.candidate
+    assert isinstance(export, Export), "the other kind of candidate is a received path"
+    return RouteStatus(
+        view=_view(story),
+        prefix=str(export.prefix),
+        best=story.best,
+        installed=story.best and story.why is None,
+        why=story.why.value if story.why else "",
+        note=story.note.value if story.note else "",
+        peer="",
+        next_hop="local",
+        vni=export.vni,
+        router_mac="",
+        route_distinguisher="",
+        route_targets=sorted(str(t) for t in export.targets),
+        site=str(export.site),
+        local_pref=export.local_pref,
+        as_path=[],
+        mobility=export.mobility,
+        since_s=0.0,
+    )
+
+
+def _received(path: Path, story: Story, now: float) -> RouteStatus:
+    a = path.attributes
+    stale = "stale: the session it came by is down" if path.stale else ""
+    return RouteStatus(
+        view=_view(story),
+        prefix=str(path.nlri.prefix),
+        best=story.best,
+        installed=story.best and story.why is None,
+        why=story.why.value if story.why else "",
+        note=story.note.value if story.note else stale,
+        peer=str(path.peer),
+        next_hop=str(a.next_hop) if a.next_hop else "",
+        vni=path.nlri.label,
+        router_mac=str(a.router_mac) if a.router_mac else "",
+        route_distinguisher=str(path.nlri.rd),
+        route_targets=sorted(str(t) for t in a.route_targets),
+        site=str(a.site_of_origin) if a.site_of_origin else "",
+        local_pref=LOCAL_PREF_DEFAULT if a.local_pref is None else a.local_pref,
+        as_path=[asn for segment in a.as_path for asn in segment.numbers],
+        mobility=a.mobility_sequence or 0,
+        since_s=round(now - path.since, 3),
+    )
