@@ -30,7 +30,6 @@ from isthmus.model.vpn import Encapsulation, RouteDistinguisher, RouteTarget, Si
 from isthmus.rib.adj_out import Announcement
 from isthmus.rib.decision import LOCAL_PREF_DEFAULT
 
-
 TARGETS_MAX = 400
 """Of one route: an UPDATE has 4,096 bytes (RFC 4271 section 4), a target 8, and the other attributes need room."""
 
