@@ -186,6 +186,24 @@ def node(**change: object) -> NodeStatus:
     return NodeStatus(**(fields | change))  # type: ignore[arg-type]
 
 
+def _troubled_routes() -> list[RouteStatus]:
+    return [
+        route(),
+        route(best=False, installed=False, why=NotBest.MOBILITY.value, next_hop="192.0.2.44", mobility=1),
+        route("10.2.0.8/32", installed=False, why=NotInstalled.NEIGHBOUR_UNRESOLVED.value, since_s=1.5),
+        route("10.1.0.0/24", installed=False, why=NotInstalled.HIDDEN_BY_ROUTER.value, since_s=90000.0),
+        route("10.1.0.5/32", peer="", next_hop="local", since_s=0.0, note="two sites announce this address"),
+        route(
+            "10.9.0.0/16",
+            view="",
+            best=False,
+            installed=False,
+            why=NotImported.NO_IMPORT_TARGET.value,
+            route_targets=["64512:9", "64512:10"],
+        ),
+    ]
+
+
 def troubled() -> NodeStatus:
     """Hardly anything is well."""
     return node(
@@ -204,21 +222,7 @@ def troubled() -> NodeStatus:
             ),
         ],
         views=[ViewStatus("0x1f", [VPN_1], ["64512:1"], ["10.1.0.5", "2001:db8::5"], 3, 1)],
-        routes=[
-            route(),
-            route(best=False, installed=False, why=NotBest.MOBILITY.value, next_hop="192.0.2.44", mobility=1),
-            route("10.2.0.8/32", installed=False, why=NotInstalled.NEIGHBOUR_UNRESOLVED.value, since_s=1.5),
-            route("10.1.0.0/24", installed=False, why=NotInstalled.HIDDEN_BY_ROUTER.value, since_s=90000.0),
-            route("10.1.0.5/32", peer="", next_hop="local", since_s=0.0, note="two sites announce this address"),
-            route(
-                "10.9.0.0/16",
-                view="",
-                best=False,
-                installed=False,
-                why=NotImported.NO_IMPORT_TARGET.value,
-                route_targets=["64512:9", "64512:10"],
-            ),
-        ],
+        routes=_troubled_routes(),
         peers=[
             peer(treated_as_withdraw=1, last_fault="attribute 14: too short"),
             peer(
