@@ -19,7 +19,7 @@ from isthmus.model.intent import AttachmentIntent, BadIntent
 from isthmus.model.net import IpAddress, Prefix
 from isthmus.model.port import LocalPort
 from isthmus.node import effects, facts
-from isthmus.node.config import NodeConfig, PeerConfig
+from isthmus.node.config import Limits, NodeConfig, PeerConfig
 from isthmus.node.core import Node
 from isthmus.rib.adj_in import Path
 from tests.build import ip
@@ -38,6 +38,8 @@ class Reflector:
         self.routes: dict[Prefix, EvpnPrefix] = {}
         self.history: list[Update] = []
         self.end_of_rib = False
+        self.answers: Iterable[Path] = ()
+        """What it says when it is asked for everything again."""
 
     def take(self, update: Update) -> None:
         self.history.append(update)
@@ -51,11 +53,18 @@ class Reflector:
 class World:
     """One node and everything it can see."""
 
-    def __init__(self, *, peers: Iterable[IpAddress] = (REFLECTOR,), generation: int = 1, now: float = 1000.0) -> None:
+    def __init__(
+        self,
+        *,
+        peers: Iterable[IpAddress] = (REFLECTOR,),
+        generation: int = 1,
+        now: float = 1000.0,
+        limits: Limits | None = None,
+    ) -> None:
         self.now = now
         vtep = ip("172.30.1.1")
         configs = tuple(PeerConfig(address, ASN, 30, 0.0) for address in peers)
-        self.node = Node(NodeConfig(vtep, vtep, ASN, configs, generation), now)
+        self.node = Node(NodeConfig(vtep, vtep, ASN, configs, generation, limits or Limits()), now)
         self.reflectors = {address: Reflector(address) for address in peers}
         self.reachable = set(self.reflectors)
         self.flows: dict[FlowKey, Installed] = {}
@@ -187,6 +196,8 @@ class World:
                     self.node.handle(facts.Received(address, output.data), self.now)
                 elif isinstance(output, bgp.Routes):
                     far.take(output.update)
+                elif isinstance(output, bgp.RefreshRequested):
+                    far.session.send_routes([(p.attributes, p.nlri) for p in far.answers])
                 elif isinstance(output, bgp.Hangup) and address in self.reachable:
                     self.node.handle(facts.Closed(address, "closed by the peer"), self.now)
         return busy

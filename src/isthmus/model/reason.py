@@ -41,6 +41,7 @@ class NotInstalled(StrEnum):
     NO_CIRCUIT = "the attachment circuit is not plugged yet"
     NO_TUNNEL_PORT = "the VXLAN port is not there yet"
     NEIGHBOUR_UNRESOLVED = "the tunnel's next hop does not answer yet"
+    VIEW_FULL = "the view is full: it has more routes than its maximum, and this one is beyond it"
     SWITCH = "Open vSwitch has not confirmed the flows yet"
 
 
@@ -60,6 +61,7 @@ class AttachmentState(StrEnum):
     """How far an attachment has come on this node."""
 
     ACTIVE = "active"
+    TOO_MANY = "this hypervisor serves as many attachments as it may; this one is beyond the maximum"
     NO_WORKLOAD = "no virtual machine of it lives here"
     PLUGGING = "the attachment circuit is being plugged"
     BAD_ROW = "its row cannot be understood"

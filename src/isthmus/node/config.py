@@ -2,9 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from isthmus.model.net import IpAddress, Mac
+
+ROUTES_PER_VIEW_MAX = 20_000
+"""A view's flows: 20,000 take about 20 MB in ovs-vswitchd and 0.6 s in one bundle; one tenant should not need more."""
+
+ROUTES_PER_PEER_MAX = 500_000
+"""What one reflector may make this node remember: about 150 MB when attributes are shared."""
+
+CIRCUITS_MAX = 1_000
+"""Routers with workload on one hypervisor: each costs two patch ports; far more than hypervisors carry."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much is taken before the surplus, and nothing else, is refused with its reason."""
+
+    routes_per_view: int = ROUTES_PER_VIEW_MAX
+    routes_per_peer: int = ROUTES_PER_PEER_MAX
+    circuits: int = CIRCUITS_MAX
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +46,7 @@ class NodeConfig:
     peers: tuple[PeerConfig, ...]
     generation: int
     """Which run of the agent this is; part of the cookie of what it writes."""
+    limits: Limits = field(default_factory=Limits)
 
     @property
     def router_mac(self) -> Mac:

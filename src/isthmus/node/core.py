@@ -44,12 +44,13 @@ class Node:
         self.speaker = Speaker(config.router_id, config.vtep, config.router_mac, config.asn)
         self.peers = {p.address: Peer.start(p, config, now) for p in config.peers}
         self.rib = AdjRibIn()
-        self.tables = Tables(self.speaker)
+        self.tables = Tables(self.speaker, routes_max=config.limits.routes_per_view)
         self.switch = Switch(config.generation)
         self.intent: facts.IntentRead | None = None
         self.intent_state = "not read yet"
         self.circuits: dict[CircuitName, AttachmentIntent] = {}
         self.refused: dict[CircuitName, BadIntent] = {}
+        self.beyond: frozenset[CircuitName] = frozenset()
         self.ports: tuple[LocalPort, ...] = ()
         self.exports: tuple[Export, ...] = ()
         self.ofports: facts.SwitchRead | None = None
@@ -104,11 +105,10 @@ class Node:
         self.intent = fact
         good = {name: i for name, i in fact.circuits.items() if isinstance(i, AttachmentIntent)}
         self.refused = {name: i for name, i in fact.circuits.items() if isinstance(i, BadIntent)}
-        for name, error in self.refused.items():
+        for name in self.refused:
             # A newer Isthmus wrote it, or it is nonsense: what stood stays, the rest is applied.
             if name in self.circuits:
                 good[name] = self.circuits[name]
-            assert isinstance(error, UnknownSchema | BadIntent)
         self.circuits = dict(sorted(good.items()))
         self.ports = tuple(sorted(fact.ports, key=lambda port: port.name))
         self._all_dirty = True
@@ -195,7 +195,12 @@ class Node:
             router_id = agreed.peer_router_id
             announced = [Path(peer.address, router_id, nlri, attributes, now) for nlri in update.announced]
         withdrawn = [(n.prefix, PathKey(peer.address, n.rd, n.ethernet_tag)) for n in update.withdrawn]
-        merge(self._touched, self.rib.apply(announced, withdrawn))
+        merge(self._touched, self.rib.apply((), withdrawn))
+        admitted = self.rib.admit(peer.address, announced, self.config.limits.routes_per_peer)
+        merge(self._touched, self.rib.apply(admitted, ()))
+        peer.note_refused(len(announced) - len(admitted))
+        if peer.may_ask_again(self.rib.count(peer.address), self.config.limits.routes_per_peer):
+            peer.session.ask_refresh(EVPN)
 
     def _in_sync(self, peer: Peer) -> None:
         peer.in_sync = True
@@ -215,11 +220,12 @@ class Node:
             return
         renderer = Renderer(self.config.router_mac, ofports.tunnel, ofports.circuits)
         if self._all_dirty:
-            fresh = exports(self.circuits, self.ports)
+            served = self._served()
+            fresh = exports(served, self.ports)
             self._note_draining(fresh, now)
             self.exports = fresh
             self._offers = [self._offer(export) for export in fresh if export.why_not is None]
-            changes = self.tables.rebuild(views(self.circuits, self.ports), fresh, self.rib, renderer)
+            changes = self.tables.rebuild(views(served, self.ports), fresh, self.rib, renderer)
         else:
             changes = self.tables.refresh(self._touched, self.rib, renderer)
         self._all_dirty, self._touched = False, {}
@@ -227,6 +233,13 @@ class Node:
         base = renderer.base(self._forwarding(), self.sendable)
         self.switch.want(base, self._base - base.keys())
         self._base = set(base)
+
+    def _served(self) -> dict[CircuitName, AttachmentIntent]:
+        """The attachments but those beyond this hypervisor's maximum; by name, so that a restart serves the same."""
+        here = {port.network for port in self.ports}
+        live = [n for n, i in self.circuits.items() if any(here.intersection(a.networks) for a in i.associations)]
+        self.beyond = frozenset(live[self.config.limits.circuits :])
+        return {name: intent for name, intent in self.circuits.items() if name not in self.beyond}
 
     def _offer(self, export: Export) -> tuple[Export, FlowKey, RouteKey, Announcement]:
         route = announcement(export, self.speaker)

@@ -18,6 +18,9 @@ from isthmus.node.order import END_OF_RIB_WAIT_S, INVENTORY_WAIT_S
 from isthmus.rib.adj_out import AdjRibOut, Announcement, RouteKey
 from isthmus.vpn.exports import Export, Speaker, announcement
 
+ROOM_AGAIN = 0.8
+"""Of a peer's maximum: below it, what was refused is asked for again; also where warnings begin."""
+
 
 @dataclass(slots=True)
 class Peer:
@@ -31,6 +34,8 @@ class Peer:
     in_sync: bool = False
     reason: str = "not tried yet"
     end_of_rib_owed: bool = False
+    refused: int = 0
+    """Announcements not taken because the peer has as many routes as it may; forgotten when it says all again."""
 
     @classmethod
     def start(cls, config: PeerConfig, node: NodeConfig, now: float) -> Peer:
@@ -61,6 +66,7 @@ class Peer:
         self.reason = ""
         self.end_of_rib_owed = self.speaks_evpn
         self.told.forget()
+        self.refused = 0
 
     def went_down(self, why: str, now: float) -> None:
         if self.up_since is not None:
@@ -82,6 +88,16 @@ class Peer:
         if self.end_of_rib_owed and (complete or now >= self.up_since + INVENTORY_WAIT_S):
             self.session.send_end_of_rib(EVPN)
             self.end_of_rib_owed = False
+
+    def note_refused(self, count: int) -> None:
+        self.refused += count
+
+    def may_ask_again(self, count: int, at_most: int) -> bool:
+        """Whether there is room again for what was refused: then the peer is asked for everything, once."""
+        if not self.refused or not self.speaks_evpn or count > at_most * ROOM_AGAIN:
+            return False
+        self.refused = 0
+        return True
 
     def told_about(self, export: Export, speaker: Speaker) -> bool:
         return announcement(export, speaker).nlri.key() in self.told

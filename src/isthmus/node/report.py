@@ -11,7 +11,7 @@ from isthmus.bgp.iana import MessageType
 from isthmus.fib.entries import CircuitName, SourceKey
 from isthmus.flows.layout import DROP, REFUSED, Table
 from isthmus.flows.types import FlowKey
-from isthmus.model.intent import AssociationIntent, AttachmentIntent, BadIntent, UnknownSchema
+from isthmus.model.intent import AssociationIntent, AttachmentIntent, UnknownSchema
 from isthmus.model.port import LocalPort
 from isthmus.model.reason import AttachmentState, NotAnnounced
 from isthmus.model.vpn import RouteDistinguisher
@@ -70,7 +70,7 @@ def _attachments(node: Node) -> Iterator[AttachmentStatus]:
     for name in sorted(node.circuits.keys() | node.refused.keys()):
         intent, error = node.circuits.get(name), node.refused.get(name)
         ports = {e.port for e in node.exports if e.circuit == name}
-        state = _attachment_state(error, plugged=name in ofports, ports=len(ports))
+        state = _attachment_state(node, name, len(ports))
         yield AttachmentStatus(
             circuit=name,
             attachment=intent.attachment if intent else "",
@@ -100,11 +100,14 @@ def _association(a: AssociationIntent) -> AssociationStatus:
     )
 
 
-def _attachment_state(error: BadIntent | None, *, plugged: bool, ports: int) -> AttachmentState:
-    if error is not None:
+def _attachment_state(node: Node, name: CircuitName, ports: int) -> AttachmentState:
+    if (error := node.refused.get(name)) is not None:
         return AttachmentState.UNKNOWN_SCHEMA if isinstance(error, UnknownSchema) else AttachmentState.BAD_ROW
+    if name in node.beyond:
+        return AttachmentState.TOO_MANY
     if not ports:
         return AttachmentState.NO_WORKLOAD
+    plugged = node.ofports is not None and name in node.ofports.circuits
     return AttachmentState.ACTIVE if plugged else AttachmentState.PLUGGING
 
 

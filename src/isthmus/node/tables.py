@@ -14,6 +14,7 @@ from isthmus.flows.render import Renderer
 from isthmus.flows.types import FlowKey
 from isthmus.model.net import IpAddress, Prefix
 from isthmus.model.vpn import RouteTarget
+from isthmus.node.config import ROUTES_PER_VIEW_MAX
 from isthmus.rib.adj_in import AdjRibIn
 from isthmus.vpn.exports import Export, Speaker
 from isthmus.vpn.imports import Entry, decide
@@ -37,6 +38,11 @@ class Tables:
     sources: Mapping[SourceKey, ViewId] = field(default_factory=dict)
     entries: dict[ViewId, dict[Prefix, Entry]] = field(default_factory=dict)
     exports: Mapping[Prefix, list[Export]] = field(default_factory=dict)
+    routes_max: int = ROUTES_PER_VIEW_MAX
+    surplus: dict[ViewId, frozenset[Prefix]] = field(default_factory=dict)
+    """What each full view refuses."""
+    _sizes: dict[ViewId, int] = field(default_factory=dict)
+    """How many entries of each view ask for a flow."""
     _flows: dict[ViewId, dict[Prefix, FlowKey]] = field(default_factory=dict)
     _endpoints: dict[IpAddress, int] = field(default_factory=dict)
     """How many entries lead to each tunnel endpoint."""
@@ -76,32 +82,54 @@ class Tables:
     def _refresh(
         self, number: ViewId, prefixes: Iterable[Prefix], rib: AdjRibIn, renderer: Renderer, changes: Changes
     ) -> None:
-        view = self.views[number]
         entries = self.entries.setdefault(number, {})
-        flows = self._flows.setdefault(number, {})
-        for prefix in prefixes:
-            entry = decide(view, prefix, rib.paths(prefix), self.exports.get(prefix, ()), self.speaker)
-            self._count(entries.get(prefix), -1)
-            self._count(entry, +1)
+        changed = set(prefixes)
+        for prefix in changed:
+            paths = rib.paths(prefix)
+            entry = decide(self.views[number], prefix, paths, self.exports.get(prefix, ()), self.speaker)
+            self._count(number, entries.get(prefix), -1)
+            self._count(number, entry, +1)
             if entry is None:
                 entries.pop(prefix, None)
             else:
                 entries[prefix] = entry
-            if (old := flows.pop(prefix, None)) is not None:
-                changes.gone.add(old)
-            if entry is None or entry.hidden is not None:
-                continue
-            if (flow := renderer.route(number, prefix, entry.target)) is not None:
-                flows[prefix] = flow[0]
-                changes.put[flow[0]] = flow[1]
+        before, after = self.surplus.get(number, frozenset()), self._beyond_limit(number)
+        self.surplus[number] = after
+        for prefix in changed | (before ^ after):
+            self._render(number, prefix, renderer, changes)
+
+    def _render(self, number: ViewId, prefix: Prefix, renderer: Renderer, changes: Changes) -> None:
+        """The flow of one entry as it is now, in place of the one it had."""
+        flows = self._flows.setdefault(number, {})
+        if (old := flows.pop(prefix, None)) is not None:
+            changes.gone.add(old)
+        entry = self.entries[number].get(prefix)
+        if entry is None or entry.hidden is not None or prefix in self.surplus[number]:
+            return
+        if (flow := renderer.route(number, prefix, entry.target)) is not None:
+            flows[prefix] = flow[0]
+            changes.put[flow[0]] = flow[1]
+
+    def _beyond_limit(self, number: ViewId) -> frozenset[Prefix]:
+        """What a full view refuses: local addresses come first, then the order of prefixes, so the order in which
+        routes came decides nothing and a restart refuses the same."""
+        if self._sizes.get(number, 0) <= self.routes_max:
+            return frozenset()
+        usable = [(isinstance(e.target, NextHop), p) for p, e in self.entries[number].items() if e.hidden is None]
+        return frozenset(prefix for _, prefix in sorted(usable)[self.routes_max :])
 
     def _drop(self, view: ViewId, changes: Changes) -> None:
         changes.gone |= set(self._flows.pop(view, {}).values())
         for entry in self.entries.pop(view).values():
-            self._count(entry, -1)
+            self._count(view, entry, -1)
+        self.surplus.pop(view, None)
+        self._sizes.pop(view, None)
 
-    def _count(self, entry: Entry | None, by: int) -> None:
-        if entry is None or entry.hidden is not None or not isinstance(entry.target, NextHop):
+    def _count(self, number: ViewId, entry: Entry | None, by: int) -> None:
+        if entry is None or entry.hidden is not None:
+            return
+        self._sizes[number] = self._sizes.get(number, 0) + by
+        if not isinstance(entry.target, NextHop):
             return
         vtep = entry.target.vtep
         self._endpoints[vtep] = self._endpoints.get(vtep, 0) + by

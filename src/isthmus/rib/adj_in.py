@@ -9,7 +9,7 @@ it. A path of a peer whose session ended is *stale*: it stays until a session th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -68,6 +68,19 @@ class AdjRibIn:
     def __iter__(self) -> Iterator[Path]:
         for paths in self._paths.values():
             yield from paths.values()
+
+    def admit(self, peer: IpAddress, announced: Sequence[Path], at_most: int) -> Sequence[Path]:
+        """Those of a peer's routes that it may have: all that replace one, and new ones while there is room."""
+        room = at_most - self.count(peer)
+        if room >= len(announced):
+            return announced
+        admitted = []
+        for path in announced:
+            known = PathKey(path.peer, path.nlri.rd, path.nlri.ethernet_tag) in self._paths.get(path.nlri.prefix, {})
+            if known or room > 0:
+                admitted.append(path)
+                room -= not known
+        return admitted
 
     def apply(self, announced: Iterable[Path], withdrawn: Iterable[tuple[Prefix, PathKey]]) -> Touched:
         """Withdrawals first, as in one UPDATE (RFC 4271 section 4.3: the same prefix in both counts as announced)."""
