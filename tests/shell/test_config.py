@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from isthmus.model.net import IpAddress
+from isthmus.node.config import Limits
 from isthmus.shell.config import Config, ConfigError, LocalSwitch, Reflector, Tls, parse, read
 
 FILE = Path("/etc/isthmus/agent.toml")
@@ -67,6 +68,10 @@ def test_everything_can_be_said() -> None:
         listen = "[::1]:9000"
         [state]
         directory = "/tmp/state"
+        [limits]
+        routes_per_view = 1
+        routes_per_peer = 2
+        attachments = 3
         """,
         FILE,
     )
@@ -78,6 +83,7 @@ def test_everything_can_be_said() -> None:
     assert config.switch == LocalSwitch("tcp:127.0.0.1:6640", "br-x", "br-y", "netdev", Path("/tmp/run"))
     assert config.southbound == ("unix:/tmp/sb.sock", "tcp:[2001:db8::2]:6642")
     assert (config.socket, config.metrics, config.state) == (Path("/tmp/a.sock"), ("::1", 9000), Path("/tmp/state"))
+    assert config.limits == Limits(1, 2, 3)
 
 
 def test_metrics_can_be_switched_off() -> None:
@@ -179,6 +185,15 @@ WRONG = [
     (_set("metrics", 'listen = "localhost:9179"'), "metrics.listen must be <address>:<port> or empty, not 'localhost:"),
     (_set("metrics", 'listen = "127.0.0.1:99999"'), "metrics.listen must be <address>:<port> or empty, not '127.0.0."),
     (_set("state", 'directory = "lib"'), "state.directory must be an absolute path, not 'lib'"),
+    (
+        lambda t: t + "[limits]\nroutes_per_view = 0",
+        "limits.routes_per_view must be a number from 1 to 10000000, not 0",
+    ),
+    (lambda t: t + "[limits]\nattachments = 1.5", "limits.attachments must be a number from 1 to 10000000, not 1.5"),
+    (
+        lambda t: t + "[limits]\nroutes = 9",
+        "limits.routes is not a key of this table; known are attachments, routes_per",
+    ),
 ]
 
 

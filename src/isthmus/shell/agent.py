@@ -209,7 +209,7 @@ def notify(state: str) -> None:
 def node_config(config: Config, generation: int) -> NodeConfig:
     """What the core needs of the file; chance is made here."""
     peers = tuple(PeerConfig(r.address, r.asn, r.hold_time_s, random.random()) for r in config.reflectors)
-    return NodeConfig(IpAddress(config.vtep), config.router_id, config.asn, peers, generation)
+    return NodeConfig(IpAddress(config.vtep), config.router_id, config.asn, peers, generation, config.limits)
 
 
 async def _serve(config: Config) -> None:

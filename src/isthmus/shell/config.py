@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from isthmus.model.net import IpAddress
+from isthmus.node.config import CIRCUITS_MAX, ROUTES_PER_PEER_MAX, ROUTES_PER_VIEW_MAX, Limits
 
 T = TypeVar("T")
 
@@ -22,6 +23,9 @@ DEFAULT_PATH = Path("/etc/isthmus/agent.toml")
 BGP_PORT = 179
 AS_MAX = 2**32 - 1
 """RFC 6793."""
+
+LIMIT_MAX = 10_000_000
+"""Larger than any switch or memory here could serve: a typing mistake."""
 
 DATAPATH_TYPES = ("", "system", "netdev")
 
@@ -84,6 +88,7 @@ class Config:
     socket: Path
     metrics: Listen
     state: Path
+    limits: Limits = Limits()
 
 
 class _Table:
@@ -306,7 +311,8 @@ def parse(text: str, file: Path) -> Config:
     asn = agent.take("as", _between(1, AS_MAX))
     switch = _switch(_Table(file, "ovsdb", whole.get("ovsdb", {})))
     southbound, tls = _southbound(_Table(file, "southbound", whole.get("southbound", {})), switch.endpoint)
-    show, metrics, state = (_Table(file, name, whole.get(name, {})) for name in ("show", "metrics", "state"))
+    names = ("show", "metrics", "state", "limits")
+    show, metrics, state, limits = (_Table(file, name, whole.get(name, {})) for name in names)
     config = Config(
         host=host,
         vtep=vtep,
@@ -319,14 +325,19 @@ def parse(text: str, file: Path) -> Config:
         socket=show.take("socket", _path, Path("/run/isthmus/agent.sock")),
         metrics=metrics.take("listen", _listen, Listen("127.0.0.1", 9179)),
         state=state.take("directory", _path, Path("/var/lib/isthmus")),
+        limits=Limits(
+            routes_per_view=limits.take("routes_per_view", _between(1, LIMIT_MAX), ROUTES_PER_VIEW_MAX),
+            routes_per_peer=limits.take("routes_per_peer", _between(1, LIMIT_MAX), ROUTES_PER_PEER_MAX),
+            circuits=limits.take("attachments", _between(1, LIMIT_MAX), CIRCUITS_MAX),
+        ),
     )
-    for table in (agent, show, metrics, state):
+    for table in (agent, show, metrics, state, limits):
         table.done()
     return config
 
 
 def _known_tables(whole: Mapping[str, object], file: Path) -> None:
-    known = ("agent", "reflectors", "ovsdb", "southbound", "show", "metrics", "state")
+    known = ("agent", "reflectors", "ovsdb", "southbound", "show", "metrics", "state", "limits")
     for name in whole:
         if name not in known:
             raise ConfigError(f"{file}: {name} is not a table of this file; known are {', '.join(known)}")
