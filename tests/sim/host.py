@@ -1,0 +1,359 @@
+"""A hypervisor: a real node, the shell's rhythm around it, its switch, its share of the cloud's database.
+
+What the shell promises is kept (facts of one source in order, one timer, two milliseconds of gathering), what it does
+not promise is random: how late each source is, and which of them speaks first after a start.
+
+Rules: after every computation the node is asked again and must have nothing to say; what it told its peers must be in
+the switch at that moment; an inbound flow must be one that some row it was told of asks for. `Broken` says what is not.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from isthmus.bgp.nlri.evpn import EvpnPrefix
+from isthmus.fib.entries import CircuitName, InboundKey
+from isthmus.flows.layout import Table
+from isthmus.flows.render import Renderer
+from isthmus.flows.types import FlowKey
+from isthmus.model.net import IpAddress
+from isthmus.node import effects, facts
+from isthmus.node.config import NodeConfig, PeerConfig
+from isthmus.node.core import Node
+from isthmus.node.order import DRAIN_S
+from tests.sim.forwarding import vni_and_address
+from tests.sim.reference import Place, offers
+from tests.sim.rows import Port, Row, Snapshot, Spelling, local_port, read
+from tests.sim.switch import Switch
+from tests.sim.time_line import TimeLine
+from tests.sim.wire import Connection, End
+from tests.sim.wiretap import Wiretap
+
+DEBOUNCE_S = 0.002
+"""As the agent's loop gathers facts."""
+HOLD_S = 30
+
+
+class Broken(Exception):
+    """An invariant does not hold."""
+
+
+class Exchange(Protocol):
+    """Who connects hosts with reflectors."""
+
+    def dial_from_host(self, host: Host, peer: IpAddress, run: Run) -> None: ...
+
+
+@dataclass(slots=True)
+class Link:
+    """One connection to a reflector, and what was said on it."""
+
+    connection: Connection
+    tap: Wiretap
+
+
+class Run:
+    """One life of the agent."""
+
+    def __init__(self, node: Node) -> None:
+        self.node = node
+        self.links: dict[IpAddress, Link] = {}
+        self.dialling: set[IpAddress] = set()
+        self.soon = False
+        self.timer = float("inf")
+        self.told_off: dict[FlowKey, float] = {}
+        """Inbound flows whose routes were withdrawn: when."""
+
+
+class Host:
+    """See the head of the file."""
+
+    def __init__(
+        self,
+        place: Place,
+        asn: int,
+        reflectors: tuple[IpAddress, ...],
+        line: TimeLine,
+        rng: random.Random,
+        exchange: Exchange,
+    ) -> None:
+        self.place, self.asn, self.reflectors = place, asn, reflectors
+        self._line, self._rng, self._exchange = line, rng, exchange
+        self.switch = Switch(line, rng, f"{place.host} switch", self._before_bundle)
+        self.run: Run | None = None
+        self.generation = 0
+        self.rows: dict[str, Row] = {}
+        """The last readable row of each circuit that this run of the agent was told, and that is still there."""
+        self.ports: tuple[Port, ...] = ()
+        self.version = 0
+        self.unread: frozenset[str] = frozenset()
+        """Circuits whose row this run cannot read."""
+        self.southbound = True
+        self.asked: set[tuple[int, str]] = set()
+        """(VNI, address) that some snapshot since the last rest asked this host to deliver."""
+        self.mute: set[str] = set()
+        """Endpoints that never answer this host."""
+        self._newest: Snapshot | None = None
+        self._bus = 0.0
+        self._resolved: set[str] = set()
+        self._wanted_neighbours: frozenset[str] = frozenset()
+        self._plugging: frozenset[str] | None = None
+
+    @property
+    def name(self) -> str:
+        return self.place.host
+
+    @property
+    def node(self) -> Node:
+        assert self.run is not None
+        return self.run.node
+
+    # The agent's life
+
+    def start(self) -> None:
+        """A fresh process: what it hears first is a matter of luck."""
+        self.generation += 1
+        peers = tuple(PeerConfig(a, self.asn, HOLD_S, self._rng.random() * 0.99) for a in self.reflectors)
+        vtep = IpAddress.parse(self.place.vtep)
+        run = self.run = Run(Node(NodeConfig(vtep, vtep, self.asn, peers, self.generation), self._line.now))
+        self._line.note(f"{self.name}: agent starts, run {self.generation}")
+        self.rows, self.ports, self.version, self.unread = {}, (), 0, frozenset()
+        self._resolved, self._wanted_neighbours, self._plugging = set(), frozenset(), None
+        self.switch.attach(lambda fact: self.tell(run, fact))
+        self._later(run, self._some_time(), self._say_ports)
+        if self._newest is not None and self.southbound:
+            newest = self._newest
+            self._later(run, self._some_time(), lambda: self._say_rows(newest))
+        self._schedule(run)
+
+    def stop(self) -> None:
+        """Like kill -9: connections are closed by the kernel, forwarding stays."""
+        run, self.run = self.run, None
+        if run is not None:
+            self._line.note(f"{self.name}: agent dies")
+            for link in run.links.values():
+                link.connection.close(0)
+            self.switch.detach()
+
+    def _some_time(self) -> float:
+        return self._rng.choice((0.001, 0.02, 0.3, 1.5)) * self._rng.uniform(0.5, 1.5)
+
+    def _later(self, run: Run, seconds: float, do: Callable[[], None]) -> None:
+        self._line.after(seconds, lambda: do() if run is self.run else None)
+
+    # The loop
+
+    def tell(self, run: Run, fact: facts.Fact) -> None:
+        if run is self.run:
+            run.node.handle(fact, self._line.now)
+            self._schedule(run)
+
+    def _schedule(self, run: Run) -> None:
+        if not run.soon:
+            run.soon = True
+            self._later(run, DEBOUNCE_S, lambda: self._drain(run) if run.soon else None)
+
+    def _drain(self, run: Run) -> None:
+        run.soon = False
+        now = self._line.now
+        wanted = run.node.effects(now)
+        again = run.node.effects(now)
+        if again:
+            raise Broken(f"{self.name}: asked twice, the node wants more: {again}")
+        for effect in wanted:
+            self._carry_out(run, effect)
+        self.check()
+        deadline = run.node.next_deadline()
+        if deadline is not None and deadline < run.timer:
+            run.timer = deadline
+            self._line.at(deadline, lambda: self._ring(run, deadline))
+
+    def _ring(self, run: Run, deadline: float) -> None:
+        if run is self.run and run.timer == deadline:
+            run.timer = float("inf")
+            run.node.tick(self._line.now)
+            self._drain(run)
+
+    # Carrying out
+
+    def _carry_out(self, run: Run, effect: effects.Effect) -> None:
+        match effect:
+            case effects.Dial(peer):
+                run.dialling.add(peer)
+                self._exchange.dial_from_host(self, peer, run)
+            case effects.Send(peer, data):
+                self._send(run, peer, data)
+            case effects.Hangup(peer):
+                run.dialling.discard(peer)
+                if (link := run.links.pop(peer, None)) is not None:
+                    link.connection.close(0)
+            case effects.ReadFlows() | effects.ApplyFlows():
+                self._line.stir()
+                self.switch.ask(effect)
+            case effects.SetCircuits(names):
+                self._line.stir()
+                self._plugging = frozenset(str(n) for n in names)
+                self._later(run, self._rng.expovariate(20), self._plug)
+            case effects.SetNeighbours(vteps):
+                self._set_neighbours(run, frozenset(str(v) for v in vteps))
+
+    def _send(self, run: Run, peer: IpAddress, data: bytes) -> None:
+        link = run.links.get(peer)
+        if link is None:
+            return
+        agreed = run.node.peers[peer].session.agreed
+        if agreed is not None and len(data) > 19:
+            self._line.stir()
+            before = set(link.tap.announced)
+            gone = link.tap.hear(data, agreed)
+            for route in gone:
+                run.told_off[inbound_flow(route)] = self._line.now
+            if gone or before != set(link.tap.announced):
+                self._line.note(f"{self.name} -> {peer}: +{len(link.tap.announced.keys() - before)} -{len(gone)}")
+        link.connection.send(0, data)
+
+    def _plug(self) -> None:
+        run = self.run
+        if self._plugging is not None and run is not None:
+            self.switch.plug(self._plugging)
+            self._plugging = None
+            self._later(run, self._rng.expovariate(50), self._say_ports)
+
+    def _say_ports(self) -> None:
+        if self.run is not None:
+            self._line.stir()
+            circuits = {CircuitName(n): p for n, p in self.switch.circuits.items()}
+            self.tell(self.run, facts.SwitchRead(circuits, self.switch.TUNNEL))
+
+    def _set_neighbours(self, run: Run, vteps: frozenset[str]) -> None:
+        self._wanted_neighbours = vteps
+        forgotten = self._resolved - vteps
+        self._resolved &= vteps
+        if forgotten:
+            self._later(run, 0.05, lambda: self._say_neighbours(run))
+        for vtep in sorted(vteps - self._resolved - self.mute):
+            self._later(run, self._rng.choice((0.01, 0.1, 2.0)), lambda vtep=vtep: self._resolve(run, vtep))
+
+    def _resolve(self, run: Run, vtep: str) -> None:
+        if vtep in self._wanted_neighbours and vtep not in self._resolved and vtep not in self.mute:
+            self._resolved.add(vtep)
+            self._say_neighbours(run)
+
+    def _say_neighbours(self, run: Run) -> None:
+        self._line.stir()
+        self.tell(run, facts.NeighboursRead(frozenset(IpAddress.parse(v) for v in self._resolved)))
+
+    def answers_again(self, vtep: str) -> None:
+        self.mute.discard(vtep)
+        if self.run is not None:
+            self._set_neighbours(self.run, self._wanted_neighbours)
+
+    # The cloud's database
+
+    def publish(self, snapshot: Snapshot) -> None:
+        """It has changed; this host hears of it in its own time, perhaps together with the next change."""
+        self._newest = snapshot
+        delay = self._rng.expovariate(20) if self._rng.random() < 0.9 else self._rng.uniform(0.5, 3.0)
+        self._bus = max(self._bus, self._line.now + delay)
+        self._line.at(self._bus, lambda: self._arrives(snapshot))
+
+    def _arrives(self, snapshot: Snapshot) -> None:
+        newest = self._newest
+        if newest is not None and newest is not snapshot and self._rng.random() < 0.3:
+            return  # the next one says it all
+        self._say_rows(snapshot)
+        if self.run is not None and self._rng.random() < 0.1:
+            self._later(self.run, self._rng.uniform(0, 0.3), lambda: self._say_rows(snapshot))
+
+    def _say_rows(self, snapshot: Snapshot) -> None:
+        if self.run is None or not self.southbound or snapshot.version < self.version:
+            return
+        self._line.stir()
+        self.version = snapshot.version
+        good = {c: r for c, r in snapshot.rows.items() if r.spelling is Spelling.GOOD}
+        self.unread = frozenset(snapshot.rows.keys() - good.keys())
+        self.rows = good | {c: r for c, r in self.rows.items() if c in self.unread}
+        self.ports = snapshot.ports.get(self.name, ())
+        self.asked |= {(o.vni, o.address) for o in offers(self.place, self.rows.values(), self.ports)}
+        circuits = {CircuitName(c): read(r) for c, r in snapshot.rows.items()}
+        ports = [local_port(p) for p in self.ports]
+        self._rng.shuffle(ports)
+        self.tell(self.run, facts.IntentRead(circuits, tuple(ports)))
+
+    def lose_southbound(self) -> None:
+        self.southbound = False
+        if self.run is not None:
+            self.tell(self.run, facts.IntentLost("no server of the southbound database answers"))
+
+    def find_southbound(self) -> None:
+        self.southbound = True
+        if self.run is not None and self._newest is not None:
+            newest = self._newest
+            self._later(self.run, self._some_time(), lambda: self._say_rows(newest))
+
+    @property
+    def up_to_date(self) -> bool:
+        """Whether the agent runs, knows the newest rows, and has its ports as it wants them."""
+        known = self._newest is None or self.version == self._newest.version
+        return self.run is not None and self.southbound and known and self._plugging is None
+
+    # Connections
+
+    def end(self, run: Run, peer: IpAddress) -> End:
+        def current() -> bool:
+            return run is self.run and (link := run.links.get(peer)) is not None and link.connection.ends[0] is end
+
+        def received(data: bytes) -> None:
+            if current():
+                if len(data) > 19:
+                    self._line.stir()
+                self.tell(run, facts.Received(peer, data))
+
+        def closed(why: str) -> None:
+            if current():
+                del run.links[peer]
+                self._line.note(f"{self.name}: connection to {peer}: {why}")
+                self._line.stir()
+                self.tell(run, facts.Closed(peer, why))
+
+        end = End(received, closed)
+        return end
+
+    def connected(self, run: Run, peer: IpAddress, connection: Connection) -> None:
+        run.dialling.discard(peer)
+        run.links[peer] = Link(connection, Wiretap())
+        self._line.stir()
+        self.tell(run, facts.Connected(peer))
+
+    def refused(self, run: Run, peer: IpAddress) -> None:
+        self.tell(run, facts.ConnectFailed(peer, "connection refused"))
+
+    # Invariants
+
+    def check(self) -> None:
+        """At every step: nothing is announced whose inbound flow is not there."""
+        run = self.run
+        if run is None or not self.switch.trusted:
+            return
+        for peer, link in run.links.items():
+            for route in link.tap.announced.values():
+                flow = self.switch.flows.get(key := inbound_flow(route))
+                if flow is None:
+                    raise Broken(f"{self.name}: {route.prefix} is announced to {peer}, but the switch has no {key}")
+
+    def _before_bundle(self, bundle: effects.ApplyFlows) -> None:
+        for key in bundle.put:
+            if key.table == Table.INBOUND and key.match and vni_and_address(key.match) not in self.asked:
+                raise Broken(f"{self.name}: an inbound flow nobody asked for: {key}")
+        for key in bundle.delete:
+            since = self.run.told_off.get(key) if self.run is not None else None
+            if since is not None and self._line.now < since + DRAIN_S - 1e-6:
+                raise Broken(f"{self.name}: {key} goes {self._line.now - since:.3f} s after it was withdrawn")
+
+
+def inbound_flow(route: EvpnPrefix) -> FlowKey:
+    """The flow without which this route must not be announced."""
+    return Renderer.inbound_key(InboundKey(route.label, route.prefix))

@@ -1,0 +1,208 @@
+"""The plain model: from rows and route targets, what every node must do. No incremental step, no flow, no BGP session.
+
+It is written from the words of the design, not from the core, and shares no code with it: text, numbers, sets. What it
+leaves out is time; simulation.py compares only what has come to rest, and says in a few words of its own what a node
+still holds from before (`over`).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import NamedTuple
+
+from tests.sim.forwarding import BACK, BACK_AS_CIRCUIT, DROP, Fate
+from tests.sim.rows import Association, Port, Row
+
+ROUTER = {4: "169.254.128.1", 6: "fd00:56:50:4e::1"}
+PRIVATE = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")
+PREFERENCE = 100
+"""Of whoever says none, and of whatever came from another cloud."""
+
+
+class Place(NamedTuple):
+    """A hypervisor as others see it."""
+
+    host: str
+    cloud: str
+    vtep: str
+    router_mac: str
+
+
+class Offer(NamedTuple):
+    """An address that a hypervisor announces."""
+
+    place: Place
+    circuit: str
+    port: str
+    number: int
+    vni: int
+    address: str
+    targets: frozenset[str]
+    local_pref: int
+    mobility: int
+
+
+class Into(NamedTuple):
+    """A line of a view that ends here."""
+
+    circuit: str
+
+
+class Across(NamedTuple):
+    """A line of a view that ends elsewhere."""
+
+    vtep: str
+    vni: int
+    router_mac: str
+
+
+Line = Into | Across
+View = frozenset[str]
+"""A view is what it imports."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """The forwarding of one node."""
+
+    circuits: Mapping[str, Row] = field(default_factory=dict)
+    """Plugged ones."""
+    sources: Mapping[tuple[str, str], View] = field(default_factory=dict)
+    views: Mapping[View, Mapping[str, Line]] = field(default_factory=dict)
+    inbound: Mapping[tuple[int, str], str] = field(default_factory=dict)
+
+
+@lru_cache(maxsize=1 << 16)
+def covers(subnet: str, address: str) -> bool:
+    network, host = ipaddress.ip_network(subnet), ipaddress.ip_address(address)
+    return network.version == host.version and host in network
+
+
+def version(address: str) -> int:
+    return 6 if ":" in address else 4
+
+
+def covering(row: Row, network: str) -> list[Association]:
+    return [a for a in row.associations if network in a.networks]
+
+
+def offers(place: Place, rows: Iterable[Row], ports: Iterable[Port]) -> list[Offer]:
+    """What this hypervisor announces. Of several that share VNI and address only one is: inbound must be exact."""
+    ports = list(ports)
+    rivals: dict[tuple[int, str], list[Offer]] = {}
+    for row in rows:
+        for port in ports:
+            if not port.up:
+                continue
+            by_vpn: dict[str, list[Association]] = {}
+            for association in covering(row, port.network):
+                by_vpn.setdefault(association.vpn, []).append(association)
+            for same in by_vpn.values():
+                targets = frozenset(t for a in same for t in a.exports)
+                if not targets:
+                    continue
+                prefer = max(PREFERENCE if a.local_pref is None else a.local_pref for a in same)
+                for address in port.addresses:
+                    first = same[0]
+                    offer = Offer(
+                        place, row.circuit, port.name, first.number, first.vni, address, targets, prefer, port.revision
+                    )
+                    rivals.setdefault((first.vni, address), []).append(offer)
+    return [min(found, key=lambda o: (-o.mobility, o.circuit, o.port)) for found in rivals.values()]
+
+
+def standing(place: Place, rows: Iterable[Row], ports: Iterable[Port], heard: Iterable[Offer]) -> Standing:
+    """What this hypervisor does, knowing its cloud's rows, its own ports, and what others are heard to offer."""
+    rows, ports = list(rows), list(ports)
+    own = offers(place, rows, ports)
+    networks = {p.network for p in ports}
+    sources: dict[tuple[str, str], View] = {}
+    doors: dict[View, list[Row]] = {}
+    for row in rows:
+        seen = set()
+        for network in row.networks & networks:
+            view = frozenset(t for a in covering(row, network) for t in a.imports)
+            if view:
+                seen.add(view)
+                sources |= {(row.circuit, a): view for p in ports if p.network == network for a in p.addresses}
+        for view in seen:
+            doors.setdefault(view, []).append(row)
+        if len(seen) == 1:
+            sources |= {(row.circuit, address): next(iter(seen)) for address in ROUTER.values()}
+    everything = [*own, *heard]
+    return Standing(
+        circuits={r.circuit: r for r in rows if any(p.addresses and covering(r, p.network) for p in ports)},
+        sources=sources,
+        views={view: _view(place, view, behind, everything) for view, behind in doors.items()},
+        inbound={(o.vni, o.address): o.circuit for o in own},
+    )
+
+
+def _view(place: Place, view: View, behind: list[Row], everything: list[Offer]) -> dict[str, Line]:
+    rivals: dict[str, list[Offer]] = {}
+    for offer in everything:
+        if offer.targets & view:
+            rivals.setdefault(offer.address, []).append(offer)
+    lines: dict[str, Line] = {}
+    for address, found in rivals.items():
+        if all(any(covers(s, address) for s in row.subnets) for row in behind):
+            continue  # every router in front of this view serves the address itself
+        best = min(found, key=lambda o: _rank(place, o))
+        here = best.place == place
+        lines[address] = Into(best.circuit) if here else Across(best.place.vtep, best.vni, best.place.router_mac)
+    return lines
+
+
+def _rank(place: Place, o: Offer) -> tuple[object, ...]:
+    """Smaller wins. Who is here; preference (it stays in its cloud); who moved last; who is nearer; then by name."""
+    if o.place == place:
+        return (0, -o.local_pref, -o.mobility, o.number, o.port)
+    near = o.place.cloud == place.cloud
+    prefer = o.local_pref if near else PREFERENCE
+    return (1, -prefer, -o.mobility, 0 if near else 1, ipaddress.ip_address(o.place.vtep), o.number)
+
+
+def over(before: Standing, now: Standing, *, only_views: bool) -> Standing:
+    """What a node does that may not yet sweep what an earlier run of it left."""
+    views = {
+        view: {**before.views.get(view, {}), **now.views.get(view, {})} for view in before.views.keys() | now.views.keys()
+    }
+    if only_views:
+        return Standing(now.circuits, now.sources, views, now.inbound)
+    return Standing(
+        {**before.circuits, **now.circuits}, {**before.sources, **now.sources}, views, {**before.inbound, **now.inbound}
+    )
+
+
+def fate(s: Standing, circuit: str, source: str, destination: str, *, mute: frozenset[str] = frozenset()) -> Fate:
+    """What becomes of a packet that the router behind `circuit` sends here; `mute` endpoints have never answered."""
+    row = s.circuits[circuit]
+    if source == ROUTER[version(source)] and any(covers(subnet, destination) for subnet in row.subnets):
+        return BACK_AS_CIRCUIT
+    view = s.sources.get((circuit, source))
+    line = None if view is None else s.views.get(view, {}).get(destination)
+    match line:
+        case Into(target):
+            # Back out of the door it came in by is no way.
+            return DROP if target == circuit or target not in s.circuits else Fate("into circuit", target)
+        case Across(vtep, vni, router_mac):
+            return DROP if vtep in mute else Fate("tunnel", f"to {vtep} vni {vni} mac {router_mac}")
+        case None:
+            return _fallback(row, destination)
+
+
+def _fallback(row: Row, destination: str) -> Fate:
+    if row.fallback == "none":
+        return DROP
+    if row.fallback == "public" and any(covers(p, destination) for p in PRIVATE):
+        return DROP
+    return BACK
+
+
+def accepted(s: Standing, vni: int, destination: str) -> Fate:
+    """What becomes of a packet from a tunnel."""
+    circuit = s.inbound.get((vni, destination))
+    return DROP if circuit is None else Fate("into circuit", circuit)

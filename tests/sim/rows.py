@@ -1,0 +1,133 @@
+"""What a node is told of its cloud, as plain words: rows and ports made of text and numbers.
+
+The reference model reads these; the node reads the same through the text of OVN's rows, so the reading is part of what
+is simulated. Rules: everything frozen; nothing of the core but the row format.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from functools import lru_cache
+
+from isthmus.model.intent import (
+    AssociationIntent,
+    AssociationKind,
+    AttachmentIntent,
+    BadIntent,
+    Fallback,
+    from_external_ids,
+    to_external_ids,
+)
+from isthmus.model.net import IpAddress, Mac, Prefix
+from isthmus.model.port import LocalPort
+from isthmus.model.vpn import RouteTarget, SiteOfOrigin
+
+
+class Spelling(Enum):
+    """How a row is written."""
+
+    GOOD = "good"
+    NEWER = "of a newer schema"
+    NONSENSE = "nonsense"
+
+
+@dataclass(frozen=True, slots=True)
+class Association:
+    """An association as one row has it."""
+
+    uuid: str
+    whole_router: bool
+    vpn: str
+    number: int
+    vni: int
+    imports: frozenset[str]
+    exports: frozenset[str]
+    networks: frozenset[str]
+    local_pref: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One attachment circuit."""
+
+    circuit: str
+    attachment: str
+    revision: int
+    site: str
+    networks: frozenset[str]
+    subnets: frozenset[str]
+    fallback: str
+    associations: tuple[Association, ...]
+    spelling: Spelling = Spelling.GOOD
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """One virtual machine's port."""
+
+    name: str
+    mac: str
+    addresses: tuple[str, ...]
+    network: str
+    revision: int
+    up: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A cloud's database at one instant."""
+
+    version: int
+    rows: Mapping[str, Row]
+    ports: Mapping[str, tuple[Port, ...]]
+    """By host."""
+
+
+@lru_cache(maxsize=4096)
+def read(row: Row) -> AttachmentIntent | BadIntent:
+    """Through the row's text and back, as an agent gets it."""
+    ids = _written(row)
+    if row.spelling is Spelling.NEWER:
+        ids["isthmus:schema"] = "2"
+    if row.spelling is Spelling.NONSENSE:
+        del ids["isthmus:site"]
+    try:
+        return from_external_ids(ids)
+    except BadIntent as error:
+        return error
+
+
+def _written(row: Row) -> dict[str, str]:
+    return to_external_ids(
+        AttachmentIntent(
+            attachment=row.attachment,
+            revision=row.revision,
+            site=SiteOfOrigin.parse(row.site),
+            networks=tuple(sorted(row.networks)),
+            subnets=tuple(sorted(Prefix.parse(s) for s in row.subnets)),
+            associations=tuple(sorted(_association(a) for a in row.associations)),
+            fallback=Fallback(row.fallback),
+        )
+    )
+
+
+def _association(a: Association) -> AssociationIntent:
+    return AssociationIntent(
+        association=a.uuid,
+        kind=AssociationKind.ROUTER if a.whole_router else AssociationKind.NETWORK,
+        bgpvpn=a.vpn,
+        number=a.number,
+        vni=a.vni,
+        imports=tuple(sorted(RouteTarget.parse(t) for t in a.imports)),
+        exports=tuple(sorted(RouteTarget.parse(t) for t in a.exports)),
+        networks=tuple(sorted(a.networks)),
+        local_pref=a.local_pref,
+    )
+
+
+@lru_cache(maxsize=4096)
+def local_port(port: Port) -> LocalPort:
+    addresses = tuple(sorted((IpAddress.parse(a) for a in port.addresses), key=lambda a: (len(a), a)))
+    return LocalPort(port.name, Mac.parse(port.mac), addresses, port.network, port.revision, port.up)

@@ -1,0 +1,255 @@
+"""Two clouds, their hosts and reflectors, and a random history of them: turmoil, rest, comparison, and again.
+
+Everything is drawn from one seed: the places, what the clouds ask for, who is late, who dies. After each rest the
+forwarding of every node is compared with the plain model (verdict.py), and a fresh computation with the kept one.
+
+Rules: the model is handed what each *running* agent was told, never what its node made of it. What time explains (a
+drain, stale routes, flows of an earlier run) is said here in `expected`, in the model's words.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from isthmus.bgp.session import State
+from isthmus.model.net import IpAddress
+from tests.sim.cloud import Cloud
+from tests.sim.host import Broken, Host, Run
+from tests.sim.reference import Offer, Place, Standing, offers, over, standing
+from tests.sim.reflector import Kin, Peer, Reflector
+from tests.sim.time_line import TimeLine
+from tests.sim.verdict import (
+    Difference,
+    Interest,
+    compare_announced,
+    compare_forwarding,
+    compare_installed,
+    compare_recomputed,
+    compare_story,
+)
+from tests.sim.wire import Connection
+
+QUIET_S = 4.0
+"""At rest: so long nothing has happened but keepalives and audits. Every single delay of the world is shorter."""
+REST_S_MAX = 600.0
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a run did."""
+
+    actions: dict[str, int] = field(default_factory=dict)
+    rests: int = 0
+    fates: int = 0
+
+    def count(self, action: str) -> None:
+        self.actions[action] = self.actions.get(action, 0) + 1
+
+
+class Simulation:
+    """The world; history.py acts on it."""
+
+    def __init__(self, seed: int, *, trace: Callable[[str], None] | None = None) -> None:
+        self.seed = seed
+        self.rng = random.Random(seed)
+        self.line = TimeLine(trace=trace)
+        self.tally = Tally()
+        self.clouds = [Cloud("east", 64512), Cloud("west", 64513)]
+        self.hosts: list[Host] = []
+        self.reflectors: list[Reflector] = []
+        self.stalled_until = 0.0
+        self.left: dict[str, Standing] = {}
+        """By host: what an earlier run left that may not be swept yet."""
+        self.left_whole: set[str] = set()
+        """Hosts where that includes what comes from intent alone."""
+        self.frozen: dict[str, list[Offer]] = {}
+        """By host: what it heard last, while its cloud has no reflector."""
+        self.watch: Callable[[], None] | None = None
+        """Called after every step."""
+        for index, cloud in enumerate(self.clouds):
+            self._build(index, cloud)
+        self._mesh()
+        for reflector in self.reflectors:
+            reflector.start()
+        for host in self.hosts:
+            host.start()
+
+    # Building
+
+    def _build(self, index: int, cloud: Cloud) -> None:
+        names = [f"{cloud.name}-reflector-{n}" for n in range(1, self.rng.choice((2, 3, 3)))]
+        addresses = [IpAddress.parse(f"172.30.{index + 1}.{250 + n}") for n in range(len(names))]
+        for name, address in zip(names, addresses, strict=True):
+            self.reflectors.append(Reflector(name, address, cloud.asn, self.line, self.rng, self))
+        for n in range(1, self.rng.choice((3, 4, 4, 5))):
+            vtep = f"172.30.{index + 1}.{n}"
+            place = Place(f"{cloud.name}-{n}", cloud.name, vtep, f"02:78:ac:1e:{index + 1:02x}:{n:02x}")
+            self.hosts.append(Host(place, cloud.asn, tuple(addresses), self.line, self.rng, self))
+
+    def _mesh(self) -> None:
+        """Clients; internal sessions between a cloud's reflectors, or not; external ones: all to all, or in pairs."""
+        internal, full = self.rng.random() < 0.5, self.rng.random() < 0.5
+        for r in self.reflectors:
+            for host in self.hosts:
+                if host.asn == r.asn:
+                    r.add(Peer(host.name, IpAddress.parse(host.place.vtep), host.asn, Kin.CLIENT))
+        for a in self.reflectors:
+            for b in self.reflectors:
+                same = a.asn == b.asn
+                paired = a.name[-1] == b.name[-1]
+                if a is not b and (internal if same else full or paired):
+                    kin = Kin.INTERNAL if same else Kin.EXTERNAL
+                    a.add(Peer(b.name, b.address, b.asn, kin, dials=a.address < b.address))
+        if not full and len({r.name[-1] for r in self.reflectors}) > 1 and not self._joined_at_all():
+            raise AssertionError("the clouds are not joined")
+
+    def _joined_at_all(self) -> bool:
+        return any(p.kin is Kin.EXTERNAL for r in self.reflectors for p in r.peers.values())
+
+    # Who connects whom
+
+    def dial_from_host(self, host: Host, peer: IpAddress, run: Run) -> None:
+        reflector = next(r for r in self.reflectors if r.address == peer)
+        self.line.after(self.rng.expovariate(100), lambda: self._arrive(host, reflector, run))
+
+    def _arrive(self, host: Host, reflector: Reflector, run: Run) -> None:
+        if run is not host.run or reflector.address not in run.dialling:
+            return
+        if not reflector.up:
+            if self.rng.random() < 0.8:
+                run.dialling.discard(reflector.address)
+                host.refused(run, reflector.address)
+            return
+        end, connected = reflector.accept(host.name)
+        connection = Connection(self.line, self.rng, host.end(run, reflector.address), end)
+        host.connected(run, reflector.address, connection)
+        connected(connection, 1)
+
+    def dial_reflector(self, dialler: Reflector, peer: Peer) -> None:
+        session = peer.session
+        self.line.after(self.rng.expovariate(100), lambda: self._arrive_at_reflector(dialler, peer, session))
+
+    def _arrive_at_reflector(self, dialler: Reflector, peer: Peer, session: object) -> None:
+        if peer.session is None or peer.session is not session or peer.session.state is not State.CONNECT:
+            return
+        far = next(r for r in self.reflectors if r.name == peer.name)
+        if not far.up:
+            dialler.refused(peer, "connection refused")
+            return
+        end, connected = far.accept(dialler.name)
+        connection = Connection(self.line, self.rng, dialler.end(peer), end)
+        dialler.connected(peer, connection, 0)
+        connected(connection, 1)
+
+    # Time
+
+    def step(self) -> None:
+        self.line.step()
+        if self.watch is not None:
+            self.watch()
+
+    def pass_time(self, seconds: float) -> None:
+        until = self.line.now + seconds
+        while self.line.due_before(until):
+            self.step()
+        self.line.now = until
+
+    def rest(self) -> None:
+        """Until nothing is under way anywhere. Raises Broken if that never comes."""
+        until = self.line.now + REST_S_MAX
+        while why := self._unrest():
+            if self.line.now > until:
+                raise Broken(f"no rest within {REST_S_MAX:.0f} s: {why}")
+            self.pass_time(1.0)
+
+    def _unrest(self) -> str:
+        """What is still under way; empty when nothing is."""
+        if self.line.now < max(self.line.stirred_at + QUIET_S, self.stalled_until):
+            return "something happened a moment ago"
+        for host in self.hosts:
+            if why := self._host_unrest(host):
+                return f"{host.name}: {why}"
+        up = {r.name for r in self.reflectors if r.up}
+        for r in self.reflectors:
+            for peer in r.peers.values():
+                if r.up and peer.kin is not Kin.CLIENT and peer.name in up and not (peer.up and peer.said_end):
+                    return f"{r.name}: {peer.name} is not up"
+        return ""
+
+    def _host_unrest(self, host: Host) -> str:
+        if not host.up_to_date:
+            return "the agent is not up to date"
+        if not host.switch.idle or not host.switch.trusted:
+            return "the switch is busy"
+        if host.node.draining:
+            return "it drains"
+        ours = [r for r in self.reflectors if r.asn == host.asn and r.up]
+        for r in ours:
+            peer = r.peers[host.name]
+            if not peer.up or peer.owes_end or not peer.said_end or not host.node.peers[r.address].in_sync:
+                return f"its session with {r.name} is not in sync"
+        if ours and not host.node.switch.swept and host.name not in self.left_whole:
+            return "it has not swept"
+        return ""
+
+    # What should be
+
+    def up(self, asn: int) -> list[Reflector]:
+        return [r for r in self.reflectors if r.asn == asn and r.up]
+
+    def joined(self) -> bool:
+        """Whether routes find a way between the clouds."""
+        east, west = (self.up(c.asn) for c in self.clouds)
+        return any(w.name in e.peers and e.peers[w.name].kin is Kin.EXTERNAL for e in east for w in west)
+
+    def offered(self) -> dict[str, list[Offer]]:
+        return {h.name: offers(h.place, h.rows.values(), h.ports) for h in self.hosts}
+
+    def heard(self, host: Host, offered: dict[str, list[Offer]]) -> list[Offer]:
+        """What others offer, as far as a path of reflectors leads here."""
+        if not self.up(host.asn):
+            return self.frozen[host.name]
+        joined = self.joined()
+        return [o for h in self.hosts if h is not host and (h.asn == host.asn or joined) for o in offered[h.name]]
+
+    def expected(self, host: Host, offered: dict[str, list[Offer]]) -> Standing:
+        now = standing(host.place, host.rows.values(), host.ports, self.heard(host, offered))
+        if host.name in self.left:
+            return over(self.left[host.name], now, only_views=host.name not in self.left_whole)
+        return now
+
+    def interest(self) -> Interest:
+        addresses = {a for c in self.clouds for vm in c.vms.values() for a in vm.addresses}
+        addresses |= {o.address for known in self.frozen.values() for o in known}
+        vnis = {vpn.vni for c in self.clouds for vpn in c.vpns.values()}
+        unknown = [f"{net}.{n}" for net in ("10.0.0", "10.1.0", "203.0.113") for n in (5, 7, 99)]
+        return Interest(tuple(sorted(addresses | {*unknown, "fd00::5", "fd00:1::99"})), (*sorted(vnis), 4999))
+
+    def judge(self) -> None:
+        """Everything at rest against the model. Raises Difference."""
+        self.tally.rests += 1
+        offered, interest = self.offered(), self.interest()
+        for host in self.hosts:
+            expected = self.expected(host, offered)
+            self.tally.fates += compare_forwarding(host, expected, interest)
+            compare_recomputed(host, self.line.now)
+            if host.name not in self.left:
+                compare_installed(host)
+                compare_story(host, self.line.now, expected)
+            for reflector in self.up(host.asn):
+                compare_announced(host, reflector, offered[host.name])
+            host.asked = {(o.vni, o.address) for o in offered[host.name]}
+        self.line.note("at rest, all as it should be")
+
+    def commit(self, cloud: Cloud) -> None:
+        """A transaction of the cloud's database."""
+        snapshot = cloud.snapshot()
+        self.line.stir()
+        for host in self.hosts:
+            if host.asn == cloud.asn:
+                host.publish(snapshot)
+
+
+__all__ = ["Broken", "Difference", "Simulation"]

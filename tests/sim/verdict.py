@@ -1,0 +1,148 @@
+"""Comparing what came to rest: every node's flows against the plain model, and against a fresh computation.
+
+Rules: compares fates, not flows, so that another way to write the same forwarding passes; a difference names node,
+source, destination, what was expected and what was seen, and the flows that did it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from isthmus.fib.entries import CircuitName
+from isthmus.flows.types import FlowKey
+from isthmus.model.intent import AttachmentIntent
+from isthmus.node import facts
+from isthmus.node.core import Node
+from isthmus.node.report import status
+from tests.sim.forwarding import Fate, Forwarder
+from tests.sim.host import Broken, Host
+from tests.sim.reference import ROUTER, Offer, Standing, accepted, fate, version
+from tests.sim.reflector import Reflector
+
+ELSEWHERE = ("8.8.8.8", "10.77.0.1", "100.64.0.9", "192.168.7.7", "2001:4860::8", "fd77::1", "fe80::1", "169.254.128.2")
+"""Destinations that no VPN of any history knows."""
+STRANGERS = ("10.66.0.6", "fd66::6")
+"""Sources that nobody has: spoofed."""
+
+
+class Difference(Exception):
+    """What was seen is not what should be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Interest:
+    """What packets are tried."""
+
+    addresses: tuple[str, ...]
+    vnis: tuple[int, ...]
+
+
+def compare_forwarding(host: Host, expected: Standing, interest: Interest) -> int:
+    """All pairs of interest; how many. Raises Difference."""
+    seen = frozenset(host.switch.circuits)
+    if seen != expected.circuits.keys():
+        raise Difference(f"node {host.name}: circuits\n  expected {sorted(expected.circuits)}\n  seen     {sorted(seen)}")
+    forwarder = Forwarder(host.switch.flows, host.switch.circuits, host.switch.TUNNEL)
+    return _outbound(host, expected, interest, forwarder) + _inbound(host, expected, interest, forwarder)
+
+
+def _outbound(host: Host, expected: Standing, interest: Interest, forwarder: Forwarder) -> int:
+    tried = 0
+    mute = frozenset(host.mute)
+    for circuit, port in host.switch.circuits.items():
+        behind = [a for c, a in expected.sources if c == circuit]
+        for source in dict.fromkeys((*behind, *ROUTER.values(), *STRANGERS)):
+            for destination in (*interest.addresses, *ELSEWHERE):
+                if version(source) != version(destination):
+                    continue
+                tried += 1
+                wanted = fate(expected, circuit, source, destination, mute=mute)
+                got, way = forwarder.from_circuit(port, source, destination)
+                if got != wanted:
+                    raise _difference(host, f"from {source} by {circuit}", destination, wanted, got, way)
+    return tried
+
+
+def _inbound(host: Host, expected: Standing, interest: Interest, forwarder: Forwarder) -> int:
+    for vni in interest.vnis:
+        for destination in interest.addresses:
+            wanted = accepted(expected, vni, destination)
+            got, way = forwarder.from_tunnel(vni, destination, host.place.router_mac)
+            if got != wanted:
+                raise _difference(host, f"by tunnel with vni {vni}", destination, wanted, got, way)
+        got, way = forwarder.from_tunnel(vni, interest.addresses[0], "02:ff:00:00:00:01")
+        if got.what != "drop":
+            raise _difference(host, "by tunnel for another MAC", interest.addresses[0], Fate("drop"), got, way)
+    return len(interest.vnis) * (len(interest.addresses) + 1)
+
+
+def _difference(host: Host, source: str, destination: str, wanted: Fate, got: Fate, way: Iterable[str]) -> Difference:
+    lines = [
+        f"node        {host.name}",
+        f"source      {source}",
+        f"destination {destination}",
+        f"expected    {wanted}",
+        f"seen        {got}",
+        *(f"            {step}" for step in way),
+    ]
+    return Difference("\n".join(lines))
+
+
+Said = frozenset[tuple[int, int, str, frozenset[str]]]
+
+
+def compare_announced(host: Host, reflector: Reflector, offers: Iterable[Offer]) -> None:
+    """What a reflector was told is what should be offered: number, VNI, address, targets."""
+    wanted: Said = frozenset((o.number, o.vni, o.address, o.targets) for o in offers)
+    got: Said = frozenset(
+        (int.from_bytes(n.rd[6:], "big"), n.label, str(n.prefix.address), frozenset(str(t) for t in a.route_targets))
+        for a, n in reflector.said(host.name).values()
+    )
+    if wanted != got:
+        raise Difference(
+            f"node {host.name}: announced to {reflector.name}\n"
+            f"  missing {sorted((n, v, a) for n, v, a, _ in wanted - got)}\n"
+            f"  surplus {sorted((n, v, a) for n, v, a, _ in got - wanted)}"
+        )
+
+
+def compare_recomputed(host: Host, now: float) -> None:
+    """A fresh node that is told the present facts wants the same flows: incremental equals recompute."""
+    node = host.node
+    assert node.ofports is not None
+    fresh = Node(node.config, now)
+    circuits: dict[CircuitName, AttachmentIntent] = dict(node.circuits)
+    fresh.rib.apply(list(node.rib), ())
+    fresh.handle(facts.FlowsRead(dict(host.switch.flows)), now)
+    fresh.handle(facts.IntentRead(dict(circuits), node.ports), now)
+    fresh.handle(node.ofports, now)
+    fresh.handle(facts.NeighboursRead(node.resolved), now)
+    fresh.effects(now)
+    _same(host, "a fresh computation wants other flows", fresh.switch.wanted, node.switch.wanted)
+    if fresh.tables.endpoints != node.tables.endpoints:
+        raise Difference(f"node {host.name}: endpoints\n  fresh {fresh.tables.endpoints}\n  kept  {node.tables.endpoints}")
+
+
+def compare_installed(host: Host) -> None:
+    """Nothing of ours in the switch but what is wanted."""
+    there = {key: flow.actions for key, flow in host.switch.flows.items() if flow.ours}
+    _same(host, "the switch holds other flows than are wanted", there, host.node.switch.wanted)
+
+
+def _same(host: Host, what: str, expected: dict[FlowKey, str], seen: dict[FlowKey, str]) -> None:
+    if expected != seen:
+        keys = sorted(k for k in expected.keys() | seen.keys() if expected.get(k) != seen.get(k))
+        lines = [f"  {k}\n    expected {expected.get(k)}\n    seen     {seen.get(k)}" for k in keys[:5]]
+        raise Difference("\n".join([f"node {host.name}: {what} ({len(keys)} differ)", *lines]))
+
+
+def compare_story(host: Host, now: float, expected: Standing) -> None:
+    """What an operator is shown agrees: attachments, and no route both best and unexplained."""
+    told = status(host.node, now)
+    shown = {a.circuit for a in told.attachments if a.ofport is not None}
+    if shown != expected.circuits.keys():
+        raise Difference(f"node {host.name}: shown as plugged {sorted(shown)}, expected {sorted(expected.circuits)}")
+    odd = [r for r in told.routes if not r.why and not r.installed]
+    if odd:
+        raise Broken(f"{host.name}: a route that is neither installed nor explained: {odd[0]}")
