@@ -15,7 +15,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -64,53 +64,77 @@ class Process:
             self.running.wait()
 
 
-class Northbound:
-    """The northbound database as `ovn-nbctl` shows it."""
+KINDS = ("Switch", "Switch_Port", "Router", "Router_Port", "Router_Policy", "Router_Static_Route")
+TABLES = tuple(f"Logical_{kind}" for kind in KINDS)
 
-    def __init__(self, remote: str) -> None:
-        self._remote = remote
+
+class Northbound:
+    """The northbound database as its server has it now: read by one OVSDB transaction, changed by `ovn-nbctl`."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
 
     def run(self, *words: str) -> str:
-        command = ["ovn-nbctl", f"--db={self._remote}", "--timeout=20", *words]
+        command = ["ovn-nbctl", f"--db=unix:{self._path}", "--timeout=20", *words]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0, f"{' '.join(command)}: {done.stderr}"
         return done.stdout
 
-    def table(self, name: str) -> list[dict[str, Any]]:
-        read = json.loads(self.run("--format=json", "list", name))
-        return [dict(zip(read["headings"], map(_decode, row), strict=True)) for row in read["data"]]
+    def tables(self, *names: str) -> dict[str, list[dict[str, Any]]]:
+        operations = [{"op": "select", "table": name, "where": []} for name in names]
+        request = {"method": "transact", "params": ["OVN_Northbound", *operations], "id": 0}
+        with contextlib.closing(socket.socket(socket.AF_UNIX)) as connection:
+            connection.connect(str(self._path))
+            connection.sendall(json.dumps(request).encode())
+            answer = _read_json(connection)
+        assert not answer["error"], answer
+        return {
+            name: [{column: _decode(value) for column, value in row.items()} for row in found["rows"]]
+            for name, found in zip(names, answer["result"], strict=True)
+        }
 
     def ours(self) -> list[str]:
         """Everything that bears our mark, as text."""
         found = []
-        tables = ("Switch", "Switch_Port", "Router", "Router_Port", "Router_Policy", "Router_Static_Route")
-        for table in tables:
-            for row in self.table(f"Logical_{table}"):
-                if "isthmus" in json.dumps(row, default=str):
-                    found.append(f"{table} {row.get('name') or row.get('match') or row.get('ip_prefix')}")
+        for table, rows in self.tables(*TABLES).items():
+            for row in rows:
+                if "isthmus" in json.dumps(row):
+                    name = row.get("name") or row.get("match") or row.get("ip_prefix")
+                    found.append(f"{table} {name} {row['external_ids'].get('isthmus:attachment')}")
         return sorted(found)
 
     def router(self, name: str) -> dict[str, Any]:
         """A logical router with its ports, policies and routes in place of their uuids."""
-        [router] = [r for r in self.table("Logical_Router") if r["name"] == name]
+        tables = self.tables(*TABLES)
+        [router] = [r for r in tables["Logical_Router"] if r["name"] == name]
         for column, table in {
             "ports": "Logical_Router_Port",
             "policies": "Logical_Router_Policy",
             "static_routes": "Logical_Router_Static_Route",
         }.items():
-            rows = self.table(table)
-            router[column] = [row for row in rows if row["_uuid"] in _listed(router[column])]
+            router[column] = [row for row in tables[table] if row["_uuid"] in _listed(router[column])]
         return router
 
     def switch(self, name: str) -> dict[str, dict[str, Any]]:
         """The ports of a logical switch by name."""
-        [switch] = [s for s in self.table("Logical_Switch") if s["name"] == name]
-        rows = self.table("Logical_Switch_Port")
-        return {row["name"]: row for row in rows if row["_uuid"] in _listed(switch["ports"])}
+        tables = self.tables(*TABLES)
+        [switch] = [s for s in tables["Logical_Switch"] if s["name"] == name]
+        ports = tables["Logical_Switch_Port"]
+        return {row["name"]: row for row in ports if row["_uuid"] in _listed(switch["ports"])}
 
 
 def _listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
+
+
+def _read_json(connection: socket.socket) -> Any:
+    read = b""
+    while True:
+        part = connection.recv(1 << 16)
+        assert part, f"the server hung up after {read!r}"
+        read += part
+        with contextlib.suppress(ValueError):
+            return json.loads(read)
 
 
 def _decode(value: Any) -> Any:
@@ -211,7 +235,7 @@ class Cloud:
     def __init__(self, home: Path, *, processes: int = 2) -> None:
         self.home = home
         self.sockets = {n: home / f"{n}.sock" for n in ("mysql", "nb", "sb")}
-        self.northbound = Northbound(f"unix:{self.sockets['nb']}")
+        self.northbound = Northbound(self.sockets["nb"])
         self._processes: list[Process] = []
         self._api_processes = processes
         self.port = _free_port()
@@ -421,7 +445,3 @@ def _free_port() -> int:
     with contextlib.closing(socket.socket()) as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-def lines_of(home: Path) -> Iterator[str]:
-    yield from (home / "log/api.out").read_text(errors="replace").splitlines()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -190,6 +193,24 @@ def test_the_digest_tells_contents_apart() -> None:
         desired(None, SITE, 0),
     ]
     assert len({digest(content) for content in contents}) == len(contents)
+
+
+def test_the_digest_is_the_same_in_every_process() -> None:
+    """Sets are ordered differently in each, and two processes that disagree would raise revisions for ever."""
+    program = (
+        "from tests.neutron.test_desired import *\nprint(digest(desired(Attachment(LONE, (association(),)), SITE, 0)))"
+    )
+    found = {
+        subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", program],
+            env=os.environ | {"PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2", "3", "4")
+    }
+    assert found == {digest(desired(Attachment(LONE, (association(),)), SITE, 0)) + "\n"}
 
 
 def test_a_row_too_large_for_ovsdb_clients_is_refused_whole() -> None:

@@ -204,7 +204,7 @@ def test_a_router_interface_on_an_associated_network_moves_the_attachment(cloud:
         first = vpn.told(place).revision
         assert owner.plug(router, subnet).status == 200
         assert vpn.told(router).associations[0].networks == (f"neutron-{place}",)
-        assert [row for row in vpn.ours(place) if place in row.split(" ", 1)[1]] == []
+        assert [row for row in vpn.ours(place) if f"network:{place}" in row] == []
         assert f"isthmus-gws-{place}" not in cloud.northbound.switch(f"neutron-{place}")
         assert cloud.sql(numbers, vpn.id) == [(f"router:{router}",)]
         assert owner.unplug(router, subnet).status == 200
@@ -222,6 +222,10 @@ def test_a_router_that_does_not_hold_the_gateway_address_leaves_the_network_its_
     vpn.bind("network", place)
     assert vpn.told(place).attachment == f"network:{place}"
     assert vpn.ours(router) == []
+    moved = [{"subnet_id": subnet, "ip_address": "10.1.0.1"}]
+    cloud.admin.put(f"ports/{port['id']}", {"port": {"fixed_ips": moved}})
+    assert vpn.told(router).associations[0].networks == (f"neutron-{place}",)
+    assert [row for row in vpn.ours(place) if f"network:{place}" in row] == []
 
 
 def test_subnets_come_and_go(cloud: Cloud, owner: User, vpn: Vpn) -> None:
@@ -239,16 +243,25 @@ def test_subnets_come_and_go(cloud: Cloud, owner: User, vpn: Vpn) -> None:
     assert vpn.ours(place) == []
 
 
-def test_a_gateway_address_that_a_port_has_is_not_taken(cloud: Cloud, owner: User, vpn: Vpn) -> None:
+def test_a_gateway_address_is_ours_only_while_no_port_has_it(cloud: Cloud, owner: User, vpn: Vpn) -> None:
     network = owner.network(V4, V6)
     place = network["id"]
-    owner.make("ports", network_id=place, fixed_ips=[{"subnet_id": network["subnet_ids"][0], "ip_address": "10.1.0.1"}])
     vpn.bind("network", place)
-    assert [str(s) for s in vpn.told(place).subnets] == ["2001:db8:1::/64"]
-    [gateway] = [
-        p for p in cloud.northbound.router(f"isthmus-lr-{place}")["ports"] if p["name"] == f"isthmus-gw-{place}"
-    ]
+    six, both = ["2001:db8:1::/64"], ["10.1.0.0/24", "2001:db8:1::/64"]
+    assert [str(s) for s in vpn.told(place).subnets] == both
+    held = [{"subnet_id": network["subnet_ids"][0], "ip_address": "10.1.0.1"}]
+    port = owner.make("ports", network_id=place, fixed_ips=held)["id"]
+    assert [str(s) for s in vpn.told(place).subnets] == six
+    ports = cloud.northbound.router(f"isthmus-lr-{place}")["ports"]
+    [gateway] = [p for p in ports if p["name"] == f"isthmus-gw-{place}"]
     assert "10.1.0.1/24" not in gateway["networks"]
+    moved = [{"subnet_id": network["subnet_ids"][0], "ip_address": "10.1.0.50"}]
+    owner.put(f"ports/{port}", {"port": {"fixed_ips": moved}})
+    assert [str(s) for s in vpn.told(place).subnets] == both
+    owner.put(f"ports/{port}", {"port": {"fixed_ips": held}})
+    assert [str(s) for s in vpn.told(place).subnets] == six
+    owner.delete(f"ports/{port}")
+    assert [str(s) for s in vpn.told(place).subnets] == both
 
 
 def test_changed_targets_reach_every_attachment(cloud: Cloud, owner: User, vpn: Vpn) -> None:

@@ -10,6 +10,7 @@ names a subnet, so a subnet that comes or goes changes only the AC row.
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -196,8 +197,16 @@ def desired(attachment: Attachment | None, site: SiteOfOrigin, revision: int) ->
 
 
 def digest(result: Desired) -> str:
-    """Equal for equal rows: with a revision of 0 it says whether anything but the revision has changed."""
-    return hashlib.sha256(repr(sorted(result.rows.items())).encode()).hexdigest() if result.rows else ""
+    """Equal for equal rows, in every process: with a revision of 0 it says whether anything else has changed."""
+    if not result.rows:
+        return ""
+    # Text that does not depend on the order of a set, which differs from process to process.
+    rows = [(key, [(column, _ordered(value)) for column, value in row]) for key, row in sorted(result.rows.items())]
+    return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
+
+
+def _ordered(value: Value) -> object:
+    return ["set", *sorted(value)] if isinstance(value, frozenset) else value
 
 
 def _behind_router(attachment: Attachment, place: Router, site: SiteOfOrigin, revision: int) -> Desired:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from neutron_lib import constants
 from neutron_lib import context as neutron_context
 from neutron_lib.callbacks import events, priority_group, registry, resources
 
@@ -30,6 +31,7 @@ class Hooks:
         for event in after:
             self._subscribe(self.interface, resources.ROUTER_INTERFACE, event)
             self._subscribe(self.subnet, resources.SUBNET, event)
+            self._subscribe(self.port, resources.PORT, event)
         for event in (events.AFTER_UPDATE, events.AFTER_DELETE):
             self._subscribe(self.router, resources.ROUTER, event)
         self._subscribe(self.network, resources.NETWORK, events.AFTER_UPDATE)
@@ -62,3 +64,13 @@ class Hooks:
 
     def subnet(self, resource: str, event: str, trigger: Any, payload: Any) -> None:
         self._reconciler.touched(networks=[payload.latest_state["network_id"]])
+
+    def port(self, resource: str, event: str, trigger: Any, payload: Any) -> None:
+        """A router port that changes its addresses, or any port that takes or leaves one that is a gateway of ours."""
+        port = payload.latest_state
+        if len(payload.states) > 1 and payload.states[0].get("fixed_ips") == port.get("fixed_ips"):
+            return
+        if port["device_owner"] in constants.ROUTER_PORT_OWNERS:
+            self._reconciler.touched(networks=[port["network_id"]], routers=[port["device_id"]])
+        else:
+            self._reconciler.touched_by_port(port["network_id"])

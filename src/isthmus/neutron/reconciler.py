@@ -19,7 +19,7 @@ from isthmus.model.delta import diff
 from isthmus.model.intent import BadIntent
 from isthmus.neutron import settling
 from isthmus.neutron.conf import Settings
-from isthmus.neutron.desired import Skipped
+from isthmus.neutron.desired import Skipped, network_attachment
 from isthmus.neutron.northbound import Northbound, Outcome, Unavailable, complete
 
 LOG = logging.getLogger(__name__)
@@ -82,6 +82,16 @@ class Reconciler:
             LOG.warning("what changed around %s waits for the next full pass: %s", [*networks, *routers], error)
         else:
             self.deliver(attachments)
+
+    def touched_by_port(self, network: str) -> None:
+        """A port has come, gone or moved on the network: it matters only where we hold gateway addresses."""
+        name = network_attachment(network)
+        try:
+            known = settling.revision(neutron_context.get_admin_context(), name) > 0
+        except db_exc.DBError as error:
+            LOG.warning("what a port changed on %s waits for the next full pass: %s", network, error)
+        else:
+            self.deliver([name] if known else [])
 
     def full_pass(self, keep_on: Callable[[], bool] = lambda: True) -> list[Result]:
         """Compare everything, then converge what differs, and what has no right to be there.
