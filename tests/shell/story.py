@@ -32,6 +32,7 @@ def peer(address: str = "192.0.2.1", **change: object) -> PeerStatus:
         "reason": "",
         "families": ["l2vpn-evpn"],
         "received": 2,
+        "refused": 0,
         "announced": 1,
         "in_sync": True,
         "updates_in": 3,

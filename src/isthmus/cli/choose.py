@@ -79,7 +79,7 @@ def rows(status: NodeStatus, choice: Choice) -> NodeStatus:
             and (network is None or _touches(network, r.prefix))
             and (not choice.why_not or r.why)
         ],
-        peers=[p for p in status.peers if not choice.why_not or p.reason],
+        peers=[p for p in status.peers if not choice.why_not or p.reason or p.refused],
         ports=[
             p
             for p in status.ports

@@ -1,4 +1,8 @@
-"""`isthmus`: parse, ask, print. Exit code 0 when the agent answered, 1 when it did not, 2 for what cannot be asked."""
+"""`isthmus`: parse, ask, print.
+
+Exit code 0 when the agent answered (`why`: and the path is whole), 1 when it did not (`why`: or something is wrong),
+2 for what cannot be asked.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +14,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from isthmus.cli import choose, render, summary
+from isthmus.cli import asked, choose, render, summary
 from isthmus.cli.ask import DEFAULT_SOCKET, NotAnswered, ask
 from isthmus.cli.choose import BadChoice, Choice
 from isthmus.cli.reading import read
+from isthmus.cli.verdict import BadQuestion
+from isthmus.cli.why import why
 
 
 def parser() -> argparse.ArgumentParser:
@@ -38,7 +44,34 @@ def parser() -> argparse.ArgumentParser:
     )
     show.add_argument("--why-not", action="store_true", help="only what is not as it should be")
     commands.add_parser("metrics", parents=[where], help="the numbers, as Prometheus reads them")
+    commands.add_parser("dump", parents=[where], help="all the agent says, as JSON, for `why --status` elsewhere")
+    _why_parser(commands)
     return top
+
+
+def _why_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    why = commands.add_parser("why", help="walk the path of a packet and name the first thing that is wrong")
+    who = "a port's id or its beginning, a device, a MAC or an address"
+    why.add_argument("--from", dest="source", required=True, metavar="VM", help=who)
+    why.add_argument("--to", dest="destination", required=True, metavar="ADDRESS", help=f"an address, or {who}")
+    why.add_argument(
+        "--socket",
+        dest="doors",
+        type=asked.Door.parse,
+        action="append",
+        metavar="[NAME=]PATH",
+        help=f"an agent to ask; may be said several times (default: {DEFAULT_SOCKET})",
+    )
+    why.add_argument(
+        "--status",
+        dest="files",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="what `isthmus dump` wrote on another node; may be said several times",
+    )
+    why.add_argument("--json", action="store_true", help="for programs")
 
 
 def _show(arguments: argparse.Namespace) -> str:
@@ -57,15 +90,35 @@ def _show(arguments: argparse.Namespace) -> str:
     return render.sections(chosen, sections)
 
 
+def _why(arguments: argparse.Namespace) -> tuple[str, int]:
+    default = [] if arguments.files else [asked.Door(DEFAULT_SOCKET, str(DEFAULT_SOCKET))]
+    doors = default if arguments.doors is None else arguments.doors
+    verdict = why(asked.gather(doors, arguments.files), arguments.source, arguments.destination)
+    return asked.as_json(verdict) if arguments.json else asked.text(verdict), 0 if verdict.whole else 1
+
+
+def _answer(arguments: argparse.Namespace) -> tuple[str, int]:
+    """What to print, and the exit code."""
+    match arguments.command:
+        case "show":
+            return _show(arguments), 0
+        case "why":
+            return _why(arguments)
+        case "dump":
+            return ask(arguments.socket, "/status").decode(), 0
+        case _:
+            return ask(arguments.socket, "/metrics").decode(), 0
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """The command."""
     arguments = parser().parse_args(argv)
     try:
-        text = _show(arguments) if arguments.command == "show" else ask(arguments.socket, "/metrics").decode()
+        text, code = _answer(arguments)
     except NotAnswered as error:
         print(f"isthmus: {error}", file=sys.stderr)
         return 1
-    except BadChoice as error:
+    except (BadChoice, BadQuestion) as error:
         print(f"isthmus: {error}", file=sys.stderr)
         return 2
     except ValueError as error:
@@ -76,7 +129,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         # The reader (`| head`) has seen enough; the interpreter must not complain of it again at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 0
+    return code
 
 
 if __name__ == "__main__":

@@ -124,11 +124,19 @@ def peers(rows: Iterable[PeerStatus]) -> str:
                 str(p.received),
                 str(p.announced),
                 str(p.treated_as_withdraw + p.discarded_attributes),
-                p.reason or (f"last fault: {p.last_fault}" if p.treated_as_withdraw + p.discarded_attributes else ""),
+                _peer_trouble(p),
             )
             for p in rows
         ),
     )
+
+
+def _peer_trouble(p: PeerStatus) -> str:
+    if p.reason:
+        return p.reason
+    if p.refused:
+        return f"{p.refused} routes beyond its maximum were not taken"
+    return f"last fault: {p.last_fault}" if p.treated_as_withdraw + p.discarded_attributes else ""
 
 
 def ports(rows: Iterable[PortStatus]) -> str:

@@ -84,6 +84,8 @@ def _peers(s: NodeStatus) -> Iterator[str]:
             yield f"peer {peer.address}: {peer.state} for {age(peer.since_s)}{reason}"
         elif not peer.in_sync:
             yield f"peer {peer.address}: has not sent all its routes yet"
+        if peer.refused:
+            yield f"peer {peer.address}: {_number(peer.refused, 'route')} beyond its maximum not taken"
 
 
 def _attachments(s: NodeStatus) -> Iterator[str]:

@@ -54,7 +54,7 @@ def status(node: Node, now: float, *, with_routes: bool = True) -> NodeStatus:
         machines=list(_machines(node, missing)),
         skipped=dict(sorted(node.intent.skipped.items())) if node.intent else {},
         unused=unused(node),
-        switch=_switch(node, missing),
+        switch=_switch(node, missing, now),
     )
 
 
@@ -145,6 +145,7 @@ def _peer(node: Node, peer: Peer, now: float) -> PeerStatus:
         reason=peer.reason,
         families=[str(f) for f in peer.session.agreed.families] if peer.session.agreed else [],
         received=node.rib.count(peer.address),
+        refused=peer.refused,
         announced=len(peer.told),
         in_sync=peer.in_sync,
         updates_in=counters.received[MessageType.UPDATE],
@@ -243,7 +244,7 @@ def _examples(keys: Iterable[FlowKey]) -> list[str]:
     ]
 
 
-def _switch(node: Node, missing: frozenset[FlowKey]) -> SwitchStatus:
+def _switch(node: Node, missing: frozenset[FlowKey], now: float) -> SwitchStatus:
     there = node.switch.installed or {}
     foreign = [key for key, flow in there.items() if not flow.ours]
     tunnel = node.ofports.tunnel if node.ofports else None
@@ -264,5 +265,6 @@ def _switch(node: Node, missing: frozenset[FlowKey]) -> SwitchStatus:
         dropped_inbound=_dropped_inbound(node),
         bundles=node.switch.bundles,
         refused_bundles=node.switch.refused,
+        refusing=node.switch.installed is None and (node.switch.next_deadline() or 0.0) > now,
         neighbours_unresolved=sorted(str(e) for e in node.tables.endpoints - node.sendable),
     )

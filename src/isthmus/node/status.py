@@ -98,6 +98,8 @@ class PeerStatus:
     """Why it is down, or went down last."""
     families: list[str]
     received: int
+    refused: int
+    """Routes not taken, because the peer has as many here as it may."""
     announced: int
     in_sync: bool
     """Whether its End-of-RIB has come."""
@@ -182,6 +184,8 @@ class SwitchStatus:
     """Packets from tunnels that no announcement asked for, as of the last look at the switch."""
     bundles: int
     refused_bundles: int
+    refusing: bool
+    """Whether it refused the last one: nothing is assumed until it is read again."""
     neighbours_unresolved: list[str]
 
 

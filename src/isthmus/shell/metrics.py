@@ -23,6 +23,7 @@ _PEER_GAUGES: dict[str, tuple[str, Callable[[PeerStatus], float]]] = {
     "session_in_sync": ("Whether the peer has sent its End-of-RIB.", lambda p: p.in_sync),
     "session_state_seconds": ("Since the session went up or down.", lambda p: p.since_s),
     "routes_received": ("Routes the peer has announced to this node.", lambda p: p.received),
+    "routes_refused": ("Routes beyond the peer's maximum, not taken.", lambda p: p.refused),
     "routes_announced": ("Routes this node has announced to the peer.", lambda p: p.announced),
 }
 _PEER_COUNTERS: dict[str, tuple[str, Callable[[PeerStatus], float]]] = {

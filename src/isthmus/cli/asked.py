@@ -1,0 +1,83 @@
+"""The question of `isthmus why`: whom to ask, and the answer as text or JSON.
+
+One agent is asked by its socket, several by `--socket` said several times; those of other machines are brought along as
+files (`isthmus dump` there, `--status FILE` here). An agent that does not answer is part of the answer.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from isthmus.cli.ask import DEFAULT_SOCKET, NotAnswered, ask
+from isthmus.cli.known import Known, Told
+from isthmus.cli.reading import read
+from isthmus.cli.verdict import BadQuestion, Verdict, Way
+
+
+class Door(NamedTuple):
+    """An agent's socket, and what to call it while nobody answers there."""
+
+    path: Path
+    name: str
+
+    @classmethod
+    def parse(cls, text: str) -> Door:
+        """`PATH` or `NAME=PATH`."""
+        name, equals, path = text.partition("=")
+        if not equals or "/" in name:
+            return cls(Path(text), text)
+        return cls(Path(path), name)
+
+
+def gather(doors: Sequence[Door], files: Sequence[Path]) -> Known:
+    """Ask everybody. Raises NotAnswered if nobody answers, BadQuestion for a file that is no status."""
+    told, silent = [_brought(file) for file in files], dict[str, str]()
+    for door in doors:
+        try:
+            status, agent = read(ask(door.path, "/status"))
+        except NotAnswered as error:
+            silent[door.name] = str(error)
+        except ValueError as error:
+            silent[door.name] = f"what it says cannot be read: {error}"
+        else:
+            how = "" if door.path == DEFAULT_SOCKET else f" --socket {door.path}"
+            told.append(Told(agent.host or door.name, status, how))
+    if not told:
+        raise NotAnswered("; ".join(silent.values()) or "nobody was asked")
+    return Known(told, silent)
+
+
+def _brought(file: Path) -> Told:
+    try:
+        status, agent = read(file.read_bytes())
+    except OSError as error:
+        raise BadQuestion(f"{file}: {error.strerror}") from None
+    except ValueError as error:
+        raise BadQuestion(f"{file} is not what `isthmus dump` writes: {error}") from None
+    return Told(agent.host or status.vtep, status, elsewhere=True)
+
+
+def text(verdict: Verdict) -> str:
+    """One sentence and the command; remarks after them."""
+    back = "the way back: " if verdict.way is Way.BACK else ""
+    sentence = back + verdict.sentence
+    lines = [sentence[:1].upper() + sentence[1:] + ".", f"  {verdict.command}"]
+    return "\n".join([*lines, *(f"Also: {remark}." for remark in verdict.remarks)])
+
+
+def as_json(verdict: Verdict) -> str:
+    return json.dumps(
+        {
+            "whole": verdict.whole,
+            "way": verdict.way.value,
+            "step": verdict.step.name,
+            "cause": verdict.cause.name,
+            "sentence": verdict.sentence,
+            "command": verdict.command,
+            "remarks": list(verdict.remarks),
+        },
+        indent=2,
+    )

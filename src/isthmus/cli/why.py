@@ -1,0 +1,371 @@
+"""`isthmus why`: walk the path from a port to an address and back, and name the first thing that is wrong. Pure.
+
+    the port is there and up -> its attachment's row -> an association covers it -> its view -> its circuit is plugged,
+    its door open -> the route: there, usable, in the switch -> the tunnel -> at the far end: announced, delivered,
+    plugged, up -> and the same way back
+
+Rules: what is wrong but lets packets pass (a session that is down while its routes stand, a foreign flow, a database
+that is away) is named only when nothing else is. Nothing is concluded about a node that was not asked.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+from isthmus.cli.absent import absent, candidates, silent
+from isthmus.cli.known import Known, Place, Told, address_of, covers, length_of, version_of
+from isthmus.cli.leg import (
+    Leg,
+    beyond_maximum,
+    flow_missing,
+    no_session,
+    no_tunnel_port,
+    not_associated,
+    port_down,
+    row_unreadable,
+    southbound_away,
+    speaks,
+    switch_away,
+    unplugged,
+)
+from isthmus.cli.verdict import BadQuestion, Cause, Step, Verdict, Way
+from isthmus.model.reason import Note, NotInstalled
+from isthmus.node.status import DoorStatus, PortStatus, RouteStatus, ViewStatus
+
+MEANT_MAX = 4
+"""Ports named when a word means several."""
+
+
+def why(known: Known, source: str, destination: str) -> Verdict:
+    """The answer. Raises BadQuestion when a word names several ports."""
+    start = _resolve(known, source, Cause.SOURCE_UNKNOWN)
+    if isinstance(start, Verdict):
+        return start
+    goals = _goals(known, start, destination)
+    if isinstance(goals, Verdict):
+        return goals
+    answer = None
+    for goal in goals:
+        answer = _conversation(goal)
+        if not answer.whole:
+            break
+    assert answer is not None, "there is a goal for each address"
+    return dataclasses.replace(answer, remarks=(*answer.remarks, *_remarks(known, answer)))
+
+
+# Who is meant
+
+
+def _resolve(known: Known, word: str, unknown: Cause) -> Place | Verdict:
+    found = known.find(word)
+    ports = {place.machine.port for place in found}
+    if len(ports) > 1:
+        shown = ", ".join(f"{p} ({', '.join(p.machine.addresses)})" for p in found[:MEANT_MAX])
+        raise BadQuestion(f"'{word}' is {len(ports)} ports: {shown}: say a port's id")
+    if found:
+        # A port that moves is on two nodes for a moment.
+        return max(found, key=lambda place: (place.machine.up, place.machine.revision))
+    return _unknown(known, word, unknown)
+
+
+def _unknown(known: Known, word: str, cause: Cause) -> Verdict:
+    step = Step.SOURCE if cause is Cause.SOURCE_UNKNOWN else Step.FAR_END
+    for node in known.told:
+        for port, why_left in node.status.skipped.items():
+            if port == word or (len(word) >= 4 and port.startswith(word)):
+                sentence = f"{node.name} leaves port {port} out, because its row makes no sense: {why_left}"
+                return Verdict(Cause.ROW_NONSENSE, step, sentence, node.command("show machines --why-not"))
+    if known.silent:
+        name, said = next(iter(known.silent.items()))
+        names = ", ".join(known.silent)
+        sentence = f"no agent that answers knows '{word}', and the agent of {names} does not answer: {said}"
+        return Verdict(Cause.AGENT_SILENT, step, sentence, f"on {name}: systemctl status isthmus-agent")
+    for node in known.told:
+        said = node.status.switch.southbound
+        if said != "in sync":
+            sentence = f"nobody knows '{word}', and {node.name} does not hear OVN's southbound database: {said}"
+            return Verdict(Cause.SOUTHBOUND_AWAY, step, sentence, node.command("show switch"))
+    where = ", ".join(node.name for node in known.told)
+    sentence = f"no port on {where} is called '{word}' (a port's id, a device, a MAC or an address)"
+    return Verdict(cause, step, sentence, known.told[0].command("show machines"))
+
+
+def _goals(known: Known, start: Place, destination: str) -> list[Leg] | Verdict:
+    """One for an address; for a port one for each IP version that both ends have."""
+    address = address_of(destination)
+    if address is not None:
+        source = start.own(version_of(address))
+        if source is None:
+            sentence = f"{start} has no IPv{version_of(address)} address, only {', '.join(start.machine.addresses)}"
+            return Verdict(Cause.NO_ADDRESS, Step.SOURCE, sentence, start.node.command("show machines"))
+        return [Leg(known, Way.THERE, start, source, address)]
+    end = _resolve(known, destination, Cause.DESTINATION_UNKNOWN)
+    if isinstance(end, Verdict):
+        return end
+    versions = {version_of(a) for a in end.machine.addresses}
+    pairs = [(start.own(v), end.own(v)) for v in sorted(versions)]
+    goals = [Leg(known, Way.THERE, start, s, d, end) for s, d in pairs if s is not None and d is not None]
+    if not goals:
+        sentence = f"{start} and {end} have no IP version in common"
+        return Verdict(Cause.NO_ADDRESS, Step.SOURCE, sentence, start.node.command("show machines"))
+    return goals
+
+
+# The conversation
+
+
+def _conversation(leg: Leg) -> Verdict:
+    end = _walk(leg)
+    if isinstance(end, Verdict):
+        return end if not end.whole else _own_side(leg) or end
+    back = Leg(leg.known, Way.BACK, end, leg.destination, leg.source, leg.start)
+    answer = _walk(back)
+    if isinstance(answer, Verdict):
+        return answer
+    nodes = [leg.start.node] if end.node is leg.start.node else [leg.start.node, end.node]
+    for node in nodes:
+        if (unsettled := _unsettled(leg, node, crosses=len(nodes) > 1)) is not None:
+            return unsettled
+    sentence = f"the path between {leg.source} ({leg.start}) and {leg.destination} ({end}) is whole, both ways"
+    asked = f"show routes --prefix {leg.destination}"
+    return leg.wrong(Cause.WHOLE, Step.WHOLE, sentence, leg.start.node, asked)
+
+
+def _own_side(leg: Leg) -> Verdict | None:
+    """Of the way back what can be seen from here: that the source is announced and delivered."""
+    back = dataclasses.replace(leg, way=Way.BACK)
+    node, place = leg.start.node, leg.start
+    exports = node.exports(place.machine, leg.source)
+    if not any(e.announced_to for e in exports):
+        why_not = exports[0].why_not if exports else "no association covers it"
+        if (down := no_session(back, node, Step.FAR_END)) is not None:
+            return down
+        sentence = f"{leg.source} is not announced, so nobody can answer: {why_not}"
+        cause = Cause.NO_EXPORT_TARGETS if exports and not exports[0].route_targets else Cause.NOT_USED
+        return back.wrong(cause, Step.FAR_END, sentence, node, f"show ports --prefix {leg.source}")
+    return _entry(back, Place(node, place.machine), exports[0]) or _unsettled(leg, node, crosses=True)
+
+
+def _unsettled(leg: Leg, node: Told, *, crosses: bool) -> Verdict | None:
+    """What is wrong though packets pass."""
+    switch = node.status.switch
+    if (away := southbound_away(leg, node, Step.WHOLE)) is not None:
+        return away
+    if crosses and (down := no_session(leg, node, Step.WHOLE)) is not None:
+        return dataclasses.replace(down, sentence=f"{down.sentence}; packets pass by what was learnt before")
+    if switch.foreign_flows:
+        there = f" ({switch.foreign[0]})" if switch.foreign else ""
+        sentence = f"on br-vpn of {node.name} there is a flow that is not ours{there} and may take packets away"
+        return leg.wrong(Cause.FOREIGN_FLOW, Step.WHOLE, sentence, node, "show switch")
+    if switch.missing:
+        return flow_missing(leg, node, "should be there, though this path does not need it", Step.WHOLE)
+    return None
+
+
+def _remarks(known: Known, answer: Verdict) -> list[str]:
+    """What an operator may want to know beside it."""
+    said = []
+    if answer.cause is not Cause.AGENT_SILENT:
+        said += [f"the agent of {name} does not answer: {why_not}" for name, why_not in known.silent.items()]
+    if answer.cause not in (Cause.SESSION_DOWN, Cause.NO_COMMON_FAMILY):
+        down = [(n, p) for n in known.told for p in n.status.peers if not speaks(p)]
+        said += [f"{n.name} has no session with {p.address}: {p.reason or p.state}" for n, p in down]
+    return said
+
+
+# One way
+
+
+def _walk(leg: Leg) -> Place | Verdict:
+    """To the port at the other end, or to what is wrong."""
+    node = leg.start.node
+    if (wrong := port_down(leg, leg.start, Step.SOURCE) or switch_away(leg, node, Step.SOURCE)) is not None:
+        return wrong
+    door = _door(leg)
+    if isinstance(door, Verdict):
+        return door
+    if (wrong := row_unreadable(leg, node, door.circuit, Step.ATTACHMENT)) is not None:
+        return wrong
+    view = node.view(door.view)
+    if (wrong := beyond_maximum(leg, node, door.circuit, Step.ATTACHMENT)) is not None:
+        return wrong
+    if view is None:
+        sentence = f"the BGPVPNs of {leg.start} import no route target, so it looks nothing up"
+        return leg.wrong(Cause.NO_IMPORT_TARGETS, Step.VIEW, sentence, node, "show attachments")
+    if (wrong := unplugged(leg, node, door.circuit, Step.ATTACHMENT)) is not None:
+        return wrong
+    if leg.source in door.closed:
+        return flow_missing(leg, node, f"takes packets from {leg.source} into its view", Step.VIEW)
+    if (wrong := _kept_by_router(leg, door, view)) is not None:
+        return wrong
+    return _by_route(leg, view)
+
+
+def _door(leg: Leg) -> DoorStatus | Verdict:
+    """The attachment by which its packets come; if there are several, one that knows the way."""
+    covering = {attachment.circuit for attachment, _ in leg.start.associations()}
+    doors = [door for door in leg.start.machine.doors if door.circuit in covering]
+    if not doors:
+        return not_associated(leg, leg.start, Step.ATTACHMENT)
+    return max(doors, key=lambda door: (_route(leg, door.view) is not None, bool(door.view)))
+
+
+def _route(leg: Leg, view: str) -> RouteStatus | None:
+    """The longest prefix of the view that covers the destination."""
+    routes = leg.start.node.status.routes
+    found = [r for r in routes if r.best and r.view == view and view and covers(r.prefix, leg.destination)]
+    return max(found, key=lambda r: length_of(r.prefix), default=None)
+
+
+def _kept_by_router(leg: Leg, door: DoorStatus, view: ViewStatus) -> Verdict | None:
+    """What is in a subnet of its own a router delivers itself: no VPN is asked."""
+    attachment = leg.start.node.attachment(door.circuit)
+    subnet = next((s for s in attachment.subnets if covers(s, leg.destination)), None) if attachment else None
+    if subnet is None:
+        return None
+    asked = f"show routes --prefix {leg.destination}"
+    meant = candidates(leg, view)
+    neighbours = [
+        p for p in leg.known.holders(leg.destination) if any(d.circuit == door.circuit for d in p.machine.doors)
+    ]
+    route = _route(leg, door.view)
+    elsewhere = [p for p in meant if p.machine.port not in {n.machine.port for n in neighbours}]
+    if (leg.wanted is None and neighbours) or (not elsewhere and (route is None or not route.peer)):
+        sentence = f"{leg.destination} is in {subnet}, which the router of {leg.start} serves itself: no VPN is asked"
+        return leg.wrong(Cause.NOT_THE_VPNS, Step.ROUTE, sentence, leg.start.node, asked)
+    whose = str(elsewhere[0]) if elsewhere else (route.next_hop if route else "")
+    sentence = f"{leg.destination} of {whose} is hidden from {leg.start}: its router has {subnet} itself, and wins"
+    return leg.wrong(Cause.HIDDEN_BY_ROUTER, Step.ROUTE, sentence, leg.start.node, asked)
+
+
+def _by_route(leg: Leg, view: ViewStatus) -> Place | Verdict:
+    node, route = leg.start.node, _route(leg, view.view)
+    meant = _members(leg, view)
+    if len({p.machine.port for p in meant}) > 1:
+        return _duplicate(leg, " and ".join(str(p) for p in meant[:MEANT_MAX]))
+    if route is None or (meant and not _is_host(route)):
+        return absent(leg, view)
+    if route.note == Note.DUPLICATE_ADDRESS.value:
+        return _duplicate(leg, f"{route.next_hop} and another site")
+    if not route.installed:
+        return _not_installed(leg, route)
+    if route.next_hop == "local":
+        return _delivered_here(leg, meant)
+    return _by_tunnel(leg, node, route)
+
+
+def _members(leg: Leg, view: ViewStatus) -> list[Place]:
+    """The ports that have the address in this VPN, as far as they were asked."""
+    if leg.wanted is not None:
+        return [leg.wanted]
+    found = {}
+    for place in leg.known.holders(leg.destination):
+        exports = place.node.exports(place.machine, leg.destination)
+        if any(not set(e.route_targets).isdisjoint(view.import_targets) for e in exports) and place.machine.up:
+            found[place.machine.port] = place
+    return list(found.values())
+
+
+def _is_host(route: RouteStatus) -> bool:
+    return length_of(route.prefix) == (128 if ":" in route.prefix else 32)
+
+
+def _duplicate(leg: Leg, whose: str) -> Verdict:
+    sentence = f"{leg.destination} is claimed twice in this VPN, by {whose}"
+    asked = f"show routes --prefix {leg.destination}"
+    return leg.wrong(Cause.DUPLICATE_ADDRESS, Step.ROUTE, sentence, leg.start.node, asked)
+
+
+def _not_installed(leg: Leg, route: RouteStatus) -> Verdict:
+    node, asked = leg.start.node, f"show routes --prefix {leg.destination}"
+    match route.why:
+        case NotInstalled.HIDDEN_BY_ROUTER.value:
+            cause = Cause.HIDDEN_BY_ROUTER
+        case NotInstalled.NO_CIRCUIT.value:
+            cause = Cause.CIRCUIT_UNPLUGGED
+        case NotInstalled.NO_TUNNEL_PORT.value:
+            cause = Cause.NO_TUNNEL_PORT
+        case NotInstalled.NEIGHBOUR_UNRESOLVED.value:
+            cause = Cause.VTEP_UNREACHABLE
+        case NotInstalled.VIEW_FULL.value:
+            cause = Cause.VIEW_FULL
+        case NotInstalled.SWITCH.value:
+            return flow_missing(leg, node, f"sends packets for {route.prefix} to {route.next_hop}", Step.TUNNEL)
+        case _:
+            cause = Cause.NOT_USED
+    sentence = f"the route of {node.name} for {route.prefix} by {route.next_hop} is not used: {route.why}"
+    return leg.wrong(cause, Step.TUNNEL, sentence, node, asked)
+
+
+# The far end
+
+
+def _delivered_here(leg: Leg, meant: list[Place]) -> Place | Verdict:
+    """Another machine of this hypervisor."""
+    node = leg.start.node
+    here = [p for p in meant if p.node is node]
+    if not here:
+        holders = [p for p in leg.known.holders(leg.destination) if p.node is node]
+        return _duplicate(leg, " and ".join(str(p) for p in (*holders, *meant)))
+    for export in node.exports(here[0].machine, leg.destination):
+        if (wrong := unplugged(leg, node, export.circuit, Step.FAR_END)) is not None:
+            return wrong
+    return port_down(leg, here[0], Step.FAR_END) or here[0]
+
+
+def _by_tunnel(leg: Leg, node: Told, route: RouteStatus) -> Place | Verdict:
+    announcer, there = leg.known.announcer(route), leg.known.at(route.next_hop)
+    asked = f"show routes --prefix {leg.destination}"
+    if announcer is None and there is None:
+        return _beyond(leg, route)
+    if announcer is None:
+        assert there is not None, "one of the two is known"
+        sentence = f"the route of {node.name} for {route.prefix} leads to {there.name}, which does not announce it"
+        return leg.wrong(Cause.ROUTE_STALE, Step.FAR_END, sentence, there, f"show ports --prefix {leg.destination}")
+    far, export = announcer
+    if leg.wanted is not None and export.port != leg.wanted.machine.port:
+        return _duplicate(leg, f"port {export.port[:8]} on {far.name} and {leg.wanted}")
+    sent = (route.next_hop, route.router_mac, route.vni)
+    right = (far.status.vtep, far.status.router_mac, export.vni)
+    if sent != right:
+        sentence = f"{far.name} announces {leg.destination} as {_tunnel(right)}, {node.name} receives {_tunnel(sent)}"
+        return leg.wrong(Cause.ROUTE_CHANGED, Step.TUNNEL, sentence, node, asked)
+    end = next((p for p in leg.known.places() if p.node is far and p.machine.port == export.port), None)
+    if end is None:
+        sentence = f"{far.name} announces {leg.destination} of port {export.port[:8]}, which is not there any more"
+        return leg.wrong(Cause.ROUTE_STALE, Step.FAR_END, sentence, far, "show machines")
+    return _entry(leg, end, export) or end
+
+
+def _tunnel(what: tuple[str, str, int]) -> str:
+    return "next hop {}, router's MAC {}, VNI {}".format(*what)
+
+
+def _entry(leg: Leg, end: Place, export: PortStatus) -> Verdict | None:
+    """From the tunnel to the port."""
+    node = end.node
+    return (
+        switch_away(leg, node, Step.FAR_END)
+        or no_tunnel_port(leg, node, Step.FAR_END)
+        or unplugged(leg, node, export.circuit, Step.FAR_END)
+        or port_down(leg, end, Step.FAR_END)
+        or row_unreadable(leg, node, export.circuit, Step.FAR_END)
+        or (None if node.status.switch.tunnel_open else _tunnel_shut(leg, node))
+        or (None if export.delivered else flow_missing(leg, node, f"delivers {export.address}", Step.FAR_END))
+    )
+
+
+def _tunnel_shut(leg: Leg, node: Told) -> Verdict:
+    return flow_missing(leg, node, "takes what comes by the tunnel", Step.FAR_END)
+
+
+def _beyond(leg: Leg, route: RouteStatus) -> Verdict:
+    """The next hop is nobody who was asked: another cloud, a carrier, or an agent that does not answer."""
+    node = leg.start.node
+    if leg.known.silent and not leg.known.alone:
+        return silent(
+            leg, f"the route for {route.prefix} leads to {route.next_hop}, which is none of those that answer"
+        )
+    sentence = f"this side is whole: {node.name} sends {leg.destination} to {route.next_hop} with VNI {route.vni}"
+    command = f"on {route.next_hop}: isthmus why --from {leg.destination} --to {leg.source}"
+    return Verdict(Cause.WHOLE_HERE, Step.WHOLE, f"{sentence}; ask there", command, leg.way)
