@@ -33,7 +33,7 @@ def ini(text: str) -> configparser.ConfigParser:
 
 
 def test_neutron_conf_names_the_site_and_its_own_schema() -> None:
-    conf = ini(neutron.neutron_conf(B, PLAN.places))
+    conf = ini(neutron.neutron_conf(B, 1350, PLAN.places))
     assert conf["isthmus"]["site"] == "64513:1"
     assert conf["DEFAULT"]["service_plugins"] == "ovn-router,bgpvpn"
     assert "/neutron_b?unix_socket=/var/lib/isthmus-lab/mysql/mysql.sock" in conf["database"]["connection"]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.neutron.cloud import V4, V6, Cloud, User
+from tests.neutron.cloud import V4, Cloud, User
 
 pytestmark = pytest.mark.neutron
 
@@ -279,7 +279,7 @@ def test_deleting_takes_associations_along(cloud: Cloud, admin: User, owner: Use
 def test_a_network_is_in_a_vpn_by_itself_or_by_its_router(admin: User, owner: User, second_interface: bool) -> None:
     made, other = make(admin, owner), make(admin, owner, type="l2")
     one = f"{BGPVPNS}/{made['id']}"
-    router, network = owner.make("routers", name="r"), owner.network(V4, V6)
+    router, network = owner.make("routers", name="r"), owner.network(V4)
     if second_interface:  # the network in question is not the router's first
         assert owner.plug(router["id"], owner.network({**V4, "cidr": "10.9.0.0/24"})["subnet_ids"][0]).status == 200
     subnet = network["subnet_ids"][0]

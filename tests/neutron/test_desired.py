@@ -16,6 +16,7 @@ from isthmus.model.vpn import RouteTarget, SiteOfOrigin
 from isthmus.neutron.desired import (
     Association,
     Attachment,
+    Cloud,
     Desired,
     Interface,
     Key,
@@ -29,7 +30,7 @@ from isthmus.neutron.desired import (
     digest,
 )
 
-SITE = SiteOfOrigin.parse("64512:1")
+HERE = Cloud(SiteOfOrigin.parse("64512:1"))
 R, A, B = ("00000000-0000-0000-0000-0000000000" + n for n in ("01", "0a", "0b"))
 PORT = f"isthmus-lrp-{R}"
 PRIVATE = Router(
@@ -59,21 +60,21 @@ def association(kind: Kind = Kind.ROUTER, network: str = "", number: int = 16, t
 
 
 def rows_of(attachment: Attachment, revision: int = 7) -> dict[Key, dict[str, object]]:
-    return {key: dict(row) for key, row in desired(attachment, SITE, revision).rows.items()}
+    return {key: dict(row) for key, row in desired(attachment, HERE, revision).rows.items()}
 
 
 def policies(attachment: Attachment) -> list[tuple[int, str, str]]:
-    rows = desired(attachment, SITE, 7).rows
+    rows = desired(attachment, HERE, 7).rows
     found = [dict(row) for key, row in rows.items() if key.table is Table.POLICY]
     return sorted((int(str(p["priority"])), str(p["match"]), str(p["action"])) for p in found)
 
 
 def routes(attachment: Attachment) -> set[str]:
-    return {key.name for key in desired(attachment, SITE, 7).rows if key.table is Table.ROUTE}
+    return {key.name for key in desired(attachment, HERE, 7).rows if key.table is Table.ROUTE}
 
 
 def circuit(attachment: Attachment) -> dict[str, str]:
-    [row] = [dict(row) for key, row in desired(attachment, SITE, 7).rows.items() if key.name.startswith("isthmus-ac-")]
+    [row] = [dict(row) for key, row in desired(attachment, HERE, 7).rows.items() if key.name.startswith("isthmus-ac-")]
     return dict(row["external_ids"])  # type: ignore[arg-type]
 
 
@@ -153,20 +154,20 @@ def test_a_network_without_router_gets_our_gateway_with_its_subnets_addresses() 
 def test_a_subnet_without_a_free_gateway_address_is_left_out_with_the_reason() -> None:
     four, six = LONE.subnets
     place = replace(LONE, subnets=(replace(four, gateway=None), six))
-    result = desired(Attachment(place, (association(Kind.NETWORK, A),)), SITE, 7)
+    result = desired(Attachment(place, (association(Kind.NETWORK, A),)), HERE, 7)
     assert result.skipped == (Skipped("10.6.0.0/24", Unserved.NO_GATEWAY_IP),)
     assert [str(p) for p in from_external_ids(circuit(Attachment(place, (association(Kind.NETWORK, A),)))).subnets] == [
         "2001:db8:6::/64"
     ]
     place = replace(LONE, subnets=(replace(four, gateway_taken=True),))
-    result = desired(Attachment(place, (association(Kind.NETWORK, A),)), SITE, 7)
+    result = desired(Attachment(place, (association(Kind.NETWORK, A),)), HERE, 7)
     assert result == Desired({}, (Skipped("10.6.0.0/24", Unserved.GATEWAY_TAKEN), Skipped("", Unserved.NO_SUBNET)))
 
 
 def test_without_association_or_interface_there_are_no_rows_and_a_reason() -> None:
-    assert desired(None, SITE, 7) == Desired({}, (Skipped("", Unserved.NO_ASSOCIATION),))
+    assert desired(None, HERE, 7) == Desired({}, (Skipped("", Unserved.NO_ASSOCIATION),))
     bare = replace(PRIVATE, interfaces=())
-    assert desired(Attachment(bare, (association(),)), SITE, 7) == Desired({}, (Skipped("", Unserved.NO_INTERFACE),))
+    assert desired(Attachment(bare, (association(),)), HERE, 7) == Desired({}, (Skipped("", Unserved.NO_INTERFACE),))
 
 
 def test_a_subnet_that_comes_changes_the_circuit_only() -> None:
@@ -180,17 +181,17 @@ def test_the_order_of_facts_does_not_matter() -> None:
     associations = (association(Kind.NETWORK, A, 16), association(Kind.NETWORK, B, 17))
     turned = replace(PRIVATE, interfaces=PRIVATE.interfaces[::-1])
     one, other = Attachment(PRIVATE, associations), Attachment(turned, associations[::-1])
-    assert desired(one, SITE, 7) == desired(other, SITE, 7)
-    assert digest(desired(one, SITE, 0)) == digest(desired(other, SITE, 0))
+    assert desired(one, HERE, 7) == desired(other, HERE, 7)
+    assert digest(desired(one, HERE, 0)) == digest(desired(other, HERE, 0))
 
 
 def test_the_digest_tells_contents_apart() -> None:
     contents = [
-        desired(Attachment(PRIVATE, (association(),)), SITE, 0),
-        desired(Attachment(PRIVATE, (association(targets=2),)), SITE, 0),
-        desired(Attachment(replace(PRIVATE, gateways=("g",)), (association(),)), SITE, 0),
-        desired(Attachment(LONE, (association(),)), SITE, 0),
-        desired(None, SITE, 0),
+        desired(Attachment(PRIVATE, (association(),)), HERE, 0),
+        desired(Attachment(PRIVATE, (association(targets=2),)), HERE, 0),
+        desired(Attachment(replace(PRIVATE, gateways=("g",)), (association(),)), HERE, 0),
+        desired(Attachment(LONE, (association(),)), HERE, 0),
+        desired(None, HERE, 0),
     ]
     assert len({digest(content) for content in contents}) == len(contents)
 
@@ -198,7 +199,7 @@ def test_the_digest_tells_contents_apart() -> None:
 def test_the_digest_is_the_same_in_every_process() -> None:
     """Sets are ordered differently in each, and two processes that disagree would raise revisions for ever."""
     program = (
-        "from tests.neutron.test_desired import *\nprint(digest(desired(Attachment(LONE, (association(),)), SITE, 0)))"
+        "from tests.neutron.test_desired import *\nprint(digest(desired(Attachment(LONE, (association(),)), HERE, 0)))"
     )
     found = {
         subprocess.run(
@@ -210,10 +211,17 @@ def test_the_digest_is_the_same_in_every_process() -> None:
         ).stdout
         for seed in ("1", "2", "3", "4")
     }
-    assert found == {digest(desired(Attachment(LONE, (association(),)), SITE, 0)) + "\n"}
+    assert found == {digest(desired(Attachment(LONE, (association(),)), HERE, 0)) + "\n"}
 
 
 def test_a_row_too_large_for_ovsdb_clients_is_refused_whole() -> None:
     many = tuple(association(number=n, targets=60) for n in range(16, 48))
     with pytest.raises(BadIntent, match="bytes"):
-        desired(Attachment(PRIVATE, many), SITE, 7)
+        desired(Attachment(PRIVATE, many), HERE, 7)
+
+
+def test_a_smaller_path_makes_the_router_answer_too_big_and_nothing_is_limited_without() -> None:
+    place = Attachment(PRIVATE, (association(),))
+    for cloud, options in ((HERE, {}), (HERE._replace(vpn_mtu=1350), {"gateway_mtu": "1350"})):
+        [port] = [dict(row) for key, row in desired(place, cloud, 7).rows.items() if key.table is Table.ROUTER_PORT]
+        assert dict(port["options"]) == options  # type: ignore[call-overload]

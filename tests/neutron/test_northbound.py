@@ -136,7 +136,7 @@ def test_a_network_without_router_gets_a_gateway_and_advertisements(cloud: Cloud
 
 def test_northd_accepts_every_row(cloud: Cloud, owner: User, vpn: Vpn) -> None:
     """The southbound database shows what northd made of them."""
-    router, network = routed(owner, V4, V6)
+    router, network = routed(owner, V4)
     lone = owner.network(V4)
     vpn.bind("network", network["id"])
     vpn.bind("network", lone["id"])
@@ -169,7 +169,7 @@ def external(cloud: Cloud, *subnets: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_a_gateway_moves_our_default_routes_and_joins_the_sets(cloud: Cloud, owner: User, vpn: Vpn) -> None:
-    router, _network = routed(owner, V4, V6)
+    router, _network = routed(owner, V4)
     vpn.bind("router", router)
     outside = external(cloud, {"ip_version": 4, "cidr": "192.0.2.0/24"})
     gateway = {"external_gateway_info": {"network_id": outside["id"]}}
@@ -295,7 +295,7 @@ def test_several_bgpvpns_share_one_attachment(cloud: Cloud, owner: User, vpn: Vp
 
 @pytest.mark.parametrize("order", ["bgpvpn first", "neutron first"])
 def test_deleting_everything_leaves_nothing(cloud: Cloud, owner: User, vpn: Vpn, order: str) -> None:
-    router, network = routed(owner, V4, V6)
+    router, network = routed(owner, V4)
     lone = owner.network(V4)
     vpn.bind("network", network["id"])
     vpn.bind("network", lone["id"])

@@ -70,7 +70,7 @@ def _setup(network: Network, node: str) -> Iterable[str]:
     for bridge in network.bridges:
         if bridge.node == node:
             yield f"link add {bridge.device} type bridge"
-            yield f"link set {bridge.device} up"
+            yield f"link set {bridge.device} up" + (f" mtu {bridge.mtu}" if bridge.mtu else "")
     for end in (e for v in network.veths for e in v if e.node == node):
         if end.bridge:
             yield f"link set {end.device} master {end.bridge}"

@@ -40,6 +40,8 @@ class Bridge(NamedTuple):
 
     node: str
     device: str
+    mtu: int | None = None
+    """Of the bridge's own device: what is routed out of it."""
 
 
 class Address(NamedTuple):

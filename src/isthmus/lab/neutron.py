@@ -28,7 +28,7 @@ API_ANSWERS_WITHIN_S = 90.0
 """A plugin that ends the process when loaded makes uWSGI start it anew for ever; somebody must give up."""
 
 
-def neutron_conf(cloud: Cloud, places: Places) -> str:
+def neutron_conf(cloud: Cloud, vpn_mtu: int | None, places: Places) -> str:
     home = places.of(cloud.name)
     quotas = ("network", "subnet", "port", "router", "floatingip", "security_group", "security_group_rule")
     unlimited = "\n".join(f"quota_{thing} = -1" for thing in quotas)
@@ -56,6 +56,7 @@ driver = noop
 {unlimited}
 [isthmus]
 site = {cloud.site}
+{f"vpn_mtu = {vpn_mtu}" if vpn_mtu else ""}
 """
 
 
@@ -100,13 +101,13 @@ def paste_ini(shipped: str, cloud: Cloud) -> str:
     return "\n".join([*lines, ""])
 
 
-def write_configuration(cloud: Cloud, places: Places, programs: Programs) -> None:
+def write_configuration(cloud: Cloud, vpn_mtu: int | None, places: Places, programs: Programs) -> None:
     """All files; the directories Neutron expects."""
     home = places.of(cloud.name)
     for directory in ("etc", "state", "lock", "tmp", "tmp-periodic"):
         (home / directory).mkdir(parents=True, exist_ok=True)
     conf, ml2 = neutron_files(cloud, places)
-    conf.write_text(neutron_conf(cloud, places))
+    conf.write_text(neutron_conf(cloud, vpn_mtu, places))
     ml2.write_text(ml2_conf(cloud, places))
     shipped = programs.python_bin.parent / "etc/neutron/api-paste.ini"
     (home / "etc/api-paste.ini").write_text(paste_ini(shipped.read_text(), cloud))

@@ -133,7 +133,7 @@ def _wan(topology: Topology) -> Network:
     bridges = [(cloud, f"br-{cloud.name}") for cloud in topology.clouds]
     return Network(
         nodes=(WAN,),
-        bridges=tuple(Bridge(WAN, device) for _, device in bridges),
+        bridges=tuple(Bridge(WAN, device, topology.wan_mtu) for _, device in bridges),
         addresses=tuple(
             Address(WAN, device, IPv4Interface((cloud.wan_router, cloud.underlay.prefixlen)))
             for cloud, device in bridges

@@ -28,6 +28,11 @@ class Step:
         self.name = name
         self.began = began
         self.waiting_for = ""
+        self.outcome = ""
+
+    def result(self, outcome: str) -> None:
+        """A figure or a finding that stands behind the step's name when it has ended."""
+        self.outcome = outcome
 
     def note(self, waiting_for: str) -> None:
         self.waiting_for = waiting_for
@@ -76,7 +81,8 @@ class Progress:
             with self._lock:
                 self._steps.remove(step)
             if ended is not None:
-                self.line(f"{time.monotonic() - step.began:6.1f} s  {ended:7}  {name}")
+                outcome = f": {step.outcome}" if step.outcome else ""
+                self.line(f"{time.monotonic() - step.began:6.1f} s  {ended:7}  {name}{outcome}")
 
     def line(self, text: str) -> None:
         """A line of its own, the live line out of its way."""

@@ -66,12 +66,23 @@ class Cloud:
         return self.external[1]
 
 
+UNDERLAY_MTU = 1500
+VXLAN_OVERHEAD = 50
+"""Ethernet, VXLAN, UDP and IPv4 headers around an inner packet (RFC 7348)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Topology:
     """All clouds; the WAN joins every underlay."""
 
     clouds: tuple[Cloud, ...]
     agents: bool
+    wan_mtu: int = UNDERLAY_MTU
+
+    @property
+    def vpn_mtu(self) -> int | None:
+        """What fits into VXLAN on the WAN, if that is less than what a tenant network may send anyway."""
+        return self.wan_mtu - VXLAN_OVERHEAD if self.wan_mtu < UNDERLAY_MTU else None
 
     def cloud(self, name: str) -> Cloud:
         """The cloud of that name, or a Refusal that lists the names there are."""
@@ -146,7 +157,11 @@ def _rule(fault: jsonschema.ValidationError) -> str:
 
 
 def _build(data: dict[str, Any]) -> Topology:
-    return Topology(clouds=tuple(_cloud(c) for c in data["cloud"]), agents=data.get("agents", True))
+    return Topology(
+        clouds=tuple(_cloud(c) for c in data["cloud"]),
+        agents=data.get("agents", True),
+        wan_mtu=data.get("wan_mtu", UNDERLAY_MTU),
+    )
 
 
 def _cloud(data: dict[str, Any]) -> Cloud:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -126,6 +126,22 @@ def delete(lab: Lab, vms: Iterable[Vm], *, connection: Any = None) -> None:
         lab.places.log(dhcp.client(vm.node, lab.places).name).unlink(missing_ok=True)
 
 
+def move(lab: Lab, vm: Vm, host: str, *, connection: Any = None) -> Vm:
+    """To another hypervisor of its cloud, running: the port is bound there, its cable follows."""
+    api = connection or connect(lab, lab.topology.cloud(vm.cloud))
+    moved = replace(vm, host=host)
+    target = lab.site(moved.site_node).node
+    api.network.update_port(vm.port_id, binding_host_id=target)
+    gone = ["ovs-vsctl", "--if-exists", "del-port", "br-int", vm.tap]
+    lab.processes.run(f"VM {vm.node}", gone, env=ovs_env(lab.places.of(vm.site_node)))
+    across = ["ip", "-n", namespace_of(vm.site_node), "link", "set", vm.tap, "netns", namespace_of(target)]
+    lab.processes.run(f"VM {vm.node}", across)
+    lab.processes.run(f"VM {vm.node}", ["ip", "-n", namespace_of(target), "link", "set", vm.tap, "up"])
+    lab.processes.run(f"VM {vm.node}", ["ovs-vsctl", *_plugging(moved)[1:]], env=ovs_env(lab.places.of(target)))
+    _record(lab, moved).write_text(json.dumps(asdict(moved)))
+    return moved
+
+
 def all_of(lab: Lab) -> list[Vm]:
     """Every VM of the lab, by its records."""
     raw = [json.loads(path.read_text()) for path in sorted(lab.places.vms.glob("*.json"))]
@@ -184,14 +200,19 @@ def _plug(lab: Lab, vms: Sequence[Vm]) -> None:
     for site_node, group in groups:
         words = []
         for vm in group:
-            ids = {"iface-id": vm.port_id, "attached-mac": vm.mac, "iface-status": "active", "vm-id": vm.name}
-            words += ["--", "add-port", "br-int", vm.tap, "--", "set", "Interface", vm.tap]
-            words += [f'external_ids:{key}="{value}"' for key, value in ids.items()]
+            words += _plugging(vm)
         lab.processes.run("VMs", ["ovs-vsctl", *words[1:]], env=ovs_env(lab.places.of(site_node)))
     for site_node, group in groups:
         for vm in group:
             wait = ["ovs-vsctl", "--timeout=30", "wait-until", "Interface", vm.tap, "external_ids:ovn-installed=true"]
             lab.processes.run(f"VM {vm.node}", wait, env=ovs_env(lab.places.of(site_node)))
+
+
+def _plugging(vm: Vm) -> list[str]:
+    """What Nova's driver would say to Open vSwitch, words of `ovs-vsctl`."""
+    ids = {"iface-id": vm.port_id, "attached-mac": vm.mac, "iface-status": "active", "vm-id": vm.name}
+    words = ["--", "add-port", "br-int", vm.tap, "--", "set", "Interface", vm.tap]
+    return words + [f'external_ids:{key}="{value}"' for key, value in ids.items()]
 
 
 def _network(vms: Sequence[Vm]) -> Network:

@@ -12,8 +12,12 @@ from oslo_config import cfg
 
 from isthmus.model.net import VNI_MAX
 from isthmus.model.vpn import SiteOfOrigin
+from isthmus.neutron.desired import Cloud
 
 GROUP = "isthmus"
+
+VPN_MTU_MIN, VPN_MTU_MAX = 1280, 9000
+"""IPv6 needs 1,280 (RFC 8200 section 5); no path carries more than jumbo frames."""
 
 OPTIONS = [
     cfg.StrOpt(
@@ -28,6 +32,12 @@ OPTIONS = [
         "24-bit space, so that numbers chosen by people stay clear of it.",
     ),
     cfg.IntOpt("vni_max", default=VNI_MAX, help="Highest VNI given to a BGPVPN that was created without one."),
+    cfg.IntOpt(
+        "vpn_mtu",
+        help="Largest IP packet that fits the path between hypervisors of different clouds: the WAN's MTU less 50 for "
+        "VXLAN over IPv4. Set it where that is less than the tenant networks' MTU: routers with a VPN then answer "
+        "larger packets with 'too big', also those that leave by their gateway. Unset: nothing is limited.",
+    ),
     cfg.FloatOpt(
         "reconcile_interval_s",
         default=60.0,
@@ -48,6 +58,11 @@ class Settings:
     vni_min: int
     vni_max: int
     reconcile_interval_s: float
+    vpn_mtu: int | None = None
+
+    @property
+    def cloud(self) -> Cloud:
+        return Cloud(self.site, self.vpn_mtu)
 
 
 def list_opts() -> list[tuple[str, list[Any]]]:
@@ -72,4 +87,6 @@ def read(conf: Any) -> Settings:
         )
     if section.reconcile_interval_s <= 0:
         raise BadConfiguration("[isthmus] reconcile_interval_s must be above zero")
-    return Settings(site, section.vni_min, section.vni_max, section.reconcile_interval_s)
+    if section.vpn_mtu is not None and not VPN_MTU_MIN <= section.vpn_mtu <= VPN_MTU_MAX:
+        raise BadConfiguration(f"[isthmus] vpn_mtu = {section.vpn_mtu}: it must be {VPN_MTU_MIN} to {VPN_MTU_MAX}")
+    return Settings(site, section.vni_min, section.vni_max, section.reconcile_interval_s, section.vpn_mtu)

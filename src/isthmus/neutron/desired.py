@@ -55,6 +55,14 @@ Row = tuple[tuple[str, Value], ...]
 """The columns that are ours, sorted by name; a map column is a sorted tuple of pairs."""
 
 
+class Cloud(NamedTuple):
+    """What every attachment of a cloud has in common."""
+
+    site: SiteOfOrigin
+    vpn_mtu: int | None = None
+    """Largest IP packet that fits the VPN's path, where that is less than the tenant networks'."""
+
+
 class Unserved(StrEnum):
     """Why a subnet or a whole attachment is not in the VPN though somebody associated it."""
 
@@ -183,15 +191,15 @@ def gateway_port(network: str) -> str:
     return f"isthmus-gws-{network}"
 
 
-def desired(attachment: Attachment | None, site: SiteOfOrigin, revision: int) -> Desired:
+def desired(attachment: Attachment | None, cloud: Cloud, revision: int) -> Desired:
     """The rows of one attachment; none without an l3 association or anything to serve. Raises intent.BadIntent."""
     if attachment is None or not attachment.associations:
         return Desired({}, (Skipped("", Unserved.NO_ASSOCIATION),))
     match attachment.place:
         case Router() as place:
-            return _behind_router(attachment, place, site, revision)
+            return _behind_router(attachment, place, cloud, revision)
         case Network() as place:
-            return _without_router(attachment, place, site, revision)
+            return _without_router(attachment, place, cloud, revision)
         case _:
             assert_never(attachment.place)
 
@@ -209,14 +217,14 @@ def _ordered(value: Value) -> object:
     return ["set", *sorted(value)] if isinstance(value, frozenset) else value
 
 
-def _behind_router(attachment: Attachment, place: Router, site: SiteOfOrigin, revision: int) -> Desired:
+def _behind_router(attachment: Attachment, place: Router, cloud: Cloud, revision: int) -> Desired:
     if not place.interfaces:
         return Desired({}, (Skipped("", Unserved.NO_INTERFACE),))
     networks = sorted({i.network for i in place.interfaces})
     subnets = sorted({prefix for i in place.interfaces for prefix in i.subnets})
     router = switch_of(place.id)
-    rows = _transit_rows(attachment, router, _neutron_name(networks[0]))
-    rows |= {_circuit_key(place.id): _circuit_row(attachment, networks, subnets, site, revision)}
+    rows = _transit_rows(attachment, router, _neutron_name(networks[0]), cloud.vpn_mtu)
+    rows |= {_circuit_key(place.id): _circuit_row(attachment, networks, subnets, cloud.site, revision)}
     rows |= dict(_policy(attachment, router, *policy) for policy in _policies(attachment, place))
     for version in sorted(set(DEFAULT_ROUTES) - place.own_defaults):
         # A packet without any route never reaches the policies; two default routes would share the traffic.
@@ -229,7 +237,7 @@ def _neutron_name(network: str) -> dict[str, str]:
     return {NETWORK_NAME_KEY: switch_of(network)}
 
 
-def _without_router(attachment: Attachment, place: Network, site: SiteOfOrigin, revision: int) -> Desired:
+def _without_router(attachment: Attachment, place: Network, cloud: Cloud, revision: int) -> Desired:
     skipped = tuple(_skipped(place.subnets))
     served = [s for s in place.subnets if s.gateway is not None and not s.gateway_taken]
     if not served:
@@ -237,8 +245,8 @@ def _without_router(attachment: Attachment, place: Network, site: SiteOfOrigin, 
     router = own_router(place.id)
     subnets = sorted(s.prefix for s in served)
     rows: dict[Key, Row] = {Key(Table.ROUTER, "", router): _row(external_ids=_ids(attachment, "lr"))}
-    rows |= _transit_rows(attachment, router, {})
-    rows |= {_circuit_key(place.id): _circuit_row(attachment, [place.id], subnets, site, revision)}
+    rows |= _transit_rows(attachment, router, {}, cloud.vpn_mtu)
+    rows |= {_circuit_key(place.id): _circuit_row(attachment, [place.id], subnets, cloud.site, revision)}
     rows |= _gateway_rows(attachment, place, served)
     rows |= dict([_policy(attachment, router, *_loop_guard(router_port(place.id)))])
     rows |= dict(_route(attachment, router, version) for version in DEFAULT_ROUTES)
@@ -253,8 +261,8 @@ def _skipped(subnets: Iterable[Subnet]) -> Iterable[Skipped]:
             yield Skipped(str(subnet.prefix), Unserved.GATEWAY_TAKEN)
 
 
-def _transit_rows(attachment: Attachment, router: str, more_ids: dict[str, str]) -> dict[Key, Row]:
-    """The transit switch and both ends of its link to the router."""
+def _transit_rows(attachment: Attachment, router: str, more_ids: dict[str, str], mtu: int | None) -> dict[Key, Row]:
+    """The transit switch and both ends of its link to the router; the router answers "too big" beyond `mtu`."""
     place = attachment.place.id
     networks = frozenset(
         {
@@ -266,7 +274,10 @@ def _transit_rows(attachment: Attachment, router: str, more_ids: dict[str, str])
     return {
         Key(Table.SWITCH, "", transit(place)): _row(external_ids=_ids(attachment, "ts")),
         Key(Table.ROUTER_PORT, router, router_port(place)): _row(
-            mac=str(intent.ROUTER_MAC), networks=networks, external_ids=_ids(attachment, "lrp", more_ids)
+            mac=str(intent.ROUTER_MAC),
+            networks=networks,
+            options=(("gateway_mtu", str(mtu)),) if mtu else (),
+            external_ids=_ids(attachment, "lrp", more_ids),
         ),
         Key(Table.SWITCH_PORT, transit(place), f"isthmus-tsr-{place}"): _row(
             type="router",

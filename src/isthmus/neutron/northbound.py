@@ -39,7 +39,7 @@ COLUMNS: Mapping[Table, tuple[str, ...]] = {
     Table.SWITCH: ("external_ids",),
     Table.SWITCH_PORT: ("addresses", "external_ids", "options", "type"),
     Table.ROUTER: ("external_ids",),
-    Table.ROUTER_PORT: ("external_ids", "ipv6_ra_configs", "mac", "networks"),
+    Table.ROUTER_PORT: ("external_ids", "ipv6_ra_configs", "mac", "networks", "options"),
     Table.POLICY: ("action", "external_ids", "match", "nexthops", "priority"),
     Table.ROUTE: ("external_ids", "ip_prefix", "nexthop", "output_port"),
 }

@@ -53,7 +53,7 @@ class Reconciler:
         for _round in range(ROUNDS_MAX):
             seen = self._northbound.revision(attachment)
             context = neutron_context.get_admin_context()
-            settled = settling.settle(context, attachment, self._settings.site, seen)
+            settled = settling.settle(context, attachment, self._settings.cloud, seen)
             applied = self._northbound.apply(attachment, settled.desired.rows, settled.revision)
             if applied.outcome is Outcome.WRITTEN:
                 written, removed = written + len(applied.plan.put), removed + len(applied.plan.delete)
@@ -99,7 +99,7 @@ class Reconciler:
         One attachment that cannot be written does not keep the others from it. Raises Unavailable and DBError when
         there is nothing to compare with.
         """
-        found = settling.survey(neutron_context.get_admin_context(), self._settings.site)
+        found = settling.survey(neutron_context.get_admin_context(), self._settings.cloud)
         results = []
         for attachment in sorted(set(found) | self._northbound.attachments()):
             if not keep_on():

@@ -17,9 +17,9 @@ from neutron_lib.db import api as db_api
 from isthmus.model.intent import BadIntent
 from isthmus.model.vpn import SiteOfOrigin
 from isthmus.neutron import exceptions, models, numbers, reading
-from isthmus.neutron.desired import Desired, desired, digest, network_attachment, router_attachment
+from isthmus.neutron.desired import Cloud, Desired, desired, digest, network_attachment, router_attachment
 
-_LONGEST_SITE = SiteOfOrigin.parse("255.255.255.255:65535")
+_LONGEST = Cloud(SiteOfOrigin.parse("255.255.255.255:65535"))
 _LONGEST_REVISION = 2**63 - 1
 
 
@@ -45,13 +45,13 @@ def check_sizes(session: Any, attachments: Collection[str]) -> None:
     """Raises BGPVPNTooManyAssociations when an attachment's row would be more than an OVSDB client can bear."""
     for attachment in reading.attachments(session, attachments).values():
         try:
-            desired(attachment, _LONGEST_SITE, _LONGEST_REVISION)
+            desired(attachment, _LONGEST, _LONGEST_REVISION)
         except BadIntent as error:
             raise exceptions.BGPVPNTooManyAssociations(reason=f"{attachment.name}: {error.rule}") from None
 
 
 @db_api.retry_if_session_inactive()
-def settle(context: Any, name: str, site: SiteOfOrigin, seen: int) -> Settled:
+def settle(context: Any, name: str, cloud: Cloud, seen: int) -> Settled:
     """`seen` is the revision that OVN had before this call. Raises BadIntent: the row would be too large."""
     with db_api.CONTEXT_WRITER.using(context):
         session = context.session
@@ -59,12 +59,12 @@ def settle(context: Any, name: str, site: SiteOfOrigin, seen: int) -> Settled:
         renumber(session, name)
         row = row or session.get(models.Attachment, name)
         attachment = reading.attachments(session, [name]).get(name)
-        content = digest(desired(attachment, site, 0))
+        content = digest(desired(attachment, cloud, 0))
         if row is None:
-            return Settled(desired(None, site, 0), 0)
+            return Settled(desired(None, cloud, 0), 0)
         if row.digest != content or row.revision < seen:
             row.revision, row.digest = max(row.revision, seen) + 1, content
-        return Settled(desired(attachment, site, row.revision), row.revision)
+        return Settled(desired(attachment, cloud, row.revision), row.revision)
 
 
 @db_api.retry_if_session_inactive()
@@ -76,7 +76,7 @@ def revision(context: Any, name: str) -> int:
 
 
 @db_api.retry_if_session_inactive()
-def survey(context: Any, site: SiteOfOrigin) -> dict[str, Settled | None]:
+def survey(context: Any, cloud: Cloud) -> dict[str, Settled | None]:
     """Every attachment with an association or a number, read at once; None for those that must be settled anew."""
     with db_api.CONTEXT_READER.using(context):
         session = context.session
@@ -88,16 +88,16 @@ def survey(context: Any, site: SiteOfOrigin) -> dict[str, Settled | None]:
             if name in found:
                 continue
             row = rows[name]
-            if _content(attachment, site) != row.digest:
+            if _content(attachment, cloud) != row.digest:
                 found[name] = None
             else:
-                found[name] = Settled(desired(attachment, site, row.revision), row.revision)
+                found[name] = Settled(desired(attachment, cloud, row.revision), row.revision)
         return found
 
 
-def _content(attachment: Any, site: SiteOfOrigin) -> str | None:
+def _content(attachment: Any, cloud: Cloud) -> str | None:
     try:
-        return digest(desired(attachment, site, 0))
+        return digest(desired(attachment, cloud, 0))
     except BadIntent:
         return None  # settling says why
 

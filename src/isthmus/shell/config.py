@@ -88,7 +88,7 @@ class Config:
     socket: Path
     metrics: Listen
     state: Path
-    limits: Limits = Limits()
+    limits: Limits
 
 
 class _Table:

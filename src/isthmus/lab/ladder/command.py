@@ -10,8 +10,9 @@ from isthmus.lab import report, topology
 from isthmus.lab.ladder import agents
 from isthmus.lab.ladder.climb import climb
 from isthmus.lab.ladder.ground import Ground
+from isthmus.lab.ladder.keeping import RUNGS as HIGHER
 from isthmus.lab.ladder.picture import picture
-from isthmus.lab.ladder.rungs import CORP, RUNGS, join
+from isthmus.lab.ladder.rungs import CORP, RUNGS
 from isthmus.lab.progress import Progress
 
 REMOVAL = RUNGS[-1]
@@ -28,13 +29,12 @@ def ladder(out: TextIO, *, keep: bool) -> None:
         progress.line("")
         climb(RUNGS[:-1], ground, progress)
         statuses = {site.node: agents.status(lab, site.node) for site in lab.plan.sites}
-        climb([REMOVAL], ground, progress)
+        climb([REMOVAL, *HIGHER], ground, progress)
         corp = {one.node for one in ground.of("a-red", "b-red")}
         progress.line(picture(lab.topology, ground.vms.values(), statuses, CORP, corp))
         progress.line(f"the top of the ladder after {time.monotonic() - began:.0f} s")
         if keep:
-            join(ground)
-            progress.line("left running, the two clouds joined again")
+            progress.line("left running, the two clouds joined")
             progress.line(report.invitation(lab))
         else:
             progress.line(whole.down())
