@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import pytest
 
@@ -13,7 +14,7 @@ from isthmus.model.port import LocalPort
 from isthmus.node import effects, facts
 from isthmus.node.order import DRAIN_S, END_OF_RIB_WAIT_S, RETRY_S, SWEEP_WAIT_S
 from isthmus.node.report import status
-from tests.build import association, attachment, attributes, circuit, ip, net, nlri, path, port
+from tests.build import association, attachment, attributes, circuit, ip, net, nlri, path, port, uuid
 from tests.world import REFLECTOR, SECOND, World
 
 A, B = "neutron-a", "neutron-b"
@@ -36,6 +37,26 @@ def settled() -> World:
     world.says(path("10.9.0.1/32", attributes(RT)))
     world.end_of_rib()
     return world
+
+
+class Slow(World):
+    """Nothing is plugged, dumped or resolved until `catch_up`."""
+
+    def __init__(self, *, generation: int = 1, now: float = 1000.0) -> None:
+        self.waiting: list[effects.Effect] = []
+        super().__init__(generation=generation, now=now)
+
+    def _carry_out(self, effect: effects.Effect) -> None:
+        match effect:
+            case effects.SetCircuits() | effects.SetNeighbours() | effects.ReadFlows():
+                self.waiting.append(effect)
+            case _:
+                super()._carry_out(effect)
+
+    def catch_up(self) -> None:
+        while self.waiting:
+            super()._carry_out(self.waiting.pop(0))
+            self.settle()
 
 
 def matches(world: World, table: Table) -> set[str]:
@@ -74,6 +95,31 @@ def test_an_address_is_withdrawn_first_and_its_flow_goes_after_the_drain() -> No
     world.wait(DRAIN_S)
     assert matches(world, Table.INBOUND) == set()
     assert world.circuits == {}
+
+
+def test_an_address_that_changes_its_circuit_is_delivered_by_the_old_one_until_the_new_one_is_plugged() -> None:
+    """Two routers have the network in one BGPVPN; the one that comes second has the lower name and wins."""
+    both = association(16, networks=(A,), both=(RT,), bgpvpn=1, vni=5016)
+    second = attachment(2, replace(both, association=uuid(17), number=17), networks=(A,))
+    for rows in (
+        {circuit(1): attachment(1, both, networks=(A,)), circuit(2): second},
+        {circuit(1): attachment(1, both, networks=(A,))},
+    ):
+        world = Slow()
+        world.switch_on()
+        world.intent({circuit(2): second}, [vm()])
+        world.catch_up()
+        (inbound,) = (key for key in world.flows if key.table == Table.INBOUND and key.match)
+        old = world.flows[inbound].actions
+        world.intent(rows, [vm()])
+        world.wait(DRAIN_S * 2)
+        assert world.flows[inbound].actions == old, "delivered by the old circuit"
+        assert set(world.reflectors[REFLECTOR].routes) == {net("10.1.0.5/32")}
+        world.catch_up()
+        assert world.flows[inbound].actions.endswith(f"output:{world.circuits[circuit(1)]}")
+        world.wait(DRAIN_S)
+        world.catch_up()
+        assert (circuit(2) in world.circuits) == (circuit(2) in rows)
 
 
 def test_removing_the_association_leaves_only_the_empty_layout() -> None:
@@ -253,6 +299,19 @@ def test_a_fresh_process_adopts_what_is_right_and_writes_nothing() -> None:
     assert {flow.generation for flow in world.flows.values()} == {1}
     assert set(world.reflectors[REFLECTOR].routes) == {net("10.1.0.5/32")}
     assert status(world.node, world.now).switch.swept
+
+
+def test_routes_that_come_before_the_dump_do_not_cost_an_endpoint_in_use() -> None:
+    old = settled()
+    world = Slow(generation=2, now=old.now + 5)
+    world.flows, world.circuits, world.next_port = dict(old.flows), dict(old.circuits), old.next_port
+    world.tell(facts.SwitchRead(dict(world.circuits), 1), facts.IntentRead({circuit(1): red()}, (vm(),)))
+    world.says(path("10.9.0.1/32", attributes(RT)))
+    world.end_of_rib()
+    world.tell(facts.FlowsRead(dict(world.flows)))
+    assert world.flows == old.flows
+    world.catch_up()
+    assert world.flows == old.flows
 
 
 def test_learnt_flows_survive_until_a_reflector_has_said_all() -> None:

@@ -77,7 +77,10 @@ class Node:
                 self._all_dirty = self._all_dirty or fact != self.ofports
                 self.ofports = fact
             case facts.FlowsRead(flows):
+                before = self.sendable
                 self.switch.read(flows)
+                # What an earlier run was sending to is known only now: it counts although nobody has answered yet.
+                self._all_dirty = self._all_dirty or self.sendable != before
             case facts.FlowsApplied(serial):
                 self.switch.applied(serial)
             case facts.FlowsRefused(serial, why):
@@ -222,7 +225,7 @@ class Node:
         if self._all_dirty:
             served = self._served()
             fresh = exports(served, self.ports)
-            self._note_draining(fresh, now)
+            self._note_draining(fresh, ofports, now)
             self.exports = fresh
             self._offers = [self._offer(export) for export in fresh if export.why_not is None]
             changes = self.tables.rebuild(views(served, self.ports), fresh, self.rib, renderer)
@@ -230,7 +233,7 @@ class Node:
             changes = self.tables.refresh(self._touched, self.rib, renderer)
         self._all_dirty, self._touched = False, {}
         self.switch.want(changes.put, changes.gone)
-        base = renderer.base(self._forwarding(), self.sendable)
+        base = renderer.base(self._forwarding(ofports), self.sendable)
         self.switch.want(base, self._base - base.keys())
         self._base = set(base)
 
@@ -245,17 +248,25 @@ class Node:
         route = announcement(export, self.speaker)
         return export, Renderer.inbound_key(export.inbound), route.nlri.key(), route
 
-    def _note_draining(self, fresh: tuple[Export, ...], now: float) -> None:
-        """An address that was announced and is no longer keeps its inbound flow for a while."""
-        wanted = {e.inbound for e in fresh if e.why_not is None}
-        for export in self.exports:
-            if export.why_not is None and export.inbound not in wanted:
-                self.draining[export.inbound] = (export.circuit, now + DRAIN_S)
-        self.draining = {k: v for k, v in self.draining.items() if k not in wanted and v[1] > now}
+    def _note_draining(self, fresh: tuple[Export, ...], ofports: facts.SwitchRead, now: float) -> None:
+        """An address that was announced and is no longer keeps its inbound flow for a while; one that is from now on
+        delivered by another circuit keeps the old way until that circuit is plugged."""
+        wanted = {e.inbound: e.circuit for e in fresh if e.why_not is None}
+        for e in self.exports:
+            if e.why_not is None and wanted.get(e.inbound) != e.circuit and e.circuit in ofports.circuits:
+                self.draining[e.inbound] = (e.circuit, now + DRAIN_S)
+        unplugged = {key for key, circuit in wanted.items() if circuit not in ofports.circuits}
+        self.draining = {
+            key: (circuit, until)
+            for key, (circuit, until) in self.draining.items()
+            if wanted.get(key) != circuit and (until > now or key in unplugged)
+        }
 
-    def _forwarding(self) -> Forwarding:
+    def _forwarding(self, ofports: facts.SwitchRead) -> Forwarding:
         inbound = {key: circuit for key, (circuit, _) in self.draining.items()}
-        inbound |= {e.inbound: e.circuit for e in self.exports if e.why_not is None}
+        for e in self.exports:
+            if e.why_not is None and (e.circuit in ofports.circuits or e.inbound not in inbound):
+                inbound[e.inbound] = e.circuit
         wanted = self._circuits()
         return Forwarding(
             circuits={n: Circuit(i.fallback, i.subnets) for n, i in self.circuits.items() if n in wanted},
