@@ -264,6 +264,15 @@ def test_a_gateway_address_is_ours_only_while_no_port_has_it(cloud: Cloud, owner
     assert [str(s) for s in vpn.told(place).subnets] == both
 
 
+def test_a_network_that_becomes_external_is_no_longer_served(cloud: Cloud, owner: User, vpn: Vpn) -> None:
+    place = owner.network(V4)["id"]
+    vpn.bind("network", place)
+    cloud.admin.put(f"networks/{place}", {"network": {"router:external": True}})
+    assert vpn.ours(place) == []
+    cloud.admin.put(f"networks/{place}", {"network": {"router:external": False}})
+    assert vpn.told(place).attachment == f"network:{place}"
+
+
 def test_changed_targets_reach_every_attachment(cloud: Cloud, owner: User, vpn: Vpn) -> None:
     router, _network = routed(owner, V4)
     lone = owner.network(V4)

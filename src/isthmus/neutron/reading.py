@@ -112,6 +112,8 @@ def _networks_bound(session: Any, attachments: Collection[str] | None) -> Iterab
         sa.select(table.id, table.network_id, table.bgpvpn_id)
         .join(models.Bgpvpn, models.Bgpvpn.id == table.bgpvpn_id)
         .where(models.Bgpvpn.type == apidef.L3)
+        # Refused when it is associated, but a network can be made external afterwards: then it is not served.
+        .where(sa.not_(sa.exists().where(external_net.ExternalNetwork.network_id == table.network_id)))
     )
     if attachments is not None:
         behind = {p.network for p in places(session, routers=ids_of(attachments, "router"))}
