@@ -115,11 +115,16 @@ class Course:
         cloud = self.rng.choice(sim.clouds)
         hosts = [h for h in sim.hosts if h.asn == cloud.asn]
         offered = sim.offered()
-        for host in hosts:
-            sim.frozen[host.name] = sim.heard(host, offered)
-        for reflector in sim.up(cloud.asn):
+        dying = sim.up(cloud.asn)
+        abroad = {r.address: sim.knows_abroad(r) for r in dying}
+        for reflector in dying:
             reflector.die(silently=self.rng.random() < 0.3)
         sim.pass_time(40.0)
+        for host in hosts:
+            # While another session stands, it contradicts what only the lost one said: the one lost last remains.
+            lost = host.run.lost if host.run is not None else {}
+            remains = max(abroad, key=lambda a: lost[a])
+            sim.frozen[host.name] = sim.heard_by(host, offered, abroad=abroad[remains])
         ports: dict[str, dict[str, int]] = {}
         for _ in range(self.rng.randrange(1, 8)):
             self._rest_and_judge(ports)

@@ -64,6 +64,9 @@ class Run:
         self.dialling: set[IpAddress] = set()
         self.soon = False
         self.timer = float("inf")
+        self.drains = 0
+        self.lost: dict[IpAddress, tuple[int, int]] = {}
+        """Connections that ended: in which computation, and which peer in the node's order."""
         self.told_off: dict[FlowKey, float] = {}
         """Inbound flows whose routes were withdrawn: when."""
 
@@ -158,6 +161,7 @@ class Host:
 
     def _drain(self, run: Run) -> None:
         run.soon = False
+        run.drains += 1
         now = self._line.now
         wanted = run.node.effects(now)
         again = run.node.effects(now)
@@ -190,6 +194,7 @@ class Host:
                 run.dialling.discard(peer)
                 if (link := run.links.pop(peer, None)) is not None:
                     link.connection.close(0)
+                    run.lost[peer] = (run.drains, self.reflectors.index(peer))
             case effects.ReadFlows() | effects.ApplyFlows():
                 self._line.stir()
                 self.switch.ask(effect)
@@ -315,6 +320,7 @@ class Host:
         def closed(why: str) -> None:
             if current():
                 del run.links[peer]
+                run.lost[peer] = (run.drains + 1, self.reflectors.index(peer))
                 self._line.note(f"{self.name}: connection to {peer}: {why}")
                 self._line.stir()
                 self.tell(run, facts.Closed(peer, why))

@@ -33,11 +33,12 @@ Route = tuple[PathAttributes, EvpnPrefix]
 
 
 class Kin(Enum):
-    """What a peer is to a reflector; in the order in which their copies of a route are preferred."""
+    """What a peer is to a reflector; in the order in which their copies of a route are preferred (RFC 4271 section
+    9.1.2.2 d: external before internal; a client's own is neither's copy)."""
 
     CLIENT = 0
-    INTERNAL = 1
-    EXTERNAL = 2
+    EXTERNAL = 1
+    INTERNAL = 2
 
 
 @dataclass(slots=True)

@@ -174,8 +174,12 @@ class Simulation:
         up = {r.name for r in self.reflectors if r.up}
         for r in self.reflectors:
             for peer in r.peers.values():
-                if r.up and peer.kin is not Kin.CLIENT and peer.name in up and not (peer.up and peer.said_end):
+                if not r.up or peer.kin is Kin.CLIENT:
+                    continue
+                if peer.name in up and not (peer.up and peer.said_end):
                     return f"{r.name}: {peer.name} is not up"
+                if peer.name not in up and peer.up:
+                    return f"{r.name} has not noticed that {peer.name} is dead"
         return ""
 
     def _host_unrest(self, host: Host) -> str:
@@ -185,7 +189,11 @@ class Simulation:
             return "the switch is busy"
         if host.node.draining:
             return "it drains"
-        ours = [r for r in self.reflectors if r.asn == host.asn and r.up]
+        assert host.run is not None
+        for r in self.reflectors:
+            if not r.up and r.address in host.run.links:
+                return f"it has not noticed that {r.name} is dead"
+        ours = self.up(host.asn)
         for r in ours:
             peer = r.peers[host.name]
             if not peer.up or peer.owes_end or not peer.said_end or not host.node.peers[r.address].in_sync:
@@ -201,18 +209,27 @@ class Simulation:
 
     def joined(self) -> bool:
         """Whether routes find a way between the clouds."""
-        east, west = (self.up(c.asn) for c in self.clouds)
-        return any(w.name in e.peers and e.peers[w.name].kin is Kin.EXTERNAL for e in east for w in west)
+        return any(self.knows_abroad(r) for r in self.up(self.clouds[0].asn))
+
+    def knows_abroad(self, reflector: Reflector) -> bool:
+        """Whether this reflector, when all is at rest, has the other cloud's routes."""
+        near = [reflector, *(r for r in self.up(reflector.asn) if self._meet(reflector, r, Kin.INTERNAL))]
+        return any(self._meet(r, far, Kin.EXTERNAL) for r in near for far in self.reflectors if far.up)
+
+    def _meet(self, a: Reflector, b: Reflector, kin: Kin) -> bool:
+        return b.name in a.peers and a.peers[b.name].kin is kin
 
     def offered(self) -> dict[str, list[Offer]]:
         return {h.name: offers(h.place, h.rows.values(), h.ports) for h in self.hosts}
 
     def heard(self, host: Host, offered: dict[str, list[Offer]]) -> list[Offer]:
         """What others offer, as far as a path of reflectors leads here."""
-        if not self.up(host.asn):
+        if host.name in self.frozen:
             return self.frozen[host.name]
-        joined = self.joined()
-        return [o for h in self.hosts if h is not host and (h.asn == host.asn or joined) for o in offered[h.name]]
+        return self.heard_by(host, offered, abroad=self.joined())
+
+    def heard_by(self, host: Host, offered: dict[str, list[Offer]], *, abroad: bool) -> list[Offer]:
+        return [o for h in self.hosts if h is not host and (h.asn == host.asn or abroad) for o in offered[h.name]]
 
     def expected(self, host: Host, offered: dict[str, list[Offer]]) -> Standing:
         now = standing(host.place, host.rows.values(), host.ports, self.heard(host, offered))
