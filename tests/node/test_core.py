@@ -7,12 +7,15 @@ from dataclasses import replace
 
 import pytest
 
+from isthmus.bgp.events import Send
+from isthmus.bgp.family import EVPN
 from isthmus.flows.layout import Table
 from isthmus.flows.types import FlowKey, Installed, cookie
 from isthmus.model.intent import AttachmentIntent, BadIntent, UnknownSchema
 from isthmus.model.port import LocalPort
+from isthmus.model.reason import NotAnnounced
 from isthmus.node import effects, facts
-from isthmus.node.order import DRAIN_S, END_OF_RIB_WAIT_S, RETRY_S, SWEEP_WAIT_S
+from isthmus.node.order import DRAIN_S, END_OF_RIB_WAIT_S, GRACEFUL_S, RETRY_S, SWEEP_WAIT_S
 from isthmus.node.report import status
 from tests.build import association, attachment, attributes, circuit, ip, net, nlri, path, port, uuid
 from tests.world import REFLECTOR, SECOND, World
@@ -256,6 +259,16 @@ def test_a_peer_without_end_of_rib_counts_as_in_sync_after_a_while() -> None:
     assert status(world.node, world.now).peers[0].in_sync
 
 
+def test_a_route_that_goes_while_the_peer_asks_for_everything_is_withdrawn() -> None:
+    world = settled()
+    far = world.reflectors[REFLECTOR].session
+    far.ask_refresh(EVPN)
+    asked = b"".join(o.data for o in far.outputs() if isinstance(o, Send))
+    world.node.handle(facts.Received(REFLECTOR, asked), world.now)
+    world.intent({circuit(1): red()}, [])
+    assert world.reflectors[REFLECTOR].routes == {}
+
+
 def test_our_own_route_reflected_back_changes_nothing() -> None:
     world = settled()
     before = dict(world.flows)
@@ -277,6 +290,46 @@ def test_every_path_says_why_it_is_not_used() -> None:
         ("10.9.0.9/32", 100): "no view imports any of its route targets",
         ("10.1.0.77/32", 100): "the router's own subnet covers it, and the router's configuration wins",
     }
+
+
+# Drain
+
+
+def test_a_drained_node_asks_to_be_avoided_then_withdraws_and_still_forwards() -> None:
+    world = settled()
+    flows = dict(world.flows)
+    world.tell(facts.DrainWanted(True))
+    told = world.reflectors[REFLECTOR].history[-1].attributes
+    assert told is not None
+    assert (told.local_pref, told.communities) == (0, (0xFFFF0000,))
+    assert status(world.node, world.now).drain == "leaving"
+    world.wait(GRACEFUL_S)
+    assert world.reflectors[REFLECTOR].routes == {}
+    assert status(world.node, world.now).drain == "drained"
+    assert {p.why_not for p in status(world.node, world.now).ports} == {NotAnnounced.DRAINED.value}
+    assert world.flows == flows, "what comes in is still delivered"
+    world.tell(facts.DrainWanted(True), facts.DrainWanted(False))
+    assert set(world.reflectors[REFLECTOR].routes) == {net("10.1.0.5/32")}
+    told = world.reflectors[REFLECTOR].history[-1].attributes
+    assert told is not None
+    assert (told.local_pref, told.communities) == (100, ())
+
+
+def test_a_fresh_process_of_a_drained_node_announces_nothing_at_all() -> None:
+    world = restarted(settled())
+    world.tell(facts.DrainWanted(True))
+    world.switch_on()
+    world.intent({circuit(1): red()}, [vm()])
+    world.wait(60)
+    assert [u for u in world.reflectors[REFLECTOR].history if u.announced] == []
+
+
+def test_a_route_that_is_about_to_go_loses_against_any_other_even_across_clouds() -> None:
+    world = settled()
+    leaving = replace(attributes(RT, local_pref=None), communities=(0xFFFF0000,))
+    world.says(path("10.9.0.7/32", leaving), path("10.9.0.7/32", attributes(RT, local_pref=1), rd="172.30.2.2:16"))
+    why = {r.route_distinguisher: r.why for r in status(world.node, world.now).routes if r.prefix == "10.9.0.7/32"}
+    assert why == {"172.30.2.1:16": "lower local preference", "172.30.2.2:16": ""}
 
 
 # Restart

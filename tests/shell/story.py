@@ -149,7 +149,7 @@ def switch(**change: object) -> SwitchStatus:
         "dropped_inbound": 0,
         "bundles": 3,
         "refused_bundles": 0,
-        "refusing": False,
+        "refusal": "",
         "neighbours_unresolved": [],
     }
     return SwitchStatus(**(fields | change))  # type: ignore[arg-type]

@@ -43,6 +43,7 @@ def test_defaults() -> None:
         socket=Path("/run/isthmus/agent.sock"),
         metrics=("127.0.0.1", 9179),  # type: ignore[arg-type]
         state=Path("/var/lib/isthmus"),
+        limits=Limits(),
     )
 
 

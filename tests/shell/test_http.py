@@ -12,9 +12,12 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from isthmus.cli.ask import NotAnswered, ask
+from isthmus.cli import summary
+from isthmus.cli.ask import NotAnswered, ask, tell
+from isthmus.cli.main import main
 from isthmus.cli.reading import AgentInfo, PartInfo, read
 from isthmus.node.status import NodeStatus
+from isthmus.shell import drain
 from isthmus.shell.config import Listen
 from isthmus.shell.face import AgentStatus, PartStatus
 from isthmus.shell.http import Http
@@ -61,6 +64,29 @@ def test_what_is_not_there_is_not_answered(background: Background, tmp_path: Pat
     serve(background, tmp_path / "agent.sock", story.node())
     with pytest.raises(NotAnswered, match="404 Not Found"):
         ask(tmp_path / "agent.sock", "/routes")
+
+
+def test_draining_is_asked_for_remembered_and_undone(background: Background, tmp_path: Path) -> None:
+    state, at = tmp_path / "state", tmp_path / "agent.sock"
+
+    async def look(_: bool) -> tuple[NodeStatus, AgentStatus]:
+        return story.node(drain="drained" if drain.stored(state) else "in use"), AGENT
+
+    door = background.do(Http, look, at, lambda wanted: drain.store(state, wanted))
+    background.start(door.run())
+
+    def opened() -> None:
+        assert door.open.is_set()
+
+    eventually(opened)
+    assert main(["drain", "--socket", str(at)]) == 0
+    assert drain.stored(state)
+    assert "drain        drained" in summary.text(*read(ask(at, "/status")))
+    with pytest.raises(NotAnswered, match="400 Bad Request"):
+        tell(at, "/drain", "perhaps")
+    assert drain.stored(state), "a question nobody understands changes nothing"
+    assert main(["drain", "--undo", "--socket", str(at)]) == 0
+    assert not drain.stored(state)
 
 
 def test_tcp_shows_numbers_only(background: Background) -> None:

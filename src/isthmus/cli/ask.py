@@ -28,9 +28,18 @@ class _UnixConnection(http.client.HTTPConnection):
 
 def ask(path: Path, what: str) -> bytes:
     """The body of `GET <what>`."""
+    return _call(path, "GET", what)
+
+
+def tell(path: Path, what: str, value: str) -> None:
+    """`PUT <what>` with this value."""
+    _call(path, "PUT", what, value)
+
+
+def _call(path: Path, method: str, what: str, value: str | None = None) -> bytes:
     connection = _UnixConnection(path)
     try:
-        connection.request("GET", what)
+        connection.request(method, what, value)
         answer = connection.getresponse()
         body = answer.read()
     except (FileNotFoundError, ConnectionRefusedError):
@@ -45,6 +54,6 @@ def ask(path: Path, what: str) -> bytes:
         ) from None
     finally:
         connection.close()
-    if answer.status != http.client.OK:
+    if answer.status not in (http.client.OK, http.client.NO_CONTENT):
         raise NotAnswered(f"the agent at {path} answered {answer.status} {answer.reason}")
     return body

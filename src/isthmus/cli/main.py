@@ -17,9 +17,15 @@ from pathlib import Path
 from isthmus.cli import asked, choose, render, summary
 from isthmus.cli.ask import DEFAULT_SOCKET, NotAnswered, ask
 from isthmus.cli.choose import BadChoice, Choice
+from isthmus.cli.drain import drain
 from isthmus.cli.reading import read
 from isthmus.cli.verdict import BadQuestion
 from isthmus.cli.why import why
+
+DRAINED = {
+    True: "drained: nothing is announced any more; forwarding stays as it is, also across restarts",
+    False: "in use: the virtual machines of this hypervisor are announced again",
+}
 
 
 def parser() -> argparse.ArgumentParser:
@@ -45,6 +51,8 @@ def parser() -> argparse.ArgumentParser:
     show.add_argument("--why-not", action="store_true", help="only what is not as it should be")
     commands.add_parser("metrics", parents=[where], help="the numbers, as Prometheus reads them")
     commands.add_parser("dump", parents=[where], help="all the agent says, as JSON, for `why --status` elsewhere")
+    out = commands.add_parser("drain", parents=[where], help="take this hypervisor out of use before maintenance")
+    out.add_argument("--undo", action="store_true", help="announce its virtual machines again")
     _why_parser(commands)
     return top
 
@@ -104,6 +112,9 @@ def _answer(arguments: argparse.Namespace) -> tuple[str, int]:
             return _show(arguments), 0
         case "why":
             return _why(arguments)
+        case "drain":
+            drain(arguments.socket, sys.stderr, undo=arguments.undo)
+            return DRAINED[not arguments.undo], 0
         case "dump":
             return ask(arguments.socket, "/status").decode(), 0
         case _:

@@ -21,6 +21,7 @@ _FINE_STATES = {AttachmentState.ACTIVE.name, AttachmentState.NO_WORKLOAD.name}
 _CONFIGURED_SO = {
     NotAnnounced.NO_EXPORT_TARGET.value,
     NotAnnounced.PORT_DOWN.value,
+    NotAnnounced.DRAINED.value,
     NotInstalled.HIDDEN_BY_ROUTER.value,
 }
 LINES_MAX = 6
@@ -41,6 +42,8 @@ def _facts(s: NodeStatus, agent: AgentInfo) -> Iterator[str]:
     routes, installed = sum(v.routes for v in s.views), sum(v.installed for v in s.views)
     yield f"node         {agent.host or '(name not known)'}, vtep {s.vtep}, router-id {s.router_id}, AS {s.asn}"
     yield f"agent        {agent.version or '-'}, run {s.generation}, up {age(agent.uptime_s)}"
+    if s.drain != "in use":
+        yield f"drain        {s.drain}: an operator has taken this hypervisor out of use (isthmus drain --undo)"
     yield f"peers        {up} of {len(s.peers)} established, {sum(p.received for p in s.peers)} routes received"
     yield f"southbound   {s.switch.southbound}"
     yield f"switch       {s.switch.switch}, {s.switch.flows_installed} of {s.switch.flows_wanted} flows"

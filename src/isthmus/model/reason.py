@@ -54,6 +54,7 @@ class NotAnnounced(StrEnum):
     NO_FLOW = "its inbound flow is not confirmed: nothing is announced that cannot be forwarded"
     PEER_DOWN = "the session is down"
     NOT_NEGOTIATED = "the peer did not offer EVPN"
+    DRAINED = "this hypervisor is drained: an operator has taken it out of use"
     DUPLICATE_ADDRESS = "another port of the same VPN on this hypervisor has the address"
 
 

@@ -25,7 +25,7 @@ from isthmus.model.port import LocalPort
 from isthmus.node import facts
 from isthmus.node.config import NodeConfig
 from isthmus.node.effects import Dial, Effect, Hangup, Send, SetCircuits, SetNeighbours
-from isthmus.node.order import DRAIN_S, END_OF_RIB_WAIT_S, SWEEP_WAIT_S
+from isthmus.node.order import DRAIN_S, END_OF_RIB_WAIT_S, GRACEFUL_S, SWEEP_WAIT_S
 from isthmus.node.peers import Peer
 from isthmus.node.switch import Switch
 from isthmus.node.tables import Tables
@@ -56,6 +56,9 @@ class Node:
         self.ofports: facts.SwitchRead | None = None
         self.resolved: frozenset[IpAddress] = frozenset()
         self.draining: dict[InboundKey, tuple[CircuitName, float]] = {}
+        self.drained_at: float | None = None
+        """An operator takes this node out of use: from then on nothing is announced."""
+        self.drained = False
         self._base: set[FlowKey] = set()
         self._offers: list[tuple[Export, FlowKey, RouteKey, Announcement]] = []
         self._ticked = now
@@ -87,6 +90,12 @@ class Node:
                 self.switch.refuse(serial, why, now)
             case facts.SwitchLost(why):
                 self.switch.lost(why)
+            case facts.DrainWanted(wanted):
+                if wanted != (self.drained_at is not None):
+                    # A fresh process of a drained node has announced nothing, so there is nothing to leave gracefully.
+                    self.drained = wanted and self.intent is None
+                    self.drained_at = now + GRACEFUL_S if wanted else None
+                    self._all_dirty = True
             case facts.NeighboursRead(resolved):
                 self._all_dirty = self._all_dirty or resolved != self.resolved
                 self.resolved = resolved
@@ -132,11 +141,14 @@ class Node:
                 self._in_sync(peer)
         if any(until <= now for _, until in self.draining.values()):
             self._all_dirty = True
+        self.drained = self.drained or (self.drained_at is not None and now >= self.drained_at)
 
     def next_deadline(self) -> float | None:
         """When `tick` and `effects` should be called next if nothing else happens (seconds, the clock of `now`)."""
         deadlines = [d for peer in self.peers.values() for d in peer.deadlines()]
         deadlines += [until for _, until in self.draining.values()]
+        if self.drained_at is not None:
+            deadlines.append(self.drained_at)
         if (retry := self.switch.next_deadline()) is not None:
             deadlines.append(retry)
         if not self.switch.swept:
@@ -245,7 +257,7 @@ class Node:
         return {name: intent for name, intent in self.circuits.items() if name not in self.beyond}
 
     def _offer(self, export: Export) -> tuple[Export, FlowKey, RouteKey, Announcement]:
-        route = announcement(export, self.speaker)
+        route = announcement(export, self.speaker, leaving=self.drained_at is not None)
         return export, Renderer.inbound_key(export.inbound), route.nlri.key(), route
 
     def _note_draining(self, fresh: tuple[Export, ...], ofports: facts.SwitchRead, now: float) -> None:
@@ -309,5 +321,7 @@ class Node:
 
     def _announceable(self) -> tuple[dict[RouteKey, Announcement], bool]:
         """Routes whose inbound flow is confirmed, and whether that is all there will be for now."""
+        if self.drained:
+            return {}, True
         routes = {key: route for _, flow, key, route in self._offers if self.switch.has(flow)}
         return routes, len(routes) == len(self._offers)

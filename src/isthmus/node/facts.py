@@ -72,6 +72,13 @@ class SwitchLost:
 
 
 @dataclass(frozen=True, slots=True)
+class DrainWanted:
+    """Whether an operator wants this hypervisor out of use (before maintenance) or back in."""
+
+    wanted: bool
+
+
+@dataclass(frozen=True, slots=True)
 class NeighboursRead:
     """Tunnel endpoints the switch can send to at once (their next hop's MAC is known)."""
 
@@ -117,6 +124,7 @@ Fact = (
     | FlowsApplied
     | FlowsRefused
     | SwitchLost
+    | DrainWanted
     | NeighboursRead
     | Connected
     | ConnectFailed

@@ -15,6 +15,10 @@ DRAIN_S = 2.0
 """Between withdrawing an address and removing its inbound flow. Two reflectors at FRR's usual coalescing (about 0.1 s
 each, measured) and the far agent's own work stay well below."""
 
+GRACEFUL_S = 5.0
+"""Draining a node: from telling everybody to prefer another (GSHUT, RFC 8326) to withdrawing. RFC 8326 asks for as
+long as routes take to change everywhere; here that is two reflectors and one bundle, well below a second."""
+
 END_OF_RIB_WAIT_S = 30.0
 """A peer that sends no End-of-RIB counts as in sync after this: RFC 4724 makes the marker optional for it."""
 

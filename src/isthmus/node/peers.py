@@ -65,7 +65,7 @@ class Peer:
         self.up_since = self.changed_at = now
         self.reason = ""
         self.end_of_rib_owed = self.speaks_evpn
-        self.told.forget()
+        self.told = AdjRibOut()
         self.refused = 0
 
     def went_down(self, why: str, now: float) -> None:
@@ -73,7 +73,7 @@ class Peer:
             self.changed_at = now
         self.up_since, self.in_sync, self.end_of_rib_owed = None, False, False
         self.reason = why
-        self.told.forget()
+        self.told = AdjRibOut()
 
     def tell(self, routes: Mapping[RouteKey, Announcement], *, complete: bool, now: float) -> None:
         """Bring the peer to these routes; `complete` when nothing of ours is still on its way into the switch."""

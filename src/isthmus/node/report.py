@@ -54,7 +54,8 @@ def status(node: Node, now: float, *, with_routes: bool = True) -> NodeStatus:
         machines=list(_machines(node, missing)),
         skipped=dict(sorted(node.intent.skipped.items())) if node.intent else {},
         unused=unused(node),
-        switch=_switch(node, missing, now),
+        switch=_switch(node, missing),
+        drain="drained" if node.drained else "in use" if node.drained_at is None else "leaving",
     )
 
 
@@ -179,6 +180,8 @@ def _port(node: Node, export: Export) -> PortStatus:
 def _why_not_announced(node: Node, export: Export) -> NotAnnounced:
     if export.why_not is not None:
         return export.why_not
+    if node.drained:
+        return NotAnnounced.DRAINED
     if not node.forwards(export):
         return NotAnnounced.NO_FLOW
     if not any(peer.up_since is not None for peer in node.peers.values()):
@@ -244,7 +247,7 @@ def _examples(keys: Iterable[FlowKey]) -> list[str]:
     ]
 
 
-def _switch(node: Node, missing: frozenset[FlowKey], now: float) -> SwitchStatus:
+def _switch(node: Node, missing: frozenset[FlowKey]) -> SwitchStatus:
     there = node.switch.installed or {}
     foreign = [key for key, flow in there.items() if not flow.ours]
     tunnel = node.ofports.tunnel if node.ofports else None
@@ -265,6 +268,6 @@ def _switch(node: Node, missing: frozenset[FlowKey], now: float) -> SwitchStatus
         dropped_inbound=_dropped_inbound(node),
         bundles=node.switch.bundles,
         refused_bundles=node.switch.refused,
-        refusing=node.switch.installed is None and (node.switch.next_deadline() or 0.0) > now,
+        refusal=node.switch.refusal,
         neighbours_unresolved=sorted(str(e) for e in node.tables.endpoints - node.sendable),
     )

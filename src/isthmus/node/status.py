@@ -184,8 +184,8 @@ class SwitchStatus:
     """Packets from tunnels that no announcement asked for, as of the last look at the switch."""
     bundles: int
     refused_bundles: int
-    refusing: bool
-    """Whether it refused the last one: nothing is assumed until it is read again."""
+    refusal: str
+    """Why the last one was refused; empty once one is committed."""
     neighbours_unresolved: list[str]
 
 
@@ -210,3 +210,5 @@ class NodeStatus:
     unused: dict[str, int]
     """Paths without a flow of their own, counted by the reason."""
     switch: SwitchStatus
+    drain: str = "in use"
+    """"in use", "leaving" (others are asked to prefer another way) or "drained" (nothing is announced)."""

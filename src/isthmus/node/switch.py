@@ -33,6 +33,8 @@ class Switch:
     state: str = "not read yet"
     bundles: int = 0
     refused: int = 0
+    refusal: str = ""
+    """Why the last bundle was refused; empty once one is taken."""
     swept: bool = False
     _serial: int = 0
     _outstanding: ApplyFlows | None = None
@@ -81,7 +83,7 @@ class Switch:
         done = self._outstanding
         if done is None or done.serial != serial or self.installed is None:
             return
-        self._outstanding = None
+        self._outstanding, self.refusal = None, ""
         self.bundles += 1
         for key in done.delete:
             self.installed.pop(key, None)
@@ -93,6 +95,7 @@ class Switch:
         if self._outstanding is None or self._outstanding.serial != serial:
             return
         self.refused += 1
+        self.refusal = why
         self.lost(why)
         self._retry_at = now + RETRY_S
 

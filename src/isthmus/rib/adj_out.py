@@ -1,7 +1,7 @@
 """What one peer was told, against what it should be told.
 
-Rules: `told` changes only by what `plan` handed out, and is forgotten when the session ends. Two equal announcements
-of one route are one.
+Rules: `told` changes only by what `plan` handed out; a session that ends takes its table with it. Two equal
+announcements of one route are one.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ class AdjRibOut:
 
     def __init__(self) -> None:
         self._told: dict[RouteKey, Announcement] = {}
+        self._again = False
 
     def __len__(self) -> int:
         return len(self._told)
@@ -41,9 +42,12 @@ class AdjRibOut:
     def plan(self, desired: Mapping[RouteKey, Announcement]) -> Plan[RouteKey, Announcement]:
         """What to announce and to withdraw now; it counts as told from here on."""
         plan = diff(desired, self._told)
-        self._told = dict(desired)
+        if self._again:
+            plan = Plan(put=dict(desired), delete=plan.delete)
+        self._told, self._again = dict(desired), False
         return plan
 
     def forget(self) -> None:
-        """The session ended, or the peer asks for everything again (RFC 2918)."""
-        self._told = {}
+        """The peer asks for everything again (RFC 2918): the next plan says it all. What the peer has is remembered,
+        because a refresh withdraws nothing: a route that goes in the same moment would stay with it for ever."""
+        self._again = True

@@ -20,6 +20,10 @@ LOCAL_PREF_DEFAULT = 100
 """What a route without LOCAL_PREF counts as: it came over eBGP."""
 
 
+GRACEFUL_SHUTDOWN = 0xFFFF0000
+"""RFC 8326 section 5: a route with this community is about to go; it counts as one of local preference 0."""
+
+
 class Rank(NamedTuple):
     """What is compared, in this order; smaller is better, so what should be high is negated."""
 

@@ -31,9 +31,19 @@ from isthmus.model.net import IpAddress
 from isthmus.node.config import NodeConfig, PeerConfig
 from isthmus.node.core import Node
 from isthmus.node.effects import ApplyFlows, Dial, Effect, Hangup, ReadFlows, Send, SetCircuits, SetNeighbours
-from isthmus.node.facts import FlowsApplied, FlowsRead, FlowsRefused, IntentLost, IntentRead, SwitchLost, SwitchRead
+from isthmus.node.facts import (
+    DrainWanted,
+    FlowsApplied,
+    FlowsRead,
+    FlowsRefused,
+    IntentLost,
+    IntentRead,
+    SwitchLost,
+    SwitchRead,
+)
 from isthmus.node.status import NodeStatus
 from isthmus.shell import config as configuration
+from isthmus.shell import drain
 from isthmus.shell.bgp_tcp import BgpTcp
 from isthmus.shell.config import Config, ConfigError, Listen
 from isthmus.shell.face import AgentStatus, PartStatus
@@ -74,7 +84,7 @@ class Agent:
         self._ofctl = Ofctl(at.run_dir, at.bridge, self._hear_flows)
         self._neighbours = Neighbours(config.vtep, at.run_dir, self.loop.tell)
         self._bgp = BgpTcp(config.vtep, {r.address: r.port for r in config.reflectors}, self.loop.tell)
-        self.show = Http(self.look, config.socket)
+        self.show = Http(self.look, config.socket, self._drain)
         self.parts = [
             Part("ovsdb", self._switch.run),
             Part("southbound", self._watch_southbound),
@@ -90,6 +100,7 @@ class Agent:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop` is set; raises what the node raised."""
+        self.loop.tell(DrainWanted(drain.stored(self._config.state)))
         self.loop.start()
         tasks = [asyncio.create_task(keep(part), name=part.name) for part in self.parts]
         tasks.append(asyncio.create_task(self._tell_systemd(), name="systemd"))
@@ -107,6 +118,10 @@ class Agent:
             for task in (*tasks, stopping):
                 task.cancel()
             await asyncio.gather(*tasks, stopping, return_exceptions=True)
+
+    def _drain(self, wanted: bool) -> None:
+        drain.store(self._config.state, wanted)
+        self.loop.tell(DrainWanted(wanted))
 
     async def look(self, with_routes: bool) -> tuple[NodeStatus, AgentStatus]:
         """What is shown: the flows' counters are read first."""

@@ -1,7 +1,7 @@
-"""The agent's face: `GET /status` and `/metrics` on a unix socket, `/metrics` alone on TCP if configured.
+"""The agent's face: `GET /status`, `/metrics` and `PUT /drain` on a unix socket, `/metrics` alone on TCP if configured.
 
-Rules: read only. Whoever may open the socket (mode 0660) may see everything; TCP shows numbers, no names of tenants'
-things. Long texts are made beside the loop, which has sessions to keep alive.
+Rules: read only but for draining. Whoever may open the socket (mode 0660) may see everything and drain; TCP shows
+numbers, no names of tenants' things. Long texts are made beside the loop, which has sessions to keep alive.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ Look = Callable[[bool], Awaitable[tuple[NodeStatus, AgentStatus]]]
 class Http:
     """Serves one door until cancelled; `look` is called in the loop's thread for every request."""
 
-    def __init__(self, look: Look, at: Path | Listen) -> None:
-        self._look, self._at = look, at
+    def __init__(self, look: Look, at: Path | Listen, drain: Callable[[bool], None] | None = None) -> None:
+        self._look, self._at, self._drain = look, at, drain
         self.port = 0
         """The TCP port that was got."""
         self.open = asyncio.Event()
@@ -41,6 +41,8 @@ class Http:
         app.router.add_get("/metrics", self._metrics)
         if isinstance(self._at, Path):
             app.router.add_get("/status", self._status)
+            if self._drain is not None:
+                app.router.add_put("/drain", self._set_drain)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_S)
         await runner.setup()
         try:
@@ -63,6 +65,15 @@ class Http:
     async def _status(self, _: web.Request) -> web.Response:
         body = await asyncio.to_thread(to_json, *await self._look(True))
         return web.Response(body=body, content_type="application/json")
+
+    async def _set_drain(self, request: web.Request) -> web.Response:
+        """`PUT /drain` with `true` or `false`: out of use, or back in."""
+        wanted = {b"true": True, b"false": False}.get((await request.read()).strip())
+        if wanted is None:
+            raise web.HTTPBadRequest(text="say true or false")
+        assert self._drain is not None, "the route is not there without it"
+        self._drain(wanted)
+        return web.Response(status=204)
 
     async def _metrics(self, _: web.Request) -> web.Response:
         body = await asyncio.to_thread(page, *await self._look(False))

@@ -28,7 +28,7 @@ from isthmus.model.port import LocalPort
 from isthmus.model.reason import NotAnnounced
 from isthmus.model.vpn import Encapsulation, RouteDistinguisher, RouteTarget, SiteOfOrigin
 from isthmus.rib.adj_out import Announcement
-from isthmus.rib.decision import LOCAL_PREF_DEFAULT
+from isthmus.rib.decision import GRACEFUL_SHUTDOWN, LOCAL_PREF_DEFAULT
 
 TARGETS_MAX = 400
 """Of one route: an UPDATE has 4,096 bytes (RFC 4271 section 4), a target 8, and the other attributes need room."""
@@ -135,8 +135,11 @@ class Speaker:
     asn: int
 
 
-def announcement(export: Export, speaker: Speaker) -> Announcement:
-    """The route of an export: type 5, interface-less (RFC 9136 section 4.4.1), RD = router-id:number, label = VNI."""
+def announcement(export: Export, speaker: Speaker, *, leaving: bool = False) -> Announcement:
+    """The route of an export: type 5, interface-less (RFC 9136 section 4.4.1), RD = router-id:number, label = VNI.
+
+    `leaving` asks everybody to prefer another path while this one still works (RFC 8326).
+    """
     nlri = EvpnPrefix(
         rd=RouteDistinguisher.of(speaker.router_id, export.number),
         ethernet_tag=0,
@@ -157,7 +160,8 @@ def announcement(export: Export, speaker: Speaker) -> Announcement:
         PathAttributes(
             origin=Origin.IGP,
             next_hop=speaker.vtep,
-            local_pref=export.local_pref,
+            local_pref=0 if leaving else export.local_pref,
+            communities=(GRACEFUL_SHUTDOWN,) if leaving else (),
             extended_communities=communities,
         ),
     )

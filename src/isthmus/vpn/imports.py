@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from isthmus.bgp.attribute import PathAttributes
 from isthmus.fib.entries import Deliver, NextHop, Target
 from isthmus.model.net import IpAddress, Prefix
 from isthmus.model.reason import NotBest, Note, NotImported, NotInstalled
 from isthmus.model.vpn import Encapsulation
 from isthmus.rib.adj_in import Path
-from isthmus.rib.decision import LOCAL_PREF_DEFAULT, Rank, choose
+from isthmus.rib.decision import GRACEFUL_SHUTDOWN, LOCAL_PREF_DEFAULT, Rank, choose
 from isthmus.vpn.exports import Export, Speaker
 from isthmus.vpn.views import View
 
@@ -70,11 +71,18 @@ def decide(
     )
 
 
+def local_pref(a: PathAttributes) -> int:
+    """As it counts here: LOCAL_PREF does not cross an eBGP session, the wish to be shut down gracefully does."""
+    if GRACEFUL_SHUTDOWN in a.communities:
+        return 0
+    return LOCAL_PREF_DEFAULT if a.local_pref is None else a.local_pref
+
+
 def _rank(path: Path) -> Rank:
     a = path.attributes
     return Rank(
         remote=True,
-        local_pref=-(LOCAL_PREF_DEFAULT if a.local_pref is None else a.local_pref),
+        local_pref=-local_pref(a),
         mobility=-(a.mobility_sequence or 0),
         as_path_length=a.as_path_length,
         origin=int(a.origin),
