@@ -7,8 +7,6 @@ from dataclasses import replace
 
 import pytest
 
-from isthmus.bgp.events import Send
-from isthmus.bgp.family import EVPN
 from isthmus.flows.layout import Table
 from isthmus.flows.types import FlowKey, Installed, cookie
 from isthmus.model.intent import AttachmentIntent, BadIntent, UnknownSchema
@@ -257,16 +255,6 @@ def test_a_peer_without_end_of_rib_counts_as_in_sync_after_a_while() -> None:
     assert not status(world.node, world.now).peers[0].in_sync
     world.wait(END_OF_RIB_WAIT_S)
     assert status(world.node, world.now).peers[0].in_sync
-
-
-def test_a_route_that_goes_while_the_peer_asks_for_everything_is_withdrawn() -> None:
-    world = settled()
-    far = world.reflectors[REFLECTOR].session
-    far.ask_refresh(EVPN)
-    asked = b"".join(o.data for o in far.outputs() if isinstance(o, Send))
-    world.node.handle(facts.Received(REFLECTOR, asked), world.now)
-    world.intent({circuit(1): red()}, [])
-    assert world.reflectors[REFLECTOR].routes == {}
 
 
 def test_our_own_route_reflected_back_changes_nothing() -> None:
