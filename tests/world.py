@@ -70,6 +70,7 @@ class World:
         self.flows: dict[FlowKey, Installed] = {}
         self.circuits: dict[CircuitName, int] = {}
         self.resolved: frozenset[IpAddress] = frozenset()
+        self.probed: dict[IpAddress, facts.Answer] = {}
         self.log: list[effects.Effect] = []
         self.obedient = True
         """Whether the switch takes bundles."""
@@ -129,6 +130,12 @@ class World:
             if self.now >= until:
                 return
 
+    def probe(self, endpoint: IpAddress, answer: facts.Answer) -> None:
+        """The endpoint answers, or does not any more."""
+        assert endpoint in self.probed, f"{endpoint} is not asked"
+        self.probed[endpoint] = answer
+        self.tell(facts.AnswersRead(dict(self.probed)))
+
     # Carrying out
 
     def settle(self) -> None:
@@ -157,6 +164,9 @@ class World:
                 self._apply(effect)
             case effects.SetCircuits(names):
                 self._plug(names)
+            case effects.SetProbes(endpoints, tunnel):
+                assert tunnel == TUNNEL_PORT or not endpoints
+                self.probed = dict(endpoints)
             case effects.SetNeighbours(vteps):
                 self.resolved = vteps
                 self.node.handle(facts.NeighboursRead(vteps), self.now)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from isthmus.fib.entries import Circuit, CircuitName, Deliver, Forwarding, InboundKey, NextHop, SourceKey, ViewId
+from isthmus.flows.layout import ANSWER_MAC, PROBE_MAC, PROBE_TYPE
 from isthmus.flows.parse import parse_dump
 from isthmus.flows.render import Renderer, add_line, delete_line
 from isthmus.flows.types import FlowKey, cookie
@@ -42,7 +43,7 @@ ROUTES = {
 
 def wanted() -> dict[FlowKey, str]:
     renderer = Renderer(OURS, TUNNEL, {RED: RED_PORT, BLUE: BLUE_PORT, MUTE: MUTE_PORT})
-    flows = renderer.base(FORWARDING, [ip("172.30.2.1")])
+    flows = renderer.base(FORWARDING, [ip("172.30.2.1")], asked=[ip("172.30.2.1"), ip("172.30.2.2")])
     for prefix, target in ROUTES.items():
         flow = renderer.route(VIEW, prefix, target)
         assert flow is not None
@@ -140,6 +141,13 @@ IN = f"in_port={TUNNEL},dl_src={THEIRS},tun_src=172.30.2.1,tun_dst=172.30.1.1"
         (f"{IN},tun_id=5001,dl_dst={OURS},ip,nw_dst=8.8.8.8", "drop"),
         (f"{IN},tun_id=5001,dl_dst={THEIRS},ip,nw_dst=10.1.0.5", "drop"),
         (f"{IN},tun_id=5001,dl_dst={OURS},arp,arp_tpa=10.1.0.5", "drop"),
+        (
+            f"{IN},tun_id=0,dl_dst={PROBE_MAC},dl_type={PROBE_TYPE:#x}",
+            f"set(eth(dst={ANSWER_MAC})),tun",
+        ),
+        (f"{IN},tun_id=0,dl_dst={PROBE_MAC},ip,nw_dst=10.1.0.5", "drop"),
+        (f"{IN},tun_id=0,dl_dst={ANSWER_MAC},dl_type={PROBE_TYPE:#x}", "userspace(pid=0,controller(reason=1"),
+        (f"{IN.replace('2.1', '2.3')},tun_id=0,dl_dst={ANSWER_MAC},dl_type={PROBE_TYPE:#x}", "drop"),
     ],
 )
 def test_from_a_tunnel_only_what_was_announced_comes_in(switch: Switch, packet: str, leads: str) -> None:

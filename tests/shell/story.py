@@ -151,6 +151,8 @@ def switch(**change: object) -> SwitchStatus:
         "refused_bundles": 0,
         "refusal": "",
         "neighbours_unresolved": [],
+        "endpoints_probed": 3,
+        "endpoints_silent": [],
     }
     return SwitchStatus(**(fields | change))  # type: ignore[arg-type]
 
@@ -267,5 +269,6 @@ def troubled() -> NodeStatus:
             refused_bundles=1,
             southbound="the southbound database at ssl:192.0.2.21:6642 does not answer",
             neighbours_unresolved=["192.0.2.33"],
+            endpoints_silent=["192.0.2.44"],
         ),
     )

@@ -187,6 +187,10 @@ def switch(s: SwitchStatus) -> str:
             "tunnel neighbours",
             f"unresolved: {_list(s.neighbours_unresolved)}" if s.neighbours_unresolved else "resolved",
         ),
+        (
+            "tunnel endpoints",
+            f"{s.endpoints_probed} probed, silent: {_list(s.endpoints_silent) if s.endpoints_silent else 'none'}",
+        ),
     ]
     width = max(len(name) for name, _ in rows)
     return "\n".join(f"{name.ljust(width)}  {value}" for name, value in rows)

@@ -78,6 +78,8 @@ def _feeds(s: NodeStatus) -> Iterator[str]:
         yield f"switch: {_number(switch.foreign_flows, 'flow')} on our bridge not of our making"
     if switch.neighbours_unresolved:
         yield f"tunnels: no next hop yet for {', '.join(switch.neighbours_unresolved[:LINES_MAX])}"
+    if switch.endpoints_silent:
+        yield f"tunnels: nothing is sent to {', '.join(switch.endpoints_silent[:LINES_MAX])}, which fell silent"
 
 
 def _peers(s: NodeStatus) -> Iterator[str]:

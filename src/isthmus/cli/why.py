@@ -285,7 +285,7 @@ def _not_installed(leg: Leg, route: RouteStatus) -> Verdict:
             cause = Cause.CIRCUIT_UNPLUGGED
         case NotInstalled.NO_TUNNEL_PORT.value:
             cause = Cause.NO_TUNNEL_PORT
-        case NotInstalled.NEIGHBOUR_UNRESOLVED.value:
+        case NotInstalled.NEIGHBOUR_UNRESOLVED.value | NotInstalled.SILENT.value:
             cause = Cause.VTEP_UNREACHABLE
         case NotInstalled.VIEW_FULL.value:
             cause = Cause.VIEW_FULL

@@ -3,6 +3,8 @@
     0  CLASSIFY   which door the packet came in by
          100  in_port=<circuit>                          goto SOURCE
          100  in_port=<tunnel>,dl_dst=<our router MAC>   goto INBOUND
+         100  in_port=<tunnel>,<probe>                   back where it came from, as an answer
+         100  in_port=<tunnel>,<answer>                  goto ANSWER
           90  in_port=<tunnel>                           drop, counted
     10 SOURCE     whose packet it is: (circuit, source address) -> view in `metadata`
          200  the router's own TTL error for a packet that falls back: give it the circuit's address, return it
@@ -20,9 +22,14 @@
     50 FALLBACK   what no view knows goes back to the router it came from, or not
           20  <circuit>,<private destination>            drop (fallback=public)
           10  <circuit>                                  to the router, IN_PORT; or drop (fallback=none)
+    60 ANSWER     one flow for each endpoint that is asked whether it is there
+         100  tun_src=<endpoint>                         to the agent
+           0  anything                                   drop
 
 Invariants
-* A packet from a tunnel reaches only table 40, so nothing unannounced is reachable: no gateway, no NAT, no other VPN.
+* A packet of a VPN from a tunnel reaches only table 40, so nothing unannounced is reachable: no gateway, no NAT, no
+  other VPN. A probe is answered here, without the agent: what answers is what forwards. An answer is no probe, so
+  nothing goes to and fro.
 * A packet from a circuit leaves by the tunnel, by another circuit, or by its own circuit through table 50 only.
 * Nothing here decrements TTL: the router before and the router behind do (a TTL of zero here would vanish silently).
 * A goto always goes to a higher table, so no packet loops inside the bridge; between circuit and router the loop ends
@@ -34,7 +41,7 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-from isthmus.model.net import Prefix
+from isthmus.model.net import Mac, Prefix
 
 
 class Table(IntEnum):
@@ -46,6 +53,7 @@ class Table(IntEnum):
     TUNNEL = 30
     INBOUND = 40
     FALLBACK = 50
+    ANSWER = 60
 
 
 ROUTER_ERROR = 200
@@ -56,6 +64,13 @@ PRIVATE = 20
 DEFAULT = 10
 MISS = 1
 DROP = 0
+
+PROBE_TYPE = 0x88B5
+"""EtherType of a probe and of its answer: IEEE 802's first for local experiments."""
+PROBE_MAC, ANSWER_MAC = (Mac.parse(f"02:69:73:74:68:{end}") for end in ("01", "02"))
+"""Their destinations. No router's MAC is among them: those begin 02:78 (node/config.py)."""
+ANSWER_BYTES = 128
+"""How much of an answer the switch hands to the agent: all of it, and never much."""
 
 PRIVATE_PREFIXES = tuple(
     Prefix.parse(text) for text in ("10.0.0.0/8", "100.64.0.0/10", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7")

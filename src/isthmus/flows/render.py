@@ -20,12 +20,16 @@ from isthmus.fib.entries import (
     ViewId,
 )
 from isthmus.flows.layout import (
+    ANSWER_BYTES,
+    ANSWER_MAC,
     DEFAULT,
     DROP,
     ENTRY,
     MISS,
     PRIVATE,
     PRIVATE_PREFIXES,
+    PROBE_MAC,
+    PROBE_TYPE,
     REFUSED,
     ROUTER_ERROR,
     Table,
@@ -44,6 +48,8 @@ from isthmus.model.net import IpAddress, Mac, Prefix
 
 Flow = tuple[FlowKey, str]
 
+# Tunnels between IPv4 addresses only, as everywhere in this release. The source is the port's own `local_ip`.
+_REFLECT = f"move:NXM_NX_TUN_IPV4_SRC[]->NXM_NX_TUN_IPV4_DST[],set_field:{ANSWER_MAC}->eth_dst,IN_PORT"
 _TO_ROUTER = f"set_field:{CIRCUIT_MAC}->eth_src,set_field:{ROUTER_MAC}->eth_dst"
 
 
@@ -67,8 +73,11 @@ class Renderer:
         self.tunnel = tunnel
         self.circuits = circuits
 
-    def base(self, forwarding: Forwarding, endpoints: Iterable[IpAddress]) -> dict[FlowKey, str]:
-        """Every flow but those of views; `endpoints` are the tunnel endpoints that can be sent to."""
+    def base(
+        self, forwarding: Forwarding, endpoints: Iterable[IpAddress], asked: Iterable[IpAddress] = ()
+    ) -> dict[FlowKey, str]:
+        """Every flow but those of views; `endpoints` are the tunnel endpoints that can be sent to, `asked` those whose
+        answers to probes are wanted."""
         flows = dict(self._always())
         for name, circuit in forwarding.circuits.items():
             flows.update(self._circuit(name, circuit))
@@ -79,6 +88,7 @@ class Renderer:
         if self.tunnel is not None:
             send = f"set_field:{self.router_mac}->eth_src,output:{self.tunnel}"
             flows |= {self.endpoint_key(endpoint): send for endpoint in endpoints}
+            flows |= {self.answer_key(endpoint): f"CONTROLLER:{ANSWER_BYTES}" for endpoint in asked}
         return flows
 
     def route(self, view: ViewId, prefix: Prefix, target: Target) -> Flow | None:
@@ -98,10 +108,14 @@ class Renderer:
         yield FlowKey(Table.VIEW, MISS, ""), f"goto_table:{Table.FALLBACK.value}"
         yield FlowKey(Table.TUNNEL, DROP, ""), "drop"
         yield FlowKey(Table.INBOUND, DROP, ""), "drop"
+        yield FlowKey(Table.ANSWER, DROP, ""), "drop"
         if self.tunnel is not None:
             ours = f"in_port={self.tunnel},dl_dst={self.router_mac}"
             yield FlowKey(Table.CLASSIFY, ENTRY, ours), f"goto_table:{Table.INBOUND.value}"
             yield FlowKey(Table.CLASSIFY, REFUSED, f"in_port={self.tunnel}"), "drop"
+            yield FlowKey(Table.CLASSIFY, ENTRY, _probe(self.tunnel, PROBE_MAC)), _REFLECT
+            answer = _probe(self.tunnel, ANSWER_MAC)
+            yield FlowKey(Table.CLASSIFY, ENTRY, answer), f"goto_table:{Table.ANSWER.value}"
 
     def _circuit(self, name: CircuitName, circuit: Circuit) -> Iterator[Flow]:
         port = self.circuits.get(name)
@@ -153,6 +167,16 @@ class Renderer:
         """The flow without which nothing is sent to this endpoint."""
         field = "tun_dst" if endpoint.version == 4 else "tun_ipv6_dst"
         return FlowKey(Table.TUNNEL, ENTRY, f"{field}={endpoint}")
+
+    @staticmethod
+    def answer_key(endpoint: IpAddress) -> FlowKey:
+        """The flow without which nothing is heard of an endpoint that answers."""
+        field = "tun_src" if endpoint.version == 4 else "tun_ipv6_src"
+        return FlowKey(Table.ANSWER, ENTRY, f"{field}={endpoint}")
+
+
+def _probe(tunnel: int, mac: Mac) -> str:
+    return f"in_port={tunnel},dl_dst={mac},dl_type={PROBE_TYPE:#x}"
 
 
 def _encapsulate(hop: NextHop) -> str:

@@ -24,6 +24,7 @@ class NotBest(StrEnum):
     """Why a route lost against another for the same prefix of a view; the order is the decision's."""
 
     REMOTE = "a virtual machine of this hypervisor has the address"
+    SILENT = "its next hop does not answer"
     LOCAL_PREF = "lower local preference"
     MOBILITY = "lower mobility sequence: the address has moved"
     AS_PATH = "longer AS path"
@@ -41,6 +42,7 @@ class NotInstalled(StrEnum):
     NO_CIRCUIT = "the attachment circuit is not plugged yet"
     NO_TUNNEL_PORT = "the VXLAN port is not there yet"
     NEIGHBOUR_UNRESOLVED = "the tunnel's next hop does not answer yet"
+    SILENT = "the tunnel endpoint does not answer any more"
     VIEW_FULL = "the view is full: it has more routes than its maximum, and this one is beyond it"
     SWITCH = "Open vSwitch has not confirmed the flows yet"
 

@@ -11,6 +11,7 @@ computes; calling `effects` twice gives nothing the second time. order.py has th
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import assert_never
 
 from isthmus.bgp import events as bgp
@@ -24,7 +25,7 @@ from isthmus.model.net import IpAddress
 from isthmus.model.port import LocalPort
 from isthmus.node import facts
 from isthmus.node.config import NodeConfig
-from isthmus.node.effects import Dial, Effect, Hangup, Send, SetCircuits, SetNeighbours
+from isthmus.node.effects import Dial, Effect, Hangup, Send, SetCircuits, SetNeighbours, SetProbes
 from isthmus.node.order import DRAIN_S, END_OF_RIB_WAIT_S, GRACEFUL_S, SWEEP_WAIT_S
 from isthmus.node.peers import Peer
 from isthmus.node.switch import Switch
@@ -55,6 +56,8 @@ class Node:
         self.exports: tuple[Export, ...] = ()
         self.ofports: facts.SwitchRead | None = None
         self.resolved: frozenset[IpAddress] = frozenset()
+        self.answers: dict[IpAddress, facts.Answer] = {}
+        """Of those that were asked; what is not here is not known."""
         self.draining: dict[InboundKey, tuple[CircuitName, float]] = {}
         self.drained_at: float | None = None
         """An operator takes this node out of use: from then on nothing is announced."""
@@ -63,9 +66,11 @@ class Node:
         self._offers: list[tuple[Export, FlowKey, RouteKey, Announcement]] = []
         self._ticked = now
         self._all_dirty = True
+        self._base_dirty = False
         self._touched: Touched = {}
         self._wanted_circuits: frozenset[CircuitName] | None = None
         self._wanted_neighbours: frozenset[IpAddress] | None = None
+        self._probed: frozenset[IpAddress] = frozenset()
 
     # Facts
 
@@ -99,6 +104,8 @@ class Node:
             case facts.NeighboursRead(resolved):
                 self._all_dirty = self._all_dirty or resolved != self.resolved
                 self.resolved = resolved
+            case facts.AnswersRead(answers):
+                self._read_answers(answers)
             case facts.Connected(peer):
                 self._session(peer, bgp.Connected(), now)
             case facts.ConnectFailed(peer, why):
@@ -124,6 +131,15 @@ class Node:
         self.circuits = dict(sorted(good.items()))
         self.ports = tuple(sorted(fact.ports, key=lambda port: port.name))
         self._all_dirty = True
+
+    def _read_answers(self, answers: Mapping[IpAddress, facts.Answer]) -> None:
+        """Of one who is not asked any more nothing is taken in: the answer was under way."""
+        self.answers |= {endpoint: answer for endpoint, answer in answers.items() if endpoint in self._probed}
+        changed = self.silent ^ self.tables.silent
+        if changed:
+            self.tables.silent = self.silent
+            self._base_dirty = True
+            merge(self._touched, self.tables.concerned(changed))
 
     def _session(self, address: IpAddress, event: bgp.Input, now: float) -> None:
         peer = self.peers.get(address)
@@ -169,6 +185,7 @@ class Node:
         self._compute(self.ofports, now)
         out += self._whole_states(self.ofports)
         out += self.switch.effects(now, routes_in_sync=self._routes_in_sync(now), hold=self._unreadable())
+        out += self._probes(self.ofports.tunnel)
         routes, complete = self._announceable()
         for peer in self.peers.values():
             peer.tell(routes, complete=complete, now=now)
@@ -231,7 +248,7 @@ class Node:
         return all(sync) or (any(sync) and now >= self.started + SWEEP_WAIT_S)
 
     def _compute(self, ofports: facts.SwitchRead, now: float) -> None:
-        if not self._all_dirty and not self._touched:
+        if not (self._all_dirty or self._base_dirty or self._touched):
             return
         renderer = Renderer(self.config.router_mac, ofports.tunnel, ofports.circuits)
         if self._all_dirty:
@@ -243,9 +260,11 @@ class Node:
             changes = self.tables.rebuild(views(served, self.ports), fresh, self.rib, renderer)
         else:
             changes = self.tables.refresh(self._touched, self.rib, renderer)
-        self._all_dirty, self._touched = False, {}
+        self._all_dirty, self._base_dirty, self._touched = False, False, {}
         self.switch.want(changes.put, changes.gone)
-        base = renderer.base(self._forwarding(ofports), self.sendable)
+        self.answers = {e: answer for e, answer in self.answers.items() if e in self.tables.endpoints}
+        self.tables.silent = self.silent
+        base = renderer.base(self._forwarding(ofports), self.sendable, self.tables.endpoints)
         self.switch.want(base, self._base - base.keys())
         self._base = set(base)
 
@@ -300,9 +319,15 @@ class Node:
 
     @property
     def sendable(self) -> frozenset[IpAddress]:
-        """Endpoints that answer, and those an earlier run was sending to already."""
+        """Endpoints whose next hop is known, and those an earlier run was sending to already; not the silent ones."""
         there = self.switch.installed or {}
-        return frozenset(e for e in self.tables.endpoints if e in self.resolved or Renderer.endpoint_key(e) in there)
+        usable = self.tables.endpoints - self.silent
+        return frozenset(e for e in usable if e in self.resolved or Renderer.endpoint_key(e) in there)
+
+    @property
+    def silent(self) -> frozenset[IpAddress]:
+        """Endpoints that answered once and do not any more."""
+        return frozenset(e for e, answer in self.answers.items() if answer is facts.Answer.SILENT)
 
     def forwards(self, export: Export) -> bool:
         """Whether the switch is known to deliver this address."""
@@ -314,10 +339,20 @@ class Node:
         if circuits != self._wanted_circuits:
             self._wanted_circuits = circuits
             out.append(SetCircuits(circuits))
+        # Losers too: when the winner falls silent the next one is ready.
         if (endpoints := self.tables.endpoints) != self._wanted_neighbours:
             self._wanted_neighbours = endpoints
             out.append(SetNeighbours(endpoints))
         return out
+
+    def _probes(self, tunnel: int | None) -> list[Effect]:
+        """Ask those whose answers the switch would hand to us: without that flow everybody is silent."""
+        probed = frozenset(e for e in self.tables.endpoints if self.switch.has(Renderer.answer_key(e)))
+        if probed == self._probed:
+            return []
+        self._probed = probed
+        known = {e: self.answers.get(e, facts.Answer.UNKNOWN) for e in probed}
+        return [SetProbes(known, tunnel)]
 
     def _announceable(self) -> tuple[dict[RouteKey, Announcement], bool]:
         """Routes whose inbound flow is confirmed, and whether that is all there will be for now."""

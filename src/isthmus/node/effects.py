@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from isthmus.fib.entries import CircuitName
 from isthmus.flows.types import FlowKey
 from isthmus.model.net import IpAddress
+from isthmus.node.facts import Answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,16 @@ class SetNeighbours:
 
 
 @dataclass(frozen=True, slots=True)
+class SetProbes:
+    """The tunnel endpoints that are to be asked whether they are there, and what is known of each; answered by
+    `AnswersRead` whenever that changes. Any other is not asked any more."""
+
+    endpoints: Mapping[IpAddress, Answer]
+    tunnel: int | None
+    """By which port; None only when there is nobody to ask."""
+
+
+@dataclass(frozen=True, slots=True)
 class ReadFlows:
     """Dump br-vpn; answered by `FlowsRead` or `SwitchLost`."""
 
@@ -65,4 +76,4 @@ class ApplyFlows:
     delete: frozenset[FlowKey]
 
 
-Effect = Dial | Hangup | Send | SetCircuits | SetNeighbours | ReadFlows | ApplyFlows
+Effect = Dial | Hangup | Send | SetCircuits | SetNeighbours | SetProbes | ReadFlows | ApplyFlows

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from isthmus.fib.entries import CircuitName
 from isthmus.flows.types import FlowKey, Installed
@@ -85,6 +86,22 @@ class NeighboursRead:
     resolved: frozenset[IpAddress]
 
 
+class Answer(StrEnum):
+    """What probes say of a tunnel endpoint."""
+
+    UNKNOWN = "has never answered"
+    """Another maker's PE does not know our probes: this alone means nothing."""
+    ANSWERS = "answers"
+    SILENT = "answered once and does not any more"
+
+
+@dataclass(frozen=True, slots=True)
+class AnswersRead:
+    """What the endpoints say that were asked (`SetProbes`)."""
+
+    answers: Mapping[IpAddress, Answer]
+
+
 @dataclass(frozen=True, slots=True)
 class Connected:
     """TCP to a peer is up."""
@@ -126,6 +143,7 @@ Fact = (
     | SwitchLost
     | DrainWanted
     | NeighboursRead
+    | AnswersRead
     | Connected
     | ConnectFailed
     | Closed

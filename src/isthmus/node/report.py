@@ -269,5 +269,7 @@ def _switch(node: Node, missing: frozenset[FlowKey]) -> SwitchStatus:
         bundles=node.switch.bundles,
         refused_bundles=node.switch.refused,
         refusal=node.switch.refusal,
-        neighbours_unresolved=sorted(str(e) for e in node.tables.endpoints - node.sendable),
+        neighbours_unresolved=sorted(str(e) for e in node.tables.endpoints - node.sendable - node.silent),
+        endpoints_probed=len(node.tables.endpoints),
+        endpoints_silent=sorted(str(e) for e in node.silent),
     )

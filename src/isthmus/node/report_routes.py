@@ -77,6 +77,8 @@ def _why_not_installed(
         return NotInstalled.SWITCH
     if hop is None:
         return None
+    if hop in node.tables.silent:
+        return NotInstalled.SILENT
     if hop not in sendable:
         return NotInstalled.NEIGHBOUR_UNRESOLVED
     return None if node.switch.has(Renderer.endpoint_key(hop)) else NotInstalled.SWITCH

@@ -187,6 +187,10 @@ class SwitchStatus:
     refusal: str
     """Why the last one was refused; empty once one is committed."""
     neighbours_unresolved: list[str]
+    endpoints_probed: int
+    """Tunnel endpoints that are asked whether they are there."""
+    endpoints_silent: list[str]
+    """Those that answered once and do not any more: nothing is sent to them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,9 +15,9 @@ from isthmus.flows.types import FlowKey
 from isthmus.model.net import IpAddress, Prefix
 from isthmus.model.vpn import RouteTarget
 from isthmus.node.config import ROUTES_PER_VIEW_MAX
-from isthmus.rib.adj_in import AdjRibIn
+from isthmus.rib.adj_in import AdjRibIn, Touched
 from isthmus.vpn.exports import Export, Speaker
-from isthmus.vpn.imports import Entry, decide
+from isthmus.vpn.imports import Entry, decide, endpoints
 from isthmus.vpn.views import View, Views
 
 
@@ -38,6 +38,8 @@ class Tables:
     sources: Mapping[SourceKey, ViewId] = field(default_factory=dict)
     entries: dict[ViewId, dict[Prefix, Entry]] = field(default_factory=dict)
     exports: Mapping[Prefix, list[Export]] = field(default_factory=dict)
+    silent: frozenset[IpAddress] = frozenset()
+    """Endpoints that do not answer any more, as the node last said."""
     routes_max: int = ROUTES_PER_VIEW_MAX
     surplus: dict[ViewId, frozenset[Prefix]] = field(default_factory=dict)
     """What each full view refuses."""
@@ -45,10 +47,11 @@ class Tables:
     """How many entries of each view ask for a flow."""
     _flows: dict[ViewId, dict[Prefix, FlowKey]] = field(default_factory=dict)
     _endpoints: dict[IpAddress, int] = field(default_factory=dict)
-    """How many entries lead to each tunnel endpoint."""
+    """How many entries have each tunnel endpoint among their candidates."""
 
     @property
     def endpoints(self) -> frozenset[IpAddress]:
+        """Every tunnel endpoint that an entry leads to, or would if others went."""
         return frozenset(self._endpoints)
 
     def imported(self) -> frozenset[RouteTarget]:
@@ -86,7 +89,8 @@ class Tables:
         changed = set(prefixes)
         for prefix in changed:
             paths = rib.paths(prefix)
-            entry = decide(self.views[number], prefix, paths, self.exports.get(prefix, ()), self.speaker)
+            local = self.exports.get(prefix, ())
+            entry = decide(self.views[number], prefix, paths, local, self.speaker, self.silent)
             self._count(number, entries.get(prefix), -1)
             self._count(number, entry, +1)
             if entry is None:
@@ -118,6 +122,16 @@ class Tables:
         usable = [(isinstance(e.target, NextHop), p) for p, e in self.entries[number].items() if e.hidden is None]
         return frozenset(prefix for _, prefix in sorted(usable)[self.routes_max :])
 
+    def concerned(self, changed: frozenset[IpAddress]) -> Touched:
+        """The prefixes for which any of these endpoints is a candidate, as `refresh` wants them."""
+        touched: Touched = {}
+        for number, entries in self.entries.items():
+            imports = self.views[number].imports
+            for prefix, entry in entries.items():
+                if not changed.isdisjoint(endpoints(entry)):
+                    touched[prefix] = touched.get(prefix, frozenset()) | imports
+        return touched
+
     def _drop(self, view: ViewId, changes: Changes) -> None:
         changes.gone |= set(self._flows.pop(view, {}).values())
         for entry in self.entries.pop(view).values():
@@ -129,12 +143,10 @@ class Tables:
         if entry is None or entry.hidden is not None:
             return
         self._sizes[number] = self._sizes.get(number, 0) + by
-        if not isinstance(entry.target, NextHop):
-            return
-        vtep = entry.target.vtep
-        self._endpoints[vtep] = self._endpoints.get(vtep, 0) + by
-        if not self._endpoints[vtep]:
-            del self._endpoints[vtep]
+        for endpoint in endpoints(entry):
+            self._endpoints[endpoint] = self._endpoints.get(endpoint, 0) + by
+            if not self._endpoints[endpoint]:
+                del self._endpoints[endpoint]
 
     def flow_of(self, view: ViewId, prefix: Prefix) -> FlowKey | None:
         return self._flows.get(view, {}).get(prefix)

@@ -1,9 +1,11 @@
 """Who wins, and why each loser lost.
 
 A total order over the candidates of one prefix in one view, compared field by field; the first field that differs is
-the reason, kept with the loser. It follows RFC 4271 section 9.1.2.2 with two fields in front, both ours: a virtual
-machine of this very hypervisor beats everything, and among equal preferences the higher mobility sequence wins
-(RFC 7432 section 15), so that a stale route of a node which the address has left cannot take half of its packets.
+the reason, kept with the loser. It follows RFC 4271 section 9.1.2.2 with three fields of ours: a virtual machine of
+this very hypervisor beats everything, a next hop that has fallen silent loses against any other (RFC 4271 section
+9.1.2: an unresolvable one is no candidate at all; here it stays the last resort), and among equal preferences the
+higher mobility sequence wins (RFC 7432 section 15), so that a stale route of a node which the address has left cannot
+take half of its packets.
 
 Rules: no field depends on the order of arrival or on the time; MED is compared between all neighbours (RFC 4271 leaves
 that to the operator; here every reflector is the operator's own).
@@ -28,6 +30,7 @@ class Rank(NamedTuple):
     """What is compared, in this order; smaller is better, so what should be high is negated."""
 
     remote: bool
+    silent: bool
     local_pref: int
     mobility: int
     as_path_length: int

@@ -3,8 +3,9 @@
     southbound ─┐                       ┌─► bgp_tcp      Dial Send Hangup
     ovsdb ──────┼─► NodeLoop (Node) ────┼─► ovsdb        SetCircuits
     ofctl ──────┤     facts in,         ├─► ofctl        ReadFlows ApplyFlows
-    bgp_tcp ────┤     effects out       └─► neighbours   SetNeighbours
-    neighbours ─┘
+    bgp_tcp ────┤     effects out       ├─► neighbours   SetNeighbours
+    neighbours ─┤                       └─► liveness     SetProbes
+    liveness ───┘
 
 Ends with 0 on SIGTERM and SIGINT, with 2 on a configuration that cannot be used, with 1 when the node itself fails.
 However it ends, flows and ports stay: forwarding is the switch's, and the next run adopts it.
@@ -30,7 +31,17 @@ from typing import Any, assert_never
 from isthmus.model.net import IpAddress
 from isthmus.node.config import NodeConfig, PeerConfig
 from isthmus.node.core import Node
-from isthmus.node.effects import ApplyFlows, Dial, Effect, Hangup, ReadFlows, Send, SetCircuits, SetNeighbours
+from isthmus.node.effects import (
+    ApplyFlows,
+    Dial,
+    Effect,
+    Hangup,
+    ReadFlows,
+    Send,
+    SetCircuits,
+    SetNeighbours,
+    SetProbes,
+)
 from isthmus.node.facts import (
     DrainWanted,
     FlowsApplied,
@@ -50,6 +61,7 @@ from isthmus.shell.face import AgentStatus, PartStatus
 from isthmus.shell.generation import next_generation
 from isthmus.shell.http import Http
 from isthmus.shell.idl import use_certificates
+from isthmus.shell.liveness import Prober
 from isthmus.shell.neighbours import Neighbours
 from isthmus.shell.node_loop import NodeLoop
 from isthmus.shell.ofctl import Ofctl
@@ -83,6 +95,7 @@ class Agent:
         self.loop = NodeLoop(node, self._carry_out)
         self._ofctl = Ofctl(at.run_dir, at.bridge, self._hear_flows)
         self._neighbours = Neighbours(config.vtep, at.run_dir, self.loop.tell)
+        self._prober = Prober(at.run_dir / f"{at.bridge}.mgmt", self.loop.tell)
         self._bgp = BgpTcp(config.vtep, {r.address: r.port for r in config.reflectors}, self.loop.tell)
         self.show = Http(self.look, config.socket, self._drain)
         self.parts = [
@@ -90,6 +103,7 @@ class Agent:
             Part("southbound", self._watch_southbound),
             Part("ofctl", self._drive_switch),
             Part("neighbours", self._neighbours.run),
+            Part("liveness", self._prober.run),
             Part("log", self._log_transitions),
             Part("show", self.show.run),
         ]
@@ -175,6 +189,8 @@ class Agent:
                 self._switch.set_circuits(names)
             case SetNeighbours(vteps):
                 self._neighbours.set_neighbours(vteps)
+            case SetProbes():
+                self._prober.ask(effect)
             case ReadFlows() | ApplyFlows():
                 self._ofctl.ask(effect)
             case _:

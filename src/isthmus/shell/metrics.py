@@ -130,6 +130,10 @@ def _switch(status: NodeStatus) -> Iterator[Metric]:
     yield _gauge(
         "neighbours_unresolved", "Tunnel endpoints whose next hop is not known.", len(switch.neighbours_unresolved)
     )
+    yield _gauge("endpoints_probed", "Tunnel endpoints asked whether they are there.", switch.endpoints_probed)
+    yield _gauge(
+        "endpoints_silent", "Tunnel endpoints that answered and do not any more.", len(switch.endpoints_silent)
+    )
     feeds = {"southbound": float(switch.southbound == "in sync"), "switch": float(switch.switch == "connected")}
     yield _labelled(GaugeMetricFamily, "feed_in_sync", "Whether a source of facts is there and in sync.", "feed", feeds)
 

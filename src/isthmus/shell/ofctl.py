@@ -21,7 +21,7 @@ from isthmus.flows.parse import parse_dump
 from isthmus.flows.render import add_line, delete_line
 from isthmus.node.effects import ApplyFlows, ReadFlows
 from isthmus.node.facts import FlowsApplied, FlowsRead, FlowsRefused, SwitchLost
-from isthmus.shell.openflow_link import Link
+from isthmus.shell.openflow import Line
 
 log = logging.getLogger(__name__)
 
@@ -92,7 +92,7 @@ class Ofctl:
         while True:
             self._again.clear()
             try:
-                link = await Link.open(self._socket)
+                link = await Line.open(self._socket)
             except (OSError, TimeoutError) as error:
                 self._gone(f"no OpenFlow at {self._socket}: {getattr(error, 'strerror', None) or error}")
                 await asyncio.sleep(POLL_S)
@@ -112,10 +112,10 @@ class Ofctl:
             self._lost = why
             self._hear(SwitchLost(why))
 
-    async def _until_lost(self, link: Link) -> str:
+    async def _until_lost(self, link: Line) -> str:
         """Serve until the connection ends or somebody wants to start again; why it was."""
-        watch = {
-            asyncio.create_task(link.ended(), name="link"),
+        watch: set[asyncio.Future[str]] = {
+            link.ended,
             asyncio.create_task(self._serve(), name="serve"),
             asyncio.create_task(self._changed(), name="again"),
         }

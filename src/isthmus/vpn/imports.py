@@ -6,7 +6,7 @@ be forwarded (no router MAC, another encapsulation, …) is no candidate at all,
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from isthmus.bgp.attribute import PathAttributes
@@ -54,14 +54,20 @@ def refusal(path: Path, speaker: Speaker) -> NotImported | None:
 
 
 def decide(
-    view: View, prefix: Prefix, paths: Iterable[Path], local: Iterable[Export], speaker: Speaker
+    view: View,
+    prefix: Prefix,
+    paths: Iterable[Path],
+    local: Iterable[Export],
+    speaker: Speaker,
+    silent: Collection[IpAddress] = (),
 ) -> Entry | None:
-    """The entry of a prefix in a view, or None when nothing usable has one of its targets."""
+    """The entry of a prefix in a view, or None when nothing usable has one of its targets. `silent`: the tunnel
+    endpoints that answered once and do not any more."""
     candidates: list[Candidate] = [e for e in local if e.why_not is None and e.targets & view.imports]
     candidates += [p for p in paths if p.attributes.route_targets & view.imports and refusal(p, speaker) is None]
     if not candidates:
         return None
-    best, reasons = choose([_local_rank(c) if isinstance(c, Export) else _rank(c) for c in candidates])
+    best, reasons = choose([_local_rank(c) if isinstance(c, Export) else _rank(c, silent) for c in candidates])
     return Entry(
         best=candidates[best],
         target=_target(candidates[best]),
@@ -78,10 +84,11 @@ def local_pref(a: PathAttributes) -> int:
     return LOCAL_PREF_DEFAULT if a.local_pref is None else a.local_pref
 
 
-def _rank(path: Path) -> Rank:
+def _rank(path: Path, silent: Collection[IpAddress]) -> Rank:
     a = path.attributes
     return Rank(
         remote=True,
+        silent=a.next_hop in silent,
         local_pref=-local_pref(a),
         mobility=-(a.mobility_sequence or 0),
         as_path_length=a.as_path_length,
@@ -97,6 +104,7 @@ def _local_rank(export: Export) -> Rank:
     """Several local exports of one address (behind two routers): the number decides, which the cloud gave."""
     return Rank(
         remote=False,
+        silent=False,
         local_pref=-export.local_pref,
         mobility=-export.mobility,
         as_path_length=0,
@@ -124,6 +132,7 @@ def _note(prefix: Prefix, candidates: Iterable[Candidate]) -> Note | None:
     return Note.DUPLICATE_ADDRESS if len(sites - {None}) > 1 else None
 
 
-def endpoints(targets: Iterable[Target]) -> frozenset[IpAddress]:
-    """The tunnel endpoints among these targets."""
-    return frozenset(t.vtep for t in targets if isinstance(t, NextHop))
+def endpoints(entry: Entry) -> frozenset[IpAddress]:
+    """The tunnel endpoints of all candidates, winner or not."""
+    candidates = (entry.best, *(loser for loser, _ in entry.losers))
+    return frozenset(c.attributes.next_hop for c in candidates if isinstance(c, Path) and c.attributes.next_hop)
