@@ -6,6 +6,8 @@ comes about; then the sessions of this side. Who was not asked is not accused.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from isthmus.cli.known import Place, covers
 from isthmus.cli.leg import (
     Leg,
@@ -83,7 +85,7 @@ def _refused(leg: Leg, view: ViewStatus, holders: list[Place]) -> Verdict | None
         return wrong(Cause.TARGETS_LOST, f"{sentence}: a reflector between them changes route targets")
     if route.why == NotImported.OWN_ROUTE.value and (announcer is None or announcer[0] is not here):
         who = announcer[0].name if announcer else route.next_hop
-        sentence = f"{here.name} takes {what} for its own: {who} has the same router-id or VTEP ({route.next_hop})"
+        sentence = f"{here.name} takes the route for {leg.destination} for its own: {who} has the same router-id or VTEP ({route.next_hop})"
         return wrong(Cause.DUPLICATE_NODE, sentence)
     if route.view or route.why == NotImported.NO_IMPORT_TARGET.value:
         who = announcer[0].name if announcer else "its origin"
@@ -155,7 +157,7 @@ def _kept_back(leg: Leg, place: Place, export: PortStatus) -> Verdict:
         return (
             switch_away(leg, node, Step.FAR_END)
             or unplugged(leg, node, export.circuit, Step.FAR_END)
-            or flow_missing(leg, node, f"delivers {leg.destination}, so nothing is announced", Step.FAR_END)
+            or flow_missing(leg, node, f"delivers {leg.destination}, so it is not told", Step.FAR_END, leg.destination)
         )
     if (down := no_session(leg, node, Step.FAR_END)) is not None:
         return down
@@ -215,6 +217,5 @@ def silent(leg: Leg, because: str) -> Verdict:
     return Verdict(Cause.AGENT_SILENT, Step.FAR_END, sentence, f"on {name}: systemctl status isthmus-agent", leg.way)
 
 
-def _list(values: object) -> str:
-    assert hasattr(values, "__iter__"), "several things"
-    return ", ".join(str(v) for v in values) or "nothing"
+def _list(values: Iterable[str]) -> str:
+    return ", ".join(values) or "nothing"

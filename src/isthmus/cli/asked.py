@@ -63,9 +63,8 @@ def _brought(file: Path) -> Told:
 def text(verdict: Verdict) -> str:
     """One sentence and the command; remarks after them."""
     back = "the way back: " if verdict.way is Way.BACK else ""
-    sentence = back + verdict.sentence
-    lines = [sentence[:1].upper() + sentence[1:] + ".", f"  {verdict.command}"]
-    return "\n".join([*lines, *(f"Also: {remark}." for remark in verdict.remarks)])
+    lines = [f"{back}{verdict.sentence}", f"  {verdict.command}", *(f"also: {remark}" for remark in verdict.remarks)]
+    return "\n".join(lines)
 
 
 def as_json(verdict: Verdict) -> str:

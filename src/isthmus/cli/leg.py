@@ -77,8 +77,8 @@ def southbound_away(leg: Leg, node: Told, step: Step) -> Verdict | None:
 
 def switch_away(leg: Leg, node: Told, step: Step) -> Verdict | None:
     switch = node.status.switch
-    if switch.refusing:
-        sentence = f"Open vSwitch on {node.name} refuses the flows of the agent: {switch.switch}"
+    if switch.refusal:
+        sentence = f"Open vSwitch on {node.name} refuses the flows of the agent: {switch.refusal}"
         return leg.wrong(Cause.SWITCH_REFUSES, step, sentence, node, "show switch")
     if switch.switch == "connected":
         return None
@@ -109,9 +109,9 @@ def no_tunnel_port(leg: Leg, node: Told, step: Step) -> Verdict | None:
     return leg.wrong(Cause.NO_TUNNEL_PORT, step, sentence, node, "show switch")
 
 
-def flow_missing(leg: Leg, node: Told, what: str, step: Step) -> Verdict:
-    """Nothing deeper explains it: it was there, or it was refused, and is not there now."""
-    there = node.status.switch.missing
+def flow_missing(leg: Leg, node: Told, what: str, step: Step, about: str = "") -> Verdict:
+    """Nothing deeper explains it: it was there, and is not there now. `about` chooses among those that are missing."""
+    there = sorted(node.status.switch.missing, key=lambda flow: not about or about not in flow)
     example = f" (missing: {there[0]})" if there else ""
     sentence = f"Open vSwitch on {node.name} does not have the flow that {what}{example}"
     return leg.wrong(Cause.FLOW_MISSING, step, sentence, node, "show switch")

@@ -195,7 +195,7 @@ def _walk(leg: Leg) -> Place | Verdict:
     if (wrong := unplugged(leg, node, door.circuit, Step.ATTACHMENT)) is not None:
         return wrong
     if leg.source in door.closed:
-        return flow_missing(leg, node, f"takes packets from {leg.source} into its view", Step.VIEW)
+        return flow_missing(leg, node, f"takes packets from {leg.source} into its view", Step.VIEW, leg.source)
     if (wrong := _kept_by_router(leg, door, view)) is not None:
         return wrong
     return _by_route(leg, view)
@@ -224,13 +224,15 @@ def _kept_by_router(leg: Leg, door: DoorStatus, view: ViewStatus) -> Verdict | N
     if subnet is None:
         return None
     asked = f"show routes --prefix {leg.destination}"
-    meant = candidates(leg, view)
-    neighbours = [
-        p for p in leg.known.holders(leg.destination) if any(d.circuit == door.circuit for d in p.machine.doors)
-    ]
+    behind = [p for p in leg.known.holders(leg.destination) if any(d.circuit == door.circuit for d in p.machine.doors)]
+    neighbours = {p.machine.port for p in behind}
+    elsewhere = [p for p in candidates(leg, view) if p.machine.port not in neighbours]
     route = _route(leg, door.view)
-    elsewhere = [p for p in meant if p.machine.port not in {n.machine.port for n in neighbours}]
-    if (leg.wanted is None and neighbours) or (not elsewhere and (route is None or not route.peer)):
+    if leg.wanted is not None:
+        local = leg.wanted.machine.port in neighbours
+    else:
+        local = bool(neighbours) or (not elsewhere and (route is None or not route.peer))
+    if local:
         sentence = f"{leg.destination} is in {subnet}, which the router of {leg.start} serves itself: no VPN is asked"
         return leg.wrong(Cause.NOT_THE_VPNS, Step.ROUTE, sentence, leg.start.node, asked)
     whose = str(elsewhere[0]) if elsewhere else (route.next_hop if route else "")
@@ -290,7 +292,8 @@ def _not_installed(leg: Leg, route: RouteStatus) -> Verdict:
         case NotInstalled.VIEW_FULL.value:
             cause = Cause.VIEW_FULL
         case NotInstalled.SWITCH.value:
-            return flow_missing(leg, node, f"sends packets for {route.prefix} to {route.next_hop}", Step.TUNNEL)
+            what = f"sends packets for {route.prefix} to {route.next_hop}"
+            return flow_missing(leg, node, what, Step.TUNNEL, leg.destination)
         case _:
             cause = Cause.NOT_USED
     sentence = f"the route of {node.name} for {route.prefix} by {route.next_hop} is not used: {route.why}"
@@ -325,20 +328,20 @@ def _by_tunnel(leg: Leg, node: Told, route: RouteStatus) -> Place | Verdict:
     far, export = announcer
     if leg.wanted is not None and export.port != leg.wanted.machine.port:
         return _duplicate(leg, f"port {export.port[:8]} on {far.name} and {leg.wanted}")
-    sent = (route.next_hop, route.router_mac, route.vni)
-    right = (far.status.vtep, far.status.router_mac, export.vni)
-    if sent != right:
-        sentence = f"{far.name} announces {leg.destination} as {_tunnel(right)}, {node.name} receives {_tunnel(sent)}"
-        return leg.wrong(Cause.ROUTE_CHANGED, Step.TUNNEL, sentence, node, asked)
+    for what, sent, received in (
+        ("next hop", far.status.vtep, route.next_hop),
+        ("router's MAC", far.status.router_mac, route.router_mac),
+        ("VNI", str(export.vni), str(route.vni)),
+    ):
+        if sent != received:
+            sentence = f"{far.name} announces {leg.destination} with the {what} {sent}, {node.name} receives {received}"
+            sentence += ": a reflector between them changes it"
+            return leg.wrong(Cause.ROUTE_CHANGED, Step.TUNNEL, sentence, node, asked)
     end = next((p for p in leg.known.places() if p.node is far and p.machine.port == export.port), None)
     if end is None:
         sentence = f"{far.name} announces {leg.destination} of port {export.port[:8]}, which is not there any more"
         return leg.wrong(Cause.ROUTE_STALE, Step.FAR_END, sentence, far, "show machines")
     return _entry(leg, end, export) or end
-
-
-def _tunnel(what: tuple[str, str, int]) -> str:
-    return "next hop {}, router's MAC {}, VNI {}".format(*what)
 
 
 def _entry(leg: Leg, end: Place, export: PortStatus) -> Verdict | None:
@@ -351,8 +354,12 @@ def _entry(leg: Leg, end: Place, export: PortStatus) -> Verdict | None:
         or port_down(leg, end, Step.FAR_END)
         or row_unreadable(leg, node, export.circuit, Step.FAR_END)
         or (None if node.status.switch.tunnel_open else _tunnel_shut(leg, node))
-        or (None if export.delivered else flow_missing(leg, node, f"delivers {export.address}", Step.FAR_END))
+        or (None if export.delivered else _undelivered(leg, node, export))
     )
+
+
+def _undelivered(leg: Leg, node: Told, export: PortStatus) -> Verdict:
+    return flow_missing(leg, node, f"delivers {export.address}", Step.FAR_END, export.address)
 
 
 def _tunnel_shut(leg: Leg, node: Told) -> Verdict:
