@@ -119,6 +119,9 @@ class Course:
         abroad = {r.address: sim.knows_abroad(r) for r in dying}
         for reflector in dying:
             reflector.die(silently=self.rng.random() < 0.3)
+        for reflector in sim.reflectors:
+            if not reflector.up:
+                reflector.stay_down()
         sim.pass_time(40.0)
         for host in hosts:
             # While another session stands, it contradicts what only the lost one said: the one lost last remains.

@@ -335,7 +335,8 @@ class History:
         reflector.patient = self.rng.random() < 0.5
         reflector.die(silently=self.rng.random() < 0.2)
         downtime = self.rng.choice((0.5, 3.0, 20.0, 60.0))
-        self.sim.line.after(downtime, lambda: reflector.start() if not reflector.up else None)
+        life = reflector.life
+        self.sim.line.after(downtime, lambda: reflector.start() if reflector.life == life else None)
         return f"{reflector.name} restarts"
 
     def reset_session(self) -> str | None:

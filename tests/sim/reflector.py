@@ -57,6 +57,8 @@ class Peer:
     up: bool = False
     heard: dict[RouteKey, Route] = field(default_factory=dict)
     told: dict[RouteKey, Route] = field(default_factory=dict)
+    again: bool = False
+    """It asks for everything once more."""
     owes_end: bool = False
     said_end: bool = False
     armed: float = float("inf")
@@ -91,14 +93,18 @@ class Reflector:
         self._patient_until = 0.0
         self._order: dict[RouteKey, None] = {}
         self._flushing = False
-        self._life = 0
+        self.life = 0
+
+    def stay_down(self) -> None:
+        """Whatever was to start it does not."""
+        self.life += 1
 
     def add(self, peer: Peer) -> None:
         self.peers[peer.name] = peer
 
     def start(self) -> None:
         """A fresh process."""
-        self.up, self._life = True, self._life + 1
+        self.up, self.life = True, self.life + 1
         self._patient_until = self._line.now + (PATIENCE_S if self.patient else 0.0)
         self._line.note(f"{self.name} starts")
         for peer in self.peers.values():
@@ -107,7 +113,7 @@ class Reflector:
                 self._pump(peer)
 
     def die(self, *, silently: bool) -> None:
-        self.up, self._life = False, self._life + 1
+        self.up, self.life = False, self.life + 1
         self._line.note(f"{self.name} dies{' silently' if silently else ''}")
         for peer in self.peers.values():
             if peer.connection is not None:
@@ -133,10 +139,10 @@ class Reflector:
         return self.end(peer), lambda connection, side: self.connected(peer, connection, side)
 
     def end(self, peer: Peer) -> End:
-        life = self._life
+        life = self.life
 
         def current() -> bool:
-            return life == self._life and peer.connection is not None and peer.connection.ends[peer.side] is end
+            return life == self.life and peer.connection is not None and peer.connection.ends[peer.side] is end
 
         end = End(
             lambda data: self._happens(peer, bgp.Received(data)) if current() else None,
@@ -194,7 +200,7 @@ class Reflector:
             case bgp.Routes(update):
                 self._hear(peer, update)
             case bgp.RefreshRequested():
-                peer.told = {}
+                peer.again = True
                 self._touch(self._known())
 
     def _arm(self, peer: Peer, session: Session) -> None:
@@ -260,11 +266,11 @@ class Reflector:
         self._line.stir()
         if not self._flushing:
             self._flushing = True
-            life = self._life
+            life = self.life
             self._line.after(self._rng.uniform(0.001, 0.1), lambda: self._flush(life))
 
     def _flush(self, life: int) -> None:
-        if life != self._life:
+        if life != self.life:
             return
         self._flushing = False
         keys, self._order = list(self._order), {}
@@ -283,12 +289,13 @@ class Reflector:
             if key == self.deaf_to:
                 route = None
             old = peer.told.get(key)
-            if route is not None and route != old:
+            if route is not None and (peer.again or route != old):
                 peer.told[key] = route
                 announce.append(route)
             elif route is None and old is not None:
                 del peer.told[key]
                 withdraw.append(old[1])
+        peer.again = False
         if announce or withdraw:
             peer.session.send_routes(announce, withdraw)
         if peer.owes_end and self._has_all():
