@@ -21,6 +21,7 @@ from tests.faults.hands import (
     apart,
     as_mpls,
     deaf_switch,
+    drained,
     foreign_flow,
     frozen,
     in_our_as,
@@ -41,6 +42,7 @@ from tests.faults.hands import (
     schema_two,
     second_owner,
     self_as_next_hop,
+    silent,
     southbound_gone,
     stop_and_forget,
     switch_gone,
@@ -238,6 +240,19 @@ FAR_END = (
         C.SOUTHBOUND_AWAY,
         lambda w: southbound_gone(w, "b-h1", fresh=True),
     ),
+    Fault(
+        "underlay swallows what goes to the far end",
+        C.VTEP_UNREACHABLE,
+        lambda w: silent(w, "a-h1", w.hosts["b-h1"].address),
+    ),
+    Fault(
+        "underlay swallows what comes back",
+        C.VTEP_UNREACHABLE,
+        lambda w: silent(w, "b-h1", w.hosts["a-h1"].address),
+        way=Way.BACK,
+    ),
+    Fault("far hypervisor drained", C.DRAINED, lambda w: drained(w, "b-h1")),
+    Fault("source's hypervisor drained", C.DRAINED, lambda w: drained(w, "a-h1"), way=Way.BACK),
     Fault("next hop of the tunnel does not answer", C.VTEP_UNREACHABLE, lambda w: unresolved(w, "a-h1")),
 )
 

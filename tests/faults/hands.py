@@ -239,6 +239,20 @@ def in_our_as(route: Route) -> Route:
     return nlri, replace(a, as_path=tuple(s._replace(numbers=(64512,)) for s in a.as_path))
 
 
+def silent(world: World, host: str, endpoint: IpAddress) -> None:
+    """The underlay swallows what goes to a tunnel endpoint: its probes are not answered any more."""
+    node = world.hosts[host].node
+    for answer in (facts.Answer.ANSWERS, facts.Answer.SILENT):
+        node.handle(facts.AnswersRead({endpoint: answer}), world.now)
+        world.settle()
+
+
+def drained(world: World, host: str) -> None:
+    """An operator typed `isthmus drain` and went for the machine."""
+    world.hosts[host].node.handle(facts.DrainWanted(True), world.now)
+    world.wait(120)
+
+
 def unresolved(world: World, host: str) -> None:
     """A fresh agent, whose underlay does not resolve the next hop."""
     world.hosts[host].resolves = False

@@ -85,7 +85,8 @@ def _refused(leg: Leg, view: ViewStatus, holders: list[Place]) -> Verdict | None
         return wrong(Cause.TARGETS_LOST, f"{sentence}: a reflector between them changes route targets")
     if route.why == NotImported.OWN_ROUTE.value and (announcer is None or announcer[0] is not here):
         who = announcer[0].name if announcer else route.next_hop
-        sentence = f"{here.name} takes the route for {leg.destination} for its own: {who} has the same router-id or VTEP ({route.next_hop})"
+        sentence = f"{here.name} takes the route for {leg.destination} for its own: {who} has the same router-id or "
+        sentence += f"VTEP ({route.next_hop})"
         return wrong(Cause.DUPLICATE_NODE, sentence)
     if route.view or route.why == NotImported.NO_IMPORT_TARGET.value:
         who = announcer[0].name if announcer else "its origin"
@@ -150,6 +151,7 @@ def _kept_back(leg: Leg, place: Place, export: PortStatus) -> Verdict:
         NotAnnounced.TOO_MANY_TARGETS.value: Cause.TOO_MANY_TARGETS,
         NotAnnounced.PORT_DOWN.value: Cause.PORT_DOWN,
         NotAnnounced.DUPLICATE_ADDRESS.value: Cause.DUPLICATE_ADDRESS,
+        NotAnnounced.DRAINED.value: Cause.DRAINED,
     }
     if why in causes:
         return leg.wrong(causes[why], Step.FAR_END, f"{place} ({leg.destination}) is not announced: {why}", node, asked)

@@ -133,7 +133,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"isthmus: {error}", file=sys.stderr)
         return 2
     except ValueError as error:
-        print(f"isthmus: the answer at {arguments.socket} cannot be read: {error}", file=sys.stderr)
+        where = getattr(arguments, "socket", "one of the sockets")
+        print(f"isthmus: the answer at {where} cannot be read: {error}", file=sys.stderr)
         return 1
     try:
         print(text.rstrip("\n"), flush=True)

@@ -58,6 +58,7 @@ class Cause(StrEnum):
 
     AGENT_SILENT = "an agent does not answer"
     SOUTHBOUND_AWAY = "an agent does not hear OVN's southbound database"
+    DRAINED = "an operator has taken a hypervisor out of use"
     SWITCH_AWAY = "an agent does not reach Open vSwitch"
     SWITCH_REFUSES = "Open vSwitch refuses the flows"
     CIRCUIT_UNPLUGGED = "an attachment circuit is not plugged"

@@ -12,14 +12,14 @@ from __future__ import annotations
 
 import dataclasses
 
-from isthmus.cli.absent import absent, candidates, silent
+from isthmus.cli.absent import absent, candidates
+from isthmus.cli.far_end import by_tunnel, delivered_here, duplicate, entry
 from isthmus.cli.known import Known, Place, Told, address_of, covers, length_of, version_of
 from isthmus.cli.leg import (
     Leg,
     beyond_maximum,
     flow_missing,
     no_session,
-    no_tunnel_port,
     not_associated,
     port_down,
     row_unreadable,
@@ -30,7 +30,7 @@ from isthmus.cli.leg import (
 )
 from isthmus.cli.verdict import BadQuestion, Cause, Step, Verdict, Way
 from isthmus.model.reason import Note, NotInstalled
-from isthmus.node.status import DoorStatus, PortStatus, RouteStatus, ViewStatus
+from isthmus.node.status import DoorStatus, RouteStatus, ViewStatus
 
 MEANT_MAX = 4
 """Ports named when a word means several."""
@@ -143,7 +143,7 @@ def _own_side(leg: Leg) -> Verdict | None:
         sentence = f"{leg.source} is not announced, so nobody can answer: {why_not}"
         cause = Cause.NO_EXPORT_TARGETS if exports and not exports[0].route_targets else Cause.NOT_USED
         return back.wrong(cause, Step.FAR_END, sentence, node, f"show ports --prefix {leg.source}")
-    return _entry(back, Place(node, place.machine), exports[0]) or _unsettled(leg, node, crosses=True)
+    return entry(back, Place(node, place.machine), exports[0]) or _unsettled(leg, node, crosses=True)
 
 
 def _unsettled(leg: Leg, node: Told, *, crosses: bool) -> Verdict | None:
@@ -244,16 +244,16 @@ def _by_route(leg: Leg, view: ViewStatus) -> Place | Verdict:
     node, route = leg.start.node, _route(leg, view.view)
     meant = _members(leg, view)
     if len({p.machine.port for p in meant}) > 1:
-        return _duplicate(leg, " and ".join(str(p) for p in meant[:MEANT_MAX]))
+        return duplicate(leg, " and ".join(str(p) for p in meant[:MEANT_MAX]))
     if route is None or (meant and not _is_host(route)):
         return absent(leg, view)
     if route.note == Note.DUPLICATE_ADDRESS.value:
-        return _duplicate(leg, f"{route.next_hop} and another site")
+        return duplicate(leg, f"{route.next_hop} and another site")
     if not route.installed:
         return _not_installed(leg, route)
     if route.next_hop == "local":
-        return _delivered_here(leg, meant)
-    return _by_tunnel(leg, node, route)
+        return delivered_here(leg, meant)
+    return by_tunnel(leg, node, route)
 
 
 def _members(leg: Leg, view: ViewStatus) -> list[Place]:
@@ -270,12 +270,6 @@ def _members(leg: Leg, view: ViewStatus) -> list[Place]:
 
 def _is_host(route: RouteStatus) -> bool:
     return length_of(route.prefix) == (128 if ":" in route.prefix else 32)
-
-
-def _duplicate(leg: Leg, whose: str) -> Verdict:
-    sentence = f"{leg.destination} is claimed twice in this VPN, by {whose}"
-    asked = f"show routes --prefix {leg.destination}"
-    return leg.wrong(Cause.DUPLICATE_ADDRESS, Step.ROUTE, sentence, leg.start.node, asked)
 
 
 def _not_installed(leg: Leg, route: RouteStatus) -> Verdict:
@@ -298,81 +292,3 @@ def _not_installed(leg: Leg, route: RouteStatus) -> Verdict:
             cause = Cause.NOT_USED
     sentence = f"the route of {node.name} for {route.prefix} by {route.next_hop} is not used: {route.why}"
     return leg.wrong(cause, Step.TUNNEL, sentence, node, asked)
-
-
-# The far end
-
-
-def _delivered_here(leg: Leg, meant: list[Place]) -> Place | Verdict:
-    """Another machine of this hypervisor."""
-    node = leg.start.node
-    here = [p for p in meant if p.node is node]
-    if not here:
-        holders = [p for p in leg.known.holders(leg.destination) if p.node is node]
-        return _duplicate(leg, " and ".join(str(p) for p in (*holders, *meant)))
-    for export in node.exports(here[0].machine, leg.destination):
-        if (wrong := unplugged(leg, node, export.circuit, Step.FAR_END)) is not None:
-            return wrong
-    return port_down(leg, here[0], Step.FAR_END) or here[0]
-
-
-def _by_tunnel(leg: Leg, node: Told, route: RouteStatus) -> Place | Verdict:
-    announcer, there = leg.known.announcer(route), leg.known.at(route.next_hop)
-    asked = f"show routes --prefix {leg.destination}"
-    if announcer is None and there is None:
-        return _beyond(leg, route)
-    if announcer is None:
-        assert there is not None, "one of the two is known"
-        sentence = f"the route of {node.name} for {route.prefix} leads to {there.name}, which does not announce it"
-        return leg.wrong(Cause.ROUTE_STALE, Step.FAR_END, sentence, there, f"show ports --prefix {leg.destination}")
-    far, export = announcer
-    if leg.wanted is not None and export.port != leg.wanted.machine.port:
-        return _duplicate(leg, f"port {export.port[:8]} on {far.name} and {leg.wanted}")
-    for what, sent, received in (
-        ("next hop", far.status.vtep, route.next_hop),
-        ("router's MAC", far.status.router_mac, route.router_mac),
-        ("VNI", str(export.vni), str(route.vni)),
-    ):
-        if sent != received:
-            sentence = f"{far.name} announces {leg.destination} with the {what} {sent}, {node.name} receives {received}"
-            sentence += ": a reflector between them changes it"
-            return leg.wrong(Cause.ROUTE_CHANGED, Step.TUNNEL, sentence, node, asked)
-    end = next((p for p in leg.known.places() if p.node is far and p.machine.port == export.port), None)
-    if end is None:
-        sentence = f"{far.name} announces {leg.destination} of port {export.port[:8]}, which is not there any more"
-        return leg.wrong(Cause.ROUTE_STALE, Step.FAR_END, sentence, far, "show machines")
-    return _entry(leg, end, export) or end
-
-
-def _entry(leg: Leg, end: Place, export: PortStatus) -> Verdict | None:
-    """From the tunnel to the port."""
-    node = end.node
-    return (
-        switch_away(leg, node, Step.FAR_END)
-        or no_tunnel_port(leg, node, Step.FAR_END)
-        or unplugged(leg, node, export.circuit, Step.FAR_END)
-        or port_down(leg, end, Step.FAR_END)
-        or row_unreadable(leg, node, export.circuit, Step.FAR_END)
-        or (None if node.status.switch.tunnel_open else _tunnel_shut(leg, node))
-        or (None if export.delivered else _undelivered(leg, node, export))
-    )
-
-
-def _undelivered(leg: Leg, node: Told, export: PortStatus) -> Verdict:
-    return flow_missing(leg, node, f"delivers {export.address}", Step.FAR_END, export.address)
-
-
-def _tunnel_shut(leg: Leg, node: Told) -> Verdict:
-    return flow_missing(leg, node, "takes what comes by the tunnel", Step.FAR_END)
-
-
-def _beyond(leg: Leg, route: RouteStatus) -> Verdict:
-    """The next hop is nobody who was asked: another cloud, a carrier, or an agent that does not answer."""
-    node = leg.start.node
-    if leg.known.silent and not leg.known.alone:
-        return silent(
-            leg, f"the route for {route.prefix} leads to {route.next_hop}, which is none of those that answer"
-        )
-    sentence = f"this side is whole: {node.name} sends {leg.destination} to {route.next_hop} with VNI {route.vni}"
-    command = f"on {route.next_hop}: isthmus why --from {leg.destination} --to {leg.source}"
-    return Verdict(Cause.WHOLE_HERE, Step.WHOLE, f"{sentence}; ask there", command, leg.way)
