@@ -71,12 +71,15 @@ class ReconcileWorker(worker.NeutronBaseWorker):
 
     def _run(self) -> None:
         interval = self._settings.reconcile_interval_s
-        api = None
+        api, had_lock = None, False
         while not self._stop.is_set():
             pause = min(interval, RETRY_S_MAX)
             try:
                 api = api or self._connect()
-                if api.idl.has_lock:
+                if api.idl.has_lock != had_lock:
+                    had_lock = api.idl.has_lock
+                    LOG.info("this process %s the full passes", "makes" if had_lock else "no longer makes")
+                if had_lock:
                     self._full_pass(api)
                     pause = interval
             except (Unavailable, db_exc.DBError, OSError) as error:
