@@ -148,7 +148,7 @@ def test_a_network_without_router_gets_our_gateway_with_its_subnets_addresses() 
     plugged = rows[Key(Table.SWITCH_PORT, f"neutron-{A}", f"isthmus-gws-{A}")]
     assert dict(plugged["options"]) == {"router-port": f"isthmus-gw-{A}"}  # type: ignore[call-overload]
     assert routes(Attachment(LONE, (association(Kind.NETWORK, A),))) == {"0.0.0.0/0", "::/0"}
-    assert [p[0] for p in policies(Attachment(LONE, (association(Kind.NETWORK, A),)))] == [1090]
+    assert [p[0] for p in policies(Attachment(LONE, (association(Kind.NETWORK, A),)))] == [1090, 1100, 1100]
 
 
 def test_a_subnet_without_a_free_gateway_address_is_left_out_with_the_reason() -> None:

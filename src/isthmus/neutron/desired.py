@@ -248,7 +248,8 @@ def _without_router(attachment: Attachment, place: Network, cloud: Cloud, revisi
     rows |= _transit_rows(attachment, router, {}, cloud.vpn_mtu)
     rows |= {_circuit_key(place.id): _circuit_row(attachment, [place.id], subnets, cloud.site, revision)}
     rows |= _gateway_rows(attachment, place, served)
-    rows |= dict([_policy(attachment, router, *_loop_guard(router_port(place.id)))])
+    port = router_port(place.id)
+    rows |= dict(_policy(attachment, router, *policy) for policy in _circuit_policies(port, _ports([port])))
     rows |= dict(_route(attachment, router, version) for version in DEFAULT_ROUTES)
     return Desired(rows, skipped)
 
@@ -336,11 +337,7 @@ class Policy(NamedTuple):
 def _policies(attachment: Attachment, place: Router) -> Iterable[Policy]:
     port = router_port(place.id)
     ways_out = _ports([port, *(f"lrp-{g}" for g in sorted(place.gateways))])
-    for version in (4, 6):
-        # The router's own ICMP errors (too big, time exceeded) to a remote VM go back into the VPN.
-        match = f'inport == "{port}" && outport == {ways_out} && ip{version}.src == {ROUTERS[version]}'
-        yield Policy(1100, match, "reroute", frozenset({str(CIRCUITS[version])}))
-    yield _loop_guard(port)
+    yield from _circuit_policies(port, ways_out)
     # What br-vpn hands back (fallback), and what comes from outside, follows the routing table.
     yield Policy(1080, f"inport == {ways_out}", "allow")
     where = _associated_ports(attachment, place)
@@ -349,8 +346,13 @@ def _policies(attachment: Attachment, place: Router) -> Iterable[Policy]:
         yield Policy(1000, match, "reroute", frozenset({str(CIRCUITS[version])}))
 
 
-def _loop_guard(port: str) -> Policy:
-    return Policy(1090, f'inport == "{port}" && outport == "{port}"', "drop")
+def _circuit_policies(port: str, ways_out: str) -> Iterable[Policy]:
+    """What every router with a circuit has: its ICMP errors reach the remote, and nothing goes round in circles."""
+    for version in (4, 6):
+        # Too big (without it the remote's TCP stands still) and time exceeded go back into the VPN.
+        match = f'inport == "{port}" && outport == {ways_out} && ip{version}.src == {ROUTERS[version]}'
+        yield Policy(1100, match, "reroute", frozenset({str(CIRCUITS[version])}))
+    yield Policy(1090, f'inport == "{port}" && outport == "{port}"', "drop")
 
 
 def _associated_ports(attachment: Attachment, place: Router) -> str:
