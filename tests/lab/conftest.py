@@ -15,6 +15,16 @@ from isthmus.lab.lab import Lab
 from isthmus.lab.ladder.ground import Ground
 from isthmus.lab.progress import Progress
 
+LAST = (
+    "test_the_last_rung_takes_everything_away",
+    "test_up_succeeds_after_it_was_killed_and_down_leaves_nothing",
+)
+"""What takes the joined clouds away, and then the lab: behind every other file."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: LAST.index(item.name) + 1 if item.name in LAST else 0)
+
 
 @pytest.fixture
 def neutron_paste() -> Path:

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 
 from isthmus.lab import lab as whole
-from isthmus.lab import netns, report, topology
+from isthmus.lab import netns, report, topology, why
 from isthmus.lab.access import ADMIN
 from isthmus.lab.fault import Interrupted, PartFailed, Refusal
 from isthmus.lab.neutron import cloud_name
@@ -74,6 +74,12 @@ def parser() -> argparse.ArgumentParser:
     client.add_argument("cloud", metavar="CLOUD")
     client.add_argument("words", nargs=argparse.REMAINDER, metavar="[--as TENANT] ARGS")
     client.set_defaults(act=_openstack)
+
+    ask = commands.add_parser("why", help="walk the path of a packet, asking every agent; name what is wrong")
+    ask.add_argument("--from", dest="source", required=True, metavar="VM", help="a-red1, or whatever isthmus why takes")
+    ask.add_argument("--to", dest="destination", required=True, metavar="ADDRESS", help="an address, or a VM")
+    ask.add_argument("--json", action="store_true", help="for programs")
+    ask.set_defaults(act=_why)
 
     agent = commands.add_parser("agent", help="start or stop isthmus-agent on hypervisors")
     agent.add_argument("verb", choices=("start", "stop", "restart"))
@@ -170,6 +176,14 @@ def _openstack(words: argparse.Namespace) -> int:
     client = str(lab.programs.python_bin / "openstack")
     environment = {**os.environ, "OS_CLIENT_CONFIG_FILE": str(lab.places.clouds_yaml)}
     return os.execve(client, [client, "--os-cloud", cloud_name(cloud, user), *rest], environment)
+
+
+def _why(words: argparse.Namespace) -> int:
+    lab = whole.find()
+    for sentence in why.stopped(lab):
+        print(f"isthmus-lab: {sentence}", file=sys.stderr, flush=True)
+    command = why.command(lab, words.source, words.destination, as_json=words.json)
+    return os.execv(command[0], command)
 
 
 def _agent(words: argparse.Namespace) -> int:
