@@ -96,7 +96,6 @@ def small_wan(ground: Ground, step: Step) -> None:
             if not re.search(r"[Ff]rag needed|[Mm]essage too long|[Pp]acket too big|mtu[ =]", said):
                 raise Slipped(f"a packet of {TOO_BIG} bytes from {one.node} to be answered with 'too big'", said[-300:])
         _ten_megabytes(one, other)
-    step.result("too big is said, TCP passes")
 
 
 def _ten_megabytes(source: Vm, target: Vm) -> None:
@@ -168,29 +167,30 @@ def moves(ground: Ground, step: Step) -> None:
     assert address is not None
     target = "h2" if moving.host == "h1" else "h1"
 
-    def talk() -> str | None:
-        with socket.create_connection((address, PORT), timeout=5) as connection:
-            connection.settimeout(20.0)
-            connection.sendall(b"take 4\n")
-            connection.sendall(b"ab")
-            ground.vms[moving.node] = vm.move(ground.lab, moving, target, connection=ground.admin("a"))
-            connection.sendall(b"cd")
-            line = connection.makefile("rb").readline()
-        return None if probe.fingerprint(b"abcd") in line.decode() else f"the answer was {line!r}"
-
-    with stream(far.node, moving) as counted:
+    with (
+        stream(far.node, moving) as counted,
+        probe.inside(far.node, lambda: socket.create_connection((address, PORT), timeout=20)) as connection,
+    ):
+        connection.sendall(b"take 4\nab")
+        moved = vm.move(ground.lab, moving, target, connection=ground.admin("a"))
+        ground.vms[moving.node] = moved
         try:
-            wrong = probe.inside(far.node, talk)
+            connection.sendall(b"cd")
+            line = connection.makefile("rb").readline().decode()
         except OSError as error:
-            wrong = str(error)
-        if wrong is not None:
-            raise Slipped("a TCP connection to live through the move", wrong)
-        must_reach(step, trips(both_ways([ground.vms[moving.node]], [far])))
+            line = str(error)
+        if probe.fingerprint(b"abcd") not in line:
+            raise Slipped("a TCP connection to live through the move", line or "it was closed")
+        must_reach(step, trips(both_ways([moved], [far])))
     step.result(f"{counted[0]} of {counted[1]} packets lost")
 
 
 def router_arrives(ground: Ground, step: Step) -> None:
-    """Green had no router: one comes, one goes, under traffic from another network of the VPN."""
+    """Green had no router: one comes, one goes, under traffic from another network of the VPN.
+
+    IPv4 only: the gateway's MAC and link-local address change, a VM probes its ARP entry again within seconds, but it
+    asks for no router advertisement, and the new router's next periodic one may be ten minutes away (OVN's default).
+    """
     api = ground.admin("a").network
     network, far = ground.networks["a", "green"], ground.vms["a-blue1"]
     green = ground.of("a-green")
@@ -198,18 +198,19 @@ def router_arrives(ground: Ground, step: Step) -> None:
     api.create_bgpvpn_network_association(inside, network_id=network.id, project_id="tenant1")
     blue = ground.routers["a", "blue"].id
     api.create_bgpvpn_router_association(inside, router_id=blue, project_id="tenant1")
-    must_reach(step, trips(both_ways(green, [far])))
+    pairs = both_ways(green, [far])
+    must_reach(step, trips(pairs))
     router = api.create_router(name="green", project_id="tenant1")
     subnets = list(api.subnets(network_id=network.id))
     with stream(far.node, green[0]) as counted:
         for subnet in subnets:
             api.add_interface_to_router(router, subnet_id=subnet.id)
-        must_reach(step, trips(both_ways(green, [far])))
+        must_reach(step, trips(pairs, (4,)))
     came = counted[:]
     with stream(far.node, green[0]) as counted:
         for subnet in subnets:
             api.remove_interface_from_router(router, subnet_id=subnet.id)
-        must_reach(step, trips(both_ways(green, [far])))
+        must_reach(step, trips(pairs, (4,)))
     api.delete_router(router)
     step.result(f"{came[0]} of {came[1]} packets lost when the router came, {counted[0]} of {counted[1]} when it went")
 
@@ -235,7 +236,7 @@ Climb = Callable[[Ground, Step], None]
 
 RUNGS = (
     Rung(10, "security groups decide for traffic from the VPN, statefully, both directions", security_groups),
-    Rung(11, "the WAN carries less than the clouds: too big is said, TCP passes", small_wan),
+    Rung(11, "the WAN carries less than the clouds: 'too big' is said, TCP passes", small_wan),
     Rung(12, "a new VM is reachable from the other cloud, a deleted one is gone", come_and_go),
     Rung(13, "route targets changed: disjoint cuts, back restores, overlap loses nothing", targets_change),
     Rung(14, "a port moved to the other hypervisor keeps its connections", moves),

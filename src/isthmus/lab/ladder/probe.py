@@ -12,7 +12,6 @@ import json
 import os
 import socket
 import subprocess
-import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -67,27 +66,18 @@ def _ping(trip: Trip, wait_s: float, count: int = 1) -> bool:
 
 def inside(node: str, act: Callable[[], T]) -> T:
     """Run `act` with the network of that node: a thread of its own enters the namespace and ends with it."""
-    outcome: list[T] = []
-    failure: list[BaseException] = []
 
-    def enter() -> None:
+    def enter() -> T:
+        handle = os.open(Path("/run/netns") / namespace_of(node), os.O_RDONLY)
         try:
-            handle = os.open(Path("/run/netns") / namespace_of(node), os.O_RDONLY)
-            try:
-                if _libc.setns(handle, _CLONE_NEWNET) != 0:
-                    raise OSError(ctypes.get_errno(), f"cannot enter the namespace of {node}")
-            finally:
-                os.close(handle)
-            outcome.append(act())
-        except OSError as error:
-            failure.append(error)
+            if _libc.setns(handle, _CLONE_NEWNET) != 0:
+                raise OSError(ctypes.get_errno(), f"cannot enter the namespace of {node}")
+        finally:
+            os.close(handle)
+        return act()
 
-    thread = threading.Thread(target=enter)
-    thread.start()
-    thread.join()
-    if failure:
-        raise failure[0]
-    return outcome[0]
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(enter).result()
 
 
 def ask(node: str, address: str, *, stream: bytes | None = None, timeout_s: float = 3.0) -> dict[str, Any]:
