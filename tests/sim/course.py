@@ -133,7 +133,7 @@ class Course:
             self._rest_and_judge(ports)
             host = self.rng.choice(hosts)
             match self.rng.randrange(5):
-                case 0:
+                case 0 if not host.silent:
                     self._restart_in_outage(host, ports)
                 case 1:
                     host.switch.go(with_flows=True)
@@ -186,8 +186,8 @@ class Course:
     def _calm_agent(self) -> bool:
         """An agent dies and comes back: its own flows do not change at any step."""
         host = self.rng.choice(self.sim.hosts)
-        if not self._all_good():
-            return False
+        if not self._all_good() or host.silent:
+            return False  # a fresh run knows of nobody's silence
         host.stop()
         self.sim.line.after(self.rng.uniform(0.1, 10), host.start)
         self._nothing_changes([host])
@@ -253,7 +253,7 @@ class Course:
             (h, c, a)
             for c in sim.clouds
             for h in sim.hosts
-            if h.asn == c.asn
+            if h.asn == c.asn and not h.silent
             for a in c.attachments.values()
             if a.circuit in h.switch.circuits
         ]

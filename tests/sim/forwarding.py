@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import NamedTuple
 
+from isthmus.flows.layout import ANSWER_MAC, PROBE_MAC, PROBE_TYPE
 from isthmus.flows.types import FlowKey, Installed
 
 CIRCUIT_MAC, ROUTER_MAC = "02:00:5e:00:00:02", "02:00:5e:00:00:01"
@@ -33,6 +34,7 @@ class Fate(NamedTuple):
 
 
 DROP = Fate("drop")
+TO_AGENT = Fate("to the agent")
 BACK = Fate("back to the router")
 BACK_AS_CIRCUIT = Fate("back to the router", "from the circuit's address")
 
@@ -60,8 +62,8 @@ Signature = tuple[tuple[str, int], ...]
 """Fields, and how many low bits of each do not count."""
 
 _ADDRESSES = {"nw_src": 32, "nw_dst": 32, "ipv6_src": 128, "ipv6_dst": 128}
-_NUMBERS = {"in_port", "metadata", "tun_id"}
-_WORDS = {"dl_dst", "tun_dst"}
+_NUMBERS = {"in_port", "metadata", "tun_id", "dl_type"}
+_WORDS = {"dl_dst", "tun_dst", "tun_src"}
 
 
 @lru_cache(maxsize=1 << 16)
@@ -120,6 +122,14 @@ class Forwarder:
         packet |= {"tun_id": vni, "dl_dst": router_mac}
         return self._run(packet)
 
+    def probe(self, vtep: str) -> tuple[Fate, list[str]]:
+        """A probe that this endpoint sends."""
+        return self._run(_frame(self._tunnel, vtep, str(PROBE_MAC)))
+
+    def answer(self, vtep: str) -> tuple[Fate, list[str]]:
+        """The answer of this endpoint to a probe of ours."""
+        return self._run(_frame(self._tunnel, vtep, str(ANSWER_MAC)))
+
     def _run(self, packet: Packet) -> tuple[Fate, list[str]]:
         table, way = 0, []
         while True:
@@ -159,6 +169,10 @@ class Forwarder:
                 if out:
                     raise ValueError(f"goes on after it has left: {text}")
                 return None, int(rest)
+            elif action == _REFLECT:
+                packet["tun_dst"] = packet["tun_src"]
+            elif verb == "CONTROLLER":
+                out.append(TO_AGENT)
             elif action == "IN_PORT":
                 out.append(self._leave(packet, int(packet["in_port"]), back=True))
             elif verb == "output":
@@ -170,7 +184,7 @@ class Forwarder:
         return (out[0] if out else DROP), 0
 
     def _leave(self, packet: Packet, port: int, *, back: bool) -> Fate:
-        if port == self._tunnel:
+        if port == self._tunnel and (back or packet["in_port"] != port):
             return tunnel(str(packet["tun_dst"]), int(packet["tun_id"]), str(packet["dl_dst"]))
         if port not in self._circuits or (packet["dl_src"], packet["dl_dst"]) != (CIRCUIT_MAC, ROUTER_MAC):
             return DROP
@@ -193,6 +207,20 @@ def _packet(port: int, source: str, destination: str) -> Packet:
         "metadata": 0,
         "tun_id": 0,
         "tun_dst": "0.0.0.0",
+        "dl_type": 0x800 if version == 4 else 0x86DD,
+    }
+
+
+def _frame(port: int, vtep: str, mac: str) -> Packet:
+    return {
+        "in_port": port,
+        "dl_src": "00:00:00:00:00:00",
+        "dl_dst": mac,
+        "dl_type": PROBE_TYPE,
+        "metadata": 0,
+        "tun_id": 0,
+        "tun_src": vtep,
+        "tun_dst": "0.0.0.0",
     }
 
 
@@ -205,6 +233,7 @@ def _value(packet: Packet, field: str, low: int) -> int | str:
     return value >> low if low and isinstance(value, int) else value
 
 
+_REFLECT = "move:NXM_NX_TUN_IPV4_SRC[]->NXM_NX_TUN_IPV4_DST[]"
 _FIELD = {"eth_src": "dl_src", "eth_dst": "dl_dst"}
 _SET = re.compile(r"(.+)->(\w+)")
 

@@ -100,6 +100,10 @@ class History:
             self.meddle: 1,
             self.lose_southbound: 1,
             self.answer: 1,
+            self.drain: 1,
+            self.undrain: 1.5,
+            self.cut: 2,
+            self.mend: 3,
         }
 
     def local_action(self) -> None:
@@ -357,7 +361,9 @@ class History:
         return f"a connection with {peer.name} stalls for {seconds:.0f} s"
 
     def refresh(self) -> str | None:
-        peer = self._pick([p for r in self.sim.reflectors for p in r.peers.values() if p.up and p.connection is not None])
+        peer = self._pick(
+            [p for r in self.sim.reflectors for p in r.peers.values() if p.up and p.connection is not None]
+        )
         if peer is None or peer.session is None or peer.connection is None:
             return None
         reflector = next(r for r in self.sim.reflectors if peer in r.peers.values())
@@ -424,3 +430,32 @@ class History:
         vtep = min(host.mute)
         host.answers_again(vtep)
         return f"{host.name}: {vtep} answers"
+
+    def drain(self) -> str | None:
+        return self._take(out=True)
+
+    def undrain(self) -> str | None:
+        return self._take(out=False)
+
+    def _take(self, *, out: bool) -> str | None:
+        host = self._pick([h for h in self.sim.hosts if h.drained is not out])
+        if host is None:
+            return None
+        host.drain(out)
+        return f"{host.name} is taken {'out of use' if out else 'back into use'}"
+
+    def cut(self) -> str | None:
+        """Nothing passes between two hosts, or between one and all others, though its BGP may live."""
+        host = self.rng.choice(self.sim.hosts)
+        others = [h for h in self.sim.hosts if h is not host]
+        met = others if self.rng.random() < 0.4 else [self.rng.choice(others)]
+        self.sim.underlay.cut(*(frozenset((host.name, h.name)) for h in met))
+        return f"{host.name} is cut off from {', '.join(h.name for h in met)}"
+
+    def mend(self) -> str | None:
+        cuts = sorted(self.sim.underlay.cuts, key=sorted)
+        if not cuts:
+            return None
+        mended = cuts if self.rng.random() < 0.5 else [self.rng.choice(cuts)]
+        self.sim.underlay.mend(*mended)
+        return f"cables are mended: {[' - '.join(sorted(c)) for c in mended]}"

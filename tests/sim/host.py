@@ -21,10 +21,11 @@ from isthmus.flows.render import Renderer
 from isthmus.flows.types import FlowKey
 from isthmus.model.net import IpAddress
 from isthmus.node import effects, facts
-from isthmus.node.config import NodeConfig, PeerConfig
+from isthmus.node.config import Limits, NodeConfig, PeerConfig
 from isthmus.node.core import Node
-from isthmus.node.order import DRAIN_S
+from isthmus.node.order import DRAIN_S, GRACEFUL_S
 from tests.sim.forwarding import vni_and_address
+from tests.sim.prober import Prober, Underlay
 from tests.sim.reference import Place, offers
 from tests.sim.rows import Port, Row, Snapshot, Spelling, local_port, read
 from tests.sim.switch import Switch
@@ -60,6 +61,7 @@ class Run:
 
     def __init__(self, node: Node) -> None:
         self.node = node
+        self.prober: Prober | None = None
         self.links: dict[IpAddress, Link] = {}
         self.dialling: set[IpAddress] = set()
         self.soon = False
@@ -82,10 +84,13 @@ class Host:
         line: TimeLine,
         rng: random.Random,
         exchange: Exchange,
+        underlay: Underlay,
     ) -> None:
         self.place, self.asn, self.reflectors = place, asn, reflectors
-        self._line, self._rng, self._exchange = line, rng, exchange
-        self.switch = Switch(line, rng, f"{place.host} switch", self._before_bundle)
+        self._line, self._rng, self._exchange, self._underlay = line, rng, exchange, underlay
+        self.switch = Switch(line, rng, f"{place.host} switch", self._before_bundle, underlay.changed)
+        underlay.ends[place.vtep] = self
+        underlay.wake.append(self._wake_prober)
         self.run: Run | None = None
         self.generation = 0
         self.rows: dict[str, Row] = {}
@@ -99,6 +104,9 @@ class Host:
         """(VNI, address) that some snapshot since the last rest asked this host to deliver."""
         self.mute: set[str] = set()
         """Endpoints that never answer this host."""
+        self.drained = False
+        """An operator took it out of use."""
+        self.leaves_at = 0.0
         self._newest: Snapshot | None = None
         self._bus = 0.0
         self._resolved: set[str] = set()
@@ -108,6 +116,10 @@ class Host:
     @property
     def name(self) -> str:
         return self.place.host
+
+    @property
+    def vtep(self) -> str:
+        return self.place.vtep
 
     @property
     def node(self) -> Node:
@@ -121,10 +133,14 @@ class Host:
         self.generation += 1
         peers = tuple(PeerConfig(a, self.asn, HOLD_S, self._rng.random() * 0.99) for a in self.reflectors)
         vtep = IpAddress.parse(self.place.vtep)
-        run = self.run = Run(Node(NodeConfig(vtep, vtep, self.asn, peers, self.generation), self._line.now))
+        limits = Limits(routes_per_view=self.place.routes_max, circuits=self.place.circuits_max)
+        config = NodeConfig(vtep, vtep, self.asn, peers, self.generation, limits)
+        run = self.run = Run(Node(config, self._line.now))
+        run.prober = Prober(self._line, self._underlay, self, lambda fact: self.tell(run, fact))
         self._line.note(f"{self.name}: agent starts, run {self.generation}")
         self.rows, self.ports, self.version, self.unread = {}, (), 0, frozenset()
         self._resolved, self._wanted_neighbours, self._plugging = set(), frozenset(), None
+        self.tell(run, facts.DrainWanted(self.drained))
         self.switch.attach(lambda fact: self.tell(run, fact))
         self._later(run, self._some_time(), self._say_ports)
         if self._newest is not None and self.southbound:
@@ -139,6 +155,8 @@ class Host:
             self._line.note(f"{self.name}: agent dies")
             for link in run.links.values():
                 link.connection.close(0)
+            if run.prober is not None:
+                run.prober.stop()
             self.switch.detach()
 
     def _some_time(self) -> float:
@@ -202,6 +220,9 @@ class Host:
                 self._line.stir()
                 self._plugging = frozenset(str(n) for n in names)
                 self._later(run, self._rng.expovariate(20), self._plug)
+            case effects.SetProbes(endpoints, _):
+                if run.prober is not None:
+                    run.prober.ask(endpoints)
             case effects.SetNeighbours(vteps):
                 self._set_neighbours(run, frozenset(str(v) for v in vteps))
 
@@ -253,8 +274,28 @@ class Host:
 
     def answers_again(self, vtep: str) -> None:
         self.mute.discard(vtep)
+        self._underlay.changed()
         if self.run is not None:
             self._set_neighbours(self.run, self._wanted_neighbours)
+
+    def _wake_prober(self) -> None:
+        if self.run is not None and self.run.prober is not None:
+            self.run.prober.wake()
+
+    @property
+    def silent(self) -> frozenset[str]:
+        """Endpoints that the agent was told to have fallen silent, and still asks."""
+        if self.run is None or self.run.prober is None:
+            return frozenset()
+        return frozenset(str(e) for e, a in self.run.prober.watch.answers.items() if a is facts.Answer.SILENT)
+
+    # Out of use
+
+    def drain(self, wanted: bool) -> None:
+        self.drained = wanted
+        if self.run is not None:
+            self.leaves_at = self._line.now + GRACEFUL_S
+            self.tell(self.run, facts.DrainWanted(wanted))
 
     # The cloud's database
 

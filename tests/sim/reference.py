@@ -29,6 +29,9 @@ class Place(NamedTuple):
     cloud: str
     vtep: str
     router_mac: str
+    routes_max: int
+    """Of one view."""
+    circuits_max: int
 
 
 class Offer(NamedTuple):
@@ -73,6 +76,8 @@ class Standing:
     sources: Mapping[tuple[str, str], View] = field(default_factory=dict)
     views: Mapping[View, Mapping[str, Line]] = field(default_factory=dict)
     inbound: Mapping[tuple[int, str], str] = field(default_factory=dict)
+    endpoints: frozenset[str] = frozenset()
+    """Everybody who offers something that a view could use."""
 
 
 @lru_cache(maxsize=1 << 16)
@@ -89,11 +94,18 @@ def covering(row: Row, network: str) -> list[Association]:
     return [a for a in row.associations if network in a.networks]
 
 
+def served(place: Place, rows: Iterable[Row], ports: Iterable[Port]) -> list[Row]:
+    """As many attachments as a hypervisor may have, of those with something to do here, by name."""
+    networks = {p.network for p in ports}
+    live = [row for row in rows if any(a.networks & networks for a in row.associations)]
+    return sorted(live, key=lambda row: row.circuit)[: place.circuits_max]
+
+
 def offers(place: Place, rows: Iterable[Row], ports: Iterable[Port]) -> list[Offer]:
     """What this hypervisor announces. Of several that share VNI and address only one is: inbound must be exact."""
     ports = list(ports)
     rivals: dict[tuple[int, str], list[Offer]] = {}
-    for row in rows:
+    for row in served(place, rows, ports):
         for port in ports:
             if not port.up:
                 continue
@@ -114,9 +126,17 @@ def offers(place: Place, rows: Iterable[Row], ports: Iterable[Port]) -> list[Off
     return [min(found, key=lambda o: (-o.mobility, o.circuit, o.port)) for found in rivals.values()]
 
 
-def standing(place: Place, rows: Iterable[Row], ports: Iterable[Port], heard: Iterable[Offer]) -> Standing:
-    """What this hypervisor does, knowing its cloud's rows, its own ports, and what others are heard to offer."""
-    rows, ports = list(rows), list(ports)
+def standing(
+    place: Place,
+    rows: Iterable[Row],
+    ports: Iterable[Port],
+    heard: Iterable[Offer],
+    silent: frozenset[str] = frozenset(),
+) -> Standing:
+    """What this hypervisor does, knowing its cloud's rows, its own ports, what others are heard to offer, and which
+    tunnel endpoints have fallen silent."""
+    ports = list(ports)
+    rows = served(place, rows, ports)
     own = offers(place, rows, ports)
     networks = {p.network for p in ports}
     sources: dict[tuple[str, str], View] = {}
@@ -133,52 +153,75 @@ def standing(place: Place, rows: Iterable[Row], ports: Iterable[Port], heard: It
         if len(seen) == 1:
             sources |= {(row.circuit, address): next(iter(seen)) for address in ROUTER.values()}
     everything = [*own, *heard]
+    usable = {view: _usable(view, behind, everything) for view, behind in doors.items()}
     return Standing(
         circuits={r.circuit: r for r in rows if any(p.addresses and covering(r, p.network) for p in ports)},
         sources=sources,
-        views={view: _view(place, view, behind, everything) for view, behind in doors.items()},
+        views={view: _view(place, rivals, silent) for view, rivals in usable.items()},
         inbound={(o.vni, o.address): o.circuit for o in own},
+        endpoints=frozenset(
+            o.place.vtep for rivals in usable.values() for found in rivals.values() for o in found if o.place != place
+        ),
     )
 
 
-def _view(place: Place, view: View, behind: list[Row], everything: list[Offer]) -> dict[str, Line]:
+def _usable(view: View, behind: list[Row], everything: list[Offer]) -> dict[str, list[Offer]]:
+    """What a view imports, by address, but for what every router in front of it serves itself."""
     rivals: dict[str, list[Offer]] = {}
     for offer in everything:
-        if offer.targets & view:
+        hidden = all(any(covers(s, offer.address) for s in row.subnets) for row in behind)
+        if offer.targets & view and not hidden:
             rivals.setdefault(offer.address, []).append(offer)
+    return rivals
+
+
+def _view(place: Place, rivals: Mapping[str, list[Offer]], silent: frozenset[str]) -> dict[str, Line]:
     lines: dict[str, Line] = {}
     for address, found in rivals.items():
-        if all(any(covers(s, address) for s in row.subnets) for row in behind):
-            continue  # every router in front of this view serves the address itself
-        best = min(found, key=lambda o: _rank(place, o))
+        best = min(found, key=lambda o: _rank(place, o, silent))
         here = best.place == place
         lines[address] = Into(best.circuit) if here else Across(best.place.vtep, best.vni, best.place.router_mac)
-    return lines
+    kept = sorted(lines, key=lambda a: (isinstance(lines[a], Across), ipaddress.ip_address(a).packed))
+    return {address: lines[address] for address in kept[: place.routes_max]}
 
 
-def _rank(place: Place, o: Offer) -> tuple[object, ...]:
-    """Smaller wins. Who is here; preference (it stays in its cloud); who moved last; who is nearer; then by name."""
+def _rank(place: Place, o: Offer, silent: frozenset[str]) -> tuple[object, ...]:
+    """Smaller wins. Who is here; who answers; preference (it stays in its cloud); who moved last; who is nearer; then
+    by name."""
     if o.place == place:
         return (0, -o.local_pref, -o.mobility, o.number, o.port)
     near = o.place.cloud == place.cloud
     prefer = o.local_pref if near else PREFERENCE
-    return (1, -prefer, -o.mobility, 0 if near else 1, ipaddress.ip_address(o.place.vtep), o.number)
+    return (
+        1,
+        o.place.vtep in silent,
+        -prefer,
+        -o.mobility,
+        0 if near else 1,
+        ipaddress.ip_address(o.place.vtep),
+        o.number,
+    )
 
 
 def over(before: Standing, now: Standing, *, only_views: bool) -> Standing:
     """What a node does that may not yet sweep what an earlier run of it left."""
     views = {
-        view: {**before.views.get(view, {}), **now.views.get(view, {})} for view in before.views.keys() | now.views.keys()
+        view: {**before.views.get(view, {}), **now.views.get(view, {})}
+        for view in before.views.keys() | now.views.keys()
     }
     if only_views:
-        return Standing(now.circuits, now.sources, views, now.inbound)
+        return Standing(now.circuits, now.sources, views, now.inbound, before.endpoints | now.endpoints)
     return Standing(
-        {**before.circuits, **now.circuits}, {**before.sources, **now.sources}, views, {**before.inbound, **now.inbound}
+        {**before.circuits, **now.circuits},
+        {**before.sources, **now.sources},
+        views,
+        {**before.inbound, **now.inbound},
+        before.endpoints | now.endpoints,
     )
 
 
 def fate(s: Standing, circuit: str, source: str, destination: str, *, mute: frozenset[str] = frozenset()) -> Fate:
-    """What becomes of a packet that the router behind `circuit` sends here; `mute` endpoints have never answered."""
+    """What becomes of a packet that the router behind `circuit` sends here; nothing is sent to `mute` endpoints."""
     row = s.circuits[circuit]
     if source == ROUTER[version(source)] and any(covers(subnet, destination) for subnet in row.subnets):
         return BACK_AS_CIRCUIT

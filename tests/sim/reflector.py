@@ -303,7 +303,9 @@ class Reflector:
             peer.session.send_end_of_rib(EVPN)
 
     def _has_all(self) -> bool:
-        return self._line.now >= self._patient_until or all(p.said_end for p in self.peers.values() if p.kin is Kin.CLIENT)
+        return self._line.now >= self._patient_until or all(
+            p.said_end for p in self.peers.values() if p.kin is Kin.CLIENT
+        )
 
     def _best(self, key: RouteKey) -> tuple[Peer, Route] | None:
         holders = [p for p in self.peers.values() if key in p.heard]
@@ -323,7 +325,9 @@ class Reflector:
         if peer.kin is Kin.EXTERNAL or source.kin is Kin.EXTERNAL:
             return attributes, nlri
         originator = attributes.originator_id or source.router_id
-        return replace(attributes, originator_id=originator, cluster_list=(self.address, *attributes.cluster_list)), nlri
+        return replace(
+            attributes, originator_id=originator, cluster_list=(self.address, *attributes.cluster_list)
+        ), nlri
 
     def ask_again(self, peer: Peer, family: Family) -> None:
         """RFC 2918: what was heard stays until it is told anew."""

@@ -17,6 +17,7 @@ from isthmus.bgp.session import State
 from isthmus.model.net import IpAddress
 from tests.sim.cloud import Cloud
 from tests.sim.host import Broken, Host, Run
+from tests.sim.prober import CALM, Underlay
 from tests.sim.reference import Offer, Place, Standing, offers, over, standing
 from tests.sim.reflector import Kin, Peer, Reflector
 from tests.sim.time_line import TimeLine
@@ -59,6 +60,7 @@ class Simulation:
         self.clouds = [Cloud("east", 64512), Cloud("west", 64513)]
         self.hosts: list[Host] = []
         self.reflectors: list[Reflector] = []
+        self.underlay = Underlay()
         self.stalled_until = 0.0
         self.left: dict[str, Standing] = {}
         """By host: what an earlier run left that may not be swept yet."""
@@ -84,9 +86,12 @@ class Simulation:
         for name, address in zip(names, addresses, strict=True):
             self.reflectors.append(Reflector(name, address, cloud.asn, self.line, self.rng, self))
         for n in range(1, self.rng.choice((3, 4, 4, 5))):
-            vtep = f"172.30.{index + 1}.{n}"
-            place = Place(f"{cloud.name}-{n}", cloud.name, vtep, f"02:78:ac:1e:{index + 1:02x}:{n:02x}")
-            self.hosts.append(Host(place, cloud.asn, tuple(addresses), self.line, self.rng, self))
+            vtep, mac = f"172.30.{index + 1}.{n}", f"02:78:ac:1e:{index + 1:02x}:{n:02x}"
+            routes_max = self.rng.choice((20_000, 20_000, 20_000, 3, 8))
+            circuits_max = self.rng.choice((1000, 1000, 1000, 1000, 1, 2))
+            place = Place(f"{cloud.name}-{n}", cloud.name, vtep, mac, routes_max, circuits_max)
+            host = Host(place, cloud.asn, tuple(addresses), self.line, self.rng, self, self.underlay)
+            self.hosts.append(host)
 
     def _mesh(self) -> None:
         """Clients; internal sessions between a cloud's reflectors, or not; external ones: all to all, or in pairs."""
@@ -183,13 +188,14 @@ class Simulation:
         return ""
 
     def _host_unrest(self, host: Host) -> str:
-        if not host.up_to_date:
+        if host.run is None or not host.up_to_date:
             return "the agent is not up to date"
         if not host.switch.idle or not host.switch.trusted:
             return "the switch is busy"
-        if host.node.draining:
+        if host.node.draining or self.line.now <= host.leaves_at:
             return "it drains"
-        assert host.run is not None
+        if host.run.prober is not None and host.run.prober.watch.answers and host.run.prober.calm < CALM:
+            return "it probes"
         for r in self.reflectors:
             if not r.up and r.address in host.run.links:
                 return f"it has not noticed that {r.name} is dead"
@@ -220,7 +226,8 @@ class Simulation:
         return b.name in a.peers and a.peers[b.name].kin is kin
 
     def offered(self) -> dict[str, list[Offer]]:
-        return {h.name: offers(h.place, h.rows.values(), h.ports) for h in self.hosts}
+        """By host what it should announce: nothing once it is taken out of use."""
+        return {h.name: [] if h.drained else offers(h.place, h.rows.values(), h.ports) for h in self.hosts}
 
     def heard(self, host: Host, offered: dict[str, list[Offer]]) -> list[Offer]:
         """What others offer, as far as a path of reflectors leads here."""
@@ -232,7 +239,7 @@ class Simulation:
         return [o for h in self.hosts if h is not host and (h.asn == host.asn or abroad) for o in offered[h.name]]
 
     def expected(self, host: Host, offered: dict[str, list[Offer]]) -> Standing:
-        now = standing(host.place, host.rows.values(), host.ports, self.heard(host, offered))
+        now = standing(host.place, host.rows.values(), host.ports, self.heard(host, offered), host.silent)
         if host.name in self.left:
             return over(self.left[host.name], now, only_views=host.name not in self.left_whole)
         return now
@@ -257,7 +264,7 @@ class Simulation:
                 compare_story(host, self.line.now, expected)
             for reflector in self.up(host.asn):
                 compare_announced(host, reflector, offered[host.name])
-            host.asked = {(o.vni, o.address) for o in offered[host.name]}
+            host.asked = {(o.vni, o.address) for o in offers(host.place, host.rows.values(), host.ports)}
         self.line.note("at rest, all as it should be")
 
     def commit(self, cloud: Cloud) -> None:

@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from isthmus.flows.layout import Table
 from isthmus.flows.types import FlowKey, Installed
 from isthmus.node import effects, facts
 from tests.sim.time_line import TimeLine
@@ -31,6 +32,8 @@ class Switch:
     name: str
     watch: Callable[[effects.ApplyFlows], None]
     """Sees every bundle just before it takes effect."""
+    changed: Callable[[], None]
+    """Told when what answers probes may have changed."""
     flows: dict[FlowKey, Installed] = field(default_factory=dict)
     circuits: dict[str, int] = field(default_factory=dict)
     tell: Tell | None = None
@@ -131,6 +134,8 @@ class Switch:
         for key in bundle.delete:
             self.flows.pop(key, None)
         self.flows |= {key: Installed(bundle.cookie, actions) for key, actions in bundle.put.items()}
+        if any(key.table in (Table.CLASSIFY, Table.ANSWER) for key in (*bundle.put, *bundle.delete)):
+            self.changed()
 
     def plug(self, names: frozenset[str]) -> None:
         self.circuits = {name: port for name, port in self.circuits.items() if name in names}
@@ -147,6 +152,7 @@ class Switch:
     def behind_the_back(self) -> None:
         """Whatever the agent knows may be wrong now."""
         self.line.stir()
+        self.changed()
         self._changes += 1
         self.trusted = False
 
@@ -154,6 +160,7 @@ class Switch:
         """Its process ends (then its flows are gone), or only the connection breaks."""
         self.line.note(f"{self.name}: {'ends, its flows are gone' if with_flows else 'the connection breaks'}")
         self.present = False
+        self.changed()
         if with_flows:
             self.flows.clear()
             self.behind_the_back()
@@ -170,4 +177,5 @@ class Switch:
     def come(self) -> None:
         self.line.note(f"{self.name}: is back")
         self.present = True
+        self.changed()
         self._later(self.rng.uniform(0, 0.2), self._connect)

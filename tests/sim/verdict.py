@@ -10,12 +10,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from isthmus.fib.entries import CircuitName
+from isthmus.flows.layout import ANSWER_MAC
 from isthmus.flows.types import FlowKey
 from isthmus.model.intent import AttachmentIntent
 from isthmus.node import facts
 from isthmus.node.core import Node
 from isthmus.node.report import status
-from tests.sim.forwarding import Fate, Forwarder
+from tests.sim.forwarding import DROP, TO_AGENT, Fate, Forwarder
 from tests.sim.host import Broken, Host
 from tests.sim.reference import ROUTER, Offer, Standing, accepted, fate, version
 from tests.sim.reflector import Reflector
@@ -42,14 +43,29 @@ def compare_forwarding(host: Host, expected: Standing, interest: Interest) -> in
     """All pairs of interest; how many. Raises Difference."""
     seen = frozenset(host.switch.circuits)
     if seen != expected.circuits.keys():
-        raise Difference(f"node {host.name}: circuits\n  expected {sorted(expected.circuits)}\n  seen     {sorted(seen)}")
+        raise Difference(
+            f"node {host.name}: circuits\n  expected {sorted(expected.circuits)}\n  seen     {sorted(seen)}"
+        )
     forwarder = Forwarder(host.switch.flows, host.switch.circuits, host.switch.TUNNEL)
+    _probes(host, expected, forwarder)
     return _outbound(host, expected, interest, forwarder) + _inbound(host, expected, interest, forwarder)
+
+
+def _probes(host: Host, expected: Standing, forwarder: Forwarder) -> None:
+    """A probe is sent back to whoever asks; an answer reaches the agent from those it asks, and from nobody else."""
+    for vtep in ("172.30.1.1", "172.30.2.2", "192.0.2.77"):
+        got, way = forwarder.probe(vtep)
+        if got.what != "tunnel" or not got.where.startswith(f"to {vtep} vni 0 mac {ANSWER_MAC}"):
+            raise _difference(host, f"a probe of {vtep}", "back", Fate("tunnel", f"to {vtep}"), got, way)
+        wanted = TO_AGENT if vtep in expected.endpoints else DROP
+        got, way = forwarder.answer(vtep)
+        if got != wanted:
+            raise _difference(host, f"an answer of {vtep}", "the agent", wanted, got, way)
 
 
 def _outbound(host: Host, expected: Standing, interest: Interest, forwarder: Forwarder) -> int:
     tried = 0
-    mute = frozenset(host.mute)
+    mute = host.silent.union(host.mute)
     for circuit, port in host.switch.circuits.items():
         behind = [a for c, a in expected.sources if c == circuit]
         for source in dict.fromkeys((*behind, *ROUTER.values(), *STRANGERS)):
@@ -119,9 +135,13 @@ def compare_recomputed(host: Host, now: float) -> None:
     fresh.handle(node.ofports, now)
     fresh.handle(facts.NeighboursRead(node.resolved), now)
     fresh.effects(now)
+    fresh.handle(facts.AnswersRead(dict(node.answers)), now)
+    fresh.effects(now)
     _same(host, "a fresh computation wants other flows", fresh.switch.wanted, node.switch.wanted)
     if fresh.tables.endpoints != node.tables.endpoints:
-        raise Difference(f"node {host.name}: endpoints\n  fresh {fresh.tables.endpoints}\n  kept  {node.tables.endpoints}")
+        raise Difference(
+            f"node {host.name}: endpoints\n  fresh {fresh.tables.endpoints}\n  kept  {node.tables.endpoints}"
+        )
 
 
 def compare_installed(host: Host) -> None:
