@@ -6,11 +6,13 @@ files (`isthmus dump` there, `--status FILE` here). An agent that does not answe
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from isthmus.cli import path_mtu
 from isthmus.cli.ask import DEFAULT_SOCKET, NotAnswered, ask
 from isthmus.cli.known import Known, Told
 from isthmus.cli.reading import read
@@ -58,6 +60,14 @@ def _brought(file: Path) -> Told:
     except ValueError as error:
         raise BadQuestion(f"{file} is not what `isthmus dump` writes: {error}") from None
     return Told(agent.host or status.vtep, status, elsewhere=True)
+
+
+def measured(verdict: Verdict) -> Verdict:
+    """With a remark if the underlay is narrower than it looks from here, which only this end's machine can measure."""
+    path = path_mtu.measure(*verdict.tunnel) if verdict.tunnel else None
+    if verdict.tunnel is None or path is None or not path.narrow:
+        return verdict
+    return dataclasses.replace(verdict, remarks=(*verdict.remarks, path.remark(verdict.tunnel[1])))
 
 
 def text(verdict: Verdict) -> str:

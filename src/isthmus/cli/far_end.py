@@ -89,4 +89,5 @@ def _beyond(leg: Leg, route: RouteStatus) -> Verdict:
         )
     sentence = f"this side is whole: {node.name} sends {leg.destination} to {route.next_hop} with VNI {route.vni}"
     command = f"on {route.next_hop}: isthmus why --from {leg.destination} --to {leg.source}"
-    return Verdict(Cause.WHOLE_HERE, Step.WHOLE, f"{sentence}; ask there", command, leg.way)
+    tunnel = (node.status.vtep, route.next_hop)
+    return Verdict(Cause.WHOLE_HERE, Step.WHOLE, f"{sentence}; ask there", command, leg.way, tunnel=tunnel)

@@ -101,7 +101,7 @@ def _show(arguments: argparse.Namespace) -> str:
 def _why(arguments: argparse.Namespace) -> tuple[str, int]:
     default = [] if arguments.files else [asked.Door(DEFAULT_SOCKET, str(DEFAULT_SOCKET))]
     doors = default if arguments.doors is None else arguments.doors
-    verdict = why(asked.gather(doors, arguments.files), arguments.source, arguments.destination)
+    verdict = asked.measured(why(asked.gather(doors, arguments.files), arguments.source, arguments.destination))
     return asked.as_json(verdict) if arguments.json else asked.text(verdict), 0 if verdict.whole else 1
 
 

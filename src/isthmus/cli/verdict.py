@@ -98,6 +98,8 @@ class Verdict:
     way: Way = Way.THERE
     remarks: tuple[str, ...] = ()
     """True things beside the point."""
+    tunnel: tuple[str, str] | None = None
+    """The VTEPs between which a whole path runs."""
 
     @property
     def whole(self) -> bool:

@@ -128,7 +128,8 @@ def _conversation(leg: Leg) -> Verdict:
             return unsettled
     sentence = f"the path between {leg.source} ({leg.start}) and {leg.destination} ({end}) is whole, both ways"
     asked = f"show routes --prefix {leg.destination}"
-    return leg.wrong(Cause.WHOLE, Step.WHOLE, sentence, leg.start.node, asked)
+    answer = leg.wrong(Cause.WHOLE, Step.WHOLE, sentence, leg.start.node, asked)
+    return dataclasses.replace(answer, tunnel=(nodes[0].status.vtep, nodes[-1].status.vtep) if nodes[1:] else None)
 
 
 def _own_side(leg: Leg) -> Verdict | None:

@@ -182,8 +182,8 @@ def _why(words: argparse.Namespace) -> int:
     lab = whole.find()
     for sentence in why.stopped(lab):
         print(f"isthmus-lab: {sentence}", file=sys.stderr, flush=True)
-    command = why.command(lab, words.source, words.destination, as_json=words.json)
-    return os.execv(command[0], command)
+    command = within(why.home_of(lab, words.source), why.command(lab, words.source, words.destination, words.json))
+    return os.execvp(command[0], command)
 
 
 def _agent(words: argparse.Namespace) -> int:

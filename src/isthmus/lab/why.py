@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from isthmus.lab.lab import Lab
 
 
-def command(lab: Lab, source: str, destination: str, *, as_json: bool) -> list[str]:
+def command(lab: Lab, source: str, destination: str, as_json: bool) -> list[str]:
     """What is to be run."""
     program = lab.programs.agent.parent / "isthmus"
     words = [str(program), "why", "--from", port_of(lab, source), "--to", port_of(lab, destination)]
@@ -23,11 +23,22 @@ def command(lab: Lab, source: str, destination: str, *, as_json: bool) -> list[s
 
 def port_of(lab: Lab, name: str) -> str:
     """The port of a VM by its name in the lab (`a-red1`); any other word as it is."""
-    record = lab.places.vms / f"{name}.json"
-    if "/" in name or not record.exists():
-        return name
-    port: str = json.loads(record.read_text())["port_id"]
-    return port
+    record = _record(lab, name)
+    return record["port_id"] if record else name
+
+
+def home_of(lab: Lab, name: str) -> str | None:
+    """The hypervisor of a VM: from there the underlay can be measured."""
+    record = _record(lab, name)
+    return f"{record['cloud']}-{record['host']}" if record else None
+
+
+def _record(lab: Lab, name: str) -> dict[str, str] | None:
+    file = lab.places.vms / f"{name}.json"
+    if "/" in name or not file.exists():
+        return None
+    record: dict[str, str] = json.loads(file.read_text())
+    return record
 
 
 def stopped(lab: Lab) -> Iterator[str]:
