@@ -99,7 +99,9 @@ def _show(arguments: argparse.Namespace) -> str:
 
 
 def _why(arguments: argparse.Namespace) -> tuple[str, int]:
-    default = [] if arguments.files else [asked.Door(DEFAULT_SOCKET, str(DEFAULT_SOCKET))]
+    here = asked.Door(DEFAULT_SOCKET, str(DEFAULT_SOCKET))
+    # Who brought statuses along may be on a machine without an agent.
+    default = [here] if DEFAULT_SOCKET.exists() or not arguments.files else []
     doors = default if arguments.doors is None else arguments.doors
     verdict = asked.measured(why(asked.gather(doors, arguments.files), arguments.source, arguments.destination))
     return asked.as_json(verdict) if arguments.json else asked.text(verdict), 0 if verdict.whole else 1
