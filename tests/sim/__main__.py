@@ -27,14 +27,14 @@ def main() -> int:
         tally = course.sim.tally
         steps, rests, fates = steps + course.line.steps, rests + tally.rests, fates + tally.fates
         actions.update(tally.actions)
+        if len(seeds) == 1:
+            print(f"the history's digest: {course.line.digest:08x}")
         if fault is not None:
             failed += 1
             print(f"{fault}\nagain: python -m tests.sim --seed {seed} --steps {arguments.steps} --trace\n", flush=True)
     seconds = time.monotonic() - begun
-    print(
-        f"{len(seeds)} seeds, {failed} failed; {steps} steps, {sum(actions.values())} actions and scenes, {rests} rests,"
-    )
-    print(f"{fates} fates compared; {seconds:.1f} s, {steps / max(seconds, 0.001):.0f} steps/s")
+    print(f"{len(seeds)} seeds, {failed} failed; {steps} steps, {sum(actions.values())} actions and scenes,")
+    print(f"{rests} rests, {fates} fates compared; {seconds:.1f} s, {steps / max(seconds, 0.001):.0f} steps/s")
     print(", ".join(f"{name} {count}" for name, count in sorted(actions.items())))
     return 1 if failed else 0
 

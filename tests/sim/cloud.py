@@ -1,8 +1,8 @@
 """One cloud's truth: networks, virtual machines, BGPVPNs, attachments, and the rows that say so to its hosts.
 
 Holds the rules that Neutron keeps (an address is once in a network, subnets behind one router do not overlap, a VNI is
-one BGPVPN's, a number one (attachment, BGPVPN)'s), so that random histories stay possible ones. What is against nobody's
-rule happens: equal addresses in different networks, one network behind two routers, the same target everywhere.
+one BGPVPN's, a number one (attachment, BGPVPN)'s), so that random histories stay possible ones. What breaks no rule
+happens: equal addresses in different networks, one network behind two routers, the same target everywhere.
 """
 
 from __future__ import annotations
@@ -106,6 +106,8 @@ class Cloud:
         circuit = f"isthmus-ac-{uuid(1, number)}"
         if attachment is None or not attachment.bonds:
             self.rows.pop(circuit, None)
+            if attachment is not None:
+                self.put(replace(attachment, spelling=Spelling.GOOD))
             return
         before = self.rows.get(circuit)
         row = self._row(attachment, before.revision if before else 1)

@@ -16,7 +16,7 @@ from isthmus.flows.types import FlowKey
 from isthmus.node import facts
 from tests.sim.history import History
 from tests.sim.host import Broken, Host
-from tests.sim.reference import Into, Standing
+from tests.sim.reference import Into, Line, View
 from tests.sim.rows import Spelling
 from tests.sim.simulation import Difference, Simulation
 from tests.sim.time_line import TimeLine
@@ -50,13 +50,21 @@ class Course:
 
     def run(self, steps: int) -> Fault | None:
         """Until so many steps are taken or something is wrong; what."""
-        try:
-            self._settle()
+
+        def history() -> None:
+            self.settle()
             while self.line.steps < steps:
-                self._turmoil()
-                self._settle()
+                self.turmoil()
+                self.settle()
                 if self.rng.random() < 0.5:
                     self._scene()
+
+        return self.judged(history)
+
+    def judged(self, play: Callable[[], object]) -> Fault | None:
+        """Play something; what is wrong with it."""
+        try:
+            play()
         except (Broken, Difference) as wrong:
             return self._fault(str(wrong))
         except AssertionError:
@@ -66,13 +74,13 @@ class Course:
     def _fault(self, what: str) -> Fault:
         return Fault(self.sim.seed, self.line.steps, what, tuple(self.line.last()))
 
-    def _turmoil(self) -> None:
+    def turmoil(self) -> None:
         pace = self.rng.choice((0.05, 0.3, 1.0, 4.0))
         for _ in range(self.rng.randrange(3, 25)):
             self.history.act()
             self.sim.pass_time(self.rng.expovariate(1 / pace))
 
-    def _settle(self) -> None:
+    def settle(self) -> None:
         """Bring the world into order, some reflectors perhaps left dead, and judge."""
         sim = self.sim
         for cloud in sim.clouds:
@@ -97,12 +105,22 @@ class Course:
 
     # Scenes
 
+    @property
+    def scenes(self) -> dict[str, Callable[[], bool]]:
+        """By name; each says whether it could be played."""
+        return {
+            "outage": self._outage,
+            "calm agent": self._calm_agent,
+            "calm reflector": self._calm_reflector,
+            "calm words": self._calm_words,
+            "unreadable": self._unreadable,
+            "silence": self._silence,
+        }
+
     def _scene(self) -> None:
-        scene = self.rng.choice(
-            (self._outage, self._calm_agent, self._calm_reflector, self._calm_words, self._unreadable, self._silence)
-        )
+        name, scene = self.rng.choice(list(self.scenes.items()))
         if scene():
-            self.sim.tally.count(f"scene {scene.__name__.strip('_')}")
+            self.sim.tally.count(f"scene {name}")
 
     def _all_good(self) -> bool:
         return all(r.spelling is Spelling.GOOD for c in self.sim.clouds for r in c.rows.values())
@@ -147,7 +165,7 @@ class Course:
         for reflector in sim.reflectors:
             if reflector.asn == cloud.asn and not reflector.up:
                 reflector.start()
-        self._settle()
+        self.settle()
         return True
 
     def _restart_in_outage(self, host: Host, ports: dict[str, dict[str, int]]) -> None:
@@ -172,7 +190,7 @@ class Course:
         sim = self.sim
         left = sim.left.pop(host.name)
         now = sim.expected(host, sim.offered())
-        views = {}
+        views: dict[View, dict[str, Line]] = {}
         for view, lines in left.views.items():
             views[view] = {}
             for address, kept in lines.items():
@@ -277,7 +295,7 @@ class Course:
         cloud.put(replace(attachment, spelling=Spelling.GOOD))
         cloud.write(attachment.number)
         sim.commit(cloud)
-        self._settle()
+        self.settle()
         return True
 
     def _silence(self) -> bool:
@@ -299,6 +317,3 @@ def actions(host: Host) -> dict[FlowKey, str]:
 def changed(before: dict[FlowKey, str], after: dict[FlowKey, str]) -> str:
     keys = sorted(k for k in before.keys() | after.keys() if before.get(k) != after.get(k))
     return "; ".join(f"{k}: {before.get(k)} -> {after.get(k)}" for k in keys[:3])
-
-
-__all__ = ["Course", "Fault", "Standing"]

@@ -131,7 +131,7 @@ class Forwarder:
         return self._run(_frame(self._tunnel, vtep, str(ANSWER_MAC)))
 
     def _run(self, packet: Packet) -> tuple[Fate, list[str]]:
-        table, way = 0, []
+        table, way = 0, list[str]()
         while True:
             found = self._lookup(table, packet)
             if found is None:

@@ -1,4 +1,5 @@
-"""Random histories: what operators, users, machines and cables do, one thing at a time.
+"""Random histories: what happens to the clouds, one thing at a time; what users and operators ask for is here,
+what breaks is in trouble.py.
 
 Each action draws whom it meets, does it and says so in the story; one that is impossible at present says nothing and
 counts nothing. Rules: only what can happen to a real cloud (cloud.py keeps Neutron's rules); every action may happen in
@@ -7,24 +8,18 @@ the middle of any other's consequences.
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
-from typing import TypeVar
 
-from isthmus.bgp.family import EVPN
-from isthmus.flows.types import FlowKey, Installed
 from tests.sim.cloud import Attachment, Bond, Cloud, Network, Vm, Vpn, uuid
 from tests.sim.host import Host
 from tests.sim.rows import Spelling
 from tests.sim.simulation import Simulation
+from tests.sim.trouble import Trouble, pick
 
-T = TypeVar("T")
-
-TARGETS = tuple(f"64512:{n}" for n in range(1, 6)) + ("64512:66000", "10.0.0.1:5")
+TARGETS = (*(f"64512:{n}" for n in range(1, 6)), "64512:66000", "10.0.0.1:5")
 PREFERENCES = (None, None, None, 100, 50, 200)
 FALLBACKS = ("all", "public", "none")
-FOREIGN_COOKIE = 0xDEAD
 
 
 class History:
@@ -32,6 +27,8 @@ class History:
 
     def __init__(self, sim: Simulation) -> None:
         self.sim, self.rng = sim, sim.rng
+        self.trouble = Trouble(sim)
+        self._last = 0
         for cloud in sim.clouds:
             self._found(cloud)
 
@@ -65,14 +62,15 @@ class History:
 
     def act(self) -> None:
         """Something happens."""
-        name, weight = zip(*self._actions().items(), strict=True)
+        name, weight = zip(*self.actions().items(), strict=True)
         action = self.rng.choices(name, weight)[0]
         said = action()
         if said:
             self.sim.tally.count(action.__name__)
             self.sim.line.note(f"* {said}")
 
-    def _actions(self) -> dict[Callable[[], str | None], float]:
+    def actions(self) -> dict[Callable[[], str | None], float]:
+        """All there are, and how often each is drawn."""
         return {
             self.boot: 8,
             self.delete: 5,
@@ -88,22 +86,22 @@ class History:
             self.change_fallback: 2,
             self.misspell: 2,
             self.spell: 3,
-            self.restart_agent: 3,
-            self.restart_reflector: 3,
-            self.reset_session: 4,
-            self.stall_session: 2,
-            self.refresh: 2,
-            self.restart_switch: 2,
-            self.break_switch_connection: 1,
-            self.refuse: 1,
-            self.tamper: 1,
-            self.meddle: 1,
-            self.lose_southbound: 1,
-            self.answer: 1,
-            self.drain: 1,
-            self.undrain: 1.5,
-            self.cut: 2,
-            self.mend: 3,
+            self.trouble.restart_agent: 3,
+            self.trouble.restart_reflector: 3,
+            self.trouble.reset_session: 4,
+            self.trouble.stall_session: 2,
+            self.trouble.refresh: 2,
+            self.trouble.restart_switch: 2,
+            self.trouble.break_switch_connection: 1,
+            self.trouble.refuse: 1,
+            self.trouble.tamper: 1,
+            self.trouble.meddle: 1,
+            self.trouble.lose_southbound: 1,
+            self.trouble.answer: 1,
+            self.trouble.drain: 1,
+            self.trouble.undrain: 1.5,
+            self.trouble.cut: 2,
+            self.trouble.mend: 3,
         }
 
     def local_action(self) -> None:
@@ -114,9 +112,6 @@ class History:
         if said:
             self.sim.tally.count(action.__name__)
             self.sim.line.note(f"* {said}")
-
-    def _pick(self, things: Sequence[T]) -> T | None:
-        return self.rng.choice(things) if things else None
 
     def _cloud(self) -> Cloud:
         return self.rng.choice(self.sim.clouds)
@@ -159,7 +154,7 @@ class History:
 
     def _vm(self) -> tuple[Cloud, Vm] | None:
         cloud = self._cloud()
-        vm = self._pick(list(cloud.vms.values()))
+        vm = pick(self.rng, list(cloud.vms.values()))
         return None if vm is None else (cloud, vm)
 
     def delete(self) -> str | None:
@@ -180,14 +175,12 @@ class History:
         target = self.rng.choice([h.name for h in self._hosts(cloud)])
         if target == vm.host:
             return None
-        steps: list[dict[str, object]] = [{"host": target}, {"revision": vm.revision + 1}]
-        self.rng.shuffle(steps)
-        if self.rng.random() < 0.4 or not self.sim.up(cloud.asn):
-            steps = [{"host": target, "revision": vm.revision + 1}]
-        for changes in steps:
-            vm = replace(vm, **changes)
-            cloud.vms[vm.number] = vm
-            self.sim.commit(cloud)
+        after = replace(vm, host=target, revision=vm.revision + 1)
+        between = [replace(vm, host=target), replace(vm, revision=vm.revision + 1), None, None]
+        for state in (self.rng.choice(between), after):
+            if state is not None:
+                cloud.vms[vm.number] = state
+                self.sim.commit(cloud)
         return f"VM {vm.number} {vm.addresses} moves to {target}"
 
     def flip(self) -> str | None:
@@ -230,7 +223,7 @@ class History:
 
     def leave(self) -> str | None:
         cloud = self._cloud()
-        attachment = self._pick([a for a in cloud.attachments.values() if a.networks])
+        attachment = pick(self.rng, [a for a in cloud.attachments.values() if a.networks])
         if attachment is None:
             return None
         network = self.rng.choice(attachment.networks)
@@ -244,7 +237,7 @@ class History:
         attachment = self.rng.choice(list(cloud.attachments.values()))
         if len(attachment.bonds) >= 4:
             return None
-        network = self._pick(attachment.networks) if self.rng.random() < 0.5 else None
+        network = pick(self.rng, attachment.networks) if self.rng.random() < 0.5 else None
         vpn = self.rng.choice(list(cloud.vpns))
         bond = Bond(cloud.fresh_number(), vpn, network, self.rng.choice(PREFERENCES))
         cloud.put(replace(attachment, bonds=(*attachment.bonds, bond)))
@@ -262,7 +255,7 @@ class History:
 
     def unbind(self) -> str | None:
         cloud = self._cloud()
-        attachment = self._pick([a for a in cloud.attachments.values() if a.bonds])
+        attachment = pick(self.rng, [a for a in cloud.attachments.values() if a.bonds])
         if attachment is None:
             return None
         bond = self.rng.choice(attachment.bonds)
@@ -282,7 +275,7 @@ class History:
 
     def renumber_preference(self) -> str | None:
         cloud = self._cloud()
-        attachment = self._pick([a for a in cloud.attachments.values() if a.bonds])
+        attachment = pick(self.rng, [a for a in cloud.attachments.values() if a.bonds])
         if attachment is None:
             return None
         prefer = self.rng.choice(PREFERENCES)
@@ -302,7 +295,7 @@ class History:
         """A row turns unreadable. A newer schema only where every agent knows the row: see scenario `unreadable`."""
         cloud = self._cloud()
         written = [a for a in cloud.attachments.values() if a.circuit in cloud.rows and a.spelling is Spelling.GOOD]
-        attachment = self._pick(written)
+        attachment = pick(self.rng, written)
         if attachment is None:
             return None
         known = all(h.run is not None and attachment.circuit in h.rows for h in self._hosts(cloud))
@@ -313,149 +306,9 @@ class History:
 
     def spell(self, only: Cloud | None = None) -> str | None:
         cloud = only or self._cloud()
-        attachment = self._pick([a for a in cloud.attachments.values() if a.spelling is not Spelling.GOOD])
+        attachment = pick(self.rng, [a for a in cloud.attachments.values() if a.spelling is not Spelling.GOOD])
         if attachment is None:
             return None
         cloud.put(replace(attachment, spelling=Spelling.GOOD))
         self._write(cloud, attachment.number)
         return f"{cloud.name}: the row of router {attachment.number} is good again"
-
-    # Processes and cables
-
-    def restart_agent(self) -> str | None:
-        host = self.rng.choice(self.sim.hosts)
-        cloud = next(c for c in self.sim.clouds if c.asn == host.asn)
-        newer = any(r.spelling is Spelling.NEWER for r in cloud.rows.values())
-        if host.run is None or newer:
-            return None
-        host.stop()
-        self.sim.line.after(self.rng.choice((0.2, 1.0, 5.0, 20.0)), lambda: host.start() if host.run is None else None)
-        return f"the agent of {host.name} restarts"
-
-    def restart_reflector(self) -> str | None:
-        reflector = self.rng.choice(self.sim.reflectors)
-        if not reflector.up:
-            return None
-        reflector.patient = self.rng.random() < 0.5
-        reflector.die(silently=self.rng.random() < 0.2)
-        downtime = self.rng.choice((0.5, 3.0, 20.0, 60.0))
-        life = reflector.life
-        self.sim.line.after(downtime, lambda: reflector.start() if reflector.life == life else None)
-        return f"{reflector.name} restarts"
-
-    def reset_session(self) -> str | None:
-        connections = [p for r in self.sim.reflectors for p in r.peers.values() if p.connection is not None]
-        peer = self._pick(connections)
-        if peer is None or peer.connection is None:
-            return None
-        peer.connection.reset()
-        return f"a connection with {peer.name} is reset"
-
-    def stall_session(self) -> str | None:
-        peer = self._pick([p for r in self.sim.reflectors for p in r.peers.values() if p.connection is not None])
-        if peer is None or peer.connection is None:
-            return None
-        seconds = self.rng.choice((2.0, 10.0, 45.0))
-        peer.connection.stall(seconds)
-        self.sim.stalled_until = max(self.sim.stalled_until, self.sim.line.now + seconds + 1)
-        return f"a connection with {peer.name} stalls for {seconds:.0f} s"
-
-    def refresh(self) -> str | None:
-        peer = self._pick(
-            [p for r in self.sim.reflectors for p in r.peers.values() if p.up and p.connection is not None]
-        )
-        if peer is None or peer.session is None or peer.connection is None:
-            return None
-        reflector = next(r for r in self.sim.reflectors if peer in r.peers.values())
-        reflector.ask_again(peer, EVPN)
-        return f"{reflector.name} asks {peer.name} for everything again"
-
-    def restart_switch(self) -> str | None:
-        return self._interrupt(flows_too=True)
-
-    def break_switch_connection(self) -> str | None:
-        return self._interrupt(flows_too=False)
-
-    def _interrupt(self, *, flows_too: bool) -> str | None:
-        host = self.rng.choice(self.sim.hosts)
-        if not host.switch.present:
-            return None
-        host.switch.go(with_flows=flows_too)
-        self.sim.line.after(self.rng.uniform(0.1, 5), lambda: None if host.switch.present else host.switch.come())
-        return f"{host.name}: the switch {'restarts' if flows_too else 'drops its connection'}"
-
-    def refuse(self) -> str | None:
-        host = self.rng.choice(self.sim.hosts)
-        host.switch.refusing = True
-
-        def obey() -> None:
-            host.switch.refusing = False
-
-        self.sim.line.after(self.rng.uniform(0.1, 8), obey)
-        return f"{host.name}: the switch refuses whatever it is told"
-
-    def tamper(self) -> str | None:
-        """Somebody deletes or changes a flow by hand."""
-        host = self.rng.choice(self.sim.hosts)
-        key = self._pick(sorted(k for k, f in host.switch.flows.items() if f.ours))
-        if key is None:
-            return None
-        if self.rng.random() < 0.5:
-            del host.switch.flows[key]
-        else:
-            host.switch.flows[key] = replace(host.switch.flows[key], actions="drop")
-        host.switch.behind_the_back()
-        return f"{host.name}: somebody meddles with {key}"
-
-    def meddle(self) -> str | None:
-        """Somebody else's flow."""
-        host = self.rng.choice(self.sim.hosts)
-        host.switch.flows[FlowKey(63, self.rng.randrange(9), "ip")] = Installed(FOREIGN_COOKIE, "drop")
-        host.switch.behind_the_back()
-        return f"{host.name}: somebody else writes a flow"
-
-    def lose_southbound(self) -> str | None:
-        host = self.rng.choice(self.sim.hosts)
-        if not host.southbound:
-            return None
-        host.lose_southbound()
-        self.sim.line.after(self.rng.uniform(0.5, 30), lambda: None if host.southbound else host.find_southbound())
-        return f"{host.name}: the southbound database is away"
-
-    def answer(self) -> str | None:
-        """An endpoint that never answered does."""
-        host = self._pick([h for h in self.sim.hosts if h.mute])
-        if host is None:
-            return None
-        vtep = min(host.mute)
-        host.answers_again(vtep)
-        return f"{host.name}: {vtep} answers"
-
-    def drain(self) -> str | None:
-        return self._take(out=True)
-
-    def undrain(self) -> str | None:
-        return self._take(out=False)
-
-    def _take(self, *, out: bool) -> str | None:
-        host = self._pick([h for h in self.sim.hosts if h.drained is not out])
-        if host is None:
-            return None
-        host.drain(out)
-        return f"{host.name} is taken {'out of use' if out else 'back into use'}"
-
-    def cut(self) -> str | None:
-        """Nothing passes between two hosts, or between one and all others, though its BGP may live."""
-        host = self.rng.choice(self.sim.hosts)
-        others = [h for h in self.sim.hosts if h is not host]
-        met = others if self.rng.random() < 0.4 else [self.rng.choice(others)]
-        self.sim.underlay.cut(*(frozenset((host.name, h.name)) for h in met))
-        return f"{host.name} is cut off from {', '.join(h.name for h in met)}"
-
-    def mend(self) -> str | None:
-        cuts = sorted(self.sim.underlay.cuts, key=sorted)
-        if not cuts:
-            return None
-        mended = cuts if self.rng.random() < 0.5 else [self.rng.choice(cuts)]
-        self.sim.underlay.mend(*mended)
-        return f"cables are mended: {[' - '.join(sorted(c)) for c in mended]}"

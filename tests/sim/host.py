@@ -12,6 +12,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 from isthmus.bgp.nlri.evpn import EvpnPrefix
@@ -261,7 +262,7 @@ class Host:
         if forgotten:
             self._later(run, 0.05, lambda: self._say_neighbours(run))
         for vtep in sorted(vteps - self._resolved - self.mute):
-            self._later(run, self._rng.choice((0.01, 0.1, 2.0)), lambda vtep=vtep: self._resolve(run, vtep))
+            self._later(run, self._rng.choice((0.01, 0.1, 2.0)), partial(self._resolve, run, vtep))
 
     def _resolve(self, run: Run, vtep: str) -> None:
         if vtep in self._wanted_neighbours and vtep not in self._resolved and vtep not in self.mute:

@@ -88,8 +88,8 @@ class Reflector:
         self.patient = True
         self.echoes = rng.random() < 0.5
         """Whether a client gets its own routes back, as some products do."""
-        self.deaf_to: RouteKey | None = None
-        """Sabotage: a route that is never passed on."""
+        self.deaf_to: set[RouteKey] = set()
+        """Sabotage: routes that are never passed on."""
         self._patient_until = 0.0
         self._order: dict[RouteKey, None] = {}
         self._flushing = False
@@ -201,7 +201,7 @@ class Reflector:
                 self._hear(peer, update)
             case bgp.RefreshRequested():
                 peer.again = True
-                self._touch(self._known())
+                self.touch(self._known())
 
     def _arm(self, peer: Peer, session: Session) -> None:
         """One timer a session, set anew only when it must come earlier."""
@@ -224,7 +224,7 @@ class Reflector:
     def _came_up(self, peer: Peer) -> None:
         peer.up, peer.told, peer.owes_end, peer.said_end = True, {}, True, False
         self._line.note(f"{self.name}: {peer.name} is up")
-        self._touch(self._known())
+        self.touch(self._known())
 
     def _forget(self, peer: Peer) -> None:
         """The session is over: nothing it said holds any more."""
@@ -235,12 +235,12 @@ class Reflector:
         peer.owes_end = peer.said_end = False
         peer.armed = float("inf")
         if self.up:
-            self._touch(gone)
+            self.touch(gone)
 
     def _hear(self, peer: Peer, update: Update) -> None:
         if update.end_of_rib == EVPN:
             peer.said_end = True
-            self._touch(())
+            self.touch(())
         for route in update.withdrawn:
             peer.heard.pop(route.key(), None)
         attributes = update.attributes
@@ -250,7 +250,7 @@ class Reflector:
                 peer.heard[route.key()] = (attributes, route)
             else:
                 peer.heard.pop(route.key(), None)
-        self._touch([r.key() for r in (*update.withdrawn, *update.announced)])
+        self.touch([r.key() for r in (*update.withdrawn, *update.announced)])
 
     def _acceptable(self, peer: Peer, a: PathAttributes) -> bool:
         if peer.kin is Kin.EXTERNAL:
@@ -261,7 +261,8 @@ class Reflector:
     def _known(self) -> list[RouteKey]:
         return [key for peer in self.peers.values() for key in peer.heard]
 
-    def _touch(self, keys: list[RouteKey] | tuple[()]) -> None:
+    def touch(self, keys: list[RouteKey] | tuple[()]) -> None:
+        """Something may have to be told about these."""
         self._order |= dict.fromkeys(keys)
         self._line.stir()
         if not self._flushing:
@@ -286,7 +287,7 @@ class Reflector:
         withdraw: list[EvpnPrefix] = []
         for key, found in best.items():
             route = self._for(peer, *found) if found is not None else None
-            if key == self.deaf_to:
+            if key in self.deaf_to:
                 route = None
             old = peer.told.get(key)
             if route is not None and (peer.again or route != old):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from tests.sim.time_line import TimeLine
 
@@ -51,7 +52,7 @@ class Connection:
         """Lost on the way; both ends hear of it, each in its time."""
         self.broken = True
         for end in self.ends:
-            self._line.after(self._rng.uniform(0, 0.2), lambda end=end: self._end(end, "connection reset by peer"))
+            self._line.after(self._rng.uniform(0, 0.2), partial(self._end, end, "connection reset by peer"))
 
     def abandon(self, side: int) -> None:
         """That end is gone without a word, like a machine without power: the other finds out by itself."""
