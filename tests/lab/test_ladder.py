@@ -14,6 +14,8 @@ from isthmus.lab import hypervisor, process
 from isthmus.lab.ladder import agents, probe
 from isthmus.lab.ladder.climb import Rung, climb
 from isthmus.lab.ladder.ground import Ground
+from isthmus.lab.ladder.keeping import RUNGS as HIGHER
+from isthmus.lab.ladder.keeping import SLOW
 from isthmus.lab.ladder.rungs import RUNGS
 from isthmus.lab.plan import ovs_env
 from isthmus.lab.progress import Progress
@@ -160,5 +162,10 @@ def test_a_flow_removed_by_hand_comes_back(ground: Ground) -> None:
     eventually(back)
 
 
-def test_the_last_rung_takes_everything_away(ground: Ground) -> None:
+def test_removing_the_associations_takes_everything_away(ground: Ground) -> None:
     _climb(ground, RUNGS[-1])
+
+
+@pytest.mark.parametrize("rung", [*HIGHER, *SLOW], ids=lambda rung: f"rung-{rung.number}")
+def test_the_higher_rungs(ground: Ground, rung: Rung) -> None:
+    _climb(ground, rung)

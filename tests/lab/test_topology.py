@@ -34,7 +34,10 @@ def change(old: str, new: str) -> str:
     [
         ("cloud = ", "test.toml is not TOML: Invalid value (at end of document)"),
         ("", "test.toml: top level: 'cloud' is missing"),
-        (change("agents = true", "colour = 1"), "test.toml: top level: unknown key 'colour' (known: agents, cloud, wan_mtu)"),
+        (
+            change("agents = true", "colour = 1"),
+            "test.toml: top level: unknown key 'colour' (known: agents, cloud, wan_mtu)",
+        ),
         (
             change('name = "h2"\naddress = "172.30.1.12"', 'name = "h2"\nram = 4\naddress = "172.30.1.12"'),
             "test.toml: cloud a, hypervisor h2: unknown key 'ram' (known: address, gateway, name)",

@@ -20,7 +20,7 @@ REMOVAL = RUNGS[-1]
 
 
 def ladder(out: TextIO, *, keep: bool) -> None:
-    """Everything from nothing. Raises Refusal or PartFailed; then the lab is left for whoever wants to look."""
+    """Everything from nothing. Raises Refusal, or PartFailed: then the lab is left for whoever wants to look."""
     began = time.monotonic()
     path = topology.locate(None)
     with Progress(out) as progress:

@@ -26,6 +26,8 @@ from isthmus.lab.progress import Step
 from isthmus.lab.vm import Vm
 
 OTHER = "64512:7"
+ARP_FORGETS_S = 75.0
+"""Linux: a confirmed entry is trusted for up to 45 s, then probed for about 8 s."""
 TOO_BIG = 1400
 """Bytes of an inner packet that fits the clouds (1,442) and not a WAN of 1,400 with VXLAN's 50."""
 
@@ -188,8 +190,9 @@ def moves(ground: Ground, step: Step) -> None:
 def router_arrives(ground: Ground, step: Step) -> None:
     """Green had no router: one comes, one goes, under traffic from another network of the VPN.
 
-    IPv4 only: the gateway's MAC and link-local address change, a VM probes its ARP entry again within seconds, but it
-    asks for no router advertisement, and the new router's next periodic one may be ten minutes away (OVN's default).
+    IPv4 only: the gateway's MAC and link-local address change. A VM probes its ARP entry again when it has not been
+    confirmed for up to 45 s, but it asks for no router advertisement, and the new router's next periodic one may be
+    ten minutes away (OVN's default).
     """
     api = ground.admin("a").network
     network, far = ground.networks["a", "green"], ground.vms["a-blue1"]
@@ -205,12 +208,12 @@ def router_arrives(ground: Ground, step: Step) -> None:
     with stream(far.node, green[0]) as counted:
         for subnet in subnets:
             api.add_interface_to_router(router, subnet_id=subnet.id)
-        must_reach(step, trips(pairs, (4,)))
+        must_reach(step, trips(pairs, (4,)), within_s=ARP_FORGETS_S)
     came = counted[:]
     with stream(far.node, green[0]) as counted:
         for subnet in subnets:
             api.remove_interface_from_router(router, subnet_id=subnet.id)
-        must_reach(step, trips(pairs, (4,)))
+        must_reach(step, trips(pairs, (4,)), within_s=ARP_FORGETS_S)
     api.delete_router(router)
     step.result(f"{came[0]} of {came[1]} packets lost when the router came, {counted[0]} of {counted[1]} when it went")
 
@@ -240,6 +243,7 @@ RUNGS = (
     Rung(12, "a new VM is reachable from the other cloud, a deleted one is gone", come_and_go),
     Rung(13, "route targets changed: disjoint cuts, back restores, overlap loses nothing", targets_change),
     Rung(14, "a port moved to the other hypervisor keeps its connections", moves),
-    Rung(15, "a router comes to a network that had none, and goes, under traffic", router_arrives),
-    Rung(16, "router interfaces come and go under traffic", interfaces_change),
+    Rung(15, "router interfaces come and go under traffic", interfaces_change),
 )
+SLOW = (Rung(16, "a router comes to a network that had none, and goes, under traffic", router_arrives),)
+"""Climbed by `make lab`, not by `make demo`: it waits for a VM's ARP entry to age."""

@@ -45,7 +45,7 @@ def trips(pairs: Iterable[tuple[Vm, Vm]], versions: Sequence[int] = VERSIONS) ->
     return found
 
 
-def must_reach(step: Step, wanted: list[Trip]) -> None:
+def must_reach(step: Step, wanted: list[Trip], *, within_s: float = 20.0) -> None:
     """Every ping is answered, sooner or later; those that were are not asked again."""
     missing = list(wanted)
 
@@ -54,7 +54,7 @@ def must_reach(step: Step, wanted: list[Trip]) -> None:
         shown = ", ".join(str(trip) for trip in missing[:3])
         return f"{len(missing)} of {len(wanted)} are not answered: {shown}" if missing else None
 
-    until(step, f"{len(wanted)} pings to be answered", wrong, within_s=20.0)
+    until(step, f"{len(wanted)} pings to be answered", wrong, within_s=within_s)
 
 
 def must_not_reach(unwanted: list[Trip]) -> None:
