@@ -194,6 +194,10 @@ class World:
     # What an operator does
 
     def ask(self, source: str, destination: str, *only: str) -> Verdict:
+        return why(self.known(*only), source, destination)
+
+    def known(self, *only: str) -> Known:
+        """What the agents say: all of them, or only those."""
         told, silent = [], {}
         for name, host in self.hosts.items():
             if only and name not in only:
@@ -203,7 +207,7 @@ class World:
                 continue
             said, agent = read(host.answer(self.now))
             told.append(Told(agent.host, said, elsewhere=True))
-        return why(Known(told, silent), source, destination)
+        return Known(told, silent)
 
     # Time
 
