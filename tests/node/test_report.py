@@ -9,7 +9,7 @@ from isthmus.flows.types import FlowKey, Installed
 from isthmus.model.reason import NotImported, NotInstalled
 from isthmus.node import facts
 from isthmus.node.report import status
-from isthmus.node.status import NodeStatus
+from isthmus.node.status import Detail, NodeStatus
 from tests.build import association, attachment, attributes, circuit, path, port, uuid
 from tests.world import World
 
@@ -105,7 +105,19 @@ def test_somebody_elses_flow_is_shown() -> None:
 
 def test_counting_needs_no_routes() -> None:
     made = world()
-    counted = status(made.node, made.now, with_routes=False)
-    assert counted.routes == []
+    counted = status(made.node, made.now, Detail.NUMBERS)
+    assert (counted.routes, counted.machines) == ([], [])
+    assert (counted.views, counted.ports) == (told(made).views, told(made).ports)
     assert counted.unused == told(made).unused
     assert counted.unused == {NotImported.NO_IMPORT_TARGET.value: 1, NotInstalled.HIDDEN_BY_ROUTER.value: 1}
+
+
+def test_the_log_looks_at_states_only() -> None:
+    made = world()
+    states, everything = status(made.node, made.now, Detail.STATES), told(made)
+    assert (states.attachments, states.peers, states.switch) == (
+        everything.attachments,
+        everything.peers,
+        everything.switch,
+    )
+    assert (states.views, states.routes, states.ports, states.unused) == ([], [], [], {})

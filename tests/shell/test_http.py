@@ -16,7 +16,7 @@ from isthmus.cli import summary
 from isthmus.cli.ask import NotAnswered, ask, tell
 from isthmus.cli.main import main
 from isthmus.cli.reading import AgentInfo, PartInfo, read
-from isthmus.node.status import NodeStatus
+from isthmus.node.status import Detail, NodeStatus
 from isthmus.shell import drain
 from isthmus.shell.config import Listen
 from isthmus.shell.face import AgentStatus, PartStatus
@@ -35,8 +35,8 @@ def background() -> Iterator[Background]:
 
 
 def serve(background: Background, at: Path | Listen, status: NodeStatus) -> Http:
-    async def look(with_routes: bool) -> tuple[NodeStatus, AgentStatus]:
-        return (status if with_routes else dataclasses.replace(status, routes=[])), AGENT
+    async def look(detail: Detail) -> tuple[NodeStatus, AgentStatus]:
+        return (status if detail is Detail.ALL else dataclasses.replace(status, routes=[], machines=[])), AGENT
 
     door = background.do(Http, look, at)
     background.start(door.run())

@@ -12,6 +12,7 @@ from isthmus.node.config import NodeConfig, PeerConfig
 from isthmus.node.core import Node
 from isthmus.node.effects import Dial, Effect, ReadFlows
 from isthmus.node.facts import ConnectFailed, IntentLost
+from isthmus.node.status import Detail
 from isthmus.shell.node_loop import NodeLoop
 from isthmus.shell.supervisor import Part, keep
 from tests.eventually import eventually
@@ -70,7 +71,7 @@ def test_a_burst_of_facts_is_one_computation(background: Background) -> None:
     background.do(burst)
     world.asks(Dial(PEER), ReadFlows())
     assert world.loop.batches == 1
-    assert background.do(world.loop.status, True).switch.southbound == "reason 999"
+    assert background.do(world.loop.status, Detail.ALL).switch.southbound == "reason 999"
     background.do(world.loop.stop)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from isthmus.bgp.iana import MessageType
-from isthmus.fib.entries import CircuitName, SourceKey
+from isthmus.fib.entries import CircuitName, SourceKey, ViewId
 from isthmus.flows.layout import DROP, REFUSED, Table
 from isthmus.flows.types import FlowKey
 from isthmus.model.intent import AssociationIntent, AttachmentIntent, UnknownSchema
@@ -21,6 +21,7 @@ from isthmus.node.report_routes import installed, routes, unused
 from isthmus.node.status import (
     AssociationStatus,
     AttachmentStatus,
+    Detail,
     DoorStatus,
     MachineStatus,
     NodeStatus,
@@ -36,10 +37,10 @@ EXAMPLES_MAX = 10
 """Flows named of those that are missing or foreign."""
 
 
-def status(node: Node, now: float, *, with_routes: bool = True) -> NodeStatus:
-    """Everything at this instant; `now` on the node's clock, seconds. Routes take nearly all of the time if there are
-    very many: who only counts leaves them out."""
+def status(node: Node, now: float, detail: Detail = Detail.ALL) -> NodeStatus:
+    """As much as is wanted at this instant; `now` on the node's clock, seconds."""
     missing = _missing(node)
+    everything, numbers = detail is Detail.ALL, detail is not Detail.STATES
     return NodeStatus(
         router_id=str(node.config.router_id),
         vtep=str(node.config.vtep),
@@ -47,13 +48,13 @@ def status(node: Node, now: float, *, with_routes: bool = True) -> NodeStatus:
         router_mac=str(node.config.router_mac),
         generation=node.config.generation,
         attachments=list(_attachments(node)),
-        views=list(_views(node)),
-        routes=routes(node, now) if with_routes else [],
+        views=list(_views(node)) if numbers else [],
+        routes=routes(node, now) if everything else [],
         peers=[_peer(node, peer, now) for peer in node.peers.values()],
-        ports=[_port(node, export) for export in node.exports],
-        machines=list(_machines(node, missing)),
+        ports=[_port(node, export) for export in node.exports] if numbers else [],
+        machines=list(_machines(node, missing)) if everything else [],
         skipped=dict(sorted(node.intent.skipped.items())) if node.intent else {},
-        unused=unused(node),
+        unused=unused(node) if numbers else {},
         switch=_switch(node, missing),
         drain="drained" if node.drained else "in use" if node.drained_at is None else "leaving",
     )
@@ -113,13 +114,16 @@ def _attachment_state(node: Node, name: CircuitName, ports: int) -> AttachmentSt
 
 
 def _views(node: Node) -> Iterator[ViewStatus]:
+    sources: dict[ViewId, list[str]] = {}
+    for source, number in node.tables.sources.items():
+        sources.setdefault(number, []).append(str(source.address))
     for number, view in node.tables.views.items():
         entries = node.tables.entries.get(number, {})
         yield ViewStatus(
             view=f"{number:#x}",
             bgpvpns=_bgpvpns(node, view),
             import_targets=sorted(str(t) for t in view.imports),
-            sources=sorted(f"{s.address}" for s, v in node.tables.sources.items() if v == number),
+            sources=sorted(sources.get(number, ())),
             routes=len(entries),
             installed=sum(1 for prefix in entries if installed(node, number, prefix)),
         )

@@ -6,7 +6,7 @@ Rules: counting needs no text; only who shows the routes has them written down.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from isthmus.fib.entries import NextHop, ViewId
@@ -31,12 +31,12 @@ class Story(NamedTuple):
     note: Note | None
 
 
-def stories(node: Node) -> Iterator[Story]:
+def stories(node: Node, *, in_order: bool = False) -> Iterator[Story]:
     """The views' entries, best first, then what is in no view."""
-    sendable = node.sendable
+    reached = _reached(node)
     for number, entries in node.tables.entries.items():
-        for prefix, entry in sorted(entries.items()):
-            yield Story(entry.best, number, _why_not_installed(node, number, prefix, entry, sendable), True, entry.note)
+        for prefix, entry in sorted(entries.items()) if in_order else entries.items():
+            yield Story(entry.best, number, _why_not_installed(node, number, prefix, entry, reached), True, entry.note)
             for loser, reason in entry.losers:
                 yield Story(loser, number, reason, False, entry.note)
     imported = node.tables.imported()
@@ -54,7 +54,8 @@ def unused(node: Node) -> dict[str, int]:
 
 
 def routes(node: Node, now: float) -> list[RouteStatus]:
-    return [_local(s) if isinstance(s.candidate, Export) else _received(s.candidate, s, now) for s in stories(node)]
+    told = stories(node, in_order=True)
+    return [_local(s) if isinstance(s.candidate, Export) else _received(s.candidate, s, now) for s in told]
 
 
 def installed(node: Node, view: ViewId, prefix: Prefix) -> bool:
@@ -63,8 +64,21 @@ def installed(node: Node, view: ViewId, prefix: Prefix) -> bool:
     return flow is not None and node.switch.has(flow)
 
 
+def _reached(node: Node) -> dict[IpAddress, NotInstalled | None]:
+    """For each tunnel endpoint, why nothing is sent to it."""
+    sendable, why = node.sendable, dict[IpAddress, NotInstalled | None]()
+    for hop in node.tables.endpoints:
+        if hop in node.tables.silent:
+            why[hop] = NotInstalled.SILENT
+        elif hop not in sendable:
+            why[hop] = NotInstalled.NEIGHBOUR_UNRESOLVED
+        else:
+            why[hop] = None if node.switch.has(Renderer.endpoint_key(hop)) else NotInstalled.SWITCH
+    return why
+
+
 def _why_not_installed(
-    node: Node, view: ViewId, prefix: Prefix, entry: Entry, sendable: frozenset[IpAddress]
+    node: Node, view: ViewId, prefix: Prefix, entry: Entry, reached: Mapping[IpAddress, NotInstalled | None]
 ) -> NotInstalled | None:
     if entry.hidden is not None:
         return entry.hidden
@@ -75,13 +89,7 @@ def _why_not_installed(
         return NotInstalled.NO_CIRCUIT if hop is None else NotInstalled.NO_TUNNEL_PORT
     if not installed(node, view, prefix):
         return NotInstalled.SWITCH
-    if hop is None:
-        return None
-    if hop in node.tables.silent:
-        return NotInstalled.SILENT
-    if hop not in sendable:
-        return NotInstalled.NEIGHBOUR_UNRESOLVED
-    return None if node.switch.has(Renderer.endpoint_key(hop)) else NotInstalled.SWITCH
+    return None if hop is None else reached[hop]
 
 
 def _view(story: Story) -> str:

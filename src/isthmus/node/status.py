@@ -7,6 +7,15 @@ numbers, lists), because they leave the process as JSON.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
+
+
+class Detail(Enum):
+    """How much of it is wanted. What is left out is empty; with very many routes they are nearly all of the work."""
+
+    ALL = "everything"
+    NUMBERS = "what metrics count: no routes, no machines"
+    STATES = "what the log looks at: attachments, sessions, the switch"
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +214,6 @@ class NodeStatus:
     attachments: list[AttachmentStatus]
     views: list[ViewStatus]
     routes: list[RouteStatus]
-    """Left empty for those who only count."""
     peers: list[PeerStatus]
     ports: list[PortStatus]
     machines: list[MachineStatus]

@@ -52,7 +52,7 @@ from isthmus.node.facts import (
     SwitchLost,
     SwitchRead,
 )
-from isthmus.node.status import NodeStatus
+from isthmus.node.status import Detail, NodeStatus
 from isthmus.shell import config as configuration
 from isthmus.shell import drain
 from isthmus.shell.bgp_tcp import BgpTcp
@@ -137,7 +137,7 @@ class Agent:
         drain.store(self._config.state, wanted)
         self.loop.tell(DrainWanted(wanted))
 
-    async def look(self, with_routes: bool) -> tuple[NodeStatus, AgentStatus]:
+    async def look(self, detail: Detail) -> tuple[NodeStatus, AgentStatus]:
         """What is shown: the flows' counters are read first."""
         await self._ofctl.look()
         agent = AgentStatus(
@@ -146,7 +146,7 @@ class Agent:
             uptime_s=round(time.monotonic() - self._started, 3),
             parts=[PartStatus(part.name, part.restarts, part.last_error) for part in self.parts],
         )
-        return self.loop.status(with_routes), agent
+        return self.loop.status(detail), agent
 
     # What comes in.
 
@@ -216,7 +216,7 @@ class Agent:
             pause = GLANCE_S
             if batches != self.loop.batches:
                 batches, began = self.loop.batches, time.monotonic()
-                after = self.loop.status(with_routes=False)
+                after = self.loop.status(Detail.STATES)
                 for line in lines(before, after):
                     log.info("%s", line)
                 before = after

@@ -13,7 +13,7 @@ from pathlib import Path
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from isthmus.node.status import NodeStatus
+from isthmus.node.status import Detail, NodeStatus
 from isthmus.shell.config import Listen
 from isthmus.shell.face import AgentStatus, to_json
 from isthmus.shell.metrics import page
@@ -23,8 +23,7 @@ SOCKET_MODE = 0o660
 SHUTDOWN_S = 1.0
 """How long an end of the agent waits for somebody who is still reading."""
 
-Look = Callable[[bool], Awaitable[tuple[NodeStatus, AgentStatus]]]
-"""Asked with whether the routes are wanted, which is most of the work if there are many."""
+Look = Callable[[Detail], Awaitable[tuple[NodeStatus, AgentStatus]]]
 
 
 class Http:
@@ -63,7 +62,7 @@ class Http:
         restrict(at)
 
     async def _status(self, _: web.Request) -> web.Response:
-        body = await asyncio.to_thread(to_json, *await self._look(True))
+        body = await asyncio.to_thread(to_json, *await self._look(Detail.ALL))
         return web.Response(body=body, content_type="application/json")
 
     async def _set_drain(self, request: web.Request) -> web.Response:
@@ -76,7 +75,7 @@ class Http:
         return web.Response(status=204)
 
     async def _metrics(self, _: web.Request) -> web.Response:
-        body = await asyncio.to_thread(page, *await self._look(False))
+        body = await asyncio.to_thread(page, *await self._look(Detail.NUMBERS))
         return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 

@@ -15,7 +15,7 @@ from isthmus.node.core import Node
 from isthmus.node.effects import Effect
 from isthmus.node.facts import Fact
 from isthmus.node.report import status
-from isthmus.node.status import NodeStatus
+from isthmus.node.status import Detail, NodeStatus
 
 DEBOUNCE_S = 0.002
 """Long enough for the rest of a burst to arrive, short against the 20 ms that OVN takes for its own part."""
@@ -42,9 +42,9 @@ class NodeLoop:
             self._guarded(lambda: self._node.handle(fact, self._loop.time()))
             self._schedule()
 
-    def status(self, with_routes: bool) -> NodeStatus:
+    def status(self, detail: Detail) -> NodeStatus:
         """The node's story as of now."""
-        return status(self._node, self._loop.time(), with_routes=with_routes)
+        return status(self._node, self._loop.time(), detail)
 
     def stop(self) -> None:
         """No more computing."""
