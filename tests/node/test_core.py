@@ -123,6 +123,22 @@ def test_an_address_that_changes_its_circuit_is_delivered_by_the_old_one_until_t
         assert (circuit(2) in world.circuits) == (circuit(2) in rows)
 
 
+def test_a_machine_that_comes_here_displaces_nobody_before_its_circuit_is_plugged() -> None:
+    world = Slow()
+    world.switch_on()
+    blue = attachment(2, association(17, networks=(B,), both=(RT,)), networks=(B,))
+    rows = {circuit(1): red(), circuit(2): blue}
+    world.intent(rows, [port("q", B, "10.2.0.5")])
+    world.says(path("10.1.0.5/32", attributes(RT)))
+    world.catch_up()
+    (there,) = (key for key in world.flows if key.table == Table.VIEW and "nw_dst=10.1.0.5" in key.match)
+    before = world.flows[there].actions
+    world.intent(rows, [port("q", B, "10.2.0.5"), vm(revision=2)])
+    assert world.flows[there].actions == before, "still across the tunnel"
+    world.catch_up()
+    assert world.flows[there].actions.endswith(f"output:{world.circuits[circuit(1)]}")
+
+
 def test_removing_the_association_leaves_only_the_empty_layout() -> None:
     world = settled()
     world.intent({}, [vm()])

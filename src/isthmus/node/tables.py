@@ -90,7 +90,7 @@ class Tables:
         for prefix in changed:
             paths = rib.paths(prefix)
             local = self.exports.get(prefix, ())
-            entry = decide(self.views[number], prefix, paths, local, self.speaker, self.silent)
+            entry = decide(self.views[number], prefix, paths, local, self.speaker, self.silent, renderer.circuits)
             self._count(number, entries.get(prefix), -1)
             self._count(number, entry, +1)
             if entry is None:

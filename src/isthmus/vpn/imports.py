@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from isthmus.bgp.attribute import PathAttributes
-from isthmus.fib.entries import Deliver, NextHop, Target
+from isthmus.fib.entries import CircuitName, Deliver, NextHop, Target
 from isthmus.model.net import IpAddress, Prefix
 from isthmus.model.reason import NotBest, Note, NotImported, NotInstalled
 from isthmus.model.vpn import Encapsulation
@@ -60,11 +60,15 @@ def decide(
     local: Iterable[Export],
     speaker: Speaker,
     silent: Collection[IpAddress] = (),
+    plugged: Collection[CircuitName] | None = None,
 ) -> Entry | None:
     """The entry of a prefix in a view, or None when nothing usable has one of its targets. `silent`: the tunnel
-    endpoints that answered once and do not any more."""
-    candidates: list[Candidate] = [e for e in local if e.why_not is None and e.targets & view.imports]
+    endpoints that answered once and do not any more. `plugged`: the circuits that can be delivered to; None: all."""
+    mine = [e for e in local if e.why_not is None and e.targets & view.imports]
+    candidates: list[Candidate] = [e for e in mine if plugged is None or e.circuit in plugged]
     candidates += [p for p in paths if p.attributes.route_targets & view.imports and refusal(p, speaker) is None]
+    # A machine that has just come here displaces nobody before its circuit is there.
+    candidates = candidates or [*mine]
     if not candidates:
         return None
     best, reasons = choose([_local_rank(c) if isinstance(c, Export) else _rank(c, silent) for c in candidates])
