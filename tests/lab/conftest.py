@@ -15,15 +15,12 @@ from isthmus.lab.lab import Lab
 from isthmus.lab.ladder.ground import Ground
 from isthmus.lab.progress import Progress
 
-LAST = (
-    "test_the_last_rung_takes_everything_away",
-    "test_up_succeeds_after_it_was_killed_and_down_leaves_nothing",
-)
-"""What takes the joined clouds away, and then the lab: behind every other file."""
+LAST = ("test_removing_the_associations_takes_everything_away", "test_the_higher_rungs", "test_up_succeeds")
+"""These take away what the others stand on, in this order."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: LAST.index(item.name) + 1 if item.name in LAST else 0)
+    items.sort(key=lambda item: next((n for n, name in enumerate(LAST, 1) if item.name.startswith(name)), 0))
 
 
 @pytest.fixture
