@@ -70,7 +70,7 @@ def loss(said: list[str]) -> int:
     return int(counts[0]) - int(counts[3])
 
 
-def test_the_agent_killed_and_started_again_loses_no_packet(ground: Ground) -> None:
+def test_the_agent_killed_and_started_again_adopts_what_stands(ground: Ground) -> None:
     before = agents.status(ground.lab, "a-h1")
     with stream(ground, "a-red1", "b-red1") as said:
         ground.lab.processes.kill("a-h1-agent")
