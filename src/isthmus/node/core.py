@@ -63,6 +63,8 @@ class Node:
         """An operator takes this node out of use: from then on nothing is announced."""
         self.drained = False
         self._base: set[FlowKey] = set()
+        self._tunnels: tuple[frozenset[IpAddress], frozenset[IpAddress]] = (frozenset(), frozenset())
+        """Endpoints that can be sent to, and all that are wanted, as the base has them."""
         self._offers: list[tuple[Export, FlowKey, RouteKey, Announcement]] = []
         self._ticked = now
         self._all_dirty = True
@@ -260,11 +262,16 @@ class Node:
             changes = self.tables.rebuild(views(served, self.ports), fresh, self.rib, renderer)
         else:
             changes = self.tables.refresh(self._touched, self.rib, renderer)
+        base_dirty = self._all_dirty or self._base_dirty
         self._all_dirty, self._base_dirty, self._touched = False, False, {}
         self.switch.want(changes.put, changes.gone)
         self.answers = {e: answer for e, answer in self.answers.items() if e in self.tables.endpoints}
         self.tables.silent = self.silent
-        base = renderer.base(self._forwarding(ofports), self.sendable, self.tables.endpoints)
+        tunnels = (self.sendable, self.tables.endpoints)
+        if not base_dirty and tunnels == self._tunnels:
+            return
+        self._tunnels = tunnels
+        base = renderer.base(self._forwarding(ofports), *tunnels)
         self.switch.want(base, self._base - base.keys())
         self._base = set(base)
 

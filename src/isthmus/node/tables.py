@@ -45,6 +45,8 @@ class Tables:
     """What each full view refuses."""
     _sizes: dict[ViewId, int] = field(default_factory=dict)
     """How many entries of each view ask for a flow."""
+    _importers: dict[RouteTarget, set[ViewId]] = field(default_factory=dict)
+    """The views that import each target."""
     _flows: dict[ViewId, dict[Prefix, FlowKey]] = field(default_factory=dict)
     _endpoints: dict[IpAddress, int] = field(default_factory=dict)
     """How many entries have each tunnel endpoint among their candidates."""
@@ -67,19 +69,27 @@ class Tables:
         for view in self.entries.keys() - views.views.keys():
             self._drop(view, changes)
         self.views, self.sources = views.views, views.sources
+        self._importers, local = {}, dict[RouteTarget, set[Prefix]]()
+        for prefix, found in by_prefix.items():
+            for t in {t for export in found for t in export.targets}:
+                local.setdefault(t, set()).add(prefix)
         for number, wanted in views.views.items():
-            local = {p for p, found in by_prefix.items() if any(e.targets & wanted.imports for e in found)}
-            prefixes = rib.prefixes(wanted.imports) | local | set(self.entries.get(number, ()))
+            ours = {prefix for t in wanted.imports for prefix in local.get(t, ())}
+            prefixes = rib.prefixes(wanted.imports) | ours | set(self.entries.get(number, ()))
             self._refresh(number, prefixes, rib, renderer, changes)
+            for t in wanted.imports:
+                self._importers.setdefault(t, set()).add(number)
         return changes
 
     def refresh(self, touched: Mapping[Prefix, frozenset[RouteTarget]], rib: AdjRibIn, renderer: Renderer) -> Changes:
         """Only these prefixes, in the views that import one of the targets touched."""
         changes = Changes()
-        for number, view in self.views.items():
-            prefixes = {prefix for prefix, targets in touched.items() if targets & view.imports}
-            if prefixes:
-                self._refresh(number, prefixes, rib, renderer, changes)
+        concerned: dict[ViewId, set[Prefix]] = {}
+        for prefix, targets in touched.items():
+            for number in {n for t in targets for n in self._importers.get(t, ())}:
+                concerned.setdefault(number, set()).add(prefix)
+        for number, prefixes in concerned.items():
+            self._refresh(number, prefixes, rib, renderer, changes)
         return changes
 
     def _refresh(
