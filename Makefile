@@ -6,7 +6,7 @@ PACKAGES := python3-venv iproute2 iputils-ping util-linux procps ethtool tcpdump
 	openvswitch-switch ovn-central ovn-host mariadb-server frr gobgpd
 KEEP ?=
 
-.PHONY: help install demo test check unit contract neutron lab format clean
+.PHONY: help install demo test check unit contract neutron lab bench format clean
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,8 +34,8 @@ demo: install ## build two clouds, join them, show packets crossing, clean up (K
 test: install check unit contract neutron lab ## everything; .ci/run calls exactly this
 
 check: install ## types, import directions, style
-	$(BIN)/ruff check src tests
-	$(BIN)/ruff format --check src tests
+	$(BIN)/ruff check src tests benchmarks
+	$(BIN)/ruff format --check src tests benchmarks
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/pytest -q tests/test_house.py
@@ -52,9 +52,12 @@ neutron: install ## the service plugin in real Neutron on MariaDB
 lab: install ## the ladder: two clouds, every rung
 	$(BIN)/pytest -q -m lab tests/lab
 
+bench: install ## figures: BGP bytes to committed flows
+	$(BIN)/python -m benchmarks.routes
+
 format: install ## let ruff write
-	$(BIN)/ruff check --fix -q src tests
-	$(BIN)/ruff format -q src tests
+	$(BIN)/ruff check --fix -q src tests benchmarks
+	$(BIN)/ruff format -q src tests benchmarks
 
 clean: ## remove the environments and caches (not a running lab: isthmus-lab down)
 	rm -rf .venv .venv-agent .mypy_cache .ruff_cache .pytest_cache .hypothesis build

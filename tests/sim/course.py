@@ -14,12 +14,14 @@ from dataclasses import dataclass, replace
 
 from isthmus.flows.types import FlowKey
 from isthmus.node import facts
+from tests.sim.forwarding import Fate
 from tests.sim.history import History
 from tests.sim.host import Broken, Host
 from tests.sim.reference import Into, Line, View
 from tests.sim.rows import Spelling
 from tests.sim.simulation import Difference, Simulation
 from tests.sim.time_line import TimeLine
+from tests.sim.verdict import UNRESOLVED, Pair, fates
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +117,7 @@ class Course:
             "calm words": self._calm_words,
             "unreadable": self._unreadable,
             "silence": self._silence,
+            "smooth": self._smooth,
         }
 
     def _scene(self) -> None:
@@ -263,6 +266,39 @@ class Course:
         sim.watch = None
         sim.judge()
 
+    def _smooth(self) -> bool:
+        """Somebody is added, or somebody leaves: nobody else loses a packet. Whoever is reached before and after is
+        reached at every step; an endpoint's next hop may take its time."""
+        sim = self.sim
+        if any(h.place.circuits_max < 100 or h.place.routes_max < 100 for h in sim.hosts):
+            return False  # a limit that is reached takes away because something was added
+        interest = sim.interest()
+        sources = {h.name: list(sim.expected(h, sim.offered()).sources) for h in sim.hosts}
+        before = {h.name: fates(h, sources[h.name], interest) for h in sim.hosts}
+        lost: dict[tuple[str, Pair], str] = {}
+        commits = {h.name: h.switch.commits for h in sim.hosts}
+
+        def watch() -> None:
+            for host in sim.hosts:
+                if host.switch.commits != commits[host.name]:
+                    commits[host.name] = host.switch.commits
+                    for pair, now in fates(host, sources[host.name], interest).items():
+                        if reaches(before[host.name].get(pair)) and not reaches(now):
+                            lost.setdefault((host.name, pair), f"{now} at {sim.line.now:.4f}")
+
+        sim.watch = watch
+        done = self.history.smooth_action()
+        sim.rest()
+        sim.watch = None
+        sim.judge()
+        for host in sim.hosts:
+            for pair, now in fates(host, sources[host.name], interest).items():
+                if reaches(now) and (host.name, pair) in lost:
+                    raise Broken(
+                        f"{host.name}: {pair} had {before[host.name][pair]}, then {lost[host.name, pair]}, has {now}"
+                    )
+        return done
+
     def _unreadable(self) -> bool:
         """A newer Isthmus writes a row and the agent is restarted: what stood stays, unannounced, until it is
         upgraded."""
@@ -308,6 +344,10 @@ class Course:
             return False
         host.mute.add(self.rng.choice(free))
         return True
+
+
+def reaches(fate: Fate | None) -> bool:
+    return fate is not None and fate.what in ("tunnel", "into circuit", UNRESOLVED.what)
 
 
 def actions(host: Host) -> dict[FlowKey, str]:

@@ -113,6 +113,32 @@ class History:
             self.sim.tally.count(action.__name__)
             self.sim.line.note(f"* {said}")
 
+    def smooth_action(self) -> bool:
+        """Something is added or taken away in one transaction; whether anything was."""
+        actions = [self.boot, self.delete, self.flip, self.bind, self.unbind, self.widen, self.narrow]
+        said = self.rng.choice(actions)()
+        if said:
+            self.sim.line.note(f"* {said}")
+        return bool(said)
+
+    def widen(self) -> str | None:
+        return self._stretch(wider=True)
+
+    def narrow(self) -> str | None:
+        return self._stretch(wider=False)
+
+    def _stretch(self, *, wider: bool) -> str | None:
+        """A BGPVPN gets one more target, in and out, or one less: what old and new have in common goes on."""
+        cloud = self._cloud()
+        vpn = self.rng.choice(list(cloud.vpns.values()))
+        one = self.rng.choice(TARGETS)
+        both = (vpn.imports | {one}, vpn.exports | {one}) if wider else (vpn.imports - {one}, vpn.exports - {one})
+        cloud.vpns[vpn.number] = replace(vpn, imports=both[0], exports=both[1])
+        for attachment in cloud.attachments.values():
+            cloud.write(attachment.number)
+        self.sim.commit(cloud)
+        return f"{cloud.name}: VPN {vpn.number} {'also has' if wider else 'no longer has'} {one}"
+
     def _cloud(self) -> Cloud:
         return self.rng.choice(self.sim.clouds)
 

@@ -70,6 +70,8 @@ class Simulation:
         """By host: what it heard last, while its cloud has no reflector."""
         self.watch: Callable[[], None] | None = None
         """Called after every step."""
+        self._limited = self.rng.random() < 0.3
+        """Whether some hosts have limits that are reached."""
         for index, cloud in enumerate(self.clouds):
             self._build(index, cloud)
         self._mesh()
@@ -87,8 +89,8 @@ class Simulation:
             self.reflectors.append(Reflector(name, address, cloud.asn, self.line, self.rng, self))
         for n in range(1, self.rng.choice((3, 4, 4, 5))):
             vtep, mac = f"172.30.{index + 1}.{n}", f"02:78:ac:1e:{index + 1:02x}:{n:02x}"
-            routes_max = self.rng.choice((20_000, 20_000, 20_000, 3, 8))
-            circuits_max = self.rng.choice((1000, 1000, 1000, 1000, 1, 2))
+            routes_max = self.rng.choice((20_000, 3, 8)) if self._limited else 20_000
+            circuits_max = self.rng.choice((1000, 1, 2)) if self._limited else 1000
             place = Place(f"{cloud.name}-{n}", cloud.name, vtep, mac, routes_max, circuits_max)
             host = Host(place, cloud.asn, tuple(addresses), self.line, self.rng, self, self.underlay)
             self.hosts.append(host)

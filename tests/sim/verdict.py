@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from isthmus.fib.entries import CircuitName
-from isthmus.flows.layout import ANSWER_MAC
+from isthmus.flows.layout import ANSWER_MAC, Table
 from isthmus.flows.types import FlowKey
 from isthmus.model.intent import AttachmentIntent
 from isthmus.node import facts
@@ -61,6 +61,30 @@ def _probes(host: Host, expected: Standing, forwarder: Forwarder) -> None:
         got, way = forwarder.answer(vtep)
         if got != wanted:
             raise _difference(host, f"an answer of {vtep}", "the agent", wanted, got, way)
+
+
+UNRESOLVED = Fate("waits for the endpoint")
+Pair = tuple[str, str, str]
+"""A door (a circuit or a VNI), a source and a destination."""
+
+
+def fates(host: Host, sources: Iterable[tuple[str, str]], interest: Interest) -> dict[Pair, Fate]:
+    """What becomes of every pair of interest now; UNRESOLVED when only the endpoint's next hop is missing."""
+    forwarder = Forwarder(host.switch.flows, host.switch.circuits, host.switch.TUNNEL)
+    found: dict[Pair, Fate] = {}
+    for circuit, source in sources:
+        port = host.switch.circuits.get(circuit)
+        for destination in interest.addresses if port is not None else ():
+            if version(source) == version(destination):
+                assert port is not None
+                fate, way = forwarder.from_circuit(port, source, destination)
+                unresolved = fate == DROP and way[-1].startswith(f"table {Table.TUNNEL.value}:")
+                found[circuit, source, destination] = UNRESOLVED if unresolved else fate
+    for vni in interest.vnis:
+        for destination in interest.addresses:
+            fate = forwarder.from_tunnel(vni, destination, host.place.router_mac)[0]
+            found[f"tunnel with vni {vni}", "", destination] = fate
+    return found
 
 
 def _outbound(host: Host, expected: Standing, interest: Interest, forwarder: Forwarder) -> int:

@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     except PartFailed as failure:
         print(f"isthmus-lab: {failure}", file=sys.stderr)
-        print("  what is there stays for a look (isthmus-lab status, logs); isthmus-lab down removes it", file=sys.stderr)
+        print("  what is there stays for a look (isthmus-lab status, logs) until isthmus-lab down", file=sys.stderr)
         return 1
     except (KeyboardInterrupt, Interrupted):
         print(

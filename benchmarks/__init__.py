@@ -1,0 +1,1 @@
+"""Measured, never tested: ratios against a peer in the same run. `make bench` runs them and writes docs/figures.md."""
