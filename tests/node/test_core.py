@@ -412,6 +412,33 @@ def test_a_row_of_a_newer_isthmus_keeps_what_an_older_run_installed() -> None:
     assert set(old.flows) <= set(world.flows)
 
 
+def test_what_a_fresh_process_adopted_goes_when_it_is_given_up_though_another_row_cannot_be_read() -> None:
+    world = restarted(settled())
+    world.switch_on()
+    rows = {circuit(1): red(), circuit(9): UnknownSchema("isthmus:schema", "2")}
+    world.intent(rows, [vm()])
+    assert matches(world, Table.INBOUND) == {"ip,tun_id=0x1398,nw_dst=10.1.0.5"}
+    world.intent(rows, [])
+    world.wait(DRAIN_S)
+    assert matches(world, Table.INBOUND) == set()
+    assert not any("nw_src=10.1.0.5" in match for match in matches(world, Table.SOURCE))
+
+
+def test_a_line_that_a_fresh_process_gives_up_goes_without_waiting_for_bgp() -> None:
+    rows = {circuit(1): replace(red(), subnets=())}
+    old = World()
+    old.switch_on()
+    old.intent(rows, [vm()])
+    old.end_of_rib()
+    world = restarted(old)
+    world.reachable.clear()
+    world.switch_on()
+    world.intent(rows, [vm()])
+    assert world.flows == old.flows, "adopted"
+    world.intent(rows, [])
+    assert not any("10.1.0.5" in match for match in matches(world, Table.VIEW))
+
+
 def test_the_cookie_names_the_run_that_wrote_the_flow() -> None:
     world = restarted(settled(), generation=9)
     world.switch_on()

@@ -5,7 +5,8 @@ The one owner of the picture of the switch. `wanted` is handed in as pieces (the
 
 Rules: one bundle at a time. After a loss or a refusal nothing is assumed: the switch is read again. A flow without our
 magic is never touched. What an earlier run wrote is adopted where it is wanted and swept where it is not, but in a
-table that depends on a feed only after that feed is in sync.
+table that depends on a feed only after that feed is in sync. What was adopted is this run's own from then on: it goes
+when it is given up.
 """
 
 from __future__ import annotations
@@ -40,6 +41,8 @@ class Switch:
     _outstanding: ApplyFlows | None = None
     _reading: bool = False
     _retry_at: float = 0.0
+    _given_up: set[FlowKey] = field(default_factory=set)
+    """What this run has wanted and wants no longer."""
     _touched: set[FlowKey] = field(default_factory=set)
     """Keys that may differ; meaningless while `installed` is None."""
 
@@ -48,6 +51,8 @@ class Switch:
         for key in gone:
             if key not in flows and self.wanted.pop(key, None) is not None:
                 self._touched.add(key)
+                self._given_up.add(key)
+        self._given_up.difference_update(flows)
         for key, actions in flows.items():
             if self.wanted.get(key) != actions:
                 self.wanted[key] = actions
@@ -115,7 +120,7 @@ class Switch:
             return self.look(now)
         if self._outstanding is not None:
             return []
-        bundle = self._bundle(sweep=not hold, sweep_learnt=not hold and routes_in_sync)
+        bundle = self._bundle(hold=bool(hold), routes_in_sync=routes_in_sync)
         self.swept = self.swept or (routes_in_sync and not hold)
         if bundle is None:
             return []
@@ -125,7 +130,7 @@ class Switch:
     def next_deadline(self) -> float | None:
         return self._retry_at if self.installed is None and not self._reading else None
 
-    def _bundle(self, *, sweep: bool, sweep_learnt: bool) -> ApplyFlows | None:
+    def _bundle(self, *, hold: bool, routes_in_sync: bool) -> ApplyFlows | None:
         assert self.installed is not None
         put, delete, later = {}, set(), set()
         for key in self._touched:
@@ -133,15 +138,26 @@ class Switch:
                 continue
             if key in self.wanted:
                 put[key] = self.wanted[key]
-            elif self.installed[key].generation == self.generation or (sweep_learnt if key.table in LEARNT else sweep):
+            elif self._may_go(key, hold, routes_in_sync):
                 delete.add(key)
             else:
                 later.add(key)
         self._touched = later
+        self._given_up &= delete | later
         if not put and not delete:
             return None
         self._serial += 1
         return ApplyFlows(self._serial, cookie(self.generation), put, frozenset(delete))
+
+    def _may_go(self, key: FlowKey, hold: bool, routes_in_sync: bool) -> bool:
+        """Whether a flow of ours that nobody wants is to be deleted now. What is held may share views and endpoints
+        with what is known, so of those only what this run wrote goes."""
+        assert self.installed is not None
+        if self.installed[key].generation == self.generation:
+            return True
+        if key.table in LEARNT:
+            return not hold and (routes_in_sync or key in self._given_up)
+        return not hold or key in self._given_up
 
     def _settled(self, key: FlowKey) -> bool:
         assert self.installed is not None
