@@ -58,7 +58,7 @@ class Course:
             while self.line.steps < steps:
                 self.turmoil()
                 self.settle()
-                if self.rng.random() < 0.5:
+                while self.rng.random() < 0.5:
                     self._scene()
 
         return self.judged(history)
@@ -189,7 +189,7 @@ class Course:
         self.sim.judge()
 
     def _forget_overwritten(self, host: Host, ports: dict[str, int]) -> None:
-        """What this run has written over is its own; a line into a port that is gone leads nowhere."""
+        """What this run wants is its own and goes when it is given up; a line into a port that is gone leads nowhere."""
         sim = self.sim
         left = sim.left.pop(host.name)
         now = sim.expected(host, sim.offered())
@@ -200,7 +200,7 @@ class Course:
                 line = kept
                 if isinstance(line, Into) and host.switch.circuits.get(line.circuit) != ports.get(line.circuit):
                     line = Into("a port that is gone")
-                if now.views.get(view, {}).get(address, line) == line:
+                if address not in now.views.get(view, {}):
                     views[view][address] = line
         sim.left[host.name] = replace(left, views=views)
 
@@ -215,20 +215,21 @@ class Course:
         return True
 
     def _calm_reflector(self) -> bool:
-        """A reflector dies and comes back while routes have another way, or returns soon and takes its time: no flow
-        changes anywhere."""
+        """A reflector dies and comes back while routes have another way: no flow changes anywhere. Or it is its cloud's
+        only one, returns soon and takes its time: no flow changes in its cloud."""
         sim = self.sim
         reflector = self.rng.choice([r for r in sim.reflectors if r.up])
-        joined = sim.joined()
+        joined, everybody_up = sim.joined(), all(r.up for r in sim.reflectors)
         reflector.patient = True
         reflector.up = False
-        alone = not sim.up(reflector.asn) or sim.joined() != joined
+        alone, parted = not sim.up(reflector.asn), sim.joined() != joined
         reflector.up = True
-        if alone:
+        hosts = [h for h in sim.hosts if h.asn == reflector.asn or not alone]
+        if (parted and not alone) or (alone and not everybody_up):
             return False
-        reflector.die(silently=self.rng.random() < 0.3)
-        sim.line.after(self.rng.uniform(0.1, 40), reflector.start)
-        self._nothing_changes(sim.hosts)
+        reflector.die(silently=not alone and self.rng.random() < 0.3)
+        sim.line.after(self.rng.uniform(0.1, 2 if alone else 40), reflector.start)
+        self._nothing_changes(hosts)
         return True
 
     def _calm_words(self) -> bool:

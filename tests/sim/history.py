@@ -100,6 +100,7 @@ class History:
             self.trouble.answer: 1,
             self.trouble.drain: 1,
             self.trouble.undrain: 1.5,
+            self.trouble.look: 2,
             self.trouble.cut: 2,
             self.trouble.mend: 3,
         }

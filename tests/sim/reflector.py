@@ -4,7 +4,7 @@ RFC 4456 between clients and other internal peers (ORIGINATOR_ID, CLUSTER_LIST, 
 with the next hop unchanged. One best path for each NLRI. Changes are told a moment later, several at once.
 
 Rules: knows nothing of nodes but their addresses. End-of-RIB follows the first table; a *patient* reflector that has
-just started first waits for everybody's own End-of-RIB (RFC 4724 section 4.1), an impatient one does not.
+just started tells its clients only after everybody's own End-of-RIB (RFC 4724 section 4.1), an impatient one at once.
 """
 
 from __future__ import annotations
@@ -299,14 +299,12 @@ class Reflector:
         peer.again = False
         if announce or withdraw:
             peer.session.send_routes(announce, withdraw)
-        if peer.owes_end and self._has_all():
+        if peer.owes_end and (peer.kin is not Kin.CLIENT or self._has_all()):
             peer.owes_end = False
             peer.session.send_end_of_rib(EVPN)
 
     def _has_all(self) -> bool:
-        return self._line.now >= self._patient_until or all(
-            p.said_end for p in self.peers.values() if p.kin is Kin.CLIENT
-        )
+        return self._line.now >= self._patient_until or all(p.said_end for p in self.peers.values())
 
     def _best(self, key: RouteKey) -> tuple[Peer, Route] | None:
         holders = [p for p in self.peers.values() if key in p.heard]

@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from isthmus.bgp.family import EVPN
 from isthmus.flows.types import FlowKey, Installed
+from isthmus.node.report import status
 from tests.sim.reflector import Peer
 from tests.sim.rows import Spelling
 from tests.sim.simulation import Simulation
@@ -169,3 +170,11 @@ class Trouble:
         mended = cuts if self.rng.random() < 0.5 else [self.rng.choice(cuts)]
         self.sim.underlay.mend(*mended)
         return f"cables are mended: {[' - '.join(sorted(c)) for c in mended]}"
+
+    def look(self) -> str | None:
+        """An operator looks at a node, whatever it is at."""
+        host = self.rng.choice(self.sim.hosts)
+        if host.run is None:
+            return None
+        told = status(host.node, self.sim.line.now)
+        return f"{host.name} shows {len(told.routes)} routes"
