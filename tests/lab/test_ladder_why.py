@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 
 from isthmus.lab.ladder.ground import Ground
-from isthmus.lab.ladder.rungs import CORP, join
+from isthmus.lab.ladder.rungs import CORP
 from isthmus.lab.plan import WAN, ovs_env, reflector
+from tests.cli.test_troubleshooting import COMMANDS
 from tests.eventually import eventually
 from tests.lab.command import COMMAND, run
 
@@ -48,7 +49,9 @@ def named(cause: str, source: str = "a-red1", destination: str = "b-red1") -> di
         assert said["cause"] == cause, said
         return said
 
-    return eventually(check, within=WITHIN_S, every=0.3)
+    said = eventually(check, within=WITHIN_S, every=0.3)
+    print(f"{cause}: {said['sentence']}")
+    return said
 
 
 @contextmanager
@@ -67,9 +70,9 @@ def vsctl(ground: Ground, node: str, *words: str) -> None:
     ground.lab.processes.run("test", ["ovs-vsctl", *words], env=ovs_env(ground.lab.places.of(node)))
 
 
-def circuit_of(ground: Ground, cloud: str, kind: str) -> str:
-    made = ground.routers if kind == "router" else ground.networks
-    return f"isthmus-ac-{made[cloud, 'red'].id}"
+def circuit_of(ground: Ground, cloud: str) -> str:
+    """Of the red networks, which both have a router."""
+    return f"isthmus-ac-{ground.routers[cloud, 'red'].id}"
 
 
 @pytest.mark.parametrize(
@@ -85,6 +88,21 @@ def circuit_of(ground: Ground, cloud: str, kind: str) -> str:
 )
 def test_as_the_clouds_stand(ground: Ground, source: str, destination: str, cause: str) -> None:
     named(cause, source, destination)
+
+
+@pytest.mark.parametrize("command", [c for c in COMMANDS if c.split()[1] != "drain"])
+def test_every_command_of_the_operators_page_is_answered(ground: Ground, command: str) -> None:
+    """As it stands there, but for the lab's sockets."""
+    isthmus = str(ground.lab.programs.agent.parent / "isthmus")
+    at = ["--socket", str(ground.lab.places.agent_socket("a-h1"))]
+    views = json.loads(ground.lab.processes.run("test", [isthmus, "show", "views", "--json", *at]))["views"]
+    meant = {
+        "<address>": str(ground.vms["b-red1"].address(4)),
+        "<uuid>": ground.admin("a").network.find_bgpvpn("corp", ignore_missing=False).id,
+        "<view>": views[0]["view"],
+    }
+    words = [meant.get(word, word) for word in command.split()[1:]]
+    assert ground.lab.processes.run("test", [isthmus, *words, *at]).strip()
 
 
 def test_a_narrow_underlay_is_remarked(ground: Ground) -> None:
@@ -111,7 +129,7 @@ def test_a_reflector_that_is_down(ground: Ground) -> None:
 
 def test_a_circuit_unplugged_by_hand(ground: Ground) -> None:
     """For good: its name is taken, so the agent cannot plug it again."""
-    name = circuit_of(ground, "b", "network")
+    name = circuit_of(ground, "b")
     taken = ("add-port", "br-vpn", name, "--", "set", "Interface", name, "type=patch", "options:peer=nowhere")
     with fault(
         lambda: vsctl(ground, "b-h1", "del-port", "br-vpn", name, "--", *taken),
@@ -135,26 +153,30 @@ def test_a_flow_removed_by_hand(ground: Ground) -> None:
     named("WHOLE")
 
 
-def test_a_port_that_is_down(ground: Ground) -> None:
-    port = ground.vms["b-red1"].port_id
-    central = ["ovn-sbctl", f"--db=unix:{ground.lab.places.southbound('b')}"]
-
-    def up(value: str) -> None:
-        ground.lab.processes.run("test", [*central, "set", "Port_Binding", port, f"up={value}"])
-
-    with fault(lambda: up("false"), lambda: up("true")):
-        assert "b-h1" in named("PORT_DOWN")["sentence"]
+def test_a_machine_that_is_unplugged(ground: Ground) -> None:
+    """OVN gives its port up; nobody has it any more."""
+    machine = ground.vms["b-red1"]
+    tap = ("Interface", machine.tap)
+    with fault(
+        lambda: vsctl(ground, "b-h1", "remove", *tap, "external_ids", "iface-id"),
+        lambda: vsctl(ground, "b-h1", "set", *tap, f'external_ids:iface-id="{machine.port_id}"'),
+    ):
+        assert machine.port_id in named("DESTINATION_UNKNOWN")["sentence"]
 
 
 def test_an_association_that_is_missing(ground: Ground) -> None:
     api = ground.admin("b").network
     bgpvpn = api.find_bgpvpn("corp", ignore_missing=False)
+    red = ground.networks["b", "red"].id
 
     def dissociate() -> None:
         for association in api.bgpvpn_network_associations(bgpvpn.id):
             api.delete_bgpvpn_network_association(bgpvpn.id, association.id)
 
-    with fault(dissociate, lambda: join(ground)):
+    def associate() -> None:
+        api.create_bgpvpn_network_association(bgpvpn, network_id=red, project_id="tenant1")
+
+    with fault(dissociate, associate):
         assert "no association covers" in named("NOT_ASSOCIATED")["sentence"]
 
 

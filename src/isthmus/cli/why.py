@@ -44,12 +44,10 @@ def why(known: Known, source: str, destination: str) -> Verdict:
     goals = _goals(known, start, destination)
     if isinstance(goals, Verdict):
         return goals
-    answer = None
-    for goal in goals:
-        answer = _conversation(goal)
-        if not answer.whole:
-            break
-    assert answer is not None, "there is a goal for each address"
+    answers = [_conversation(goal) for goal in goals]
+    answer = next((a for a in answers if not a.whole), answers[0])
+    if answer.whole and answers[1:]:
+        answer = dataclasses.replace(answer, sentence=f"{answer.sentence}; IPv6 too")
     return dataclasses.replace(answer, remarks=(*answer.remarks, *_remarks(known, answer)))
 
 
