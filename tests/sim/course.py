@@ -189,7 +189,7 @@ class Course:
         self.sim.judge()
 
     def _forget_overwritten(self, host: Host, ports: dict[str, int]) -> None:
-        """What this run wants is its own and goes when it is given up; a line into a port that is gone leads nowhere."""
+        """What this run wants is its own and goes when given up; a line into a port that is gone leads nowhere."""
         sim = self.sim
         left = sim.left.pop(host.name)
         now = sim.expected(host, sim.offered())
