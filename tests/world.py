@@ -6,7 +6,7 @@ Nothing here decides: effects are carried out as a shell would, in order, and wh
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from isthmus.bgp import events as bgp
 from isthmus.bgp.family import EVPN
@@ -21,6 +21,7 @@ from isthmus.model.port import LocalPort
 from isthmus.node import effects, facts
 from isthmus.node.config import Limits, NodeConfig, PeerConfig
 from isthmus.node.core import Node
+from isthmus.node.memory import Memory, decode, encode
 from isthmus.rib.adj_in import Path
 from tests.build import ip
 
@@ -60,11 +61,12 @@ class World:
         generation: int = 1,
         now: float = 1000.0,
         limits: Limits | None = None,
+        memory: Memory | None = None,
     ) -> None:
         self.now = now
         vtep = ip("172.30.1.1")
         configs = tuple(PeerConfig(address, ASN, 30, 0.0) for address in peers)
-        self.node = Node(NodeConfig(vtep, vtep, ASN, configs, generation, limits or Limits()), now)
+        self.node = Node(NodeConfig(vtep, vtep, ASN, configs, generation, limits or Limits()), now, memory)
         self.reflectors = {address: Reflector(address) for address in peers}
         self.reachable = set(self.reflectors)
         self.flows: dict[FlowKey, Installed] = {}
@@ -75,6 +77,31 @@ class World:
         self.obedient = True
         """Whether the switch takes bundles."""
         self.next_port = 10
+
+    # From run to run
+
+    def handed_over(self, seconds: float = 1.0, change: Callable[[Memory], Memory] | None = None) -> World:
+        """The agent is exchanged: the fresh one goes on with the sessions of the last. What reflectors say meanwhile
+        waits for it. `change` is what happens to the memory on its way."""
+        self.settle()
+        left = decode(encode(self.node.suspend(self.now, self.reflectors)))
+        return self._after(seconds, change(left) if change else left, self.reflectors)
+
+    def crashed(self, seconds: float = 1.0) -> World:
+        """The agent dies; its connections end, and the fresh one knows what it remembered."""
+        left = decode(encode(self.node.remember(self.now)))
+        for reflector in self.reflectors.values():
+            reflector.session.handle(bgp.Closed("connection reset by peer"), self.now)
+        return self._after(seconds, left, {address: Reflector(address) for address in self.reflectors})
+
+    def _after(self, seconds: float, left: Memory, reflectors: dict[IpAddress, Reflector]) -> World:
+        config = self.node.config
+        fresh = World(peers=reflectors, generation=config.generation + 1, now=self.now + seconds, memory=left)
+        for address, peer in fresh.node.peers.items():
+            if peer.resumed:
+                fresh.reflectors[address] = reflectors[address]
+        fresh.flows, fresh.circuits, fresh.next_port = dict(self.flows), dict(self.circuits), self.next_port
+        return fresh
 
     # What happens in the world
 

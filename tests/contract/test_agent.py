@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import socket
 import subprocess
@@ -12,12 +11,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from isthmus.model.intent import AssociationIntent, AssociationKind, AttachmentIntent, to_external_ids
+from isthmus.model.intent import AssociationIntent, AssociationKind, AttachmentIntent
 from isthmus.model.net import Prefix
 from isthmus.model.vpn import RouteTarget, SiteOfOrigin
 from tests.contract.switches import Central, Switch, installed
 from tests.eventually import eventually
-from tests.shell.world import AgentProcess
+from tests.shell.world import AgentProcess, attach
 
 pytestmark = [pytest.mark.contract, pytest.mark.skipif(not installed(), reason="Open vSwitch or OVN is not installed")]
 
@@ -48,19 +47,7 @@ def switch() -> Iterator[Switch]:
 @pytest.fixture
 def agent(switch: Switch) -> Iterator[AgentProcess]:
     with Central() as central, socket.create_server(("127.0.0.1", 0)) as reflector:
-        central.sbctl("chassis-add", "host-1", "geneve", "192.0.2.1")
-        central.nbctl("ls-add", "net")
-        ids = [f'external_ids:"{key}"={json.dumps(value)}' for key, value in to_external_ids(INTENT).items()]
-        central.nbctl(
-            *("lsp-add", "net", CIRCUIT, "--", "lsp-set-type", CIRCUIT, "localport"),
-            *("--", "set", "Logical_Switch_Port", CIRCUIT, *ids),
-        )
-        central.nbctl(
-            *("lsp-add", "net", "vm", "--", "lsp-set-addresses", "vm", "fa:16:3e:00:00:05 10.1.0.5"),
-            *("--", "set", "Logical_Switch_Port", "vm", f'external_ids:"neutron:network_name"="{NETWORK}"'),
-            *('external_ids:"neutron:cidrs"="10.1.0.5/24"', 'external_ids:"neutron:revision_number"="3"'),
-        )
-        central.sbctl("lsp-bind", "vm", "host-1")
+        attach(central, CIRCUIT, NETWORK, INTENT)
         with AgentProcess(switch, central, reflector.getsockname()[1]) as agent:
             yield agent
 

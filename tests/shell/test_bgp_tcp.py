@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -148,3 +149,47 @@ def test_a_peer_that_does_not_read_is_hung_up_on(world: World) -> None:
             assert len(world.heard) == 1 and world.heard[0].why.startswith("the peer does not read: "), world.heard
 
         eventually(given_up)
+
+
+def test_a_connection_handed_over_loses_no_byte_and_says_nothing_on_the_wire(world: World) -> None:
+    with world.dial() as peer:
+        world.do(Send(PEER, bytes(5_000_000)))
+        world.background.do(world.tcp.pause)
+        peer.sendall(b"said in between")
+        got = bytearray()
+
+        def read() -> None:
+            while len(got) < 5_000_004:
+                got.extend(peer.recv(65536))
+
+        reader = threading.Thread(target=read)
+        reader.start()
+        handed = world.background.call(world.tcp.hand_over)
+        assert list(handed) == [PEER]
+        world.background.call(world.tcp.close)
+        fresh = World(world.background, world.listener)
+
+        async def adopt() -> None:
+            await fresh.tcp.adopt(PEER, handed[PEER])
+
+        world.background.call(adopt)
+        fresh.hears(Received(PEER, b"said in between"))
+        fresh.do(Send(PEER, b"next"))
+        reader.join(5)
+        assert got == bytes(5_000_000) + b"next"
+        assert world.heard == []
+        world.background.call(fresh.tcp.close)
+        assert peer.recv(10) == b""
+
+
+def test_what_cannot_be_sent_whole_is_not_handed_over(world: World) -> None:
+    with world.dial():
+        world.do(Send(PEER, bytes(20_000_000)))
+        world.background.do(world.tcp.pause)
+        assert world.background.call(world.tcp.hand_over) == {}
+
+
+def test_a_connection_that_ended_is_not_handed_over(world: World) -> None:
+    world.dial().close()
+    world.hears(Closed(PEER, "the peer closed the connection"))
+    assert world.background.call(world.tcp.hand_over) == {}

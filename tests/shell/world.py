@@ -13,13 +13,18 @@ from types import TracebackType
 from typing import Any, Self
 
 from isthmus.cli.ask import NotAnswered, ask
+from isthmus.model.intent import AttachmentIntent, to_external_ids
 from tests.contract.switches import Central, Switch
 
 
 class AgentProcess:
     """`isthmus-agent` as a process of its own, as systemd would start it."""
 
-    def __init__(self, switch: Switch, central: Central, reflector_port: int) -> None:
+    def __init__(
+        self, switch: Switch, central: Central, reflector_port: int, *, reflector: str = "127.0.0.1", held: bool = False
+    ) -> None:
+        """`held`: under the holder, which keeps its connections."""
+        self._held = held
         self.directory = Path(switch.run_dir)
         self.socket = self.directory / "agent.sock"
         self.file = self.directory / "agent.toml"
@@ -28,7 +33,7 @@ class AgentProcess:
         self.file.write_text(
             f"""
             agent = {{ vtep = "127.0.0.9", as = 64512 }}
-            reflectors = [{{ address = "127.0.0.1", as = 64512, port = {reflector_port} }}]
+            reflectors = [{{ address = "{reflector}", as = 64512, port = {reflector_port} }}]
             [ovsdb]
             endpoint = "{switch.db}"
             run_dir = "{switch.run_dir}"
@@ -55,7 +60,10 @@ class AgentProcess:
         """Again, after it ended."""
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "isthmus.shell.agent", "--config", str(self.file)],
+                [
+                    *((sys.executable, "-m", "isthmus.shell.holder", "--") if self._held else ()),
+                    *(sys.executable, "-m", "isthmus.shell.agent", "--config", str(self.file)),
+                ],
                 stderr=log,
                 stdout=log,
                 env=dict(os.environ) | {"NOTIFY_SOCKET": str(self.notified)},
@@ -63,6 +71,9 @@ class AgentProcess:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._notify.close()
+        if self.process.poll() is None and self._held:
+            self.process.terminate()  # it ends its program with it
+            self.process.wait(10)
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait(5)
@@ -86,3 +97,25 @@ class AgentProcess:
 
     def status(self) -> Any:
         return json.loads(self.get("/status"))
+
+
+def attach(central: Central, circuit: str, network: str, intent: AttachmentIntent) -> None:
+    """One attachment, and a VM on host-1 that it concerns."""
+    central.sbctl("chassis-add", "host-1", "geneve", "192.0.2.1")
+    central.nbctl("ls-add", "net")
+    ids = [f'external_ids:"{key}"={json.dumps(value)}' for key, value in to_external_ids(intent).items()]
+    central.nbctl(
+        *("lsp-add", "net", circuit, "--", "lsp-set-type", circuit, "localport"),
+        *("--", "set", "Logical_Switch_Port", circuit, *ids),
+    )
+    bind(central, "vm", "10.1.0.5", network)
+
+
+def bind(central: Central, name: str, address: str, network: str) -> None:
+    """A VM on host-1."""
+    central.nbctl(
+        *("lsp-add", "net", name, "--", "lsp-set-addresses", name, f"fa:16:3e:00:00:{address[-1]:0>2} {address}"),
+        *("--", "set", "Logical_Switch_Port", name, f'external_ids:"neutron:network_name"="{network}"'),
+        *(f'external_ids:"neutron:cidrs"="{address}/24"', 'external_ids:"neutron:revision_number"="3"'),
+    )
+    central.sbctl("lsp-bind", name, "host-1")

@@ -24,7 +24,7 @@ from isthmus.model.net import IpAddress
 from isthmus.node import effects, facts
 from isthmus.node.config import Limits, NodeConfig, PeerConfig
 from isthmus.node.core import Node
-from isthmus.node.order import DRAIN_S, GRACEFUL_S
+from isthmus.node.order import DRAIN_S, GRACEFUL_S, PATIENCE_S
 from tests.sim.forwarding import vni_and_address
 from tests.sim.prober import Prober, Underlay
 from tests.sim.reference import Place, offers
@@ -72,6 +72,8 @@ class Run:
         """Connections that ended: in which computation, and which peer in the node's order."""
         self.told_off: dict[FlowKey, float] = {}
         """Inbound flows whose routes were withdrawn: when."""
+        self.covered: dict[tuple[IpAddress, FlowKey], float | None] = {}
+        """Announced routes whose flow was there once, and since when it is missing."""
 
 
 class Host:
@@ -382,15 +384,22 @@ class Host:
     # Invariants
 
     def check(self) -> None:
-        """At every step: nothing is announced whose inbound flow is not there."""
+        """At every step: nothing is announced whose inbound flow is not there. What was announced when it was there may
+        stay so for a while when the switch has lost it."""
         run = self.run
         if run is None or not self.switch.trusted:
             return
+        covered: dict[tuple[IpAddress, FlowKey], float | None] = {}
         for peer, link in run.links.items():
             for route in link.tap.announced.values():
-                flow = self.switch.flows.get(key := inbound_flow(route))
-                if flow is None:
+                there = (key := inbound_flow(route)) in self.switch.flows
+                if not there and (peer, key) not in run.covered:
                     raise Broken(f"{self.name}: {route.prefix} is announced to {peer}, but the switch has no {key}")
+                since = None if there else run.covered[peer, key] or self._line.now
+                covered[peer, key] = since
+                if since is not None and self._line.now > since + PATIENCE_S + 2 * DEBOUNCE_S:
+                    raise Broken(f"{self.name}: {route.prefix} stays announced to {peer} without {key}")
+        run.covered = covered
 
     def _before_bundle(self, bundle: effects.ApplyFlows) -> None:
         for key in bundle.put:

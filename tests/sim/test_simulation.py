@@ -138,14 +138,14 @@ def test_an_inbound_flow_that_nobody_announced_is_reported() -> None:
     assert "by tunnel with vni 4999" in report(course)
 
 
-def test_an_announced_address_without_its_flow_is_reported_at_that_step() -> None:
+def test_an_announced_address_without_its_flow_is_reported_when_patience_is_over() -> None:
     course, host = at_rest()
     for other in course.sim.hosts:
         if course.sim.offered()[other.name]:
             host = other
     host.switch.flows = {k: f for k, f in host.switch.flows.items() if k.table != Table.INBOUND}
     fault = course.judged(lambda: course.sim.pass_time(30.0))
-    assert "is announced to" in str(fault)
+    assert "stays announced to" in str(fault)
 
 
 def test_a_reflector_that_swallows_a_route_is_reported() -> None:

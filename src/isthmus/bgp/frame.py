@@ -44,6 +44,11 @@ class Stream:
         self._pieces.append(data)
         self._held += len(data)
 
+    @property
+    def rest(self) -> bytes:
+        """What has come and has not been taken."""
+        return b"".join((self._joined[self._at :], *self._pieces))
+
     def take(self) -> tuple[MessageType, bytes] | None:
         """The next message, type and body; None when it has not arrived whole. Raises MessageError."""
         while self._held >= self._needed:

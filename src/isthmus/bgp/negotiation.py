@@ -8,7 +8,7 @@ from isthmus.bgp.capability import Agreed, multiprotocol
 from isthmus.bgp.errors import MessageError
 from isthmus.bgp.family import Family
 from isthmus.bgp.iana import CapabilityCode, NotificationCode, OpenError
-from isthmus.bgp.message import Open
+from isthmus.bgp.message import Open, decode_open
 from isthmus.bgp.nlri import CODECS
 from isthmus.model.net import IpAddress
 
@@ -41,6 +41,30 @@ class SessionConfig:
         unknown = [str(f) for f in self.families if f not in CODECS]
         if unknown or not self.families:
             raise ValueError(f"families {unknown} are not carried" if unknown else "a session needs a family")
+
+
+@dataclass(frozen=True, slots=True)
+class Suspended:
+    """An Established session between two processes, one that has ended and one that has not begun. The connection goes
+    its own way; here is what its octets alone do not say."""
+
+    sent_open: bytes
+    """Our OPEN and the peer's, without headers."""
+    received_open: bytes
+    unread: bytes
+    """The beginning of a message whose end has not come."""
+
+
+def agree_again(config: SessionConfig, suspended: Suspended) -> Agreed:
+    """What the two OPENs agreed on, if we would say the same today. Raises ValueError with what differs."""
+    try:
+        ours, theirs = decode_open(suspended.sent_open), decode_open(suspended.received_open)
+        said = (ours.as_number, ours.router_id, ours.hold_time_s, ours.families)
+        if said != (config.local_as, config.router_id, config.hold_time_s, frozenset(config.families)):
+            raise ValueError("this run would say something else of itself than the last one did")
+        return agree(config, theirs)
+    except (MessageError, IndexError) as error:
+        raise ValueError(f"the session's OPENs do not fit: {error}") from None
 
 
 def agree(config: SessionConfig, hello: Open) -> Agreed:

@@ -37,7 +37,7 @@ from isthmus.bgp.events import (
     Up,
 )
 from isthmus.bgp.family import Family
-from isthmus.bgp.frame import Stream
+from isthmus.bgp.frame import HEADER_BYTES, Stream
 from isthmus.bgp.iana import CeaseError, FsmError, MessageType, NotificationCode, OpenError, words
 from isthmus.bgp.message import (
     Notification,
@@ -53,7 +53,7 @@ from isthmus.bgp.message import (
     encode_route_refresh,
     encode_updates,
 )
-from isthmus.bgp.negotiation import CONNECT_RETRY_MAX_S, SessionConfig, agree
+from isthmus.bgp.negotiation import CONNECT_RETRY_MAX_S, SessionConfig, Suspended, agree, agree_again
 from isthmus.bgp.nlri import Nlri, NlriKey
 
 __all__ = [
@@ -76,6 +76,7 @@ __all__ = [
     "Start",
     "State",
     "Stop",
+    "Suspended",
     "Up",
 ]
 
@@ -153,6 +154,31 @@ class Session:
         """When waiting ends: for the next try, for an answer, for a sign of life."""
         self._keepalive_at: float | None = None
         self._up_since = 0.0
+        self._sent_open = self._received_open = b""
+
+    @classmethod
+    def resume(cls, config: SessionConfig, suspended: Suspended, now: float, jitter: float = 0.0) -> Session:
+        """Go on, Established, where another process stopped (`suspend`); the peer notices nothing. No `Up` is said.
+        Raises ValueError when that session is not one this configuration would have made."""
+        session = cls(config, jitter)
+        session.agreed = agree_again(config, suspended)
+        session._sent_open, session._received_open = suspended.sent_open, suspended.received_open
+        session._wanted = True
+        session._stream.push(suspended.unread)
+        session._go_on(now)
+        session._send(MessageType.KEEPALIVE, encode_keepalive())
+        return session
+
+    def suspend(self) -> Suspended | None:
+        """End without a word to the peer, for another process to go on; None if there is no session to go on with.
+        Outputs are to be taken first, and what was sent is to reach the connection; nothing is said afterwards."""
+        assert not self._outputs, "what is to be said must be said before"
+        if self.state is not State.ESTABLISHED:
+            return None
+        suspended = Suspended(self._sent_open, self._received_open, self._stream.rest)
+        self.state, self.agreed, self._reader, self._stream = State.IDLE, None, None, Stream()
+        self._wanted, self._deadline, self._keepalive_at = False, None, None
+        return suspended
 
     # --- what happens -------------------------------------------------------------------------------------------------
 
@@ -239,7 +265,9 @@ class Session:
         hello = Open(config.local_as, config.hold_time_s, config.router_id, offer(config.local_as, config.families))
         self.state = State.OPEN_SENT
         self._deadline = now + OPEN_HOLD_S
-        self._send(MessageType.OPEN, encode_open(hello))
+        message = encode_open(hello)
+        self._sent_open = message[HEADER_BYTES:]
+        self._send(MessageType.OPEN, message)
 
     def _receive(self, data: bytes, now: float) -> None:
         self._stream.push(data)
@@ -255,6 +283,7 @@ class Session:
             case _, MessageType.NOTIFICATION:
                 self._end(DownReason.NOTIFICATION, str(decode_notification(body)), now, hangup=True)
             case State.OPEN_SENT, MessageType.OPEN:
+                self._received_open = body
                 self._agree(decode_open(body), now)
             case State.OPEN_CONFIRM, MessageType.KEEPALIVE:
                 self._establish(now)
@@ -274,17 +303,26 @@ class Session:
         self.state = State.OPEN_CONFIRM
         self._send(MessageType.KEEPALIVE, encode_keepalive())
         self._heard(now)
+        self._time_keepalives(now)
+
+    def _time_keepalives(self, now: float) -> None:
+        assert self.agreed is not None
         if self.agreed.hold_time_s:
             self._keepalive_at = now + self._keepalive_interval()
 
     def _establish(self, now: float) -> None:
+        assert self.agreed is not None
+        self._go_on(now)
+        self._outputs.append(Up(self.agreed))
+
+    def _go_on(self, now: float) -> None:
         assert self.agreed is not None
         self.state = State.ESTABLISHED
         self._up_since = now
         self._reader = UpdateReader(self.agreed)
         self.counters.established += 1
         self._heard(now)
-        self._outputs.append(Up(self.agreed))
+        self._time_keepalives(now)
 
     def _update(self, body: bytes) -> None:
         assert self._reader is not None

@@ -6,6 +6,9 @@ on a netdev bridge's internal port. br-ex leads to the internet, br-int belongs 
 
 from __future__ import annotations
 
+import os
+import signal
+
 from isthmus.lab.fault import PartFailed
 from isthmus.lab.frr import HOLD_S
 from isthmus.lab.network import namespace_of
@@ -127,6 +130,46 @@ listen = "{AGENT_METRICS}"
 [state]
 directory = "{home}"
 """
+
+
+def stop_agent(site: Site, processes: Processes) -> None:
+    """As `systemctl stop` does: for good, with a word to its peers."""
+    part = f"{site.node}-agent"
+    if processes.signal(part, signal.SIGTERM):
+        processes.until(
+            f"agent {site.node}",
+            "the agent to end",
+            lambda: "it still runs" if part in processes.running() else None,
+            within_s=15,
+        )
+
+
+def exchange_agent(site: Site, processes: Processes) -> None:
+    """As `systemctl restart` does, when another version was installed: the next process goes on with its sessions."""
+    part = f"{site.node}-agent"
+    before = set(processes.running().get(part, []))
+    if not processes.signal(part, signal.SIGHUP):
+        raise PartFailed(f"agent {site.node}", "an agent to exchange", "it does not run")
+    _until_back(site, processes, before)
+
+
+def crash_agent(site: Site, processes: Processes) -> None:
+    """`kill -9` of the agent, not of what holds it, which starts it again after a second as systemd would."""
+    part = f"{site.node}-agent"
+    pids, heads = processes.running().get(part, []), processes.heads(part)
+    for pid in set(pids) - set(heads):
+        os.kill(pid, signal.SIGKILL)
+    _until_back(site, processes, set(pids))
+
+
+def _until_back(site: Site, processes: Processes, before: set[int]) -> None:
+    part = f"{site.node}-agent"
+
+    def wrong() -> str | None:
+        fresh = set(processes.running().get(part, [])) - before
+        return listening(processes.places.agent_socket(site.node)) if fresh else "no new process runs"
+
+    processes.until(f"agent {site.node}", "the next agent to answer on its socket", wrong, within_s=30)
 
 
 def start_agent(site: Site, processes: Processes, programs: Programs) -> None:

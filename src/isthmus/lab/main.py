@@ -10,8 +10,8 @@ import os
 import sys
 from collections.abc import Sequence
 
+from isthmus.lab import hypervisor, netns, report, topology, why
 from isthmus.lab import lab as whole
-from isthmus.lab import netns, report, topology, why
 from isthmus.lab.access import ADMIN
 from isthmus.lab.fault import Interrupted, PartFailed, Refusal
 from isthmus.lab.neutron import cloud_name
@@ -82,8 +82,8 @@ def parser() -> argparse.ArgumentParser:
     ask.add_argument("--json", action="store_true", help="for programs")
     ask.set_defaults(act=_why)
 
-    agent = commands.add_parser("agent", help="start or stop isthmus-agent on hypervisors")
-    agent.add_argument("verb", choices=("start", "stop", "restart"))
+    agent = commands.add_parser("agent", help="start, stop, exchange (restart) or kill isthmus-agent on hypervisors")
+    agent.add_argument("verb", choices=("start", "stop", "restart", "kill"))
     agent.add_argument("nodes", nargs="*", metavar="NODE", help="hypervisors such as a-h1 (default: all)")
     agent.set_defaults(act=_agent)
 
@@ -190,13 +190,14 @@ def _why(words: argparse.Namespace) -> int:
 def _agent(words: argparse.Namespace) -> int:
     lab = whole.find()
     nodes = words.nodes or [site.node for site in lab.plan.sites]
-    for node in nodes:
-        lab.site(node)
-        if words.verb != "start":
-            lab.processes.kill(f"{node}-agent")
-    if words.verb != "stop":
+    sites = [lab.site(node) for node in nodes]
+    if words.verb == "start":
         with Progress(sys.stdout) as progress:
             whole.start_agents(lab, nodes, progress)
+        return 0
+    act = {"stop": hypervisor.stop_agent, "restart": hypervisor.exchange_agent, "kill": hypervisor.crash_agent}
+    for site in sites:
+        act[words.verb](site, lab.processes)
     return 0
 
 

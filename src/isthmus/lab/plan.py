@@ -293,6 +293,8 @@ def switch(site: Site, places: Places) -> tuple[Daemon, ...]:
 
 
 def agent(site: Site, places: Places, programs: Programs) -> Daemon:
-    """The product's own agent: from an environment that need not hold anything of OpenStack."""
+    """The product's own agent: from an environment that need not hold anything of OpenStack, under a holder that
+    stands in for systemd."""
     config = places.of(site.node) / "agent.toml"
-    return Daemon(name=f"{site.node}-agent", node=site.node, argv=(str(programs.agent), "--config", str(config)))
+    holder = (str(programs.agent.parent / "python"), "-m", "isthmus.shell.holder", "--")
+    return Daemon(f"{site.node}-agent", (*holder, str(programs.agent), "--config", str(config)), site.node)

@@ -162,6 +162,19 @@ class Processes:
         self._kill_all(lambda: self.running().get(part, []))
         return bool(pids)
 
+    def heads(self, part: str) -> list[int]:
+        """The processes of a part that no other of it has started."""
+        pids = self.running().get(part, [])
+        return [pid for pid in pids if _parent(pid) not in pids]
+
+    def signal(self, part: str, number: signal.Signals) -> bool:
+        """To the heads of a part; whether there was one."""
+        heads = self.heads(part)
+        for pid in heads:
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
+        return bool(heads)
+
     def sweep(self) -> int:
         """End every process of this lab but our own and our parents'. How many there were."""
         ours = _ancestry()
@@ -223,8 +236,16 @@ def _ancestry() -> set[int]:
     pids, pid = set(), os.getpid()
     while pid > 0:
         pids.add(pid)
-        pid = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+        pid = _parent(pid)
     return pids
+
+
+def _parent(pid: int) -> int:
+    """0 if there is none, or the process is gone."""
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    except OSError:
+        return 0
 
 
 def _kill(pid: int) -> None:

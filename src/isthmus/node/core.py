@@ -11,7 +11,7 @@ computes; calling `effects` twice gives nothing the second time. order.py has th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import assert_never
 
 from isthmus.bgp import events as bgp
@@ -24,9 +24,10 @@ from isthmus.model.intent import AttachmentIntent, BadIntent, UnknownSchema
 from isthmus.model.net import IpAddress
 from isthmus.model.port import LocalPort
 from isthmus.node import facts
-from isthmus.node.config import NodeConfig
+from isthmus.node.config import NodeConfig, PeerConfig
 from isthmus.node.effects import Dial, Effect, Hangup, Send, SetCircuits, SetNeighbours, SetProbes
-from isthmus.node.order import DRAIN_S, END_OF_RIB_WAIT_S, GRACEFUL_S, SWEEP_WAIT_S
+from isthmus.node.memory import Memory, PeerMemory
+from isthmus.node.order import DRAIN_S, END_OF_RIB_WAIT_S, FOREVER_S, GRACEFUL_S, PATIENCE_S, SWEEP_WAIT_S
 from isthmus.node.peers import Peer
 from isthmus.node.switch import Switch
 from isthmus.node.tables import Tables
@@ -39,12 +40,13 @@ from isthmus.vpn.views import views
 class Node:
     """One hypervisor's PE; see the head of the file."""
 
-    def __init__(self, config: NodeConfig, now: float) -> None:
+    def __init__(self, config: NodeConfig, now: float, memory: Memory | None = None) -> None:
+        """`memory`: what the last run left; of its sessions those whose connections are there."""
         self.config = config
         self.started = now
         self.speaker = Speaker(config.router_id, config.vtep, config.router_mac, config.asn)
-        self.peers = {p.address: Peer.start(p, config, now) for p in config.peers}
         self.rib = AdjRibIn()
+        self.peers = {p.address: self._begin(p, memory, now) for p in config.peers}
         self.tables = Tables(self.speaker, routes_max=config.limits.routes_per_view)
         self.switch = Switch(config.generation)
         self.intent: facts.IntentRead | None = None
@@ -56,8 +58,9 @@ class Node:
         self.exports: tuple[Export, ...] = ()
         self.ofports: facts.SwitchRead | None = None
         self.resolved: frozenset[IpAddress] = frozenset()
-        self.answers: dict[IpAddress, facts.Answer] = {}
+        self.answers = dict(memory.answers) if memory else {}
         """Of those that were asked; what is not here is not known."""
+        self.tables.silent = self.silent
         self.draining: dict[InboundKey, tuple[CircuitName, float]] = {}
         self.drained_at: float | None = None
         """An operator takes this node out of use: from then on nothing is announced."""
@@ -70,9 +73,77 @@ class Node:
         self._all_dirty = True
         self._base_dirty = False
         self._touched: Touched = {}
+        self._waiting: dict[RouteKey, float] = {}
+        """Routes whose flow is not confirmed, and since when."""
+        self._inherited = frozenset(key for peer in self.peers.values() if peer.resumed for key in peer.told.told)
         self._wanted_circuits: frozenset[CircuitName] | None = None
         self._wanted_neighbours: frozenset[IpAddress] | None = None
         self._probed: frozenset[IpAddress] = frozenset()
+
+    # From run to run
+
+    def _begin(self, config: PeerConfig, memory: Memory | None, now: float) -> Peer:
+        """Go on with the last run's session, or dial."""
+        left = memory.peers.get(config.address) if memory else None
+        if memory is None or left is None:
+            return Peer.start(config, self.config, PeerMemory(), now)
+        same = (memory.vtep, memory.router_id, memory.asn) == (
+            self.config.vtep,
+            self.config.router_id,
+            self.config.asn,
+        )
+        begun = Peer.start(config, self.config, left if same else PeerMemory(), now)
+        if left.session is None:
+            return begun
+        begun.reason = "the session of the last run was not gone on with: "
+        if not same:
+            begun.reason += "the configuration has changed"
+            return begun
+        if now - memory.at >= (config.hold_time_s or FOREVER_S):
+            begun.reason += f"{now - memory.at:.0f} s lay between"
+            return begun
+        try:
+            peer = Peer.resume(config, self.config, left, now)
+        except ValueError as error:
+            begun.reason += str(error)
+            return begun
+        assert peer.session.agreed is not None
+        router_id = peer.session.agreed.peer_router_id
+        self.rib.apply([Path(config.address, router_id, nlri, a, now) for a, nlri in left.session.received], ())
+        return peer
+
+    def remember(self, now: float) -> Memory:
+        """For a run that begins anew: what every peer may still have of ours, and who answers probes."""
+        return self._memory({address: peer.remember() for address, peer in self.peers.items()}, now)
+
+    def suspend(self, now: float, peers: Collection[IpAddress]) -> Memory:
+        """The end of this run, for one that goes on with the sessions of these peers. Nothing may be left to say, and
+        nothing is said afterwards."""
+        received: dict[IpAddress, list[Path]] = {}
+        for path in self.rib:
+            received.setdefault(path.peer, []).append(path)
+        left = {address: peer.remember() for address, peer in self.peers.items()}
+        for address in peers:
+            peer = self.peers[address]
+            if (session := peer.suspend(received.get(address, ()))) is not None:
+                left[address] = PeerMemory(tuple(peer.told.told.values()), session)
+        return self._memory(left, now)
+
+    def _memory(self, peers: Mapping[IpAddress, PeerMemory], now: float) -> Memory:
+        c = self.config
+        return Memory(now, c.vtep, c.router_id, c.asn, dict(self.answers), peers)
+
+    def farewell(self, why: str, now: float) -> list[Effect]:
+        """The end for good: a last word to every peer. Forwarding stays as it is."""
+        out: list[Effect] = []
+        for peer in self.peers.values():
+            peer.session.handle(bgp.Stop(why), now)
+            for output in peer.session.outputs():
+                if isinstance(output, bgp.Send):
+                    out.append(Send(peer.address, output.data))
+                elif isinstance(output, bgp.Hangup):
+                    out.append(Hangup(peer.address))
+        return out
 
     # Facts
 
@@ -165,6 +236,7 @@ class Node:
         """When `tick` and `effects` should be called next if nothing else happens (seconds, the clock of `now`)."""
         deadlines = [d for peer in self.peers.values() for d in peer.deadlines()]
         deadlines += [until for _, until in self.draining.values()]
+        deadlines += [since + PATIENCE_S for since in self._waiting.values()]
         if self.drained_at is not None:
             deadlines.append(self.drained_at)
         if (retry := self.switch.next_deadline()) is not None:
@@ -188,9 +260,9 @@ class Node:
         out += self._whole_states(self.ofports)
         out += self.switch.effects(now, routes_in_sync=self._routes_in_sync(now), hold=self._unreadable())
         out += self._probes(self.ofports.tunnel)
-        routes, complete = self._announceable()
+        routes, kept = self._announceable(now)
         for peer in self.peers.values():
-            peer.tell(routes, complete=complete, now=now)
+            peer.tell(routes, kept, complete=not self._waiting, now=now)
             out += self._drain_session(peer, now)
         return out
 
@@ -265,8 +337,9 @@ class Node:
         base_dirty = self._all_dirty or self._base_dirty
         self._all_dirty, self._base_dirty, self._touched = False, False, {}
         self.switch.want(changes.put, changes.gone)
-        self.answers = {e: answer for e, answer in self.answers.items() if e in self.tables.endpoints}
-        self.tables.silent = self.silent
+        if self._routes_in_sync(now):  # before that, what an earlier run knew may concern what comes yet
+            self.answers = {e: answer for e, answer in self.answers.items() if e in self.tables.endpoints}
+            self.tables.silent = self.silent
         tunnels = (self.sendable, self.tables.endpoints)
         if not base_dirty and tunnels == self._tunnels:
             return
@@ -361,9 +434,15 @@ class Node:
         known = {e: self.answers.get(e, facts.Answer.UNKNOWN) for e in probed}
         return [SetProbes(known, tunnel)]
 
-    def _announceable(self) -> tuple[dict[RouteKey, Announcement], bool]:
-        """Routes whose inbound flow is confirmed, and whether that is all there will be for now."""
+    def _announceable(self, now: float) -> tuple[dict[RouteKey, Announcement], set[RouteKey]]:
+        """Routes whose inbound flow is confirmed, and those of which a peer that was told them keeps what it knows:
+        their flow is being written, or their row cannot be read."""
         if self.drained:
-            return {}, True
+            self._waiting = {}
+            return {}, set()
         routes = {key: route for _, flow, key, route in self._offers if self.switch.has(flow)}
-        return routes, len(routes) == len(self._offers)
+        self._waiting = {key: self._waiting.get(key, now) for _, _, key, _ in self._offers if key not in routes}
+        kept = {key for key, since in self._waiting.items() if now < since + PATIENCE_S}
+        if self._unreadable():
+            kept |= self._inherited - routes.keys()
+        return routes, kept

@@ -2,6 +2,7 @@
 
     to announce    tunnel and circuit ports  ->  flows confirmed by the switch  ->  UPDATE
     to withdraw    UPDATE  ->  drain  ->  flows go  ->  circuits go
+    switch lost    what was told stays told while the flows are put back, but not for long
     at start       read what is there  ->  adopt  ->  write what is missing  ->  sweep, once the feeds are in sync
 
 Why: a route that is announced before its inbound flow exists is a black hole for as long as the flow takes; one whose
@@ -27,6 +28,13 @@ SWEEP_WAIT_S = 60.0
 
 RETRY_S = 1.0
 """Between a refused bundle and the next look at the switch."""
+
+PATIENCE_S = 10.0
+"""A route that was told stays told so long while its flow is being written (again): a switch that restarts is back in a
+second, and two changes of every route would cost its neighbours more."""
+
+FOREVER_S = 3600.0
+"""How long a session without a hold time may be between two runs."""
 
 INVENTORY_WAIT_S = 10.0
 """End-of-RIB says "that was all of mine"; it waits this long at most for addresses whose flows are being written."""

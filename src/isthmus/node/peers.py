@@ -6,7 +6,7 @@ until its session ends. Our own End-of-RIB follows the whole inventory.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from isthmus.bgp.events import Start
@@ -14,7 +14,9 @@ from isthmus.bgp.family import EVPN
 from isthmus.bgp.session import Session, SessionConfig
 from isthmus.model.net import IpAddress
 from isthmus.node.config import NodeConfig, PeerConfig
+from isthmus.node.memory import OpenSession, PeerMemory
 from isthmus.node.order import END_OF_RIB_WAIT_S, INVENTORY_WAIT_S
+from isthmus.rib.adj_in import Path
 from isthmus.rib.adj_out import AdjRibOut, Announcement, RouteKey
 from isthmus.vpn.exports import Export, Speaker, announcement
 
@@ -36,21 +38,49 @@ class Peer:
     end_of_rib_owed: bool = False
     refused: int = 0
     """Announcements not taken because the peer has as many routes as it may; forgotten when it says all again."""
+    before: dict[RouteKey, Announcement] = field(default_factory=dict)
+    """What sessions before this one said, of this run or the last: the peer may have kept it for us."""
+    resumed: bool = False
+    """This run goes on with a session of the last one."""
 
     @classmethod
-    def start(cls, config: PeerConfig, node: NodeConfig, now: float) -> Peer:
-        session = Session(
-            SessionConfig(
-                local_as=node.asn,
-                peer_as=config.asn,
-                router_id=node.router_id,
-                families=(EVPN,),
-                hold_time_s=config.hold_time_s,
-            ),
-            config.jitter,
-        )
+    def start(cls, config: PeerConfig, node: NodeConfig, memory: PeerMemory, now: float) -> Peer:
+        session = Session(_session_config(config, node), config.jitter)
         session.handle(Start(), now)
-        return cls(config, session, changed_at=now)
+        return cls(config, session, changed_at=now, before={a.nlri.key(): a for a in memory.told})
+
+    @classmethod
+    def resume(cls, config: PeerConfig, node: NodeConfig, memory: PeerMemory, now: float) -> Peer:
+        """Go on where the last run stopped, and ask for everything once more, because this version may read what the
+        last one did not. Raises ValueError when the session is not what this configuration would have made."""
+        one = memory.session
+        assert one is not None
+        session = Session.resume(_session_config(config, node), one.suspended, now, config.jitter)
+        session.ask_refresh(EVPN)
+        return cls(
+            config,
+            session,
+            told=AdjRibOut(memory.told, one.told_again),
+            up_since=one.up_since,
+            changed_at=one.up_since,
+            in_sync=one.in_sync,
+            reason="",
+            end_of_rib_owed=one.end_of_rib_owed,
+            resumed=True,
+        )
+
+    def remember(self) -> PeerMemory:
+        """What the peer may have of ours, for a run that has to begin anew."""
+        return PeerMemory(tuple((self.before | dict(self.told.told)).values()))
+
+    def suspend(self, received: Iterable[Path]) -> OpenSession | None:
+        """Stop, so that the next run can go on; None if there is nothing to go on with."""
+        up_since, flags = self.up_since, (self.in_sync, self.end_of_rib_owed, self.told.again)
+        worth = self.speaks_evpn
+        suspended = self.session.suspend()
+        if suspended is None or up_since is None or not worth:
+            return None
+        return OpenSession(suspended, tuple((p.attributes, p.nlri) for p in received), up_since, *flags)
 
     @property
     def address(self) -> IpAddress:
@@ -73,21 +103,34 @@ class Peer:
             self.changed_at = now
         self.up_since, self.in_sync, self.end_of_rib_owed = None, False, False
         self.reason = why
+        self.before |= self.told.told
         self.told = AdjRibOut()
 
-    def tell(self, routes: Mapping[RouteKey, Announcement], *, complete: bool, now: float) -> None:
-        """Bring the peer to these routes; `complete` when nothing of ours is still on its way into the switch."""
+    def tell(
+        self, routes: Mapping[RouteKey, Announcement], kept: Collection[RouteKey], *, complete: bool, now: float
+    ) -> None:
+        """Bring the peer to these routes; of `kept` it keeps what it knows. `complete` when nothing of ours is still on
+        its way into the switch."""
         if not self.speaks_evpn:
             return
-        plan = self.told.plan(routes)
+        told = self.told.told
+        plan = self.told.plan({**{key: told[key] for key in kept if key in told}, **routes})
         if plan:
             self.session.send_routes(
                 [(a.attributes, a.nlri) for a in plan.put.values()], [a.nlri for a in plan.delete.values()]
             )
         assert self.up_since is not None
         if self.end_of_rib_owed and (complete or now >= self.up_since + INVENTORY_WAIT_S):
-            self.session.send_end_of_rib(EVPN)
-            self.end_of_rib_owed = False
+            self._end_of_rib()
+
+    def _end_of_rib(self) -> None:
+        """ "That was all", and what earlier sessions said besides is withdrawn by name: a helper of graceful restart
+        should find out by itself, but FRR 8.4 forgets the copies it has made for its own VRFs."""
+        gone = [a.nlri for key, a in self.before.items() if key not in self.told]
+        if gone:
+            self.session.send_routes((), gone)
+        self.session.send_end_of_rib(EVPN)
+        self.end_of_rib_owed, self.before = False, {}
 
     def note_refused(self, count: int) -> None:
         self.refused += count
@@ -110,3 +153,13 @@ class Peer:
             yield self.up_since + END_OF_RIB_WAIT_S
         if self.up_since is not None and self.end_of_rib_owed:
             yield self.up_since + INVENTORY_WAIT_S
+
+
+def _session_config(config: PeerConfig, node: NodeConfig) -> SessionConfig:
+    return SessionConfig(
+        local_as=node.asn,
+        peer_as=config.asn,
+        router_id=node.router_id,
+        families=(EVPN,),
+        hold_time_s=config.hold_time_s,
+    )

@@ -6,7 +6,7 @@ announcements of one route are one.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from isthmus.bgp.attribute import PathAttributes
@@ -29,9 +29,14 @@ class Announcement:
 class AdjRibOut:
     """One peer's."""
 
-    def __init__(self) -> None:
-        self._told: dict[RouteKey, Announcement] = {}
-        self._again = False
+    def __init__(self, told: Iterable[Announcement] = (), again: bool = False) -> None:
+        self._told: dict[RouteKey, Announcement] = {a.nlri.key(): a for a in told}
+        self.again = again
+        """Whether all is to be said again."""
+
+    @property
+    def told(self) -> Mapping[RouteKey, Announcement]:
+        return self._told
 
     def __len__(self) -> int:
         return len(self._told)
@@ -42,12 +47,12 @@ class AdjRibOut:
     def plan(self, desired: Mapping[RouteKey, Announcement]) -> Plan[RouteKey, Announcement]:
         """What to announce and to withdraw now; it counts as told from here on."""
         plan = diff(desired, self._told)
-        if self._again:
+        if self.again:
             plan = Plan(put=dict(desired), delete=plan.delete)
-        self._told, self._again = dict(desired), False
+        self._told, self.again = dict(desired), False
         return plan
 
     def forget(self) -> None:
         """The peer asks for everything again (RFC 2918): the next plan says it all. What the peer has is remembered,
         because a refresh withdraws nothing: a route that goes in the same moment would stay with it for ever."""
-        self._again = True
+        self.again = True

@@ -8,6 +8,7 @@
     liveness ───┘
 
 Ends with 0 on SIGTERM and SIGINT, with 2 on a configuration that cannot be used, with 1 when the node itself fails.
+On SIGUSR2 it ends to be exchanged: connections go into safe keeping, the next run goes on with the sessions (ADR 6).
 However it ends, flows and ports stay: forwarding is the switch's, and the next run adopts it.
 """
 
@@ -19,13 +20,14 @@ import contextlib
 import gc
 import importlib.metadata
 import logging
-import os
 import random
 import signal
 import socket
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from enum import Enum
 from pathlib import Path
 from typing import Any, assert_never
 
@@ -53,11 +55,12 @@ from isthmus.node.facts import (
     SwitchLost,
     SwitchRead,
 )
+from isthmus.node.memory import Memory, PeerMemory
 from isthmus.node.status import Detail, NodeStatus
 from isthmus.shell import config as configuration
-from isthmus.shell import drain
+from isthmus.shell import drain, keeping, memory_file
 from isthmus.shell.bgp_tcp import BgpTcp
-from isthmus.shell.config import Config, ConfigError, Listen
+from isthmus.shell.config import Config, ConfigError, Listen, Reflector
 from isthmus.shell.face import AgentStatus, PartStatus
 from isthmus.shell.generation import next_generation
 from isthmus.shell.http import Http
@@ -83,7 +86,14 @@ GLANCE_SHARE = 50
 class Agent:
     """Everything, wired. To be made in the loop's thread."""
 
-    def __init__(self, config: Config, generation: int) -> None:
+    def __init__(
+        self,
+        config: Config,
+        generation: int,
+        memory: Memory | None = None,
+        connections: Mapping[IpAddress, socket.socket] | None = None,
+    ) -> None:
+        """`memory` and `connections`: what the last run left."""
         self._config = config
         self._started = time.monotonic()
         self._host = config.host or ""
@@ -92,7 +102,14 @@ class Agent:
         at = config.switch
         self._switch = SwitchDatabase(at, config.vtep, self._hear_switch)
         self._southbound = Southbound(config.southbound, self._hear_southbound)
-        node = Node(node_config(config, generation), asyncio.get_running_loop().time())
+        node = Node(node_config(config, generation), asyncio.get_running_loop().time(), memory)
+        self._adopted = {peer: one for peer, one in (connections or {}).items() if node.peers[peer].resumed}
+        for peer, one in (connections or {}).items():
+            if peer in self._adopted:
+                log.info("peer %s: going on with the session of the last run", peer)
+            else:
+                log.warning("peer %s: %s", peer, node.peers[peer].reason)
+                one.close()
         self.loop = NodeLoop(node, self._carry_out)
         self._ofctl = Ofctl(at.run_dir, at.bridge, self._hear_flows)
         self._neighbours = Neighbours(config.vtep, at.run_dir, self.loop.tell)
@@ -106,6 +123,7 @@ class Agent:
             Part("neighbours", self._neighbours.run),
             Part("liveness", self._prober.run),
             Part("log", self._log_transitions),
+            Part("memory", self._write_memory),
             Part("show", self.show.run),
         ]
         if config.metrics.host:
@@ -113,26 +131,51 @@ class Agent:
         if self._host:
             self._host_is(self._host)
 
-    async def run(self, stop: asyncio.Event) -> None:
+    async def run(self, stop: asyncio.Future[End]) -> None:
         """Until `stop` is set; raises what the node raised."""
         self.loop.tell(DrainWanted(drain.stored(self._config.state)))
+        for peer, connection in self._adopted.items():
+            await self._bgp.adopt(peer, connection)
         self.loop.start()
         tasks = [asyncio.create_task(keep(part), name=part.name) for part in self.parts]
         tasks.append(asyncio.create_task(self._tell_systemd(), name="systemd"))
-        stopping = asyncio.create_task(stop.wait(), name="stop")
-        ends: set[asyncio.Future[Any]] = {stopping, self.loop.failed}
+        ends: set[asyncio.Future[Any]] = {stop, self.loop.failed}
         try:
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:  # before the last words: nothing may be written over them
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        try:
             if self.loop.failed.done():
                 self.loop.failed.result()
+            if stop.result() is End.EXCHANGE:
+                await self._hand_over()
+            else:
+                self.loop.stop()
+                self.loop.farewell("the agent is stopped; what it installed goes on forwarding")
         finally:
             self.loop.stop()
-            # Sessions just close. The door for a parting word (Cease, RFC 4486; or graceful restart, RFC 4724, so that
-            # reflectors keep our routes for the seconds until the next run) is a `stop` of the node before this.
             await self._bgp.close()
-            for task in (*tasks, stopping):
-                task.cancel()
-            await asyncio.gather(*tasks, stopping, return_exceptions=True)
+
+    async def _hand_over(self) -> None:
+        """Stop between two messages and give the connections away, each with what its octets alone do not say. What
+        cannot be given ends here without a word, as if we had crashed: peers that can keep our routes do."""
+        self._bgp.pause()
+        self.loop.flush()
+        self.loop.stop()
+        connections = await self._bgp.hand_over()
+        memory = self.loop.suspend(connections)
+        try:
+            memory_file.write(self._config.state, memory)
+        except OSError as error:
+            log.warning("no memory is left, sessions end: %s", error)
+            return
+        held = [peer for peer, left in memory.peers.items() if left.session is not None]
+        kept = [peer for peer in held if keeping.keep(_name(peer), connections[peer].fileno())]
+        if kept and not keeping.taken():
+            log.warning("whoever started us does not say that it keeps the connections")
+        log.info("%d of %d sessions handed over", len(kept), len(self._config.reflectors))
 
     def _drain(self, wanted: bool) -> None:
         drain.store(self._config.state, wanted)
@@ -224,18 +267,71 @@ class Agent:
                 pause = max(pause, GLANCE_SHARE * (time.monotonic() - began))
             await asyncio.sleep(pause)
 
+    async def _write_memory(self) -> None:
+        """For a run that begins after a crash."""
+        written: Memory | None = None
+        batches = -1
+        while True:
+            pause = GLANCE_S
+            if batches != self.loop.batches:
+                batches, began = self.loop.batches, time.monotonic()
+                memory = self.loop.remember()
+                if written is None or replace(memory, at=written.at) != written:
+                    memory_file.write(self._config.state, memory)
+                    written = memory
+                pause = max(pause, GLANCE_SHARE * (time.monotonic() - began))
+            await asyncio.sleep(pause)
+
     async def _tell_systemd(self) -> None:
         """Ready: the configuration is good, the loops run, and `isthmus show` is answered."""
         await self.show.open.wait()
-        notify("READY=1")
+        keeping.notify("READY=1")
 
 
-def notify(state: str) -> None:
-    """sd_notify(3); nothing without systemd."""
-    address = os.environ.get("NOTIFY_SOCKET", "")
-    if address:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock, contextlib.suppress(OSError):
-            sock.sendto(state.encode(), "\0" + address[1:] if address.startswith("@") else address)
+class End(Enum):
+    """Why the agent is to end."""
+
+    STOP = "for good"
+    EXCHANGE = "another process goes on"
+
+
+def _name(peer: IpAddress) -> str:
+    """Of a connection in safe keeping. Hexadecimal: an address may have colons."""
+    return f"bgp-{peer.hex()}"
+
+
+def left_behind(config: Config) -> tuple[Memory | None, dict[IpAddress, socket.socket]]:
+    """What the last run left: its memory, with only those sessions whose connections were kept for us. It counts once:
+    from here on the octets of those connections are read."""
+    memory, sockets = memory_file.read(config.state), keeping.kept()
+    found: dict[IpAddress, socket.socket] = {}
+    for reflector in config.reflectors:
+        one = sockets.pop(_name(reflector.address), None)
+        if one is None:
+            continue
+        keeping.forget(_name(reflector.address))
+        if _leads(one, config.vtep, reflector):
+            found[reflector.address] = one
+        else:
+            one.close()
+    for name, stranger in sockets.items():
+        keeping.forget(name)
+        stranger.close()
+    if memory is None:
+        return None, found
+    with contextlib.suppress(OSError):
+        memory_file.write(config.state, memory_file.without_sessions(memory))
+    peers = {a: left if a in found else PeerMemory(left.told) for a, left in memory.peers.items()}
+    return replace(memory, peers=peers), found
+
+
+def _leads(one: socket.socket, vtep: IpAddress, reflector: Reflector) -> bool:
+    """Whether this is a connection that we would have opened."""
+    try:
+        here, there = one.getsockname(), one.getpeername()
+    except OSError:
+        return False
+    return (here[0], there[0], there[1]) == (str(vtep), str(reflector.address), reflector.port)
 
 
 def node_config(config: Config, generation: int) -> NodeConfig:
@@ -251,13 +347,19 @@ reading 100,000 routes goes into looking for cycles among them (measured)."""
 
 async def _serve(config: Config) -> None:
     gc.set_threshold(*GC_THRESHOLDS)
-    stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+    stop: asyncio.Future[End] = loop.create_future()
+
+    def end(how: End) -> None:
+        if not stop.done():
+            stop.set_result(how)
+
+    for number, how in ((signal.SIGTERM, End.STOP), (signal.SIGINT, End.STOP), (signal.SIGUSR2, End.EXCHANGE)):
+        loop.add_signal_handler(number, end, how)
     generation = next_generation(config.state, time.time())
     log.info("isthmus-agent %s, run %d, vtep %s", importlib.metadata.version("isthmus"), generation, config.vtep)
-    await Agent(config, generation).run(stop)
+    memory, connections = left_behind(config)
+    await Agent(config, generation, memory, connections).run(stop)
     log.info("isthmus-agent ends; flows and ports stay")
 
 

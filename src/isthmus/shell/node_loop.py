@@ -9,11 +9,13 @@ Rules: everything here runs in the loop's thread. An exception of the node is th
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
+from isthmus.model.net import IpAddress
 from isthmus.node.core import Node
 from isthmus.node.effects import Effect
 from isthmus.node.facts import Fact
+from isthmus.node.memory import Memory
 from isthmus.node.report import status
 from isthmus.node.status import Detail, NodeStatus
 
@@ -45,6 +47,24 @@ class NodeLoop:
     def status(self, detail: Detail) -> NodeStatus:
         """The node's story as of now."""
         return status(self._node, self._loop.time(), detail)
+
+    def remember(self) -> Memory:
+        """For a run that begins anew."""
+        return self._node.remember(self._loop.time())
+
+    def flush(self) -> None:
+        """Compute and carry out what is due now."""
+        if not self.failed.done():
+            self._guarded(self._drain_now)
+
+    def suspend(self, peers: Collection[IpAddress]) -> Memory:
+        """The end, for a run that goes on; after `flush` and `stop`."""
+        return self._node.suspend(self._loop.time(), peers)
+
+    def farewell(self, why: str) -> None:
+        """A last word to every peer; after `stop`."""
+        for effect in self._node.farewell(why, self._loop.time()):
+            self._carry_out(effect)
 
     def stop(self) -> None:
         """No more computing."""

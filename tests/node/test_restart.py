@@ -1,0 +1,353 @@
+"""From run to run: a planned exchange that no peer notices, and a crash after which every peer is told the truth."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from isthmus.bgp import events as bgp
+from isthmus.bgp.family import EVPN
+from isthmus.flows.layout import Table
+from isthmus.model.intent import AttachmentIntent, UnknownSchema
+from isthmus.model.port import LocalPort
+from isthmus.node import effects, facts
+from isthmus.node.facts import Answer
+from isthmus.node.memory import BadMemory, Memory, decode, encode, sealed
+from isthmus.node.order import INVENTORY_WAIT_S, PATIENCE_S
+from isthmus.node.report import status
+from tests.build import association, attachment, attributes, circuit, ip, net, nlri, path, port
+from tests.world import REFLECTOR, SECOND, World
+
+A = "neutron-a"
+RT = "64512:1"
+HERE, THERE = net("10.1.0.5/32"), net("10.9.0.1/32")
+
+
+def red() -> AttachmentIntent:
+    return attachment(1, association(16, networks=(A,), both=(RT,)), networks=(A,), subnets=("10.1.0.0/24",))
+
+
+def vm(revision: int = 1) -> LocalPort:
+    return port("p", A, "10.1.0.5", revision=revision)
+
+
+def settled(*peers: str) -> World:
+    world = World(peers=[ip(p) for p in peers] or (REFLECTOR,))
+    world.switch_on()
+    world.intent({circuit(1): red()}, [vm()])
+    for peer in world.reflectors:
+        world.says(path("10.9.0.1/32", attributes(RT)), path("10.9.0.2/32", attributes(RT)), by=peer)
+        world.end_of_rib(by=peer)
+    return world
+
+
+def started(world: World, *ports: LocalPort) -> World:
+    """The fresh process has read everything."""
+    world.switch_on()
+    world.intent({circuit(1): red()}, ports or [vm()])
+    return world
+
+
+def routes(world: World) -> set[str]:
+    return {key.match.rsplit("=", 1)[1] for key in world.flows if key.table == Table.VIEW and key.match}
+
+
+def sent(world: World) -> list[str]:
+    """What the reflector was told since the exchange, in words."""
+    return [
+        word
+        for update in world.reflectors[REFLECTOR].history
+        for word in (
+            *(f"-{route.prefix}" for route in update.withdrawn),
+            *(f"+{route.prefix}" for route in update.announced),
+            *(["end"] if update.end_of_rib else []),
+        )
+    ]
+
+
+# The exchange
+
+
+def test_an_exchange_is_noticed_by_nobody() -> None:
+    world = settled()
+    world.reflectors[REFLECTOR].history.clear()
+    fresh = started(world.handed_over())
+    assert sent(fresh) == [], "nothing is withdrawn, nothing is said again"
+    assert fresh.node.peers[REFLECTOR].resumed
+    assert not [e for e in fresh.log if isinstance(e, effects.ApplyFlows | effects.Dial | effects.Hangup)]
+    assert fresh.flows == world.flows
+    said = status(fresh.node, fresh.now)
+    assert (said.peers[0].state, said.peers[0].in_sync, said.peers[0].announced) == ("Established", True, 1)
+    assert (said.switch.in_sync, said.switch.swept) == (True, True), "what was learnt is known, not only left standing"
+
+
+def test_the_session_lives_on() -> None:
+    fresh = started(settled().handed_over())
+    fresh.wait(300)
+    assert fresh.node.peers[REFLECTOR].session.state == "Established"
+    assert fresh.reflectors[REFLECTOR].session.state == "Established"
+
+
+def test_the_fresh_process_asks_for_everything_because_it_may_read_more() -> None:
+    world = settled()
+    world.reflectors[REFLECTOR].session.outputs()
+    fresh = world.handed_over()
+    done = fresh.node.effects(fresh.now)
+    for effect in done:
+        if isinstance(effect, effects.Send):
+            fresh.reflectors[REFLECTOR].session.handle(bgp.Received(effect.data), fresh.now)
+    assert bgp.RefreshRequested(EVPN) in fresh.reflectors[REFLECTOR].session.outputs()
+
+
+def test_what_is_withdrawn_in_the_gap_goes_with_the_first_octets() -> None:
+    """The stream has no gap: nothing needs to be marked, waited for or swept."""
+    world = settled()
+    fresh = world.handed_over()
+    started(fresh)
+    assert routes(fresh) == {"10.9.0.1", "10.9.0.2"}
+    fresh.says(withdraw=[nlri("10.9.0.2/32")])
+    assert routes(fresh) == {"10.9.0.1"}
+
+
+def test_a_message_that_had_half_arrived_is_read_whole() -> None:
+    world = settled()
+    far = world.reflectors[REFLECTOR].session
+    far.send_routes([(attributes(RT), nlri("10.9.0.3/32"))])
+    (message,) = [output.data for output in far.outputs() if isinstance(output, bgp.Send)]
+    world.tell(facts.Received(REFLECTOR, message[:30]))
+    fresh = started(world.handed_over())
+    fresh.tell(facts.Received(REFLECTOR, message[30:]))
+    assert routes(fresh) == {"10.9.0.1", "10.9.0.2", "10.9.0.3"}
+
+
+def test_what_changed_in_the_cloud_meanwhile_is_told_as_a_difference() -> None:
+    world = settled()
+    world.reflectors[REFLECTOR].history.clear()
+    fresh = started(world.handed_over(), port("q", A, "10.1.0.6"))
+    assert sorted(sent(fresh)) == ["+10.1.0.6/32", "-10.1.0.5/32"]
+
+
+@pytest.mark.parametrize("silent", ["intent", "switch"])
+def test_nothing_is_withdrawn_before_everything_is_read(silent: str) -> None:
+    world = settled()
+    world.reflectors[REFLECTOR].history.clear()
+    fresh = world.handed_over()
+    if silent == "intent":
+        fresh.switch_on()
+    else:
+        fresh.intent({circuit(1): red()}, [vm()])
+    fresh.wait(20)
+    assert sent(fresh) == []
+    started(fresh)
+    assert sent(fresh) == []
+
+
+def test_a_switch_that_lost_its_flows_in_the_gap_gets_them_back_before_anything_is_withdrawn() -> None:
+    world = settled()
+    world.reflectors[REFLECTOR].history.clear()
+    fresh = world.handed_over()
+    fresh.flows.clear()
+    started(fresh)
+    assert sent(fresh) == []
+    assert set(fresh.flows) == set(world.flows)
+
+
+def test_a_drained_node_withdraws_what_it_inherits() -> None:
+    world = settled()
+    fresh = world.handed_over()
+    fresh.tell(facts.DrainWanted(True))
+    started(fresh)
+    assert fresh.reflectors[REFLECTOR].routes == {}
+
+
+def test_a_row_of_a_newer_version_keeps_what_was_told() -> None:
+    world = settled()
+    world.reflectors[REFLECTOR].history.clear()
+    fresh = world.handed_over()
+    fresh.switch_on()
+    fresh.intent({circuit(1): UnknownSchema("isthmus:schema", "2")}, [vm()])
+    fresh.wait(60)
+    assert sent(fresh) == []
+
+
+def test_a_refresh_that_was_asked_for_before_the_exchange_is_answered_after_it() -> None:
+    world = World()
+    world.intent({circuit(1): red()}, [vm()])
+    world.reflectors[REFLECTOR].session.ask_refresh(EVPN)
+    world.settle()
+    fresh = started(world.handed_over())
+    assert set(fresh.reflectors[REFLECTOR].routes) == {HERE}
+    fresh.reflectors[REFLECTOR].history.clear()
+    again = fresh.handed_over()
+    assert sent(started(again)) == []
+
+
+def test_with_two_reflectors_each_goes_on_by_itself() -> None:
+    world = settled(str(REFLECTOR), str(SECOND))
+
+    def without_the_second(memory: Memory) -> Memory:
+        """Its connection ended in the gap."""
+        return replace(memory, peers={SECOND: replace(memory.peers[SECOND], session=None), **_only(memory, REFLECTOR)})
+
+    fresh = world.handed_over(change=without_the_second)
+    assert [fresh.node.peers[p].resumed for p in (REFLECTOR, SECOND)] == [True, False]
+    started(fresh)
+    assert routes(fresh) == {"10.9.0.1", "10.9.0.2"}
+    assert set(fresh.reflectors[SECOND].routes) == {HERE}
+
+
+def _only(memory: Memory, address: object) -> dict[object, object]:
+    return {key: value for key, value in memory.peers.items() if key == address}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda memory: replace(memory, vtep=ip("172.30.1.9")),
+        lambda memory: replace(memory, router_id=ip("172.30.1.9")),
+        lambda memory: replace(memory, asn=64999),
+        lambda memory: replace(memory, at=memory.at - 60),
+        lambda memory: replace(memory, peers={}),
+        lambda memory: _with_open(memory, b"\x04\xfc\x00\x00\x09\xac\x1e\x01\x01\x00"),
+        lambda memory: _with_open(memory, b""),
+    ],
+    ids=["another vtep", "another router-id", "another AS", "too late", "another peer", "another OPEN", "no OPEN"],
+)
+def test_what_does_not_fit_begins_anew(change: object) -> None:
+    world = settled()
+    fresh = world.handed_over(change=change)  # type: ignore[arg-type]
+    assert not fresh.node.peers[REFLECTOR].resumed
+    started(fresh)
+    assert [e for e in fresh.log if isinstance(e, effects.Dial)]
+    assert set(fresh.reflectors[REFLECTOR].routes) == {HERE}
+    assert routes(fresh) == {"10.9.0.1", "10.9.0.2"}, "forwarding waits for what the reflector says"
+
+
+def _with_open(memory: Memory, sent_open: bytes) -> Memory:
+    left = memory.peers[REFLECTOR]
+    assert left.session is not None
+    suspended = replace(left.session.suspended, sent_open=sent_open)
+    return replace(memory, peers={REFLECTOR: replace(left, session=replace(left.session, suspended=suspended))})
+
+
+def test_a_session_that_is_only_beginning_is_not_handed_over() -> None:
+    world = World()
+    world.node.handle(facts.Closed(REFLECTOR, "reset"), world.now)
+    world.settle()
+    left = world.node.suspend(world.now, [REFLECTOR])
+    assert left.peers[REFLECTOR].session is None
+
+
+def test_who_was_silent_is_silent_still() -> None:
+    world = settled()
+    world.says(path("10.9.0.1/32", attributes(RT, next_hop="172.30.2.2", local_pref=50), rd="172.30.2.2:16"))
+    world.probe(ip("172.30.2.1"), Answer.SILENT)
+    fresh = started(world.handed_over())
+    assert fresh.flows == world.flows
+    assert fresh.probed == {ip("172.30.2.1"): Answer.SILENT, ip("172.30.2.2"): Answer.UNKNOWN}
+
+
+# The end for good
+
+
+def test_a_farewell_is_a_notification_to_every_peer_and_touches_no_flow() -> None:
+    world = settled(str(REFLECTOR), str(SECOND))
+    words = world.node.farewell("the agent is stopped", world.now)
+    assert [type(effect).__name__ for effect in words] == ["Send", "Hangup"] * 2
+    assert all(isinstance(e, effects.Send | effects.Hangup) for e in words)
+    for effect in words:
+        if isinstance(effect, effects.Send):
+            world.reflectors[effect.peer].session.handle(bgp.Received(effect.data), world.now)
+    (down,) = [o for o in world.reflectors[REFLECTOR].session.outputs() if isinstance(o, bgp.Down)]
+    assert "administrative shutdown" in down.text and "the agent is stopped" in down.text
+
+
+# The crash
+
+
+def test_after_a_crash_what_is_gone_is_withdrawn_by_name_before_the_end_of_the_inventory() -> None:
+    fresh = started(settled().crashed(), port("q", A, "10.1.0.6"))
+    assert sent(fresh) == ["+10.1.0.6/32", "-10.1.0.5/32", "end"]
+
+
+def test_after_a_lost_session_what_went_meanwhile_is_withdrawn_by_name() -> None:
+    world = settled()
+    world.cut()
+    world.intent({circuit(1): red()}, [])
+    world.restore()
+    assert sent(world) == ["-10.1.0.5/32", "end"]
+
+
+def test_after_a_crash_an_endpoint_that_died_meanwhile_is_found_out() -> None:
+    world = settled()
+    world.probe(ip("172.30.2.1"), Answer.ANSWERS)
+    fresh = started(world.crashed())
+    fresh.says(path("10.9.0.1/32", attributes(RT)))
+    assert fresh.probed == {ip("172.30.2.1"): Answer.ANSWERS}
+
+
+def test_the_end_of_the_inventory_waits_for_flows_but_not_for_ever() -> None:
+    fresh = settled().crashed()
+    fresh.flows.clear()
+    fresh.obedient = False
+    started(fresh)
+    assert sent(fresh) == []
+    fresh.wait(INVENTORY_WAIT_S)
+    assert sent(fresh) == ["-10.1.0.5/32", "end"]
+
+
+# While the switch is away
+
+
+def test_what_was_told_stays_told_while_the_switch_restarts() -> None:
+    world = settled()
+    world.reflectors[REFLECTOR].history.clear()
+    world.obedient = False
+    world.flows.clear()
+    world.tell(facts.SwitchLost("br-vpn does not answer"))
+    world.wait(PATIENCE_S - 2)
+    assert sent(world) == []
+    world.obedient = True
+    world.wait(1.0)
+    assert sent(world) == []
+    assert set(world.reflectors[REFLECTOR].routes) == {HERE}
+
+
+def test_a_switch_that_stays_away_is_announced_no_longer() -> None:
+    world = settled()
+    world.obedient = False
+    world.flows.clear()
+    world.tell(facts.SwitchLost("br-vpn does not answer"))
+    world.wait(PATIENCE_S + 1)
+    assert world.reflectors[REFLECTOR].routes == {}
+
+
+# The file
+
+
+def test_what_is_written_is_read() -> None:
+    memory = settled(str(REFLECTOR), str(SECOND)).node.suspend(1000.0, [REFLECTOR])
+    assert decode(encode(memory)) == memory
+    session = memory.peers[REFLECTOR].session
+    assert session is not None and len(session.received) == 2
+
+
+@pytest.mark.parametrize(
+    "text", [b"{", b"[]", b"null", b'{"format":2}', b'{"format":1}', b'{"format":1,"at":"then"}', b"\xff"]
+)
+def test_nonsense_is_no_memory(text: bytes) -> None:
+    for whole in (text, sealed(text)):
+        with pytest.raises(BadMemory):
+            decode(whole)
+
+
+def test_a_damaged_file_is_no_memory_wherever_it_is_damaged() -> None:
+    """Cut short, or with one octet changed: not at all, never half."""
+    whole = encode(settled().node.suspend(1000.0, [REFLECTOR]))
+    for at in range(0, len(whole), 7):
+        with pytest.raises(BadMemory):
+            decode(whole[:at])
+        damaged = whole[:at] + bytes((whole[at] ^ 0x04,)) + whole[at + 1 :]
+        with pytest.raises(BadMemory):
+            decode(damaged)
