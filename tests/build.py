@@ -19,6 +19,9 @@ from isthmus.model.vpn import Encapsulation, ExtendedCommunity, RouteDistinguish
 from isthmus.rib.adj_in import Path
 from isthmus.vpn.exports import Speaker
 
+SUBNETS = ("10.1.0.0/24", "10.2.0.0/24", "2001:db8::/64")
+"""What a router serves unless a test says otherwise; remote addresses are 10.9.x.x."""
+
 SITE = SiteOfOrigin.parse("64512:1")
 ELSEWHERE = SiteOfOrigin.parse("64513:1")
 
@@ -74,7 +77,7 @@ def attachment(
     number: int,
     *associations: AssociationIntent,
     networks: tuple[str, ...],
-    subnets: tuple[str, ...] = (),
+    subnets: tuple[str, ...] = SUBNETS,
     fallback: Fallback = Fallback.ALL,
     site: SiteOfOrigin = SITE,
 ) -> AttachmentIntent:

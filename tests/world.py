@@ -74,6 +74,8 @@ class World:
         self.resolved: frozenset[IpAddress] = frozenset()
         self.probed: dict[IpAddress, facts.Answer] = {}
         self.log: list[effects.Effect] = []
+        self.frozen = False
+        """Whether circuits stay as they are plugged, whatever is asked."""
         self.obedient = True
         """Whether the switch takes bundles."""
         self.next_port = 10
@@ -217,6 +219,8 @@ class World:
         self.node.handle(facts.FlowsApplied(bundle.serial), self.now)
 
     def _plug(self, names: frozenset[CircuitName]) -> None:
+        if self.frozen:
+            return
         self.circuits = {name: port for name, port in self.circuits.items() if name in names}
         for name in sorted(names - self.circuits.keys()):
             self.circuits[name] = self.next_port

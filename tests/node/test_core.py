@@ -7,6 +7,8 @@ from dataclasses import replace
 
 import pytest
 
+from isthmus.bgp import events as bgp
+from isthmus.bgp.family import EVPN
 from isthmus.flows.layout import Table
 from isthmus.flows.types import FlowKey, Installed, cookie
 from isthmus.model.intent import AttachmentIntent, BadIntent, UnknownSchema
@@ -126,7 +128,7 @@ def test_an_address_that_changes_its_circuit_is_delivered_by_the_old_one_until_t
 def test_a_machine_that_comes_here_displaces_nobody_before_its_circuit_is_plugged() -> None:
     world = Slow()
     world.switch_on()
-    blue = attachment(2, association(17, networks=(B,), both=(RT,)), networks=(B,))
+    blue = attachment(2, association(17, networks=(B,), both=(RT,)), networks=(B,), subnets=("10.2.0.0/24",))
     rows = {circuit(1): red(), circuit(2): blue}
     world.intent(rows, [port("q", B, "10.2.0.5")])
     world.says(path("10.1.0.5/32", attributes(RT)))
@@ -236,7 +238,55 @@ def test_a_flow_deleted_by_hand_comes_back_and_a_foreign_one_stays() -> None:
     assert status(world.node, world.now).switch.foreign_flows == 1
 
 
+def test_an_address_that_its_router_does_not_serve_is_neither_announced_nor_let_in() -> None:
+    """The router would route it onwards: to another network of its own, or out by its gateway."""
+    world = settled()
+    world.intent({circuit(1): red()}, [port("p", A, "10.1.0.5", "10.7.0.5", "2001:db8::5")])
+    assert set(world.reflectors[REFLECTOR].routes) == {net("10.1.0.5/32")}
+    assert matches(world, Table.INBOUND) == {"ip,tun_id=0x1398,nw_dst=10.1.0.5"}
+    assert not any("10.7.0.5" in m or "2001:db8::5" in m for m in matches(world, Table.SOURCE))
+    why = {p.address: p.why_not for p in status(world.node, world.now).ports}
+    assert why["10.7.0.5"] == why["2001:db8::5"] == NotAnnounced.NOT_SERVED.value
+
+
+def test_a_vni_that_is_anothers_now_delivers_nothing_to_the_old_tenant() -> None:
+    world = World()
+    world.switch_on()
+    mine = attachment(1, association(16, networks=(A,), both=(RT,), bgpvpn=1, vni=5000), networks=(A,))
+    theirs = attachment(2, association(17, networks=(B,), both=("64512:2",), bgpvpn=2, vni=5000), networks=(B,))
+    world.intent({circuit(1): mine}, [vm()])
+    world.frozen = True  # the new circuit is not plugged yet
+    world.intent({circuit(2): theirs}, [port("q", B, "10.1.0.5")])
+    assert world.reflectors[REFLECTOR].routes == {}
+    assert matches(world, Table.INBOUND) == set()
+    world.intent({circuit(1): mine, circuit(2): theirs}, [vm(), port("q", B, "10.1.0.5")])
+    why = {p.bgpvpn[-1]: p.why_not for p in status(world.node, world.now).ports}
+    assert NotAnnounced.NUMBER_CLASH.value in why.values()
+
+
+def test_the_same_route_with_two_ethernet_tags_is_two_paths_and_one_wins() -> None:
+    world = settled()
+    one = path("10.9.0.8/32", attributes(RT))
+    other = replace(one, nlri=one.nlri._replace(ethernet_tag=7))
+    world.says(other, one)
+    why = [r.why for r in status(world.node, world.now).routes if r.prefix == "10.9.0.8/32"]
+    assert sorted(why) == ["", "higher Ethernet tag"]
+
+
 # Sessions
+
+
+def test_a_session_that_ends_in_the_batch_that_brought_its_end_of_rib_has_said_nothing() -> None:
+    world = settled()
+    world.cut()
+    world.restore()
+    far = world.reflectors[REFLECTOR].session
+    far.send_end_of_rib(EVPN)
+    data = b"".join(o.data for o in far.outputs() if isinstance(o, bgp.Send))
+    world.node.handle(facts.Received(REFLECTOR, data), world.now)
+    world.node.handle(facts.Closed(REFLECTOR, "connection reset by peer"), world.now)
+    world.settle()
+    assert any("nw_dst=10.9.0.1" in match for match in matches(world, Table.VIEW)), "nobody in sync has contradicted it"
 
 
 def test_losing_the_only_reflector_keeps_forwarding_until_it_says_otherwise() -> None:

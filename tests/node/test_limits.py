@@ -29,28 +29,28 @@ def destinations(made: World) -> set[str]:
 
 
 def test_a_full_view_refuses_what_is_beyond_and_its_neighbour_view_notices_nothing() -> None:
-    made = world(routes_per_view=3)
+    made = world(routes_per_view=2)
     made.says(*(path(f"10.9.0.{n}/32", attributes(RT)) for n in (4, 3, 2, 1)))
     made.says(path("10.8.0.1/32", attributes(OTHER)))
-    assert destinations(made) == {"10.1.0.5", "10.9.0.1", "10.9.0.2", "10.2.0.5", "10.8.0.1"}
+    assert destinations(made) == {"10.9.0.1", "10.9.0.2", "10.8.0.1"}
     why = {r.prefix: r.why for r in status(made.node, made.now).routes if r.peer}
     assert why["10.9.0.3/32"] == why["10.9.0.4/32"] == NotInstalled.VIEW_FULL.value
     assert made.node.peers[REFLECTOR].up_since is not None, "never the session"
 
 
 def test_room_in_a_view_is_used_at_once_and_the_order_of_arrival_decides_nothing() -> None:
-    made = world(routes_per_view=3)
+    made = world(routes_per_view=2)
     made.says(*(path(f"10.9.0.{n}/32", attributes(RT)) for n in (1, 2, 3, 4)))
     made.says(withdraw=[nlri("10.9.0.1/32")])
-    assert destinations(made) == {"10.1.0.5", "10.9.0.2", "10.9.0.3", "10.2.0.5"}
+    assert destinations(made) == {"10.9.0.2", "10.9.0.3"}
     made.says(path("10.9.0.1/32", attributes(RT)))
-    assert destinations(made) == {"10.1.0.5", "10.9.0.1", "10.9.0.2", "10.2.0.5"}
+    assert destinations(made) == {"10.9.0.1", "10.9.0.2"}
 
 
 def test_exactly_at_the_limit_nothing_is_refused() -> None:
-    made = world(routes_per_view=3)
+    made = world(routes_per_view=2)
     made.says(*(path(f"10.9.0.{n}/32", attributes(RT)) for n in (1, 2)))
-    assert {"10.9.0.1", "10.9.0.2"} <= destinations(made)
+    assert destinations(made) == {"10.9.0.1", "10.9.0.2"}
     assert not any(r.why for r in status(made.node, made.now).routes if r.peer)
 
 

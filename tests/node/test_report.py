@@ -21,7 +21,9 @@ def world() -> World:
     """Two machines behind one router, one of them in the VPN; a third in no attachment; a remote route."""
     made = World()
     made.switch_on()
-    red = attachment(1, association(16, networks=(A,), both=(RT,)), networks=(A, B), subnets=("10.1.0.0/24",))
+    red = attachment(
+        1, association(16, networks=(A,), both=(RT,)), networks=(A, B), subnets=("10.1.0.0/24", "2001:db8::/64")
+    )
     ports = (port("p", A, "10.1.0.5", "2001:db8::5"), port("q", B, "10.2.0.5"), port("r", "neutron-c", "10.3.0.5"))
     made.tell(facts.IntentRead({circuit(1): red}, ports, {"s": "mac: no MAC address in []"}))
     made.says(path("10.9.0.1/32", attributes(RT)), path("10.9.0.2/32", attributes("64512:2"), rd="172.30.2.1:17"))
@@ -109,7 +111,7 @@ def test_counting_needs_no_routes() -> None:
     assert (counted.routes, counted.machines) == ([], [])
     assert (counted.views, counted.ports) == (told(made).views, told(made).ports)
     assert counted.unused == told(made).unused
-    assert counted.unused == {NotImported.NO_IMPORT_TARGET.value: 1, NotInstalled.HIDDEN_BY_ROUTER.value: 1}
+    assert counted.unused == {NotImported.NO_IMPORT_TARGET.value: 1, NotInstalled.HIDDEN_BY_ROUTER.value: 2}
 
 
 def test_the_log_looks_at_states_only() -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from isthmus.model.reason import NotBest
 from isthmus.rib.decision import Rank, choose
 
-EVEN = Rank(True, False, -100, 0, 1, 0, 0, b"\x0a\x00\x00\x01", b"\x00" * 8, b"\x0a\x00\x00\x09")
+EVEN = Rank(True, False, -100, 0, 1, 0, 0, b"\x0a\x00\x00\x01", b"\x00" * 8, 0, b"\x0a\x00\x00\x09", b"")
 
 ranks = st.lists(
     st.builds(
@@ -23,7 +23,9 @@ ranks = st.lists(
         med=st.integers(0, 1),
         router_id=st.sampled_from([b"\x01", b"\x02"]),
         route_distinguisher=st.sampled_from([b"\x01", b"\x02"]),
+        ethernet_tag=st.integers(0, 1),
         peer=st.sampled_from([b"\x01", b"\x02"]),
+        name=st.sampled_from([b"", b"a"]),
     ),
     min_size=1,
     max_size=6,
@@ -52,7 +54,9 @@ def test_the_order_of_arrival_decides_nothing(candidates: list[Rank], random: ob
         (EVEN._replace(med=1), NotBest.MED),
         (EVEN._replace(router_id=b"\x0a\x00\x00\x02"), NotBest.ROUTER_ID),
         (EVEN._replace(route_distinguisher=b"\x01" + b"\x00" * 7), NotBest.ROUTE_DISTINGUISHER),
+        (EVEN._replace(ethernet_tag=7), NotBest.ETHERNET_TAG),
         (EVEN._replace(peer=b"\x0a\x00\x00\x0a"), NotBest.PEER),
+        (EVEN._replace(name=b"a"), NotBest.NAME),
     ],
 )
 def test_the_first_difference_is_the_reason(worse: Rank, why: NotBest) -> None:
@@ -61,5 +65,5 @@ def test_the_first_difference_is_the_reason(worse: Rank, why: NotBest) -> None:
 
 
 def test_an_address_of_this_hypervisor_beats_the_best_of_routes() -> None:
-    here = Rank(False, False, 0, 0, 9, 2, 9, b"\xff", b"\xff", b"\xff")
+    here = Rank(False, False, 0, 0, 9, 2, 9, b"\xff", b"\xff", 9, b"\xff", b"\xff")
     assert choose([EVEN, here]) == (1, (NotBest.REMOTE, None))

@@ -123,7 +123,7 @@ class Prober:
             if self._underlay.answers(self._end, str(endpoint)):
                 news = self.watch.heard(endpoint) or news
         if news:
-            silent = [str(e) for e, a in self.watch.answers.items() if a is Answer.SILENT]
+            silent = sorted(str(e) for e, a in self.watch.answers.items() if a is Answer.SILENT)
             self._line.note(f"{self._end.name}: silent are {silent}")
             self._tell(AnswersRead(dict(self.watch.answers)))
         return news

@@ -8,7 +8,7 @@ still holds from before (`over`).
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import NamedTuple
@@ -101,6 +101,11 @@ def served(place: Place, rows: Iterable[Row], ports: Iterable[Port]) -> list[Row
     return sorted(live, key=lambda row: row.circuit)[: place.circuits_max]
 
 
+def row_serves(row: Row) -> Callable[[str], bool]:
+    """Whether the router behind the row has an interface on the address' subnet: else it would route it onwards."""
+    return lambda address: any(covers(subnet, address) for subnet in row.subnets)
+
+
 def offers(place: Place, rows: Iterable[Row], ports: Iterable[Port]) -> list[Offer]:
     """What this hypervisor announces. Of several that share VNI and address only one is: inbound must be exact."""
     ports = list(ports)
@@ -117,7 +122,7 @@ def offers(place: Place, rows: Iterable[Row], ports: Iterable[Port]) -> list[Off
                 if not targets:
                     continue
                 prefer = max(PREFERENCE if a.local_pref is None else a.local_pref for a in same)
-                for address in port.addresses:
+                for address in filter(row_serves(row), port.addresses):
                     first = same[0]
                     offer = Offer(
                         place, row.circuit, port.name, first.number, first.vni, address, targets, prefer, port.revision
@@ -147,7 +152,8 @@ def standing(
             view = frozenset(t for a in covering(row, network) for t in a.imports)
             if view:
                 seen.add(view)
-                sources |= {(row.circuit, a): view for p in ports if p.network == network for a in p.addresses}
+                addresses = [a for p in ports if p.network == network for a in p.addresses]
+                sources |= {(row.circuit, a): view for a in addresses if row_serves(row)(a)}
         for view in seen:
             doors.setdefault(view, []).append(row)
         if len(seen) == 1:

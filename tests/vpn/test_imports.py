@@ -74,7 +74,7 @@ def test_the_node_that_the_address_moved_to_wins_and_the_old_one_says_so() -> No
 def test_one_address_in_two_sites_is_noted_and_a_prefix_is_not() -> None:
     one = path("10.9.0.1/32", attributes("64512:1"))
     two = path("10.9.0.1/32", attributes("64512:1", site=None, originator="172.30.3.1"), rd="172.30.3.1:16")
-    mine = attachment(1, association(16, networks=(A,), both=("64512:1",)), networks=(A,))
+    mine = attachment(1, association(16, networks=(A,), both=("64512:1",)), networks=(A,), subnets=("10.9.0.0/24",))
     local = exports({circuit(1): mine}, [port("p", A, "10.9.0.1")])
     entry = decide(only_view(), net("10.9.0.1/32"), [one, two], local, ME)
     assert entry is not None

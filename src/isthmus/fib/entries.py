@@ -52,13 +52,6 @@ class Deliver(NamedTuple):
 Target = NextHop | Deliver
 
 
-class RouteKey(NamedTuple):
-    """One line of a view."""
-
-    view: ViewId
-    prefix: Prefix
-
-
 class SourceKey(NamedTuple):
     """Whose packet: the circuit it came by and its source address."""
 
@@ -83,9 +76,8 @@ class Circuit:
 
 @dataclass(frozen=True, slots=True)
 class Forwarding:
-    """The whole desired forwarding of a node."""
+    """The whole desired forwarding of a node but the lines of its views, which change one by one."""
 
     circuits: Mapping[CircuitName, Circuit] = field(default_factory=dict)
     sources: Mapping[SourceKey, ViewId] = field(default_factory=dict)
-    routes: Mapping[ViewId, Mapping[Prefix, Target]] = field(default_factory=dict)
     inbound: Mapping[InboundKey, CircuitName] = field(default_factory=dict)

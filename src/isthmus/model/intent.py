@@ -154,7 +154,7 @@ _KEYS = {KIND_KEY} | {KEY + name for name in _FIELDS}
 
 def from_external_ids(row: Mapping[str, str]) -> AttachmentIntent:
     """Read an AC row; keys without our prefix are somebody else's. Raises BadIntent, UnknownSchema."""
-    if row.get("isthmus:schema") != str(SCHEMA):
+    if _number(row, "isthmus:schema") != SCHEMA:
         raise UnknownSchema("isthmus:schema", f"this agent reads schema {SCHEMA}, not {row.get('isthmus:schema')!r}")
     for key in row:
         if key.startswith(KEY) and key not in _KEYS and not key.startswith(ASSOCIATION_KEY):

@@ -32,7 +32,9 @@ class NotBest(StrEnum):
     MED = "higher multi-exit discriminator"
     ROUTER_ID = "higher router-id of the originator"
     ROUTE_DISTINGUISHER = "higher route distinguisher"
+    ETHERNET_TAG = "higher Ethernet tag"
     PEER = "higher address of the peer: the same route from another reflector"
+    NAME = "its name comes later, and nothing else tells the two apart"
 
 
 class NotInstalled(StrEnum):
@@ -56,6 +58,8 @@ class NotAnnounced(StrEnum):
     NO_FLOW = "its inbound flow is not confirmed: nothing is announced that cannot be forwarded"
     PEER_DOWN = "the session is down"
     NOT_NEGOTIATED = "the peer did not offer EVPN"
+    NUMBER_CLASH = "its VNI is another BGPVPN's on this hypervisor"
+    NOT_SERVED = "the attachment's router has no interface on its subnet, so it could not be delivered"
     DRAINED = "this hypervisor is drained: an operator has taken it out of use"
     DUPLICATE_ADDRESS = "another port of the same VPN on this hypervisor has the address"
 
@@ -69,7 +73,6 @@ class AttachmentState(StrEnum):
     PLUGGING = "the attachment circuit is being plugged"
     BAD_ROW = "its row cannot be understood"
     UNKNOWN_SCHEMA = "its row was written by a newer Isthmus; the last state is kept"
-    NUMBER_CLASH = "its VNI is used by another BGPVPN here"
 
 
 class Note(StrEnum):

@@ -79,6 +79,8 @@ class Node:
         self._wanted_circuits: frozenset[CircuitName] | None = None
         self._wanted_neighbours: frozenset[IpAddress] | None = None
         self._probed: frozenset[IpAddress] = frozenset()
+        self._probed_by: int | None = None
+        """The tunnel port the prober was told of."""
 
     # From run to run
 
@@ -291,11 +293,12 @@ class Node:
         return out
 
     def _routes(self, peer: Peer, update: Update, now: float) -> None:
-        if update.end_of_rib == EVPN:
-            self._in_sync(peer)
         agreed, attributes = peer.session.agreed, update.attributes
         if agreed is None:
+            # The session has ended since, in the same batch: what it said, End-of-RIB too, is as good as unsaid.
             return
+        if update.end_of_rib == EVPN:
+            self._in_sync(peer)
         announced = []
         if attributes is not None:
             router_id = agreed.peer_router_id
@@ -361,11 +364,15 @@ class Node:
 
     def _note_draining(self, fresh: tuple[Export, ...], ofports: facts.SwitchRead, now: float) -> None:
         """An address that was announced and is no longer keeps its inbound flow for a while; one that is from now on
-        delivered by another circuit keeps the old way until that circuit is plugged."""
+        delivered by another circuit of the same BGPVPN keeps the old way until that circuit is plugged."""
         wanted = {e.inbound: e.circuit for e in fresh if e.why_not is None}
+        vpns = {e.inbound: e.bgpvpn for e in fresh if e.why_not is None}
         for e in self.exports:
             if e.why_not is None and wanted.get(e.inbound) != e.circuit and e.circuit in ofports.circuits:
                 self.draining[e.inbound] = (e.circuit, now + DRAIN_S)
+            if vpns.get(e.inbound, e.bgpvpn) != e.bgpvpn:
+                # The number is another BGPVPN's now: not one packet of that one may come out here.
+                self.draining.pop(e.inbound, None)
         unplugged = {key for key, circuit in wanted.items() if circuit not in ofports.circuits}
         self.draining = {
             key: (circuit, until)
@@ -428,9 +435,9 @@ class Node:
     def _probes(self, tunnel: int | None) -> list[Effect]:
         """Ask those whose answers the switch would hand to us: without that flow everybody is silent."""
         probed = frozenset(e for e in self.tables.endpoints if self.switch.has(Renderer.answer_key(e)))
-        if probed == self._probed:
+        if (probed, tunnel) == (self._probed, self._probed_by):
             return []
-        self._probed = probed
+        self._probed, self._probed_by = probed, tunnel
         known = {e: self.answers.get(e, facts.Answer.UNKNOWN) for e in probed}
         return [SetProbes(known, tunnel)]
 

@@ -4,9 +4,9 @@ The one owner of the picture of the switch. `wanted` is handed in as pieces (the
 `installed` is what the last dump said, changed by each confirmed bundle.
 
 Rules: one bundle at a time. After a loss or a refusal nothing is assumed: the switch is read again. A flow without our
-magic is never touched. What an earlier run wrote is adopted where it is wanted and swept where it is not, but in a
-table that depends on a feed only after that feed is in sync. What was adopted is this run's own from then on: it goes
-when it is given up.
+magic is never touched but where ours must stand. What an earlier run wrote is adopted where it is wanted and swept
+where it is not, but in a table that depends on a feed only after that feed is in sync. What was adopted is this run's
+own from then on: it goes when it is given up.
 """
 
 from __future__ import annotations
@@ -163,5 +163,6 @@ class Switch:
         assert self.installed is not None
         there = self.installed.get(key)
         if key in self.wanted:
-            return there is not None and there.actions == self.wanted[key]
+            # Somebody else's flow where ours must stand is taken over: one that is merely equal could never be swept.
+            return there is not None and there.ours and there.actions == self.wanted[key]
         return there is None or not there.ours

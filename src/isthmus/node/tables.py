@@ -88,8 +88,9 @@ class Tables:
         for prefix, targets in touched.items():
             for number in {n for t in targets for n in self._importers.get(t, ())}:
                 concerned.setdefault(number, set()).add(prefix)
-        for number, prefixes in concerned.items():
-            self._refresh(number, prefixes, rib, renderer, changes)
+        for number in self.views:
+            if number in concerned:
+                self._refresh(number, concerned[number], rib, renderer, changes)
         return changes
 
     def _refresh(

@@ -38,7 +38,10 @@ class Rank(NamedTuple):
     med: int
     router_id: bytes
     route_distinguisher: bytes
+    ethernet_tag: int
     peer: bytes
+    name: bytes
+    """Whatever else tells two candidates apart: equals would make the order of arrival decide."""
 
 
 _REASONS = tuple(NotBest)

@@ -111,9 +111,15 @@ def _addresses(cidrs: str) -> tuple[IpAddress, ...]:
     return tuple(sorted(found, key=lambda a: (len(a), a)))
 
 
+REVISION_MAX = 2**32 - 1
+"""It serves as mobility sequence, which has four octets (RFC 7432 section 7.7)."""
+
+
 def _revision(text: str) -> int:
     if not (text.isascii() and text.isdigit()):
         raise ValueError(f"neutron:revision_number: '{text}' is not a number")
+    if len(text) > 10 or int(text) > REVISION_MAX:
+        raise ValueError(f"neutron:revision_number: {text[:20]} is more than {REVISION_MAX}")
     return int(text)
 
 

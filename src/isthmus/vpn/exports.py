@@ -68,6 +68,15 @@ def exports(circuits: Mapping[CircuitName, AttachmentIntent], ports: Iterable[Lo
     return tuple(_one_each(found))
 
 
+def served(intent: AttachmentIntent, address: IpAddress) -> bool:
+    """Whether the attachment's router delivers to the address itself: it has an interface on that subnet.
+
+    Anything else it would route onwards: to another network of its own, or out by its gateway.
+    """
+    host = Prefix.host(address)
+    return any(subnet.covers(host) for subnet in intent.subnets)
+
+
 def _attachment(
     circuit: CircuitName, intent: AttachmentIntent, by_network: Mapping[str, list[LocalPort]]
 ) -> Iterator[Export]:
@@ -91,6 +100,8 @@ def _export(
         why_not = NotAnnounced.NO_EXPORT_TARGET
     elif len(a.exports) > TARGETS_MAX:
         why_not = NotAnnounced.TOO_MANY_TARGETS
+    elif not served(intent, address):
+        why_not = NotAnnounced.NOT_SERVED
     elif not port.up:
         why_not = NotAnnounced.PORT_DOWN
     return Export(
@@ -122,7 +133,9 @@ def _one_each(found: Mapping[InboundKey, list[Export]]) -> Iterator[Export]:
         ranked = sorted(rivals, key=lambda e: (e.why_not is not None, -e.mobility, e.circuit, e.port))
         yield ranked[0]
         for loser in ranked[1:]:
-            yield replace(loser, why_not=loser.why_not or NotAnnounced.DUPLICATE_ADDRESS)
+            clash = loser.bgpvpn != ranked[0].bgpvpn
+            reason = NotAnnounced.NUMBER_CLASH if clash else NotAnnounced.DUPLICATE_ADDRESS
+            yield replace(loser, why_not=loser.why_not or reason)
 
 
 @dataclass(frozen=True, slots=True)

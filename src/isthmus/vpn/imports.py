@@ -100,7 +100,9 @@ def _rank(path: Path, silent: Collection[IpAddress]) -> Rank:
         med=a.med or 0,
         router_id=path.originator,
         route_distinguisher=path.nlri.rd,
+        ethernet_tag=path.nlri.ethernet_tag,
         peer=path.peer,
+        name=b"",
     )
 
 
@@ -116,7 +118,9 @@ def _local_rank(export: Export) -> Rank:
         med=0,
         router_id=b"",
         route_distinguisher=export.number.to_bytes(4, "big"),
-        peer=export.port.encode(),
+        ethernet_tag=0,
+        peer=b"",
+        name=f"{export.port} {export.circuit} {export.bgpvpn} {export.vni}".encode(),
     )
 
 

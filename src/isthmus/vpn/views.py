@@ -17,6 +17,7 @@ from isthmus.model.intent import ROUTER_IPV4, ROUTER_IPV6, AttachmentIntent
 from isthmus.model.net import Prefix
 from isthmus.model.port import LocalPort
 from isthmus.model.vpn import RouteTarget
+from isthmus.vpn.exports import served
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,7 @@ def views(circuits: Mapping[CircuitName, AttachmentIntent], ports: Iterable[Loca
             doors.setdefault(view, set()).add(circuit)
             seen.add(view)
             for port in by_network[network]:
-                sources |= {SourceKey(circuit, address): view for address in port.addresses}
+                sources |= {SourceKey(circuit, a): view for a in port.addresses if served(intent, a)}
         if len(seen) == 1:
             # The router's own errors (packet too big, TTL exceeded) to somebody beyond the VPN carry its circuit
             # address. With several views the destination is ambiguous, and an error in the wrong VPN is a leak.
