@@ -30,6 +30,7 @@ from tests.faults.hands import (
     never_end,
     no_covering,
     no_vxlan,
+    one_vni_twice,
     other_targets,
     other_vni,
     overlapping_subnet,
@@ -50,6 +51,7 @@ from tests.faults.hands import (
     two_overlay_indexes,
     unplug,
     unresolved,
+    unserved,
     unwire,
     without_router_mac,
 )
@@ -278,6 +280,9 @@ VPNS = (
     Fault("destination exports more targets than fit", C.TOO_MANY_TARGETS, too_many_targets),
     Fault("two sites claim the address", C.DUPLICATE_ADDRESS, second_owner, destination="10.11.0.10"),
     Fault("two machines of one hypervisor claim the address", C.DUPLICATE_ADDRESS, same_hypervisor_twice),
+    Fault("source's subnet not on its router", C.NOT_SERVED, lambda w: unserved(w, "a"), destination="10.11.0.10"),
+    Fault("destination's subnet not on its router", C.NOT_SERVED, lambda w: unserved(w, "b")),
+    Fault("two BGPVPNs with one VNI on a hypervisor", C.NUMBER_CLASH, one_vni_twice),
     Fault("hidden by the router's own subnet", C.HIDDEN_BY_ROUTER, overlapping_subnet),
     Fault(
         "hidden by the router's own subnet, asked by address",

@@ -180,6 +180,19 @@ def second_owner(world: World) -> None:
     world.news()
 
 
+def unserved(world: World, cloud: str) -> None:
+    """The router's interface on the IPv4 subnet is taken away; the network stays associated."""
+    old = clouds.intent(world, cloud, RED)
+    clouds.write(world, cloud, RED, subnets=tuple(s for s in old.subnets if s.version == 6))
+
+
+def one_vni_twice(world: World) -> None:
+    """Two BGPVPNs with the same VNI and machines with the same address on one hypervisor."""
+    changed = tuple(replace(a, vni=5006) for a in clouds.intent(world, "b", RED).associations)
+    clouds.write(world, "b", RED, associations=changed)
+    clouds.change_ids(world, "b", "b-twin1", revision_number="9")
+
+
 def overlapping_subnet(world: World) -> None:
     """The source's router gets a subnet that is also the other cloud's."""
     old = clouds.intent(world, "a", RED)
@@ -207,7 +220,7 @@ def too_many_targets(world: World) -> None:
 def same_hypervisor_twice(world: World) -> None:
     """Two machines of one VPN on one hypervisor have one address."""
     cloud = world.clouds["b"]
-    clouds.add(cloud, 9, "copy", "10.12.0.0/24", "2001:db8:b9::/64", clouds.vpn(41, CORP, clouds.network("copy")))
+    clouds.add(cloud, 9, "copy", "10.11.0.0/24", "2001:db8:b9::/64", clouds.vpn(41, CORP, clouds.network("copy")))
     clouds.boot(cloud, "b-h1", "b-copy1", "10.11.0.10/24")
     clouds.change_ids(world, "b", "b-copy1", revision_number="9")
 

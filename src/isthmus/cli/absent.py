@@ -152,6 +152,8 @@ def _kept_back(leg: Leg, place: Place, export: PortStatus) -> Verdict:
         NotAnnounced.PORT_DOWN.value: Cause.PORT_DOWN,
         NotAnnounced.DUPLICATE_ADDRESS.value: Cause.DUPLICATE_ADDRESS,
         NotAnnounced.DRAINED.value: Cause.DRAINED,
+        NotAnnounced.NOT_SERVED.value: Cause.NOT_SERVED,
+        NotAnnounced.NUMBER_CLASH.value: Cause.NUMBER_CLASH,
     }
     if why in causes:
         return leg.wrong(causes[why], Step.FAR_END, f"{place} ({leg.destination}) is not announced: {why}", node, asked)

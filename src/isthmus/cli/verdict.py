@@ -47,6 +47,8 @@ class Cause(StrEnum):
     ROW_NONSENSE = "a row in OVN cannot be understood"
     UNKNOWN_SCHEMA = "a row in OVN was written by a newer Isthmus"
     NOT_ASSOCIATED = "no association covers a port"
+    NOT_SERVED = "the attachment's router has no interface on a port's subnet"
+    NUMBER_CLASH = "a VNI is another BGPVPN's on the hypervisor"
     NO_IMPORT_TARGETS = "a port's associations import nothing"
     NO_EXPORT_TARGETS = "a port's associations export nothing"
     TOO_MANY_TARGETS = "more route targets than an UPDATE can carry"

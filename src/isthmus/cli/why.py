@@ -193,6 +193,9 @@ def _walk(leg: Leg) -> Place | Verdict:
         return leg.wrong(Cause.NO_IMPORT_TARGETS, Step.VIEW, sentence, node, "show attachments")
     if (wrong := unplugged(leg, node, door.circuit, Step.ATTACHMENT)) is not None:
         return wrong
+    if leg.source not in view.sources:
+        sentence = f"{door.attachment} does not serve {leg.source} of {leg.start}: its router has no interface on "
+        return leg.wrong(Cause.NOT_SERVED, Step.VIEW, f"{sentence}that subnet", node, "show attachments")
     if leg.source in door.closed:
         return flow_missing(leg, node, f"takes packets from {leg.source} into its view", Step.VIEW, leg.source)
     if (wrong := _kept_by_router(leg, door, view)) is not None:
