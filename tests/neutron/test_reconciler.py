@@ -119,7 +119,21 @@ def test_orphans_go(cloud: Cloud, scene: Scene, reconciler: Reconciler) -> None:
     assert cloud.sql("SELECT * FROM isthmus_numbers WHERE bgpvpn_id = %s", scene.bgpvpn["id"]) == []
 
 
-def test_a_router_deleted_behind_our_back_leaves_nothing(cloud: Cloud, scene: Scene, reconciler: Reconciler) -> None:
+def test_what_a_router_left_in_ovn_when_it_could_not_be_written_goes(
+    cloud: Cloud, scene: Scene, reconciler: Reconciler
+) -> None:
+    """Deleted in Neutron while OVN was away: neither associations nor our own row of it are there any more."""
+    for table in ("isthmus_router_associations", "isthmus_network_associations"):
+        cloud.sql(f"DELETE FROM {table} WHERE bgpvpn_id = %s", scene.bgpvpn["id"])
+    for attachment in scene.attachments:
+        cloud.sql("DELETE FROM isthmus_attachments WHERE id = %s", attachment)
+    reconciler.full_pass()
+    assert [row for row in cloud.northbound.ours() if scene.router in row or scene.network in row] == []
+
+
+def test_a_router_deleted_in_ovn_behind_our_back_is_waited_for(
+    cloud: Cloud, scene: Scene, reconciler: Reconciler
+) -> None:
     cloud.northbound.run("lr-del", f"neutron-{scene.router}")
     waiting = {r.attachment: r.outcome for r in reconciler.full_pass()}
     assert waiting[f"router:{scene.router}"] is Outcome.WAITING

@@ -113,8 +113,9 @@ class AttachmentIntent:
     fallback: Fallback = Fallback.ALL
 
 
-def _association_text(a: AssociationIntent) -> str:
-    """Short keys, sorted lists: a change of one target is a small delta on every node's wire."""
+def _association_text(a: AssociationIntent, networks: tuple[str, ...]) -> str:
+    """Short keys, sorted lists: a change of one target is a small delta on every node's wire. `networks` are the
+    attachment's: an association that covers all of them need not list them."""
     value: dict[str, Any] = {
         "k": a.kind.value,
         "b": a.bgpvpn,
@@ -122,8 +123,9 @@ def _association_text(a: AssociationIntent) -> str:
         "v": a.vni,
         "i": sorted(str(t) for t in a.imports),
         "e": sorted(str(t) for t in a.exports),
-        "w": sorted(a.networks),
     }
+    if set(a.networks) != set(networks):
+        value["w"] = sorted(a.networks)
     if a.local_pref is not None:
         value["p"] = a.local_pref
     return json.dumps(value, separators=(",", ":"))
@@ -141,7 +143,7 @@ def to_external_ids(intent: AttachmentIntent) -> dict[str, str]:
         "isthmus:subnets": " ".join(str(p) for p in sorted(intent.subnets)),
         "isthmus:fallback": intent.fallback.value,
     }
-    row |= {ASSOCIATION_KEY + a.association: _association_text(a) for a in sorted(intent.associations)}
+    row |= {ASSOCIATION_KEY + a.association: _association_text(a, intent.networks) for a in sorted(intent.associations)}
     size = sum(len(k) + len(v) for k, v in row.items())
     if size > ROW_BYTES_MAX:
         raise BadIntent("isthmus:a", f"one attachment's associations take {size} bytes; at most {ROW_BYTES_MAX} fit")
@@ -162,14 +164,15 @@ def from_external_ids(row: Mapping[str, str]) -> AttachmentIntent:
     attachment = _text(row, "isthmus:attachment")
     if not _ATTACHMENT.fullmatch(attachment):
         raise BadIntent("isthmus:attachment", "must be router:<uuid> or network:<uuid>")
+    networks = tuple(sorted(row.get("isthmus:networks", "").split()))
     return AttachmentIntent(
         attachment=attachment,
         revision=_number(row, "isthmus:revision"),
         site=_site(row),
-        networks=tuple(sorted(row.get("isthmus:networks", "").split())),
+        networks=networks,
         subnets=_subnets(row),
         associations=tuple(
-            sorted(_association(key, value) for key, value in row.items() if key.startswith(ASSOCIATION_KEY))
+            sorted(_association(key, value, networks) for key, value in row.items() if key.startswith(ASSOCIATION_KEY))
         ),
         fallback=_fallback(row),
     )
@@ -212,13 +215,13 @@ def _fallback(row: Mapping[str, str]) -> Fallback:
         raise BadIntent("isthmus:fallback", f"'{text}' is not one of all, public, none") from None
 
 
-def _association(key: str, text: str) -> AssociationIntent:
+def _association(key: str, text: str, networks: tuple[str, ...]) -> AssociationIntent:
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
         raise BadIntent(key, "not JSON") from None
-    if not isinstance(value, dict) or not {"k", "b", "n", "v", "i", "e", "w"} <= set(value) <= set("kbnviewp"):
-        raise BadIntent(key, "must be an object with k, b, n, v, i, e, w and perhaps p")
+    if not isinstance(value, dict) or not set("kbnvie") <= set(value) <= set("kbnviewp"):
+        raise BadIntent(key, "must be an object with k, b, n, v, i, e and perhaps w, p")
     if value["k"] not in list(AssociationKind):
         raise BadIntent(key, f"kind {value['k']!r} is not one of network, router, port")
     name = key.removeprefix(ASSOCIATION_KEY)
@@ -232,7 +235,7 @@ def _association(key: str, text: str) -> AssociationIntent:
         vni=_within(key, "VNI", value["v"], 1, VNI_MAX),
         imports=_targets(key, value["i"]),
         exports=_targets(key, value["e"]),
-        networks=tuple(sorted(_texts(key, value["w"]))),
+        networks=tuple(sorted(_texts(key, value["w"]))) if "w" in value else networks,
         local_pref=None if value.get("p") is None else _within(key, "local preference", value["p"], 0, 2**32 - 1),
     )
 

@@ -70,6 +70,7 @@ class Unserved(StrEnum):
     NO_INTERFACE = "the router has no interface on any network"
     NO_SUBNET = "the network has no subnet that could be served"
     NO_GATEWAY_IP = "the subnet has no gateway_ip"
+    TOO_LARGE = "its associations take more than one row can carry"
     GATEWAY_TAKEN = "a port of the network has the subnet's gateway_ip"
 
 

@@ -12,14 +12,14 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from neutron_lib import context as neutron_context
+from neutron_lib import exceptions as neutron_exceptions
 from oslo_db import exception as db_exc
 from oslo_log import log as logging
 
 from isthmus.model.delta import diff
-from isthmus.model.intent import BadIntent
 from isthmus.neutron import settling
 from isthmus.neutron.conf import Settings
-from isthmus.neutron.desired import Skipped, network_attachment
+from isthmus.neutron.desired import Skipped, Unserved, network_attachment
 from isthmus.neutron.northbound import Northbound, Outcome, Unavailable, complete
 
 LOG = logging.getLogger(__name__)
@@ -48,7 +48,7 @@ class Reconciler:
         self._said: dict[str, tuple[Outcome, tuple[Skipped, ...]]] = {}
 
     def converge(self, attachment: str) -> Result:
-        """Bring one attachment to OVN. Raises Unavailable, BadIntent, and oslo.db's DBError."""
+        """Bring one attachment to OVN. Raises Unavailable, NeutronException (no number left) and oslo.db's DBError."""
         written = removed = 0
         for _round in range(ROUNDS_MAX):
             seen = self._northbound.revision(attachment)
@@ -57,7 +57,7 @@ class Reconciler:
             applied = self._northbound.apply(attachment, settled.desired.rows, settled.revision)
             if applied.outcome is Outcome.WRITTEN:
                 written, removed = written + len(applied.plan.put), removed + len(applied.plan.delete)
-            if applied.outcome is not Outcome.NEWER and settling.revision(context, attachment) == settled.revision:
+            if applied.outcome is not Outcome.NEWER and settling.revision(context, attachment) <= settled.revision:
                 break
         outcome = Outcome.WRITTEN if written or removed else applied.outcome
         return self._tell(Result(attachment, outcome, written, removed, settled.desired.skipped))
@@ -65,12 +65,18 @@ class Reconciler:
     def deliver(self, attachments: Collection[str]) -> None:
         """After a commit: what cannot be written now is left to the full pass, and said."""
         for attachment in sorted(attachments):
-            self._attempt(attachment)
+            try:
+                self._attempt(attachment)
+            except Unavailable as error:
+                # Each further try would wait for the same database, and a request waits for all of them.
+                LOG.warning("%d attachments are not in OVN yet, the next full pass tries: %s", len(attachments), error)
+                return
 
     def _attempt(self, attachment: str) -> Result | None:
+        """None when this one cannot be settled; the others may. Raises Unavailable."""
         try:
             return self.converge(attachment)
-        except (Unavailable, db_exc.DBError, BadIntent) as error:
+        except (db_exc.DBError, neutron_exceptions.NeutronException) as error:
             LOG.warning("%s is not in OVN yet, the next full pass tries again: %s", attachment, error)
             return None
 
@@ -87,7 +93,7 @@ class Reconciler:
         """A port has come, gone or moved on the network: it matters only where we hold gateway addresses."""
         name = network_attachment(network)
         try:
-            known = settling.revision(neutron_context.get_admin_context(), name) > 0
+            known = settling.is_bound(neutron_context.get_admin_context(), name)
         except db_exc.DBError as error:
             LOG.warning("what a port changed on %s waits for the next full pass: %s", network, error)
         else:
@@ -124,7 +130,9 @@ class Reconciler:
         if result.outcome is Outcome.WAITING and self._said.get(result.attachment) != said:
             LOG.warning("%s: %s", result.attachment, result.outcome.value)
         for skipped in result.skipped:
-            if skipped.what and skipped not in self._said.get(result.attachment, (None, ()))[1]:
-                LOG.warning("%s: %s is left out: %s", result.attachment, skipped.what, skipped.why.value)
+            loud = bool(skipped.what) or skipped.why is Unserved.TOO_LARGE
+            if loud and skipped not in self._said.get(result.attachment, (None, ()))[1]:
+                what = skipped.what or "the whole attachment"
+                LOG.warning("%s: %s is left out: %s", result.attachment, what, skipped.why.value)
         self._said[result.attachment] = said
         return result

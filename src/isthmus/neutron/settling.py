@@ -17,7 +17,17 @@ from neutron_lib.db import api as db_api
 from isthmus.model.intent import BadIntent
 from isthmus.model.vpn import SiteOfOrigin
 from isthmus.neutron import exceptions, models, numbers, reading
-from isthmus.neutron.desired import Cloud, Desired, desired, digest, network_attachment, router_attachment
+from isthmus.neutron.desired import (
+    Attachment,
+    Cloud,
+    Desired,
+    Skipped,
+    Unserved,
+    desired,
+    digest,
+    network_attachment,
+    router_attachment,
+)
 
 _LONGEST = Cloud(SiteOfOrigin.parse("255.255.255.255:65535"))
 _LONGEST_REVISION = 2**63 - 1
@@ -52,19 +62,32 @@ def check_sizes(session: Any, attachments: Collection[str]) -> None:
 
 @db_api.retry_if_session_inactive()
 def settle(context: Any, name: str, cloud: Cloud, seen: int) -> Settled:
-    """`seen` is the revision that OVN had before this call. Raises BadIntent: the row would be too large."""
+    """`seen` is the revision that OVN had before this call.
+
+    Without a row of its own (its router or network is gone) the attachment has nothing to be in OVN, at the revision
+    that is there: whatever is left goes.
+    """
     with db_api.CONTEXT_WRITER.using(context):
         session = context.session
         row = session.get(models.Attachment, name, with_for_update=True)  # first: what is read below is not older
         renumber(session, name)
         row = row or session.get(models.Attachment, name)
         attachment = reading.attachments(session, [name]).get(name)
-        content = digest(desired(attachment, cloud, 0))
+        content = digest(_fitting(attachment, cloud, 0))
         if row is None:
-            return Settled(desired(None, cloud, 0), 0)
+            return Settled(desired(None, cloud, 0), seen)
         if row.digest != content or row.revision < seen:
             row.revision, row.digest = max(row.revision, seen) + 1, content
-        return Settled(desired(attachment, cloud, row.revision), row.revision)
+        return Settled(_fitting(attachment, cloud, row.revision), row.revision)
+
+
+def _fitting(attachment: Attachment | None, cloud: Cloud, revision: int) -> Desired:
+    """What OVN must have; nothing, when it would be more than a row can carry: what stood would outlive associations
+    that are deleted meanwhile, and connect what nobody wants connected any more."""
+    try:
+        return desired(attachment, cloud, revision)
+    except BadIntent:
+        return Desired({}, (Skipped("", Unserved.TOO_LARGE),))
 
 
 @db_api.retry_if_session_inactive()
@@ -88,18 +111,18 @@ def survey(context: Any, cloud: Cloud) -> dict[str, Settled | None]:
             if name in found:
                 continue
             row = rows[name]
-            if _content(attachment, cloud) != row.digest:
+            if digest(_fitting(attachment, cloud, 0)) != row.digest:
                 found[name] = None
             else:
-                found[name] = Settled(desired(attachment, cloud, row.revision), row.revision)
+                found[name] = Settled(_fitting(attachment, cloud, row.revision), row.revision)
         return found
 
 
-def _content(attachment: Any, cloud: Cloud) -> str | None:
-    try:
-        return digest(desired(attachment, cloud, 0))
-    except BadIntent:
-        return None  # settling says why
+@db_api.retry_if_session_inactive()
+def is_bound(context: Any, name: str) -> bool:
+    """Whether any association concerns the attachment."""
+    with db_api.CONTEXT_READER.using(context):
+        return bool(list(reading.bound(context.session, [name])))
 
 
 @db_api.retry_if_session_inactive()

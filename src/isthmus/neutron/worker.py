@@ -84,11 +84,20 @@ class ReconcileWorker(worker.NeutronBaseWorker):
                     pause = interval
             except (Unavailable, db_exc.DBError, OSError) as error:
                 LOG.warning("full pass not done, tried again in %.0f s: %s", pause, error)
+            except Exception:
+                LOG.exception("full pass failed, begun anew in %.0f s", pause)
+                api, had_lock = self._close(api), False
             self._stop.wait(pause)
 
     def _connect(self) -> Any:
         remote, timeout = ovn_conf.get_ovn_nb_connection(), ovn_conf.get_ovn_ovsdb_timeout()
         return impl_idl.OvnNbApiIdlImpl(connection.Connection(_Idl(remote), timeout=timeout))
+
+    @staticmethod
+    def _close(api: Any) -> None:
+        """The lock goes with the connection, to whoever waits for it."""
+        if api is not None:
+            api.ovsdb_connection.stop()
 
     def _full_pass(self, api: Any) -> None:
         started = time.monotonic()
