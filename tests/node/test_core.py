@@ -489,6 +489,23 @@ def test_a_line_that_a_fresh_process_gives_up_goes_without_waiting_for_bgp() -> 
     assert not any("10.1.0.5" in match for match in matches(world, Table.VIEW))
 
 
+def test_a_sweep_that_the_switch_refuses_is_made_up_for() -> None:
+    world = restarted(settled())
+    world.switch_on()
+    world.intent({circuit(1): red()}, [vm()])
+    world.obedient = False
+    world.end_of_rib()
+    assert not status(world.node, world.now).switch.swept
+    world.cut()
+    world.obedient = True
+    world.wait(RETRY_S)
+    assert any("nw_dst=10.9.0.1" in match for match in matches(world, Table.VIEW)), "nobody is in sync any more"
+    world.restore()
+    world.end_of_rib()
+    assert not any("nw_dst=10.9.0.1" in match for match in matches(world, Table.VIEW))
+    assert status(world.node, world.now).switch.swept
+
+
 def test_the_cookie_names_the_run_that_wrote_the_flow() -> None:
     world = restarted(settled(), generation=9)
     world.switch_on()

@@ -121,8 +121,9 @@ class Switch:
         if self._outstanding is not None:
             return []
         bundle = self._bundle(hold=bool(hold), routes_in_sync=routes_in_sync)
-        self.swept = self.swept or (routes_in_sync and not hold)
         if bundle is None:
+            # Confirmed, not only written: a bundle that is refused has swept nothing.
+            self.swept = self.swept or (routes_in_sync and not hold)
             return []
         self._outstanding = bundle
         return [bundle]
