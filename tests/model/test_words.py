@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,6 +18,11 @@ addresses = st.ip_addresses().map(lambda a: IpAddress(a.packed))
 @given(addresses)
 def test_an_address_reads_back(address: IpAddress) -> None:
     assert IpAddress.parse(str(address)) == address
+
+
+@pytest.mark.parametrize("text", ["::ffff:1.2.3.4", "::1.2.3.4", "::1", "::", "1::1.2.3.4", "64:ff9b::102:304"])
+def test_an_address_is_written_as_the_system_writes_it(text: str) -> None:
+    assert str(IpAddress.parse(text)) == socket.inet_ntop(socket.AF_INET6, socket.inet_pton(socket.AF_INET6, text))
 
 
 @given(addresses, st.integers(0, 32))

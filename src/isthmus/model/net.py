@@ -47,6 +47,9 @@ class Mac(bytes):
         return f"Mac({self})"
 
 
+_MAPPED = bytes(10) + b"\xff\xff"
+
+
 class IpAddress(bytes):
     """An IPv4 (4 bytes) or IPv6 (16 bytes) address."""
 
@@ -74,6 +77,10 @@ class IpAddress(bytes):
         return ipaddress.ip_address(bytes(self)).is_link_local
 
     def __str__(self) -> str:
+        """As inet_ntop(3) writes it, which is what Open vSwitch prints: an IPv4 address embedded in an IPv6 one is
+        dotted. Python's own spelling of those differs, and differs between releases."""
+        if len(self) == 16 and (self[:12] == _MAPPED or (self[:12] == bytes(12) and any(self[12:14]))):
+            return ("::ffff:" if self[:12] == _MAPPED else "::") + str(ipaddress.IPv4Address(self[12:]))
         return str(ipaddress.ip_address(bytes(self)))
 
     def __repr__(self) -> str:

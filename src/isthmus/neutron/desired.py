@@ -234,7 +234,7 @@ def _behind_router(attachment: Attachment, place: Router, cloud: Cloud, revision
 
 
 def _neutron_name(network: str) -> dict[str, str]:
-    """Neutron reads this key of every port of its routers and raises KeyError without it (the proof, section 5)."""
+    """Neutron reads this key of every port of its routers and raises KeyError without it."""
     return {NETWORK_NAME_KEY: switch_of(network)}
 
 

@@ -31,7 +31,7 @@ class View:
     """For each circuit the subnets its router serves itself: what all of them cover never reaches this view."""
 
     def hides(self, prefix: Prefix) -> bool:
-        """Whether every router in front of this view has a subnet of its own over the prefix (decision 9)."""
+        """Whether every router in front of this view has a subnet of its own over the prefix."""
         return bool(self.hiding) and all(any(s.covers(prefix) for s in subnets) for subnets in self.hiding)
 
 
