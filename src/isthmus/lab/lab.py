@@ -142,6 +142,11 @@ def _agent_job(lab: Lab, site: Site) -> Job:
     return Job(f"agent of {site.node}", (), lambda: hypervisor.start_agent(site, lab.processes, lab.programs))
 
 
+def is_there() -> bool:
+    """Whether there is a lab in our directory, whole or not."""
+    return places_of_environment().mark.exists()
+
+
 def down() -> str:
     """Remove everything the lab made; a sentence about what there was."""
     machine.require_root()

@@ -10,6 +10,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from keystoneauth1.exceptions import ClientException
+from openstack.exceptions import SDKException
+
 from isthmus.lab.fault import PartFailed
 from isthmus.lab.ladder.ground import Ground
 from isthmus.lab.progress import Progress, Step
@@ -47,6 +50,8 @@ def climb(rungs: Sequence[Rung], ground: Ground, progress: Progress) -> None:
         except Slipped as slip:
             log = slip.log or ground.lab.places.logs
             raise PartFailed(rung.name, slip.expected, slip.seen, log) from slip
+        except (SDKException, ClientException) as error:
+            raise PartFailed(rung.name, "Neutron to do what it is asked", str(error), ground.lab.places.logs) from error
 
 
 def until(

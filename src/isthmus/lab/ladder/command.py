@@ -1,4 +1,7 @@
-"""`isthmus-lab ladder`: build the lab, climb, show the picture, clean up."""
+"""`isthmus-lab ladder`: build the lab, climb, show the picture, clean up.
+
+The rungs make their own tenants, networks and VMs, so they begin with a lab that has none: one that is there goes first.
+"""
 
 from __future__ import annotations
 
@@ -24,6 +27,8 @@ def ladder(out: TextIO, *, keep: bool) -> None:
     began = time.monotonic()
     path = topology.locate(None)
     with Progress(out) as progress:
+        if whole.is_there():
+            progress.line(f"an earlier lab goes first: {whole.down()}")
         lab = whole.up(path.read_text(), str(path), agents=True, progress=progress)
         ground = Ground(lab)
         progress.line("")
