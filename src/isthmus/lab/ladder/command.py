@@ -1,6 +1,6 @@
 """`isthmus-lab ladder`: build the lab, climb, show the picture, clean up.
 
-The rungs make their own tenants, networks and VMs, so they begin with a lab that has none: one that is there goes first.
+The rungs make their own networks and VMs, so they begin with a lab that has none: one that is there goes first.
 """
 
 from __future__ import annotations
