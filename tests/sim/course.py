@@ -113,6 +113,7 @@ class Course:
         return {
             "outage": self._outage,
             "calm agent": self._calm_agent,
+            "calm exchange": self._calm_exchange,
             "calm reflector": self._calm_reflector,
             "calm words": self._calm_words,
             "unreadable": self._unreadable,
@@ -207,11 +208,22 @@ class Course:
     def _calm_agent(self) -> bool:
         """An agent dies and comes back: its own flows do not change at any step."""
         host = self.rng.choice(self.sim.hosts)
-        if not self._all_good() or host.silent:
-            return False  # a fresh run knows of nobody's silence
-        host.stop()
+        if not self._all_good():
+            return False
+        host.write_memory()
+        host.stop(farewell=self.rng.random() < 0.3)
         self.sim.line.after(self.rng.uniform(0.1, 10), host.start)
         self._nothing_changes([host])
+        return True
+
+    def _calm_exchange(self) -> bool:
+        """An agent is exchanged: no flow changes anywhere, for nobody hears of it."""
+        host = self.rng.choice(self.sim.hosts)
+        if not self._all_good():
+            return False
+        host.exchange()
+        self.sim.line.after(self.rng.uniform(0.1, 10), host.start)
+        self._nothing_changes(self.sim.hosts)
         return True
 
     def _calm_reflector(self) -> bool:

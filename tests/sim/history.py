@@ -87,6 +87,8 @@ class History:
             self.misspell: 2,
             self.spell: 3,
             self.trouble.restart_agent: 3,
+            self.trouble.exchange_agent: 3,
+            self.trouble.write_memory: 3,
             self.trouble.restart_reflector: 3,
             self.trouble.reset_session: 4,
             self.trouble.stall_session: 2,

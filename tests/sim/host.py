@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import partial
 from typing import Protocol
 
@@ -24,8 +24,11 @@ from isthmus.model.net import IpAddress
 from isthmus.node import effects, facts
 from isthmus.node.config import Limits, NodeConfig, PeerConfig
 from isthmus.node.core import Node
+from isthmus.node.memory import PeerMemory, decode, encode
 from isthmus.node.order import DRAIN_S, GRACEFUL_S, PATIENCE_S
+from isthmus.rib.adj_out import RouteKey
 from tests.sim.forwarding import vni_and_address
+from tests.sim.handover import Held, Link
 from tests.sim.prober import Prober, Underlay
 from tests.sim.reference import Place, offers
 from tests.sim.rows import Port, Row, Snapshot, Spelling, local_port, read
@@ -36,6 +39,8 @@ from tests.sim.wiretap import Wiretap
 
 DEBOUNCE_S = 0.002
 """As the agent's loop gathers facts."""
+BUSY, BUSY_S = 0.1, 0.3
+"""How often the loop has something else to do first, and how long at most: then batches grow."""
 HOLD_S = 30
 
 
@@ -47,14 +52,6 @@ class Exchange(Protocol):
     """Who connects hosts with reflectors."""
 
     def dial_from_host(self, host: Host, peer: IpAddress, run: Run) -> None: ...
-
-
-@dataclass(slots=True)
-class Link:
-    """One connection to a reflector, and what was said on it."""
-
-    connection: Connection
-    tap: Wiretap
 
 
 class Run:
@@ -72,6 +69,8 @@ class Run:
         """Connections that ended: in which computation, and which peer in the node's order."""
         self.told_off: dict[FlowKey, float] = {}
         """Inbound flows whose routes were withdrawn: when."""
+        self.inherited: set[RouteKey] = set()
+        """What an earlier run told on connections that this one goes on with, and this one has not told."""
         self.covered: dict[tuple[IpAddress, FlowKey], float | None] = {}
         """Announced routes whose flow was there once, and since when it is missing."""
 
@@ -110,6 +109,9 @@ class Host:
         self.drained = False
         """An operator took it out of use."""
         self.leaves_at = 0.0
+        self.memory: bytes | None = None
+        """The file that an agent leaves."""
+        self._held: dict[IpAddress, Held] = {}
         self._newest: Snapshot | None = None
         self._bus = 0.0
         self._resolved: set[str] = set()
@@ -132,18 +134,24 @@ class Host:
     # The agent's life
 
     def start(self) -> None:
-        """A fresh process: what it hears first is a matter of luck."""
+        """A fresh process: what it hears first is a matter of luck. What the last run left is there: a memory, if the
+        disk was willing, and connections, if that run was exchanged."""
         self.generation += 1
         peers = tuple(PeerConfig(a, self.asn, HOLD_S, self._rng.random() * 0.99) for a in self.reflectors)
         vtep = IpAddress.parse(self.place.vtep)
         limits = Limits(routes_per_view=self.place.routes_max, circuits=self.place.circuits_max)
         config = NodeConfig(vtep, vtep, self.asn, peers, self.generation, limits)
-        run = self.run = Run(Node(config, self._line.now))
+        memory = decode(self.memory) if self.memory is not None else None
+        if memory is not None:
+            peers_left = {a: p if a in self._held else PeerMemory(p.told) for a, p in memory.peers.items()}
+            memory = replace(memory, peers=peers_left)
+        run = self.run = Run(Node(config, self._line.now, memory))
         run.prober = Prober(self._line, self._underlay, self, lambda fact: self.tell(run, fact))
         self._line.note(f"{self.name}: agent starts, run {self.generation}")
         self.rows, self.ports, self.version, self.unread = {}, (), 0, frozenset()
         self._resolved, self._wanted_neighbours, self._plugging = set(), frozenset(), None
         self.tell(run, facts.DrainWanted(self.drained))
+        self._adopt(run)
         self.switch.attach(lambda fact: self.tell(run, fact))
         self._later(run, self._some_time(), self._say_ports)
         if self._newest is not None and self.southbound:
@@ -151,16 +159,60 @@ class Host:
             self._later(run, self._some_time(), lambda: self._say_rows(newest))
         self._schedule(run)
 
-    def stop(self) -> None:
-        """Like kill -9: connections are closed by the kernel, forwarding stays."""
+    def write_memory(self) -> None:
+        """As an agent does each second."""
+        if self.run is not None:
+            self.memory = encode(self.node.remember(self._line.now))
+
+    def stop(self, *, farewell: bool = False) -> None:
+        """Like kill -9: connections are closed by the kernel, forwarding stays. Or for good, with a last word."""
         run, self.run = self.run, None
-        if run is not None:
-            self._line.note(f"{self.name}: agent dies")
-            for link in run.links.values():
+        if run is None:
+            return
+        self._line.note(f"{self.name}: agent {'says farewell' if farewell else 'dies'}")
+        for effect in run.node.farewell("for good", self._line.now) if farewell else ():
+            if isinstance(effect, effects.Send) and effect.peer in run.links:
+                run.links[effect.peer].connection.send(0, effect.data)
+        for link in run.links.values():
+            link.connection.close(0)
+        self._end(run)
+
+    def exchange(self) -> None:
+        """The agent ends for another process that goes on with its sessions."""
+        run = self.run
+        assert run is not None
+        self._drain(run)
+        self.run = None
+        self._line.note(f"{self.name}: agent is exchanged")
+        memory = run.node.suspend(self._line.now, run.links)
+        self.memory = encode(memory)
+        for peer, link in run.links.items():
+            if memory.peers[peer].session is None:
                 link.connection.close(0)
-            if run.prober is not None:
-                run.prober.stop()
-            self.switch.detach()
+            else:
+                self._held[peer] = held = Held(link)
+                held.keep()
+        self._end(run)
+
+    def _end(self, run: Run) -> None:
+        if run.prober is not None:
+            run.prober.stop()
+        self.switch.detach()
+
+    def _adopt(self, run: Run) -> None:
+        """Go on with the connections that were kept."""
+        held, self._held = self._held, {}
+        for peer, one in held.items():
+            if not run.node.peers[peer].resumed:
+                one.link.connection.close(0)
+                continue
+            run.links[peer] = one.link
+            run.inherited |= one.link.tap.announced.keys()
+            self._bind(run, peer, one.link.connection.ends[0])
+            for data in one.waiting:
+                self.tell(run, facts.Received(peer, data))
+            if one.ended is not None:
+                one.link.connection.ends[0].closed(one.ended)
 
     def _some_time(self) -> float:
         return self._rng.choice((0.001, 0.02, 0.3, 1.5)) * self._rng.uniform(0.5, 1.5)
@@ -178,7 +230,8 @@ class Host:
     def _schedule(self, run: Run) -> None:
         if not run.soon:
             run.soon = True
-            self._later(run, DEBOUNCE_S, lambda: self._drain(run) if run.soon else None)
+            wait = DEBOUNCE_S if self._rng.random() > BUSY else self._rng.uniform(0, BUSY_S)
+            self._later(run, wait, lambda: self._drain(run) if run.soon else None)
 
     def _drain(self, run: Run) -> None:
         run.soon = False
@@ -238,7 +291,10 @@ class Host:
             self._line.stir()
             before = set(link.tap.announced)
             gone = link.tap.hear(data, agreed)
+            run.inherited -= link.tap.repeated
             for route in gone:
+                if route.key() in run.inherited:
+                    continue  # whoever left in between gets no drain: the flow's circuit is not known any more
                 run.told_off[inbound_flow(route)] = self._line.now
             if gone or before != set(link.tap.announced):
                 self._line.note(f"{self.name} -> {peer}: +{len(link.tap.announced.keys() - before)} -{len(gone)}")
@@ -352,6 +408,13 @@ class Host:
     # Connections
 
     def end(self, run: Run, peer: IpAddress) -> End:
+        end = End(lambda data: None, lambda why: None)
+        self._bind(run, peer, end)
+        return end
+
+    def _bind(self, run: Run, peer: IpAddress, end: End) -> None:
+        """What arrives at this end is heard by this run."""
+
         def current() -> bool:
             return run is self.run and (link := run.links.get(peer)) is not None and link.connection.ends[0] is end
 
@@ -369,8 +432,7 @@ class Host:
                 self._line.stir()
                 self.tell(run, facts.Closed(peer, why))
 
-        end = End(received, closed)
-        return end
+        end.received, end.closed = received, closed
 
     def connected(self, run: Run, peer: IpAddress, connection: Connection) -> None:
         run.dialling.discard(peer)

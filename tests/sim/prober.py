@@ -61,7 +61,7 @@ class Underlay:
     def answers(self, end: End, vtep: str) -> bool:
         """Whether a probe from here comes back from there and is handed to the agent."""
         far = self.ends[vtep]
-        if frozenset((end.name, far.name)) in self.cuts or vtep in end.mute or end.vtep in far.mute:
+        if frozenset((end.name, far.name)) in self.cuts or vtep in end.mute:
             return False
         asks = Renderer.answer_key(IpAddress.parse(vtep)) in end.switch.flows
         return asks and end.switch.present and _reflects(far.switch) and _reflects(end.switch)

@@ -106,6 +106,8 @@ class Reflector:
         """A fresh process."""
         self.up, self.life = True, self.life + 1
         self._patient_until = self._line.now + (PATIENCE_S if self.patient else 0.0)
+        life = self.life
+        self._line.at(self._patient_until, lambda: self.touch(()) if life == self.life else None)
         self._line.note(f"{self.name} starts")
         for peer in self.peers.values():
             if peer.dials:

@@ -266,6 +266,8 @@ class Simulation:
                 compare_story(host, self.line.now, expected)
             for reflector in self.up(host.asn):
                 compare_announced(host, reflector, offered[host.name])
+            if host.run is not None:
+                host.run.inherited.clear()
             host.asked = {(o.vni, o.address) for o in offers(host.place, host.rows.values(), host.ports)}
         self.line.note("at rest, all as it should be")
 

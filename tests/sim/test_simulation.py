@@ -30,7 +30,9 @@ def test_a_short_history(seed: int) -> None:
     assert fault is None, f"{fault}\nagain: python -m tests.sim --seed {seed} --steps {STEPS} --trace"
 
 
-@pytest.mark.parametrize("scene", ["outage", "calm agent", "calm reflector", "calm words", "unreadable", "smooth"])
+@pytest.mark.parametrize(
+    "scene", ["outage", "calm agent", "calm exchange", "calm reflector", "calm words", "unreadable", "smooth"]
+)
 def test_each_scene_is_played(scene: str) -> None:
     for seed in range(100, 120):
         course = Course(seed)

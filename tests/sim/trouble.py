@@ -13,6 +13,7 @@ from typing import TypeVar
 from isthmus.bgp.family import EVPN
 from isthmus.flows.types import FlowKey, Installed
 from isthmus.node.report import status
+from tests.sim.host import Host
 from tests.sim.reflector import Peer
 from tests.sim.rows import Spelling
 from tests.sim.simulation import Simulation
@@ -38,13 +39,33 @@ class Trouble:
 
     def restart_agent(self) -> str | None:
         host = self.rng.choice(self.sim.hosts)
-        cloud = next(c for c in self.sim.clouds if c.asn == host.asn)
-        newer = any(r.spelling is Spelling.NEWER for r in cloud.rows.values())
-        if host.run is None or newer:
+        if host.run is None or self._has_newer(host):
             return None
-        host.stop()
-        self.sim.line.after(self.rng.choice((0.2, 1.0, 5.0, 20.0)), lambda: host.start() if host.run is None else None)
+        host.stop(farewell=self.rng.random() < 0.2)
+        if self.rng.random() < 0.2:
+            host.memory = None
+        self._begin_again(host, self.rng.choice((0.2, 1.0, 5.0, 20.0)))
         return f"the agent of {host.name} restarts"
+
+    def exchange_agent(self) -> str | None:
+        host = self.rng.choice(self.sim.hosts)
+        if host.run is None or self._has_newer(host):
+            return None
+        host.exchange()
+        self._begin_again(host, self.rng.choice((0.1, 0.5, 2.0, 40.0)))
+        return f"the agent of {host.name} is exchanged"
+
+    def write_memory(self) -> str | None:
+        host = self.rng.choice(self.sim.hosts)
+        host.write_memory()
+        return f"{host.name} writes its memory"
+
+    def _begin_again(self, host: Host, seconds: float) -> None:
+        self.sim.line.after(seconds, lambda: host.start() if host.run is None else None)
+
+    def _has_newer(self, host: Host) -> bool:
+        cloud = next(c for c in self.sim.clouds if c.asn == host.asn)
+        return any(r.spelling is Spelling.NEWER for r in cloud.rows.values())
 
     def restart_reflector(self) -> str | None:
         reflector = self.rng.choice(self.sim.reflectors)

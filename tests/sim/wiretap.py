@@ -19,11 +19,14 @@ class Wiretap:
     def __init__(self) -> None:
         self.announced: dict[RouteKey, EvpnPrefix] = {}
         self.end_of_rib = False
+        self.repeated: set[RouteKey] = set()
+        """What the last octets announced, new or not."""
 
     def hear(self, data: bytes, agreed: Agreed) -> list[EvpnPrefix]:
         """Whole messages, as a session writes them; what they withdraw of what was announced."""
         reader = UpdateReader(agreed)
         gone: list[EvpnPrefix] = []
+        self.repeated = set()
         at = 0
         while at < len(data):
             length = int.from_bytes(data[at + 16 : at + 18], "big")
@@ -35,5 +38,6 @@ class Wiretap:
                             gone.append(old)
                     for route in update.announced:
                         self.announced[route.key()] = route
+                        self.repeated.add(route.key())
             at += length
         return gone
