@@ -100,6 +100,18 @@ def test_the_fresh_process_asks_for_everything_because_it_may_read_more() -> Non
     assert bgp.RefreshRequested(EVPN) in fresh.reflectors[REFLECTOR].session.outputs()
 
 
+def test_a_route_that_the_session_has_not_confirmed_does_not_outlive_its_end_of_rib() -> None:
+    world = settled()
+    world.cut()
+    world.restore()
+    assert routes(world) == {"10.9.0.1", "10.9.0.2"}, "stale"
+    fresh = started(world.handed_over())
+    assert routes(fresh) == {"10.9.0.1", "10.9.0.2"}, "not contradicted yet"
+    fresh.says(path("10.9.0.1/32", attributes(RT)))
+    fresh.end_of_rib()
+    assert routes(fresh) == {"10.9.0.1"}
+
+
 def test_what_is_withdrawn_in_the_gap_goes_with_the_first_octets() -> None:
     """The stream has no gap: nothing needs to be marked, waited for or swept."""
     world = settled()
@@ -169,6 +181,15 @@ def test_a_row_of_a_newer_version_keeps_what_was_told() -> None:
     fresh.intent({circuit(1): UnknownSchema("isthmus:schema", "2")}, [vm()])
     fresh.wait(60)
     assert sent(fresh) == []
+
+
+def test_what_the_fresh_process_has_offered_goes_though_another_row_cannot_be_read() -> None:
+    rows = {circuit(1): red(), circuit(9): UnknownSchema("isthmus:schema", "2")}
+    fresh = settled().handed_over()
+    fresh.switch_on()
+    fresh.intent(rows, [vm()])
+    fresh.intent(rows, [])
+    assert fresh.reflectors[REFLECTOR].routes == {}
 
 
 def test_a_refresh_that_was_asked_for_before_the_exchange_is_answered_after_it() -> None:

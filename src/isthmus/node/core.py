@@ -123,7 +123,8 @@ class Node:
         nothing is said afterwards."""
         received: dict[IpAddress, list[Path]] = {}
         for path in self.rib:
-            received.setdefault(path.peer, []).append(path)
+            if not path.stale:  # the session has not confirmed it: handed on it would look as if it had
+                received.setdefault(path.peer, []).append(path)
         left = {address: peer.remember() for address, peer in self.peers.items()}
         for address in peers:
             peer = self.peers[address]
@@ -450,6 +451,8 @@ class Node:
         routes = {key: route for _, flow, key, route in self._offers if self.switch.has(flow)}
         self._waiting = {key: self._waiting.get(key, now) for _, _, key, _ in self._offers if key not in routes}
         kept = {key for key, since in self._waiting.items() if now < since + PATIENCE_S}
+        # Once this run has offered a route itself, it is this run that says when it goes.
+        self._inherited -= {key for _, _, key, _ in self._offers}
         if self._unreadable():
-            kept |= self._inherited - routes.keys()
+            kept |= self._inherited
         return routes, kept
