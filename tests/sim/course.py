@@ -1,8 +1,5 @@
 """The course of a run: turmoil, rest, judgement, and now and then a scene in which even less may change.
 
-Scenes are what turmoil cannot judge exactly, played from rest so that every node's knowledge is known: no reflector at
-all, rows nobody can read over a restart, and restarts after which not one flow may differ at any step.
-
 Rules: a course is a function of its seed and the number of steps; it stops with the first thing that is wrong.
 """
 
@@ -10,18 +7,12 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from isthmus.flows.types import FlowKey
-from isthmus.node import facts
-from tests.sim.forwarding import Fate
-from tests.sim.history import History
-from tests.sim.host import Broken, Host
-from tests.sim.reference import Into, Line, View
-from tests.sim.rows import Spelling
+from tests.sim.host import Broken
+from tests.sim.scenes import Stage
 from tests.sim.simulation import Difference, Simulation
 from tests.sim.time_line import TimeLine
-from tests.sim.verdict import UNRESOLVED, Pair, fates
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +29,11 @@ class Fault:
         return f"seed {self.seed}, step {self.step}\n{self.what}\nthe last events:\n{story}"
 
 
-class Course:
+class Course(Stage):
     """One run of one seed."""
 
     def __init__(self, seed: int, *, trace: Callable[[str], None] | None = None) -> None:
-        self.sim = Simulation(seed, trace=trace)
-        self.history = History(self.sim)
-        self.rng = self.sim.rng
+        super().__init__(Simulation(seed, trace=trace))
 
     @property
     def line(self) -> TimeLine:
@@ -82,291 +71,7 @@ class Course:
             self.history.act()
             self.sim.pass_time(self.rng.expovariate(1 / pace))
 
-    def settle(self) -> None:
-        """Bring the world into order, some reflectors perhaps left dead, and judge."""
-        sim = self.sim
-        for cloud in sim.clouds:
-            ours = [r for r in sim.reflectors if r.asn == cloud.asn]
-            if not sim.up(cloud.asn) or self.rng.random() < 0.7:
-                for r in ours:
-                    if not r.up:
-                        r.start()
-        for host in sim.hosts:
-            host.switch.refusing = False
-            if host.run is None:
-                host.start()
-            if not host.switch.present:
-                host.switch.come()
-            if not host.southbound:
-                host.find_southbound()
-        sim.rest()
-        for cloud in sim.clouds:
-            if not sim.up(cloud.asn):  # a restart's end was still to come
-                raise Broken(f"{cloud.name} has no reflector")
-        sim.judge()
-
-    # Scenes
-
-    @property
-    def scenes(self) -> dict[str, Callable[[], bool]]:
-        """By name; each says whether it could be played."""
-        return {
-            "outage": self._outage,
-            "calm agent": self._calm_agent,
-            "calm exchange": self._calm_exchange,
-            "calm reflector": self._calm_reflector,
-            "calm words": self._calm_words,
-            "unreadable": self._unreadable,
-            "silence": self._silence,
-            "smooth": self._smooth,
-        }
-
     def _scene(self) -> None:
         name, scene = self.rng.choice(list(self.scenes.items()))
         if scene():
             self.sim.tally.count(f"scene {name}")
-
-    def _all_good(self) -> bool:
-        return all(r.spelling is Spelling.GOOD for c in self.sim.clouds for r in c.rows.values())
-
-    def _outage(self) -> bool:
-        """No reflector in one cloud: what was learnt stays as it was, what is local goes on changing."""
-        sim = self.sim
-        if not self._all_good():
-            return False
-        cloud = self.rng.choice(sim.clouds)
-        hosts = [h for h in sim.hosts if h.asn == cloud.asn]
-        offered = sim.offered()
-        dying = sim.up(cloud.asn)
-        abroad = {r.address: sim.knows_abroad(r) for r in dying}
-        for reflector in dying:
-            reflector.die(silently=self.rng.random() < 0.3)
-        for reflector in sim.reflectors:
-            if not reflector.up:
-                reflector.stay_down()
-        sim.pass_time(40.0)
-        for host in hosts:
-            # While another session stands, it contradicts what only the lost one said: the one lost last remains.
-            lost = host.run.lost if host.run is not None else {}
-            remains = max(abroad, key=lambda a: lost[a])
-            sim.frozen[host.name] = sim.heard_by(host, offered, abroad=abroad[remains])
-        ports: dict[str, dict[str, int]] = {}
-        for _ in range(self.rng.randrange(1, 8)):
-            self._rest_and_judge(ports)
-            host = self.rng.choice(hosts)
-            match self.rng.randrange(5):
-                case 0 if not host.silent:
-                    self._restart_in_outage(host, ports)
-                case 1:
-                    host.switch.go(with_flows=True)
-                    sim.left.pop(host.name, None)
-                    sim.line.after(self.rng.uniform(0.1, 3), host.switch.come)
-                case _:
-                    self.history.local_action()
-        self._rest_and_judge(ports)
-        sim.left.clear()
-        sim.frozen.clear()
-        for reflector in sim.reflectors:
-            if reflector.asn == cloud.asn and not reflector.up:
-                reflector.start()
-        self.settle()
-        return True
-
-    def _restart_in_outage(self, host: Host, ports: dict[str, dict[str, int]]) -> None:
-        sim = self.sim
-        before = sim.expected(host, sim.offered())
-        sim.frozen[host.name] = []
-        sim.left[host.name] = before
-        ports[host.name] = dict(host.switch.circuits)
-        host.stop()
-        sim.line.after(self.rng.uniform(0.1, 5), host.start)
-        sim.pass_time(6.0)
-
-    def _rest_and_judge(self, ports: dict[str, dict[str, int]]) -> None:
-        self.sim.rest()
-        for host in self.sim.hosts:
-            if host.name in self.sim.left and host.name in ports:
-                self._forget_overwritten(host, ports[host.name])
-        self.sim.judge()
-
-    def _forget_overwritten(self, host: Host, ports: dict[str, int]) -> None:
-        """What this run wants is its own and goes when given up; a line into a port that is gone leads nowhere."""
-        sim = self.sim
-        left = sim.left.pop(host.name)
-        now = sim.expected(host, sim.offered())
-        views: dict[View, dict[str, Line]] = {}
-        for view, lines in left.views.items():
-            views[view] = {}
-            for address, kept in lines.items():
-                line = kept
-                if isinstance(line, Into) and host.switch.circuits.get(line.circuit) != ports.get(line.circuit):
-                    line = Into("a port that is gone")
-                if address not in now.views.get(view, {}):
-                    views[view][address] = line
-        sim.left[host.name] = replace(left, views=views)
-
-    def _calm_agent(self) -> bool:
-        """An agent dies and comes back: its own flows do not change at any step."""
-        host = self.rng.choice(self.sim.hosts)
-        if not self._all_good():
-            return False
-        host.write_memory()
-        host.stop(farewell=self.rng.random() < 0.3)
-        self.sim.line.after(self.rng.uniform(0.1, 10), host.start)
-        self._nothing_changes([host])
-        return True
-
-    def _calm_exchange(self) -> bool:
-        """An agent is exchanged: no flow changes anywhere, for nobody hears of it."""
-        host = self.rng.choice(self.sim.hosts)
-        if not self._all_good():
-            return False
-        host.exchange()
-        self.sim.line.after(self.rng.uniform(0.1, 10), host.start)
-        self._nothing_changes(self.sim.hosts)
-        return True
-
-    def _calm_reflector(self) -> bool:
-        """A reflector dies and comes back while routes have another way: no flow changes anywhere. Or it is its cloud's
-        only one, returns soon and takes its time: no flow changes in its cloud."""
-        sim = self.sim
-        reflector = self.rng.choice([r for r in sim.reflectors if r.up])
-        joined, everybody_up = sim.joined(), all(r.up for r in sim.reflectors)
-        reflector.patient = True
-        reflector.up = False
-        alone, parted = not sim.up(reflector.asn), sim.joined() != joined
-        reflector.up = True
-        hosts = [h for h in sim.hosts if h.asn == reflector.asn or not alone]
-        if (parted and not alone) or (alone and not everybody_up):
-            return False
-        reflector.die(silently=not alone and self.rng.random() < 0.3)
-        sim.line.after(self.rng.uniform(0.1, 2 if alone else 40), reflector.start)
-        self._nothing_changes(hosts)
-        return True
-
-    def _calm_words(self) -> bool:
-        """Everything is told again, in any order: nothing follows."""
-        for host in self.sim.hosts:
-            node, run = host.node, host.run
-            assert run is not None and node.intent is not None and node.ofports is not None
-            told: list[facts.Fact] = [
-                replace(node.intent, circuits=dict(node.intent.circuits)),
-                replace(node.ofports, circuits=dict(node.ofports.circuits)),
-                facts.FlowsRead(dict(host.switch.flows)),
-                facts.NeighboursRead(frozenset(node.resolved)),
-            ]
-            self.rng.shuffle(told)
-            for fact in told:
-                host.tell(run, fact)
-        self._nothing_changes(self.sim.hosts)
-        return True
-
-    def _nothing_changes(self, hosts: list[Host]) -> None:
-        sim = self.sim
-        before = {h.name: actions(h) for h in hosts}
-        bundles = {h.name: h.switch.commits for h in hosts}
-
-        def watch() -> None:
-            for host in hosts:
-                if host.switch.commits != bundles[host.name]:
-                    bundles[host.name] = host.switch.commits
-                    if (after := actions(host)) != before[host.name]:
-                        raise Broken(f"{host.name}: nothing should change, but {changed(before[host.name], after)}")
-
-        sim.watch = watch
-        sim.pass_time(50.0)
-        sim.rest()
-        sim.watch = None
-        sim.judge()
-
-    def _smooth(self) -> bool:
-        """Somebody is added, or somebody leaves: nobody else loses a packet. Whoever is reached before and after is
-        reached at every step; an endpoint's next hop may take its time."""
-        sim = self.sim
-        if any(h.place.circuits_max < 100 or h.place.routes_max < 100 for h in sim.hosts):
-            return False  # a limit that is reached takes away because something was added
-        interest = sim.interest()
-        sources = {h.name: list(sim.expected(h, sim.offered()).sources) for h in sim.hosts}
-        before = {h.name: fates(h, sources[h.name], interest) for h in sim.hosts}
-        lost: dict[tuple[str, Pair], str] = {}
-        commits = {h.name: h.switch.commits for h in sim.hosts}
-
-        def watch() -> None:
-            for host in sim.hosts:
-                if host.switch.commits != commits[host.name]:
-                    commits[host.name] = host.switch.commits
-                    for pair, now in fates(host, sources[host.name], interest).items():
-                        if reaches(before[host.name].get(pair)) and not reaches(now):
-                            lost.setdefault((host.name, pair), f"{now} at {sim.line.now:.4f}")
-
-        sim.watch = watch
-        done = self.history.smooth_action()
-        sim.rest()
-        sim.watch = None
-        sim.judge()
-        for host in sim.hosts:
-            for pair, now in fates(host, sources[host.name], interest).items():
-                if reaches(now) and (host.name, pair) in lost:
-                    raise Broken(
-                        f"{host.name}: {pair} had {before[host.name][pair]}, then {lost[host.name, pair]}, has {now}"
-                    )
-        return done
-
-    def _unreadable(self) -> bool:
-        """A newer Isthmus writes a row and the agent is restarted: what stood stays, unannounced, until it is
-        upgraded."""
-        sim = self.sim
-        candidates = [
-            (h, c, a)
-            for c in sim.clouds
-            for h in sim.hosts
-            if h.asn == c.asn and not h.silent
-            for a in c.attachments.values()
-            if a.circuit in h.switch.circuits
-        ]
-        if not candidates or not self._all_good():
-            return False
-        host, cloud, attachment = self.rng.choice(candidates)
-        cloud.put(replace(attachment, spelling=Spelling.NEWER))
-        cloud.write(attachment.number)
-        sim.commit(cloud)
-        sim.rest()
-        sim.judge()
-        sim.left[host.name] = sim.expected(host, sim.offered())
-        sim.left_whole.add(host.name)
-        host.stop()
-        sim.line.after(self.rng.uniform(0.1, 10), host.start)
-        sim.pass_time(80.0)
-        sim.rest()
-        sim.judge()
-        del sim.left[host.name]
-        sim.left_whole.clear()
-        cloud.put(replace(attachment, spelling=Spelling.GOOD))
-        cloud.write(attachment.number)
-        sim.commit(cloud)
-        self.settle()
-        return True
-
-    def _silence(self) -> bool:
-        """From now on an endpoint that nobody sends to does not answer one of the hosts."""
-        sim = self.sim
-        host = self.rng.choice(sim.hosts)
-        used = {str(e) for e in host.node.tables.endpoints}
-        free = [h.place.vtep for h in sim.hosts if h is not host and h.place.vtep not in used]
-        if not free:
-            return False
-        host.mute.add(self.rng.choice(free))
-        return True
-
-
-def reaches(fate: Fate | None) -> bool:
-    return fate is not None and fate.what in ("tunnel", "into circuit", UNRESOLVED.what)
-
-
-def actions(host: Host) -> dict[FlowKey, str]:
-    return {key: flow.actions for key, flow in host.switch.flows.items()}
-
-
-def changed(before: dict[FlowKey, str], after: dict[FlowKey, str]) -> str:
-    keys = sorted(k for k in before.keys() | after.keys() if before.get(k) != after.get(k))
-    return "; ".join(f"{k}: {before.get(k)} -> {after.get(k)}" for k in keys[:3])

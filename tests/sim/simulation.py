@@ -66,6 +66,8 @@ class Simulation:
         """By host: what an earlier run left that may not be swept yet."""
         self.left_whole: set[str] = set()
         """Hosts where that includes what comes from intent alone."""
+        self.inherited: dict[str, list[Offer]] = {}
+        """By host: what it told on sessions that stand, when it could still read all its rows."""
         self.frozen: dict[str, list[Offer]] = {}
         """By host: what it heard last, while its cloud has no reflector."""
         self.watch: Callable[[], None] | None = None
@@ -229,7 +231,12 @@ class Simulation:
 
     def offered(self) -> dict[str, list[Offer]]:
         """By host what it should announce: nothing once it is taken out of use."""
-        return {h.name: [] if h.drained else offers(h.place, h.rows.values(), h.ports) for h in self.hosts}
+        return {h.name: [] if h.drained else self._offers(h) for h in self.hosts}
+
+    def _offers(self, host: Host) -> list[Offer]:
+        now = offers(host.place, host.rows.values(), host.ports)
+        said = {(o.number, o.address) for o in now}
+        return now + [o for o in self.inherited.get(host.name, ()) if (o.number, o.address) not in said]
 
     def heard(self, host: Host, offered: dict[str, list[Offer]]) -> list[Offer]:
         """What others offer, as far as a path of reflectors leads here."""
