@@ -6,7 +6,7 @@ PACKAGES := python3-venv iproute2 iputils-ping util-linux procps ethtool tcpdump
 	openvswitch-switch ovn-central ovn-host mariadb-server frr gobgpd
 KEEP ?=
 
-.PHONY: help install demo test check unit contract neutron lab bench format clean
+.PHONY: help install demo test check unit contract neutron lab bench test-long format clean
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,9 +50,15 @@ neutron: install ## the service plugin in real Neutron on MariaDB
 	$(BIN)/pytest -q -m neutron tests/neutron
 
 lab: install ## the ladder: two clouds, every rung
-	$(BIN)/pytest -q -m lab tests/lab
+	$(BIN)/pytest -q -m 'lab and not long' tests/lab
 
 bench: install ## figures: BGP bytes to committed flows
+	$(BIN)/python -m benchmarks.routes
+
+test-long: test ## the deep rest: long simulation, faults with their table, slow rungs, benchmarks
+	$(BIN)/python -m tests.sim --seeds 1-40 --steps 2500
+	$(BIN)/pytest -q -s tests/faults
+	$(BIN)/pytest -q -m lab tests/lab
 	$(BIN)/python -m benchmarks.routes
 
 format: install ## let ruff write

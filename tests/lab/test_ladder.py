@@ -167,6 +167,12 @@ def test_removing_the_associations_takes_everything_away(ground: Ground) -> None
     _climb(ground, RUNGS[-1])
 
 
-@pytest.mark.parametrize("rung", [*HIGHER, *SLOW], ids=lambda rung: f"rung-{rung.number}")
+@pytest.mark.parametrize("rung", HIGHER, ids=lambda rung: f"rung-{rung.number}")
 def test_the_higher_rungs(ground: Ground, rung: Rung) -> None:
+    _climb(ground, rung)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("rung", SLOW, ids=lambda rung: f"rung-{rung.number}")
+def test_the_slow_rungs(ground: Ground, rung: Rung) -> None:
     _climb(ground, rung)

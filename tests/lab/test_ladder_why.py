@@ -20,7 +20,7 @@ from tests.cli.test_troubleshooting import COMMANDS
 from tests.eventually import eventually
 from tests.lab.command import COMMAND, run
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.long]
 
 WITHIN_S = 40.0
 
