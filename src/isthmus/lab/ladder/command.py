@@ -34,9 +34,10 @@ def ladder(out: TextIO, *, keep: bool) -> None:
         progress.line("")
         climb(RUNGS[:-1], ground, progress)
         statuses = {site.node: agents.status(lab, site.node) for site in lab.plan.sites}
-        climb([REMOVAL, *HIGHER], ground, progress)
         corp = {one.node for one in ground.of("a-red", "b-red")}
-        progress.line(picture(lab.topology, ground.vms.values(), statuses, CORP, corp))
+        drawn = picture(lab.topology, list(ground.vms.values()), statuses, CORP, corp)
+        climb([REMOVAL, *HIGHER], ground, progress)
+        progress.line(drawn)
         progress.line(f"the top of the ladder after {time.monotonic() - began:.0f} s")
         if keep:
             progress.line("left running, the two clouds joined")

@@ -11,7 +11,7 @@ from typing import Any
 from isthmus.lab.topology import Cloud, Topology
 from isthmus.lab.vm import Vm
 
-WIDTH = 66
+WIDTH = 72
 
 
 def picture(
