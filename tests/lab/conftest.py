@@ -43,7 +43,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     if os.geteuid() != 0:
         pytest.skip("the lab needs root")
     if process.directories_in_use() or netns.present():
-        pytest.skip("a lab runs already")
+        pytest.fail("a lab runs already, and there can be only one: isthmus-lab down first")
     with pytest.MonkeyPatch.context() as environment:
         # Short: unix sockets live in there.
         environment.setenv(whole.DIRECTORY_VARIABLE, str(tmp_path_factory.getbasetemp().parent / "isthmus-lab"))
