@@ -208,6 +208,9 @@ class Host:
                 continue
             run.links[peer] = one.link
             run.inherited |= one.link.tap.announced.keys()
+            for route in one.link.tap.announced.values():
+                there = (key := inbound_flow(route)) in self.switch.flows
+                run.covered[peer, key] = None if there else self._line.now
             self._bind(run, peer, one.link.connection.ends[0])
             for data in one.waiting:
                 self.tell(run, facts.Received(peer, data))
@@ -449,15 +452,17 @@ class Host:
         """At every step: nothing is announced whose inbound flow is not there. What was announced when it was there may
         stay so for a while when the switch has lost it."""
         run = self.run
-        if run is None or not self.switch.trusted:
+        if run is None:
             return
         covered: dict[tuple[IpAddress, FlowKey], float | None] = {}
         for peer, link in run.links.items():
             for route in link.tap.announced.values():
                 there = (key := inbound_flow(route)) in self.switch.flows
-                if not there and (peer, key) not in run.covered:
+                if not there and (peer, key) not in run.covered and self.switch.trusted:
                     raise Broken(f"{self.name}: {route.prefix} is announced to {peer}, but the switch has no {key}")
-                since = None if there else run.covered[peer, key] or self._line.now
+                since = None if there else run.covered.get((peer, key)) or self._line.now
+                if not self.switch.trusted:
+                    since = since and self._line.now  # the agent's patience begins when it hears of it
                 covered[peer, key] = since
                 if since is not None and self._line.now > since + PATIENCE_S + 2 * DEBOUNCE_S:
                     raise Broken(f"{self.name}: {route.prefix} stays announced to {peer} without {key}")

@@ -233,6 +233,11 @@ class Simulation:
         """By host what it should announce: nothing once it is taken out of use."""
         return {h.name: [] if h.drained else self._offers(h) for h in self.hosts}
 
+    def rivals(self) -> frozenset[str]:
+        """Addresses that are offered more than once."""
+        every = [o.address for found in self.offered().values() for o in found]
+        return frozenset(a for a in every if every.count(a) > 1)
+
     def _offers(self, host: Host) -> list[Offer]:
         now = offers(host.place, host.rows.values(), host.ports)
         said = {(o.number, o.address) for o in now}

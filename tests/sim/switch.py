@@ -123,6 +123,8 @@ class Switch:
         assert self.tell is not None
         under_way = any(isinstance(w, effects.ApplyFlows) for w in self._queue)
         if isinstance(answer, facts.FlowsRead) and changes == self._changes and not under_way:
+            if not self.trusted:
+                self.line.stir()
             self.trusted = True
         self.tell(answer)
         self._serve()
