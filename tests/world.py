@@ -78,6 +78,8 @@ class World:
         """Whether circuits stay as they are plugged, whatever is asked."""
         self.obedient = True
         """Whether the switch takes bundles."""
+        self.readable = True
+        """Whether it answers at all."""
         self.next_port = 10
 
     # From run to run
@@ -187,6 +189,8 @@ class World:
                     self.reflectors[peer].session.handle(bgp.Received(data), self.now)
             case effects.Hangup(peer):
                 self.reflectors[peer].session.handle(bgp.Closed("hung up"), self.now)
+            case effects.ReadFlows() if not self.readable:
+                pass
             case effects.ReadFlows():
                 self.node.handle(facts.FlowsRead(dict(self.flows)), self.now)
             case effects.ApplyFlows():

@@ -164,7 +164,16 @@ class GoBgp:
         return json.loads(self.ask(f"-j {command}"))
 
 
-def gobgp_config(address: str, port: int, local_as: int, peers: Mapping[str, int], hold_s: int) -> str:
+GRACEFUL = """\
+[peer-groups.afi-safis.mp-graceful-restart.config]
+  enabled = true
+"""
+"""Of a family: keep its routes while the peer restarts. GoBGP does for EVPN what FRR 8.4 does not."""
+
+
+def gobgp_config(
+    address: str, port: int, local_as: int, peers: Mapping[str, int], hold_s: int, graceful: bool = False
+) -> str:
     """As `frr_config`. Between ASes GoBGP is a route server, which leaves next hops and paths alone."""
     text = f"""\
 [global.config]
@@ -190,10 +199,11 @@ route-reflector-cluster-id = "{address}"'
 [peer-groups.graceful-restart.config]
   enabled = true
   restart-time = 30
+  notification-enabled = {str(graceful).lower()}
 [[peer-groups.afi-safis]]
 [peer-groups.afi-safis.config]
   afi-safi-name = "l2vpn-evpn"
-[[dynamic-neighbors]]
+{GRACEFUL if graceful else ""}[[dynamic-neighbors]]
 [dynamic-neighbors.config]
   prefix = "{prefix}"
   peer-group = "pe{number}"
@@ -211,12 +221,13 @@ def gobgp(
     port: int = 0,
     hold_s: int = 30,
     config: str = "",
+    graceful: bool = False,
 ) -> Iterator[GoBgp]:
-    """GoBGP's daemon."""
+    """GoBGP's daemon; `graceful` keeps EVPN routes of a client that restarts."""
     directory.mkdir(parents=True, exist_ok=True)
     port, api_port = port or free_port(address), free_port(address)
     file, log = directory / "gobgpd.toml", directory / "gobgpd.out"
-    file.write_text(config or gobgp_config(address, port, local_as, peers, hold_s))
+    file.write_text(config or gobgp_config(address, port, local_as, peers, hold_s, graceful))
     command = ["gobgpd", "-f", str(file), "--api-hosts", f"{address}:{api_port}", "--pprof-disable", "-p"]
     with running(command, log) as process:
         eventually(lambda: _listens(address, port, log))

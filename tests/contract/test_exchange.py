@@ -13,6 +13,7 @@ import pytest
 from isthmus.bgp.family import EVPN
 from isthmus.bgp.session import SessionConfig
 from isthmus.model.net import IpAddress
+from isthmus.shell import memory_file
 from tests.build import attributes, nlri
 from tests.contract.speakers import ANYBODY, GoBgp, LiveSession, gobgp
 from tests.contract.switches import Central, Switch, installed
@@ -30,7 +31,7 @@ class World:
     """An agent with one VM, its reflector, and another client of that reflector who watches."""
 
     def __init__(self, switch: Switch, central: Central, reflector: GoBgp, agent: AgentProcess, log: Path) -> None:
-        self.switch, self.central, self.reflector, self.agent, self._log = switch, central, reflector, agent, log
+        self.switch, self.central, self.reflector, self.agent, self.log = switch, central, reflector, agent, log
         config = SessionConfig(64512, 64512, IpAddress.parse("10.60.0.2"), (EVPN,), hold_time_s=9)
         self.watcher = LiveSession(config, reflector.address, reflector.port, WATCHER)
         self.first = 0
@@ -84,13 +85,29 @@ class World:
 
         eventually(there, within=20.0)
 
+    def until_remembered(self, address: str) -> None:
+        """The agent writes down what it has told at most once a second."""
+
+        def written() -> None:
+            memory = memory_file.read(self.agent.directory / "state")
+            assert memory is not None
+            told = [str(a.nlri.prefix.address) for left in memory.peers.values() for a in left.told]
+            assert address in told, told
+
+        eventually(written)
+
     def sessions_lost(self) -> int:
-        return self._log.read_text().count("Peer Down")
+        return self.log.read_text().count("Peer Down")
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    with Switch() as switch, Central() as central, gobgp(tmp_path, local_as=64512, peers={ANYBODY: 64512}) as reflector:
+def world(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[World]:
+    graceful = getattr(request, "param", False)
+    with (
+        Switch() as switch,
+        Central() as central,
+        gobgp(tmp_path, local_as=64512, peers={ANYBODY: 64512}, graceful=graceful) as reflector,
+    ):
         attach(central, CIRCUIT, NETWORK, INTENT)
         with AgentProcess(switch, central, reflector.port, reflector=reflector.address, held=True) as agent:
             world = World(switch, central, reflector, agent, tmp_path / "gobgpd.out")
@@ -147,3 +164,33 @@ def test_a_stop_says_farewell(world: World) -> None:
     world.until_said("+10.1.0.5", "-10.1.0.5")
     assert "the agent is stopped" in world.reflector.ask("neighbor") or world.sessions_lost() == 1
     assert forwarding(world.switch) == before
+
+
+@pytest.mark.parametrize("world", [True], indirect=True, ids=["graceful restart"])
+def test_a_crash_is_no_news_to_others_and_what_went_meanwhile_is(world: World) -> None:
+    """With a reflector that keeps EVPN routes while their speaker restarts."""
+    bind(world.central, "vm2", "10.1.0.6", NETWORK)
+    world.until_said("+10.1.0.5", "+10.1.0.6")
+    world.announce("10.9.0.1/32")
+    world.until_forwarded("10.9.0.1")
+    world.until_remembered("10.1.0.6")
+    holder, child = world.agent.process, program(world)
+    os.kill(holder.pid, signal.SIGSTOP)
+    os.kill(child, signal.SIGKILL)
+    eventually(lambda: ended(child))
+    world.central.nbctl("lsp-del", "vm2")
+    os.kill(holder.pid, signal.SIGCONT)
+    world.until_run(1)
+    world.until_said("+10.1.0.5", "+10.1.0.6", "-10.1.0.6")
+    world.until_forwarded("10.9.0.1")
+    assert "graceful-restart" in world.log.read_text()
+
+
+@pytest.mark.parametrize("world", [True], indirect=True, ids=["graceful restart"])
+def test_a_stop_is_kept_for_a_while_because_the_switch_goes_on(world: World) -> None:
+    """RFC 8538: a NOTIFICATION is no reason to forget, but a hard reset is."""
+    world.agent.process.send_signal(signal.SIGTERM)
+    assert world.agent.process.wait(10) == 0
+    world.agent.start()
+    world.until_run(1)
+    assert world.said() == ["+10.1.0.5"]

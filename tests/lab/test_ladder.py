@@ -90,6 +90,23 @@ def test_the_agent_killed_and_started_again_adopts_what_stands(ground: Ground) -
     assert loss(said) < 50 * 3
 
 
+def test_an_agent_that_is_exchanged_loses_no_packet_with_any_reflector(ground: Ground) -> None:
+    before = agents.status(ground.lab, "a-h1")
+    with stream(ground, "a-red1", "b-red1") as said:
+        run("agent", "restart", "a-h1")
+
+        def in_sync() -> None:
+            now = agents.status(ground.lab, "a-h1")
+            assert now["generation"] == before["generation"] + 1
+            assert (now["switch"]["swept"], now["switch"]["in_sync"]) == (True, True), now["switch"]
+            assert [p["announced"] for p in now["peers"]] == [p["announced"] for p in before["peers"]]
+
+        eventually(in_sync, within=20)
+    after = agents.status(ground.lab, "a-h1")
+    assert after["peers"][0]["since_s"] > before["peers"][0]["since_s"], "it is the same session"
+    assert loss(said) <= 1, "the last one may be under way when ping is stopped"
+
+
 def test_a_row_with_nonsense_in_it_is_named_and_the_rest_goes_on(ground: Ground) -> None:
     router = ground.routers["a", "twin"].id
     northbound = ["ovn-nbctl", f"--db=unix:{ground.lab.places.northbound('a')}"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -106,3 +107,14 @@ def test_a_socket_nobody_listens_on_is_named(tmp_path: Path) -> None:
 
 def _is(actual: object, expected: object) -> None:
     assert actual == expected
+
+
+def test_a_signal_goes_to_the_head_of_a_part_and_not_to_what_it_started(processes: Processes) -> None:
+    script = "trap 'exit 7' TERM; sleep 600 & while :; do wait; done"
+    started = processes.start(shell("parent", script))
+    eventually(lambda: _is(len(processes.running().get("parent", [])), 2))
+    assert processes.heads("parent") == [started.pid]
+    assert processes.signal("parent", signal.SIGTERM)
+    eventually(lambda: _is(started.ended(), "ended with code 7"))
+    assert len(processes.running()["parent"]) == 1, "its child was told nothing"
+    assert not processes.signal("nobody", signal.SIGTERM)

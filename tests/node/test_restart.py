@@ -8,13 +8,14 @@ import pytest
 
 from isthmus.bgp import events as bgp
 from isthmus.bgp.family import EVPN
+from isthmus.bgp.iana import CapabilityCode
 from isthmus.flows.layout import Table
 from isthmus.model.intent import AttachmentIntent, UnknownSchema
 from isthmus.model.port import LocalPort
 from isthmus.node import effects, facts
 from isthmus.node.facts import Answer
 from isthmus.node.memory import BadMemory, Memory, decode, encode, sealed
-from isthmus.node.order import INVENTORY_WAIT_S, PATIENCE_S
+from isthmus.node.order import INVENTORY_WAIT_S, LOOK_WAIT_S, PATIENCE_S
 from isthmus.node.report import status
 from tests.build import association, attachment, attributes, circuit, ip, net, nlri, path, port
 from tests.world import REFLECTOR, SECOND, World
@@ -316,6 +317,55 @@ def test_the_end_of_the_inventory_waits_for_flows_but_not_for_ever() -> None:
     assert sent(fresh) == []
     fresh.wait(INVENTORY_WAIT_S)
     assert sent(fresh) == ["-10.1.0.5/32", "end"]
+
+
+def offered(world: World) -> bytes:
+    """The graceful restart capability as the reflector got it in the session's OPEN."""
+    agreed = world.reflectors[REFLECTOR].session.agreed
+    assert agreed is not None
+    (found,) = [c.value for c in agreed.peer_capabilities if c.code == CapabilityCode.GRACEFUL_RESTART]
+    return found
+
+
+RESTARTING, PRESERVED, LOST = "c078", "00194680", "00194600"
+"""R and N with 120 seconds; EVPN with F and without (RFC 4724 section 3, RFC 8538)."""
+
+
+def test_after_a_crash_the_reflector_is_told_that_forwarding_was_preserved() -> None:
+    assert offered(settled()).hex() == "4078" + LOST, "a first start: nothing to preserve"
+    fresh = settled().crashed()
+    fresh.readable = False
+    fresh.settle()
+    assert not [e for e in fresh.log if isinstance(e, effects.Dial)], "not before the switch has been read"
+    started(fresh)
+    assert offered(fresh).hex() == RESTARTING + PRESERVED
+
+
+def test_it_is_told_the_truth_when_the_flows_are_gone() -> None:
+    fresh = settled().crashed()
+    fresh.flows = {key: flow for key, flow in fresh.flows.items() if key.table != Table.INBOUND}
+    assert offered(started(fresh)).hex() == RESTARTING + LOST
+
+
+def test_a_switch_that_cannot_be_read_is_not_waited_for_for_ever() -> None:
+    fresh = settled().crashed()
+    fresh.readable = False
+    fresh.wait(LOOK_WAIT_S)
+    assert offered(fresh).hex() == RESTARTING + LOST
+
+
+def test_a_session_that_was_lost_is_no_restart() -> None:
+    world = settled()
+    world.cut()
+    world.restore()
+    assert offered(world).hex() == "4078" + PRESERVED
+
+
+def test_a_restart_is_said_once() -> None:
+    fresh = started(settled().crashed())
+    fresh.cut()
+    fresh.restore()
+    assert offered(fresh).hex() == "4078" + PRESERVED
 
 
 # While the switch is away

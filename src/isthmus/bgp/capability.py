@@ -6,7 +6,7 @@ said counts; nothing is assumed but RFC 4271 itself.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -53,15 +53,45 @@ def multiprotocol(family: Family) -> Capability:
     return Capability(CapabilityCode.MULTIPROTOCOL, bytes((0, family.afi, 0, family.safi)))
 
 
-def offer(local_as: int, families: Iterable[Family]) -> tuple[Capability, ...]:
-    """What this speaker always says of itself."""
+@dataclass(frozen=True, slots=True)
+class GracefulRestart:
+    """What an OPEN says of restarts (RFC 4724 section 3, RFC 8538 section 2)."""
+
+    time_s: int = 0
+    """How long the peer is to keep our routes when the session ends; 0: not at all. Then the capability names no
+    family, and is said only because FRR and GoBGP send End-of-RIB to nobody else."""
+    restarting: bool = False
+    """R: this is the first session after a restart."""
+    preserved: bool = False
+    """F: what we told before is still forwarded."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.time_s < 2**12:
+            raise ValueError(f"a restart time is 0 to 4095 seconds, not {self.time_s}")
+
+    def capability(self, families: Iterable[Family]) -> Capability:
+        """N always: also after a NOTIFICATION and when the hold time is over the routes are to be kept."""
+        named = b"".join(f.encode() + bytes((_PRESERVED if self.preserved else 0,)) for f in families)
+        flags = (_RESTARTING if self.restarting else 0) | (_NOTIFICATION if self.time_s else 0)
+        return Capability(
+            CapabilityCode.GRACEFUL_RESTART, (flags | self.time_s).to_bytes(2, "big") + (named if self.time_s else b"")
+        )
+
+
+_RESTARTING, _NOTIFICATION, _PRESERVED = 0x8000, 0x4000, 0x80
+
+
+def offer(
+    local_as: int,
+    families: Sequence[Family],
+    restart: GracefulRestart = GracefulRestart(),
+) -> tuple[Capability, ...]:
+    """What this speaker says of itself."""
     return (
         *(multiprotocol(f) for f in families),
         Capability(CapabilityCode.ROUTE_REFRESH, b""),
         Capability(CapabilityCode.FOUR_OCTET_AS, local_as.to_bytes(4, "big")),
-        # Without families: nothing of ours is to be kept over a restart, but FRR and GoBGP send End-of-RIB only to
-        # a peer that says this (RFC 4724 section 3).
-        Capability(CapabilityCode.GRACEFUL_RESTART, bytes(2)),
+        restart.capability(families),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from isthmus.bgp.capability import Agreed, multiprotocol
+from isthmus.bgp.capability import Agreed, GracefulRestart, multiprotocol
 from isthmus.bgp.errors import MessageError
 from isthmus.bgp.family import Family
 from isthmus.bgp.iana import CapabilityCode, NotificationCode, OpenError
@@ -27,6 +27,8 @@ class SessionConfig:
     families: tuple[Family, ...]
     hold_time_s: int = 30
     connect_retry_s: float = 1.0
+    restart_time_s: int = 0
+    """How long a peer that can is to keep our routes after the session's end (RFC 4724); 0: not."""
 
     def __post_init__(self) -> None:
         for number in (self.local_as, self.peer_as):
@@ -38,6 +40,7 @@ class SessionConfig:
             raise ValueError(f"a hold time is 0 or 3 to 65535 seconds, not {self.hold_time_s}")
         if not 0 < self.connect_retry_s <= CONNECT_RETRY_MAX_S:
             raise ValueError(f"the first wait before a retry is at most {CONNECT_RETRY_MAX_S} s")
+        GracefulRestart(self.restart_time_s)
         unknown = [str(f) for f in self.families if f not in CODECS]
         if unknown or not self.families:
             raise ValueError(f"families {unknown} are not carried" if unknown else "a session needs a family")

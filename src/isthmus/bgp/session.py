@@ -16,7 +16,7 @@ from enum import StrEnum
 from typing import assert_never
 
 from isthmus.bgp.attribute import PathAttributes
-from isthmus.bgp.capability import Agreed, offer
+from isthmus.bgp.capability import Agreed, GracefulRestart, offer
 from isthmus.bgp.errors import FaultAction, MessageError
 from isthmus.bgp.events import (
     Closed,
@@ -144,6 +144,10 @@ class Session:
         self.state = State.IDLE
         self.agreed: Agreed | None = None
         self.counters = Counters()
+        self.restarting = False
+        """The first session after a restart of this speaker: said in the OPEN, once."""
+        self.preserved = False
+        """What was told in the session before is still forwarded: said in the OPEN, if it is true at that moment."""
         self._pace = 1 - JITTER_SPAN * jitter
         self._wanted = False
         self._failures = 0
@@ -262,7 +266,9 @@ class Session:
 
     def _greet(self, now: float) -> None:
         config = self.config
-        hello = Open(config.local_as, config.hold_time_s, config.router_id, offer(config.local_as, config.families))
+        restart = GracefulRestart(config.restart_time_s, self.restarting, self.preserved)
+        capabilities = offer(config.local_as, config.families, restart)
+        hello = Open(config.local_as, config.hold_time_s, config.router_id, capabilities)
         self.state = State.OPEN_SENT
         self._deadline = now + OPEN_HOLD_S
         message = encode_open(hello)
@@ -313,6 +319,7 @@ class Session:
     def _establish(self, now: float) -> None:
         assert self.agreed is not None
         self._go_on(now)
+        self.restarting = False
         self._outputs.append(Up(self.agreed))
 
     def _go_on(self, now: float) -> None:

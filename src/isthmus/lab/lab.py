@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from isthmus.lab import dhcp, frr, hypervisor, machine, mariadb, netns, neutron, ovn
+from isthmus.lab import dhcp, hypervisor, machine, mariadb, netns, neutron, ovn, reflectors
 from isthmus.lab.crew import Job, work
 from isthmus.lab.fault import Refusal
 from isthmus.lab.places import DEFAULT_ROOT, Places
@@ -118,9 +118,12 @@ def _cloud_jobs(lab: Lab, cloud: Cloud) -> Iterator[Job]:
         neutron.write_configuration(cloud, lab.topology.vpn_mtu, lab.places, programs)
         neutron.migrate(cloud, processes, programs)
 
+    def start_reflector() -> None:
+        reflectors.start(cloud, lab.topology, processes)
+
     yield Job(central, (), lambda: ovn.start(cloud, processes))
     yield Job(schema, ("MariaDB",), migrate)
-    yield Job(f"reflector of {name}", ("namespaces and cables",), lambda: frr.start(cloud, lab.topology, processes))
+    yield Job(f"reflector of {name}", ("namespaces and cables",), start_reflector)
     yield Job(api, (schema, central), lambda: neutron.start(cloud, processes, programs))
     log = lab.places.log(f"{name}-api")
     yield Job(f"network public of {name}", (api,), lambda: neutron.make_public(cloud, log))

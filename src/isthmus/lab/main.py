@@ -9,6 +9,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from isthmus.lab import hypervisor, netns, report, topology, why
 from isthmus.lab import lab as whole
@@ -60,6 +61,13 @@ def parser() -> argparse.ArgumentParser:
     climb = commands.add_parser("ladder", help="build the lab, climb every rung, show the picture, clean up")
     climb.add_argument("--keep", action="store_true", help="leave it running, the two clouds joined")
     climb.set_defaults(act=_ladder)
+
+    trouble = commands.add_parser("chaos", help="build the lab, let packets run, count what each kind of trouble costs")
+    trouble.add_argument("topology", nargs="*", help="as for up (default: one with FRR, then one with GoBGP)")
+    trouble.add_argument("--only", metavar="WORDS", help="the cases with these words in their title")
+    trouble.add_argument("--write", type=Path, metavar="FILE", help="the table as a page: docs/chaos.md")
+    trouble.add_argument("--keep", action="store_true", help="leave the lab running")
+    trouble.set_defaults(act=_chaos)
 
     logs = commands.add_parser("logs", help="the log of a part; without PART, which there are")
     logs.add_argument("part", nargs="?", metavar="PART")
@@ -123,6 +131,13 @@ def _ladder(words: argparse.Namespace) -> int:
 
     command.ladder(sys.stdout, keep=words.keep)
     return 0
+
+
+def _chaos(words: argparse.Namespace) -> int:
+    from isthmus.lab.chaos import command
+
+    kept = command.chaos(sys.stdout, names=words.topology, only=words.only, write=words.write, keep=words.keep)
+    return 0 if kept else 1
 
 
 def _down(_: argparse.Namespace) -> int:

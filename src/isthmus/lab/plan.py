@@ -19,10 +19,11 @@ from pathlib import Path
 
 from isthmus.lab.network import Address, Bridge, DefaultRoute, End, Network, Sysctl, Veth
 from isthmus.lab.places import Places
-from isthmus.lab.topology import Cloud, Hypervisor, Topology
+from isthmus.lab.topology import Cloud, Hypervisor, ReflectorKind, Topology
 
 WAN = "wan"
 BGPD = "/usr/lib/frr/bgpd"
+GOBGP_API = "127.0.0.1:50051"
 MYSQL = "mariadb"
 AGENT_METRICS = "127.0.0.1:9179"
 
@@ -229,6 +230,22 @@ def central(cloud: Cloud, places: Places) -> tuple[Daemon, ...]:
 
 
 def reflector(cloud: Cloud, places: Places) -> Daemon:
+    """Whichever speaker the topology names."""
+    match cloud.reflector_kind:
+        case ReflectorKind.FRR:
+            return _bgpd(cloud, places)
+        case ReflectorKind.GOBGP:
+            return _gobgpd(cloud, places)
+
+
+def _gobgpd(cloud: Cloud, places: Places) -> Daemon:
+    """-r: every start says that it is a restart, so what its peers keep for it stays until it knows as much again."""
+    node = reflector_node(cloud)
+    argv = ("gobgpd", "-f", f"{places.of(node)}/gobgpd.toml", "--api-hosts", GOBGP_API, "--pprof-disable", "-p", "-r")
+    return Daemon(name=node, node=node, argv=argv)
+
+
+def _bgpd(cloud: Cloud, places: Places) -> Daemon:
     """FRR's bgpd alone: -Z leaves zebra out, it only reflects.
 
     bgpd keeps crash logs in /var/tmp/frr/bgpd.<pid>, compiled in, and leaves them behind when killed: it gets a

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from isthmus.lab import frr, netns, neutron
+from isthmus.lab import netns, neutron, reflectors
 from isthmus.lab.access import ADMIN
 from isthmus.lab.fault import PartFailed
 from isthmus.lab.lab import Lab
@@ -47,7 +47,7 @@ def status(lab: Lab) -> tuple[list[str], bool]:
 
 def _sessions(lab: Lab, cloud: Cloud) -> list[tuple[str, str]]:
     try:
-        return sorted(frr.sessions(cloud, lab.processes).items())
+        return sorted(reflectors.sessions(cloud, lab.processes).items())
     except PartFailed as failure:
         return [("anybody", failure.seen)]
 

@@ -11,6 +11,7 @@ import tomllib
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import Any, TypeVar
@@ -36,6 +37,13 @@ class Hypervisor:
     gateway: bool
 
 
+class ReflectorKind(StrEnum):
+    """Which speaker reflects a cloud's routes."""
+
+    FRR = "frr"
+    GOBGP = "gobgp"
+
+
 @dataclass(frozen=True, slots=True)
 class Cloud:
     """One OpenStack cloud: its own Neutron, OVN and route reflector."""
@@ -49,6 +57,7 @@ class Cloud:
     external: IPv4Network
     tenants: tuple[str, ...]
     hypervisors: tuple[Hypervisor, ...]
+    reflector_kind: ReflectorKind = ReflectorKind.FRR
 
     @property
     def site(self) -> str:
@@ -178,6 +187,7 @@ def _cloud(data: dict[str, Any]) -> Cloud:
             Hypervisor(name=h["name"], address=IPv4Address(h["address"]), gateway=h.get("gateway", False))
             for h in data["hypervisor"]
         ),
+        reflector_kind=ReflectorKind(data.get("reflector_kind", ReflectorKind.FRR)),
     )
 
 

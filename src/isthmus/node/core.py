@@ -27,7 +27,7 @@ from isthmus.node import facts
 from isthmus.node.config import NodeConfig, PeerConfig
 from isthmus.node.effects import Dial, Effect, Hangup, Send, SetCircuits, SetNeighbours, SetProbes
 from isthmus.node.memory import Memory, PeerMemory
-from isthmus.node.order import DRAIN_S, END_OF_RIB_WAIT_S, FOREVER_S, GRACEFUL_S, PATIENCE_S, SWEEP_WAIT_S
+from isthmus.node.order import DRAIN_S, END_OF_RIB_WAIT_S, FOREVER_S, GRACEFUL_S, LOOK_WAIT_S, PATIENCE_S, SWEEP_WAIT_S
 from isthmus.node.peers import Peer
 from isthmus.node.switch import Switch
 from isthmus.node.tables import Tables
@@ -183,6 +183,8 @@ class Node:
             case facts.AnswersRead(answers):
                 self._read_answers(answers)
             case facts.Connected(peer):
+                if peer in self.peers:
+                    self.peers[peer].session.preserved = self._preserved(self.peers[peer])
                 self._session(peer, bgp.Connected(), now)
             case facts.ConnectFailed(peer, why):
                 self._session(peer, bgp.ConnectFailed(why), now)
@@ -207,6 +209,15 @@ class Node:
         self.circuits = dict(sorted(good.items()))
         self.ports = tuple(sorted(fact.ports, key=lambda port: port.name))
         self._all_dirty = True
+
+    def _preserved(self, peer: Peer) -> bool:
+        """Whether something was told to this peer in earlier sessions, and the switch itself says that it holds all of
+        that still."""
+        there = self.switch.installed
+        if there is None or not peer.before:
+            return False
+        keys = (Renderer.inbound_key(InboundKey(a.nlri.label, a.nlri.prefix)) for a in peer.before.values())
+        return all(key in there and there[key].ours for key in keys)
 
     def _read_answers(self, answers: Mapping[IpAddress, facts.Answer]) -> None:
         """Of one who is not asked any more nothing is taken in: the answer was under way."""
@@ -246,6 +257,8 @@ class Node:
             deadlines.append(retry)
         if not self.switch.swept:
             deadlines.append(self.started + SWEEP_WAIT_S)
+        if not all(peer.begun for peer in self.peers.values()):
+            deadlines.append(self.started + LOOK_WAIT_S)
         # What was due at the last tick has had its chance: it waits for something else to happen, not for time.
         return min((d for d in deadlines if d > self._ticked), default=None)
 
@@ -255,6 +268,8 @@ class Node:
         """Compute what is dirty and say what is to be done, in the order of order.py."""
         out: list[Effect] = []
         for peer in self.peers.values():
+            if not peer.begun and (self.switch.installed is not None or now >= self.started + LOOK_WAIT_S):
+                peer.begin(now)
             out += self._drain_session(peer, now)
         if self.intent is None or self.ofports is None:
             # Nothing is known of what should be, so nothing is known to be wrong: only look.

@@ -3,6 +3,7 @@
     to announce    tunnel and circuit ports  ->  flows confirmed by the switch  ->  UPDATE
     to withdraw    UPDATE  ->  drain  ->  flows go  ->  circuits go
     switch lost    what was told stays told while the flows are put back, but not for long
+    after a crash  read what is there  ->  dial, and say whether what was told is still forwarded
     at start       read what is there  ->  adopt  ->  write what is missing  ->  sweep, once the feeds are in sync
 
 Why: a route that is announced before its inbound flow exists is a black hole for as long as the flow takes; one whose
@@ -32,6 +33,14 @@ RETRY_S = 1.0
 PATIENCE_S = 10.0
 """A route that was told stays told so long while its flow is being written (again): a switch that restarts is back in a
 second, and two changes of every route would cost its neighbours more."""
+
+RESTART_TIME_S = 120
+"""How long peers are to keep our routes when a session ends (RFC 4724): an agent is back in seconds, a reinstalled one
+in a minute. A hypervisor that is gone is found silent long before."""
+
+LOOK_WAIT_S = 5.0
+"""After a crash, peers are dialled when the switch has been read, to tell them the truth about what is still forwarded;
+one that cannot be read is not waited for longer."""
 
 FOREVER_S = 3600.0
 """How long a session without a hold time may be between two runs."""

@@ -15,7 +15,7 @@ from isthmus.bgp.session import Session, SessionConfig
 from isthmus.model.net import IpAddress
 from isthmus.node.config import NodeConfig, PeerConfig
 from isthmus.node.memory import OpenSession, PeerMemory
-from isthmus.node.order import END_OF_RIB_WAIT_S, INVENTORY_WAIT_S
+from isthmus.node.order import END_OF_RIB_WAIT_S, INVENTORY_WAIT_S, RESTART_TIME_S
 from isthmus.rib.adj_in import Path
 from isthmus.rib.adj_out import AdjRibOut, Announcement, RouteKey
 from isthmus.vpn.exports import Export, Speaker, announcement
@@ -40,14 +40,26 @@ class Peer:
     """Announcements not taken because the peer has as many routes as it may; forgotten when it says all again."""
     before: dict[RouteKey, Announcement] = field(default_factory=dict)
     """What sessions before this one said, of this run or the last: the peer may have kept it for us."""
+    begun: bool = True
+    """False while the first attempt waits for the switch to be read."""
     resumed: bool = False
     """This run goes on with a session of the last one."""
 
     @classmethod
     def start(cls, config: PeerConfig, node: NodeConfig, memory: PeerMemory, now: float) -> Peer:
+        """Begin anew; not at once if an earlier run has told this peer something that may still be forwarded."""
         session = Session(_session_config(config, node), config.jitter)
-        session.handle(Start(), now)
-        return cls(config, session, changed_at=now, before={a.nlri.key(): a for a in memory.told})
+        before = {a.nlri.key(): a for a in memory.told}
+        peer = cls(config, session, changed_at=now, before=before, begun=not before)
+        session.restarting = bool(before)
+        if peer.begun:
+            session.handle(Start(), now)
+        return peer
+
+    def begin(self, now: float) -> None:
+        """The switch has been read, or waiting for it is over."""
+        self.begun = True
+        self.session.handle(Start(), now)
 
     @classmethod
     def resume(cls, config: PeerConfig, node: NodeConfig, memory: PeerMemory, now: float) -> Peer:
@@ -162,4 +174,5 @@ def _session_config(config: PeerConfig, node: NodeConfig) -> SessionConfig:
         router_id=node.router_id,
         families=(EVPN,),
         hold_time_s=config.hold_time_s,
+        restart_time_s=RESTART_TIME_S,
     )

@@ -13,7 +13,7 @@ tenant1's as well.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network
@@ -82,18 +82,18 @@ class Ground:
         return [found for node, found in self.vms.items() if node.rstrip("0123456789") in names]
 
 
-def build(ground: Ground) -> None:
-    """Everything, both clouds at once. Raises what the SDK raises, PartFailed if a VM does not come up."""
+def build(ground: Ground, nets: Sequence[Net] = NETS) -> None:
+    """All of these networks, both clouds at once. Raises what the SDK raises, PartFailed if a VM does not come up."""
     clouds = ground.lab.topology.clouds
     with ThreadPoolExecutor(len(clouds)) as pool:
-        for _ in pool.map(lambda cloud: _build_cloud(ground, cloud), clouds):
+        for _ in pool.map(lambda cloud: _build_cloud(ground, cloud, nets), clouds):
             pass
 
 
-def _build_cloud(ground: Ground, cloud: Cloud) -> None:
+def _build_cloud(ground: Ground, cloud: Cloud, nets: Sequence[Net]) -> None:
     api = ground.admin(cloud.name)
     public = api.network.find_network("public")
-    nets = [net for net in NETS if net.cloud == cloud.name]
+    nets = [net for net in nets if net.cloud == cloud.name]
     for tenant in sorted({net.tenant for net in nets}):
         _open_default_group(api, tenant)
     for net in nets:
@@ -117,9 +117,11 @@ def serve(lab: Lab, node: str) -> None:
 
 
 def _open_default_group(api: Any, tenant: str) -> None:
-    """What a user who wants to be reached by ping and TCP does with the default security group."""
+    """What a user who wants to be reached by ping, TCP and UDP does with the default security group."""
     group = next(iter(api.network.security_groups(name="default", project_id=tenant)))
-    for ether, protocol in (("IPv4", "icmp"), ("IPv6", "ipv6-icmp"), ("IPv4", "tcp"), ("IPv6", "tcp"), ("IPv4", "udp")):
+    opened = [("IPv4", "icmp"), ("IPv6", "ipv6-icmp")]
+    opened += [(ether, protocol) for ether in ("IPv4", "IPv6") for protocol in ("tcp", "udp")]
+    for ether, protocol in opened:
         api.network.create_security_group_rule(
             security_group_id=group.id, direction="ingress", ether_type=ether, protocol=protocol, project_id=tenant
         )

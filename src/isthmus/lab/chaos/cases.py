@@ -1,0 +1,174 @@
+"""The cases: what is done to the lab, and what may be lost. Each leaves the lab as it found it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from isthmus.lab import hypervisor, neutron
+from isthmus.lab.chaos.table import NOTHING, PRINTED, Allowed
+from isthmus.lab.lab import Lab
+from isthmus.lab.ladder import agents
+from isthmus.lab.network import namespace_of
+from isthmus.lab.plan import WAN, Site, api, central, ovs_env, reflector, switch
+from isthmus.lab.process import listening
+from isthmus.lab.topology import ReflectorKind
+
+AWAY_S = 3.0
+"""How long something stays away that is stopped and started: long enough to be missed, short of FRR's hold time."""
+
+SILENT_S = 5.0
+POLL_S = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """`act` does it and undoes it, and may return a finding."""
+
+    title: str
+    allowed: Allowed
+    """Whatever the reflector."""
+    act: Callable[[Lab, Site], str | None]
+    graceful: Allowed | None = None
+    """Less, with a reflector that keeps EVPN routes while their speaker restarts."""
+
+    def limit(self, lab: Lab) -> Allowed:
+        kept = all(cloud.reflector_kind is ReflectorKind.GOBGP for cloud in lab.topology.clouds)
+        return self.graceful if kept and self.graceful is not None else self.allowed
+
+
+def _nothing(lab: Lab, site: Site) -> None:
+    time.sleep(AWAY_S)
+
+
+def _agent_stopped(lab: Lab, site: Site) -> None:
+    hypervisor.stop_agent(site, lab.processes)
+    time.sleep(AWAY_S)
+    hypervisor.start_agent(site, lab.processes, lab.programs)
+
+
+def _agent_exchanged(lab: Lab, site: Site) -> None:
+    hypervisor.exchange_agent(site, lab.processes)
+
+
+def _agent_killed(lab: Lab, site: Site) -> None:
+    hypervisor.crash_agent(site, lab.processes)
+
+
+def _reflector_killed(lab: Lab, site: Site) -> None:
+    daemon = reflector(site.cloud, lab.places)
+    lab.processes.kill(daemon.name)
+    time.sleep(AWAY_S)
+    lab.processes.start(daemon)
+
+
+def _api_killed(lab: Lab, site: Site) -> None:
+    daemon = api(site.cloud, lab.places, lab.programs)
+    lab.processes.kill(daemon.name)
+    started = lab.processes.start(daemon)
+    lab.processes.until(
+        f"Neutron {site.cloud.name}",
+        "the API to answer again",
+        lambda: neutron.unanswered(site.cloud),
+        within_s=90,
+        watch=[started],
+    )
+
+
+def _central(name: str) -> Callable[[Lab, Site], None]:
+    """Kill and start a part of the cloud's OVN central."""
+
+    def act(lab: Lab, site: Site) -> None:
+        daemon = next(d for d in central(site.cloud, lab.places) if d.name == f"{site.cloud.name}-{name}")
+        lab.processes.kill(daemon.name)
+        time.sleep(AWAY_S)
+        lab.processes.start(daemon)
+
+    return act
+
+
+def _controller(*, clean: bool) -> Callable[[Lab, Site], None]:
+    def act(lab: Lab, site: Site) -> None:
+        daemon = switch(site, lab.places)[2]
+        if clean:
+            words = ["ovn-appctl", "-t", "ovn-controller", "exit"]
+            lab.processes.run(f"controller of {site.node}", words, env=ovs_env(lab.places.of(site.node)))
+            lab.processes.until(
+                f"controller of {site.node}",
+                "it to end",
+                lambda: "it still runs" if daemon.name in lab.processes.running() else None,
+                within_s=15,
+            )
+        else:
+            lab.processes.kill(daemon.name)
+        time.sleep(AWAY_S)
+        lab.processes.start(daemon)
+
+    return act
+
+
+def _switch_killed(lab: Lab, site: Site) -> None:
+    lab.processes.kill(switch(site, lab.places)[1].name)
+    hypervisor.start_switch(site, lab.processes)
+
+
+def _silent(lab: Lab, site: Site) -> str:
+    """As if its power were cut: nothing says goodbye. Its neighbour in the other cloud should notice by itself."""
+    observer = next(s.node for s in lab.plan.sites if s.cloud != site.cloud)
+    address = str(site.hypervisor.address)
+
+    def until(wanted: bool) -> float:
+        began = time.monotonic()
+        while (address in agents.status(lab, observer)["switch"]["endpoints_silent"]) is not wanted:
+            if time.monotonic() > began + SILENT_S:
+                return float("inf")
+            time.sleep(POLL_S)
+        return time.monotonic() - began
+
+    _cable(lab, site, "down")
+    began = time.monotonic()
+    out = until(True)
+    time.sleep(max(0.0, SILENT_S - (time.monotonic() - began)))
+    _cable(lab, site, "up")
+    return f"{observer} sends it nothing after {out:.2f} s, uses it again {until(False):.2f} s after its return"
+
+
+def _cable(lab: Lab, site: Site, state: str) -> None:
+    """The hypervisor's only one; the device in the WAN is called as the node."""
+    words = ["ip", "-n", namespace_of(WAN), "link", "set", site.node, state]
+    lab.processes.run(f"cable of {site.node}", words)
+
+
+NO_MORE_THAN_PLAIN = Allowed("no more than plain", 0, beyond_plain=True)
+
+CASES = (
+    Case("nothing happens", NOTHING, _nothing),
+    Case("agent exchanged (systemctl restart)", NOTHING, _agent_exchanged),
+    Case("agent stopped, started 3 s later", PRINTED, _agent_stopped, NOTHING),
+    Case("agent kill -9, back after 1 s", PRINTED, _agent_killed, NOTHING),
+    Case("the only reflector kill -9, back after 3 s", PRINTED, _reflector_killed, NOTHING),
+    Case("Neutron API kill -9 and back", NOTHING, _api_killed),
+    Case("northd kill -9, back after 3 s", NOTHING, _central("northd")),
+    Case("southbound database kill -9, back after 3 s", NOTHING, _central("sb")),
+    Case("ovn-controller exit, back after 3 s", NO_MORE_THAN_PLAIN, _controller(clean=True)),
+    Case("ovn-controller kill -9, back after 3 s", NO_MORE_THAN_PLAIN, _controller(clean=False)),
+    Case("ovs-vswitchd kill -9 and back", Allowed("plain and 0.5 s", 50, beyond_plain=True), _switch_killed),
+    Case("hypervisor falls silent for 5 s", PRINTED, _silent),
+)
+
+
+def unwell(lab: Lab) -> str | None:
+    """What is not as it should be, or None."""
+    for site in lab.plan.sites:
+        socket = lab.places.agent_socket(site.node)
+        if (wrong := listening(socket)) is not None:
+            return f"agent of {site.node}: {wrong}"
+        said = agents.status(lab, site.node)
+        for peer in said["peers"]:
+            if peer["state"] != "Established" or not peer["in_sync"]:
+                return f"{site.node}: session with {peer['address']} {peer['state']}, in sync: {peer['in_sync']}"
+        here = said["switch"]
+        if not here["in_sync"] or here["southbound"] != "in sync" or here["endpoints_silent"]:
+            return f"{site.node}: {here}"
+    return None

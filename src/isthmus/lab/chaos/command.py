@@ -1,0 +1,178 @@
+"""`isthmus-lab chaos`: build the lab, join two clouds, let packets run, and count what each kind of trouble costs."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TextIO
+
+from isthmus.lab import lab as whole
+from isthmus.lab import topology
+from isthmus.lab.chaos import table, traffic
+from isthmus.lab.chaos.cases import CASES, Case, unwell
+from isthmus.lab.chaos.traffic import Count, Flow
+from isthmus.lab.fault import PartFailed, Refusal
+from isthmus.lab.lab import Lab
+from isthmus.lab.ladder import ground as grounds
+from isthmus.lab.ladder.ground import Ground
+from isthmus.lab.ladder.rungs import join
+from isthmus.lab.progress import Progress, Step
+from isthmus.lab.vm import Vm
+
+WELL_WITHIN_S = 120.0
+POLL_S = 0.1
+NETS = tuple(net for net in grounds.NETS if net.name == "red")
+HERE, BESIDE, THERE = "a-red1", "a-red2", "b-red1"
+
+
+class Streams:
+    """The process that sends and counts; see traffic.py."""
+
+    def __init__(self, lab: Lab, flows: Sequence[Flow]) -> None:
+        command = [str(lab.programs.python_bin / "python"), "-m", traffic.__name__, json.dumps(flows)]
+        self._process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, **lab.processes.environment({})},
+        )
+        if self._line() != "ready":
+            raise PartFailed("streams", "sockets in every VM", "it ended")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        with suppress(OSError):
+            self._process.communicate(timeout=10)
+
+    def mark(self) -> None:
+        """Count from here on."""
+        self._say("mark")
+
+    def look(self) -> list[Count]:
+        """What became of everything since the mark."""
+        self._say("look")
+        counts: list[Count] = json.loads(self._line())
+        return counts
+
+    def _say(self, word: str) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(word + "\n")
+        self._process.stdin.flush()
+
+    def _line(self) -> str:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            raise PartFailed("streams", "to go on", f"they ended with {self._process.wait()}")
+        return line.strip()
+
+
+TOPOLOGIES = {
+    "two-clouds": "FRR 8.4 reflects",
+    "two-clouds-gobgp": "GoBGP 3.10 reflects, which keeps EVPN routes over restarts",
+}
+
+
+def chaos(out: TextIO, *, names: Sequence[str], only: str | None, write: Path | None, keep: bool) -> bool:
+    """One lab after the other, each from nothing; whether no case lost more than it may. Raises Refusal, PartFailed."""
+    cases = [case for case in CASES if only is None or only in case.title]
+    if not cases:
+        raise Refusal(f"no case has '{only}' in its title (there are: {'; '.join(c.title for c in CASES)})")
+    parts: list[tuple[str, list[table.Result]]] = []
+    for name in names or TOPOLOGIES:
+        path = topology.locate(name)
+        with Progress(out) as progress:
+            lab = whole.up(path.read_text(), str(path), agents=True, progress=progress)
+            results = _lab(lab, cases, progress)
+            parts.append((TOPOLOGIES.get(name, name), results))
+            progress.line("")
+            progress.line(table.text(results))
+            if not keep:
+                progress.line(whole.down())
+    if write is not None:
+        machine = f"{os.cpu_count()} cores shared with other work, {platform.system()} {platform.release()}"
+        write.write_text(table.markdown(parts, [one["name"] for one in parts[0][1][0].vpn], machine))
+    return all(result.kept for _, results in parts for result in results)
+
+
+def _lab(lab: Lab, cases: Sequence[Case], progress: Progress) -> list[table.Result]:
+    ground = Ground(lab)
+    with progress.step("two networks, four VMs, one VPN"):
+        grounds.build(ground, NETS)
+        join(ground)
+    vpn, plain = _flows(ground, HERE, THERE), _flows(ground, HERE, BESIDE)
+    with Streams(lab, [*vpn, *plain]) as streams:
+        return [_run(lab, case, streams, len(vpn), progress) for case in cases]
+
+
+def _flows(ground: Ground, one: str, other: str) -> list[Flow]:
+    """Both ways, both versions."""
+    pairs = ((one, other), (other, one))
+    return [_flow(ground.vms[a], ground.vms[b], version) for version in (4, 6) for a, b in pairs]
+
+
+def _flow(source: Vm, target: Vm, version: int) -> Flow:
+    here, there = source.address(version), target.address(version)
+    assert here is not None and there is not None
+    return Flow(
+        name=f"{source.node} to {target.node} IPv{version}",
+        source=source.node,
+        address=here,
+        target=target.node,
+        to=there,
+    )
+
+
+def _run(lab: Lab, case: Case, streams: Streams, through_vpn: int, progress: Progress) -> table.Result:
+    with progress.step(case.title) as step:
+        _until_agents_well(lab, step)
+        streams.mark()
+        _until_calm(streams, step)
+        streams.mark()
+        note = case.act(lab, lab.site("a-h1")) or ""
+        _until_agents_well(lab, step)
+        counts = _until_calm(streams, step)
+        vpn, plain = tuple(counts[:through_vpn]), tuple(counts[through_vpn:])
+        step.result(f"VPN {[one['lost'] for one in vpn]}, plain {[one['lost'] for one in plain]} {note}")
+        return table.Result(case.title, case.limit(lab), vpn, plain, note)
+
+
+def _until_agents_well(lab: Lab, step: Step) -> None:
+    deadline = time.monotonic() + WELL_WITHIN_S
+    while (wrong := _asked(lab)) is not None:
+        step.note(wrong[:80])
+        if time.monotonic() > deadline:
+            raise PartFailed("the lab", f"all to be well within {WELL_WITHIN_S:.0f} s", wrong)
+        time.sleep(POLL_S)
+
+
+def _asked(lab: Lab) -> str | None:
+    try:
+        return unwell(lab)
+    except OSError as error:
+        return f"an agent does not answer: {error}"
+
+
+def _until_calm(streams: Streams, step: Step) -> list[Count]:
+    """What became of everything since the mark, once nothing is lost any more."""
+    deadline = time.monotonic() + WELL_WITHIN_S
+    before = streams.look()
+    while True:
+        counts = streams.look()
+        fresh = sum(one["lost"] for one in counts) - sum(one["lost"] for one in before)
+        if not fresh:
+            return counts
+        step.note(f"{fresh} packets were lost in the last second")
+        if time.monotonic() > deadline:
+            raise PartFailed("the streams", f"to run again within {WELL_WITHIN_S:.0f} s", f"{counts}")
+        before = counts

@@ -1,0 +1,109 @@
+"""What chaos has cost, as a table: for a terminal and for a page. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from isthmus.lab.chaos.traffic import PACE_S, Count
+
+
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """What may be lost in a case. Numbers are packets of the stream that lost most."""
+
+    words: str
+    lost: int | None = 0
+    """None: anything; it is printed for the reader."""
+    beyond_plain: bool = False
+    """`lost` more than the plain stream that lost most."""
+
+
+NOTHING = Allowed("no packet")
+PRINTED = Allowed("printed", None)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One case: the streams through the VPN and, beside them, plain OVN between the cloud's hypervisors."""
+
+    title: str
+    allowed: Allowed
+    vpn: tuple[Count, ...]
+    plain: tuple[Count, ...]
+    note: str = ""
+
+    @property
+    def kept(self) -> bool:
+        """Whether no more was lost than allowed."""
+        if self.allowed.lost is None:
+            return True
+        limit = self.allowed.lost + (_worst(self.plain) if self.allowed.beyond_plain else 0)
+        return _worst(self.vpn) <= limit
+
+
+def _worst(counts: Iterable[Count]) -> int:
+    return max((one["lost"] for one in counts), default=0)
+
+
+HEAD = ("case", "VPN, lost of each stream", "longest gap", "plain OVN", "longest gap", "allowed", "")
+
+
+def rows(results: Sequence[Result]) -> list[tuple[str, ...]]:
+    return [HEAD, *(_row(result) for result in results)]
+
+
+def _row(result: Result) -> tuple[str, ...]:
+    verdict = "" if result.allowed.lost is None else "kept" if result.kept else "MORE"
+    return (
+        result.title,
+        _lost(result.vpn),
+        _gap(result.vpn),
+        _lost(result.plain),
+        _gap(result.plain),
+        result.allowed.words,
+        "; ".join(word for word in (verdict, result.note) if word),
+    )
+
+
+def _lost(counts: Sequence[Count]) -> str:
+    if not any(one["lost"] for one in counts):
+        return f"0 of {sum(one['sent'] for one in counts)}"
+    return " ".join(str(one["lost"]) for one in counts) + f" of {counts[0]['sent']} each"
+
+
+def _gap(counts: Sequence[Count]) -> str:
+    longest = max((one["gap"] for one in counts), default=0)
+    return f"{longest * PACE_S:.2f} s" if longest else "-"
+
+
+def text(results: Sequence[Result]) -> str:
+    """For a terminal."""
+    lines = rows(results)
+    widths = [max(len(line[column]) for line in lines) for column in range(len(HEAD))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
+    )
+
+
+PAGE = """# What trouble costs
+
+Written by `isthmus-lab chaos --write docs/chaos.md`. Under each kind of trouble run numbered UDP packets, {rate} a
+second in each stream, counted one by one ({machine}):
+
+* through the VPN, between a VM of each cloud: {streams}
+* plain OVN beside them, between two VMs of one network on both hypervisors of cloud a: the same four ways
+
+The trouble is on hypervisor a-h1, which all of them cross, or in cloud a. A window lasts from the trouble until every
+agent, session and stream is well again.
+"""
+
+
+def markdown(parts: Sequence[tuple[str, Sequence[Result]]], streams: Sequence[str], machine: str) -> str:
+    """The page; each part has a heading of its own."""
+    page = [PAGE.format(rate=round(1 / PACE_S), machine=machine, streams=", ".join(streams))]
+    for heading, results in parts:
+        head, *body = rows(results)
+        page += [f"## {heading}\n", "| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+        page += [*("| " + " | ".join(line) + " |" for line in body), ""]
+    return "\n".join(page)

@@ -1,0 +1,85 @@
+"""What chaos counts and how it judges, with plain values."""
+
+from __future__ import annotations
+
+import pytest
+
+from isthmus.lab.chaos import table
+from isthmus.lab.chaos.cases import CASES
+from isthmus.lab.chaos.table import NOTHING, PRINTED, Allowed, Result
+from isthmus.lab.chaos.traffic import Count, count
+from isthmus.lab.gobgp import configuration
+from isthmus.lab.topology import ReflectorKind, locate, read
+
+PLAIN_AND_HALF_A_SECOND = Allowed("plain and 0.5 s", 50, beyond_plain=True)
+
+
+def counts(*lost: int) -> tuple[Count, ...]:
+    return tuple(Count(name=f"stream {n}", sent=1000, lost=one, gap=one) for n, one in enumerate(lost))
+
+
+@pytest.mark.parametrize(
+    ("arrived", "lost", "gap"),
+    [
+        (b"", 0, 0),
+        (b"\1\1\1", 0, 0),
+        (b"\0", 1, 1),
+        (b"\1\0\0\1\0\1", 3, 2),
+        (b"\0\0\0\1", 3, 3),
+        (b"\1\0\1\0\0\0", 4, 3),
+    ],
+)
+def test_packets_are_counted_one_by_one_and_gaps_in_a_row(arrived: bytes, lost: int, gap: int) -> None:
+    assert count("one", arrived) == Count(name="one", sent=len(arrived), lost=lost, gap=gap)
+
+
+@pytest.mark.parametrize(
+    ("allowed", "vpn", "plain", "kept"),
+    [
+        (NOTHING, (0, 0), (7, 7), True),
+        (NOTHING, (0, 1), (7, 7), False),
+        (PRINTED, (900, 900), (0, 0), True),
+        (PLAIN_AND_HALF_A_SECOND, (150, 10), (100, 90), True),
+        (PLAIN_AND_HALF_A_SECOND, (151, 10), (100, 90), False),
+    ],
+)
+def test_a_case_keeps_its_limit_or_not(
+    allowed: Allowed, vpn: tuple[int, ...], plain: tuple[int, ...], kept: bool
+) -> None:
+    assert Result("a case", allowed, counts(*vpn), counts(*plain)).kept is kept
+
+
+def test_the_table_says_what_a_reader_asks() -> None:
+    results = [
+        Result("quiet", NOTHING, counts(0, 0), counts(0, 0)),
+        Result("loud", NOTHING, counts(0, 150), counts(0, 0), "a finding"),
+    ]
+    lines = table.text(results).splitlines()
+    assert [line.split()[0] for line in lines] == ["case", "quiet", "loud"]
+    assert "0 of 2000" in lines[1] and lines[1].endswith("kept")
+    assert "0 150 of 1000 each" in lines[2] and "1.50 s" in lines[2] and lines[2].endswith("MORE; a finding")
+    page = table.markdown([("a speaker", results)], ["one way", "the other"], "a machine")
+    assert page.count("\n| ") == 3 and "## a speaker" in page and "one way, the other" in page
+
+
+def test_gobgp_names_every_hypervisor_as_a_client_and_the_other_reflector() -> None:
+    topology = read(locate("two-clouds-gobgp").read_text(), "two-clouds-gobgp")
+    assert {cloud.reflector_kind for cloud in topology.clouds} == {ReflectorKind.GOBGP}
+    text = configuration(topology.cloud("a"), topology)
+    assert [line.split('"')[1] for line in text.splitlines() if "neighbor-address" in line] == [
+        "172.30.1.11",
+        "172.30.1.12",
+        "172.30.2.5",
+    ]
+    assert text.count("route-reflector-client = true") == 2
+    assert text.count("[neighbors.afi-safis.mp-graceful-restart.config]") == 3
+
+
+def test_the_two_topologies_differ_in_the_speaker_alone() -> None:
+    one, other = (read(locate(name).read_text(), name) for name in ("two-clouds", "two-clouds-gobgp"))
+    assert [c.hypervisors for c in one.clouds] == [c.hypervisors for c in other.clouds]
+    assert [c.underlay for c in one.clouds] == [c.underlay for c in other.clouds]
+
+
+def test_case_titles_are_told_apart() -> None:
+    assert len({case.title for case in CASES}) == len(CASES)
