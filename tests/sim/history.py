@@ -93,6 +93,7 @@ class History:
             self.trouble.reset_session: 4,
             self.trouble.stall_session: 2,
             self.trouble.refresh: 2,
+            self.trouble.overload: 3,
             self.trouble.restart_switch: 2,
             self.trouble.break_switch_connection: 1,
             self.trouble.refuse: 1,

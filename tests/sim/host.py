@@ -109,6 +109,8 @@ class Host:
         self.drained = False
         """An operator took it out of use."""
         self.leaves_at = 0.0
+        self.busy_until = 0.0
+        """Its machine has something else to do: facts pile up."""
         self.memory: bytes | None = None
         """The file that an agent leaves."""
         self._held: dict[IpAddress, Held] = {}
@@ -234,6 +236,7 @@ class Host:
         if not run.soon:
             run.soon = True
             wait = DEBOUNCE_S if self._rng.random() > BUSY else self._rng.uniform(0, BUSY_S)
+            wait = max(wait, self.busy_until - self._line.now)
             self._later(run, wait, lambda: self._drain(run) if run.soon else None)
 
     def _drain(self, run: Run) -> None:

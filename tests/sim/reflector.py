@@ -18,6 +18,7 @@ from typing import Protocol
 from isthmus.bgp import events as bgp
 from isthmus.bgp.attribute import PathAttributes
 from isthmus.bgp.family import EVPN, Family
+from isthmus.bgp.iana import CapabilityCode
 from isthmus.bgp.nlri.evpn import EvpnPrefix
 from isthmus.bgp.session import Session, SessionConfig
 from isthmus.bgp.update import Update
@@ -57,6 +58,10 @@ class Peer:
     up: bool = False
     heard: dict[RouteKey, Route] = field(default_factory=dict)
     told: dict[RouteKey, Route] = field(default_factory=dict)
+    stale: set[RouteKey] = field(default_factory=set)
+    """What is kept for it while it restarts (RFC 4724 section 4.2)."""
+    restart_s: int = 0
+    """For how long it has asked for that."""
     again: bool = False
     """It asks for everything once more."""
     owes_end: bool = False
@@ -65,6 +70,8 @@ class Peer:
 
     @property
     def router_id(self) -> IpAddress:
+        if self.kin is Kin.CLIENT:
+            return self.address  # of what is kept for it, too
         assert self.session is not None and self.session.agreed is not None
         return self.session.agreed.peer_router_id
 
@@ -88,6 +95,8 @@ class Reflector:
         self.patient = True
         self.echoes = rng.random() < 0.5
         """Whether a client gets its own routes back, as some products do."""
+        self.helps = rng.random() < 0.5
+        """Whether it keeps the routes of a client that restarts."""
         self.deaf_to: set[RouteKey] = set()
         """Sabotage: routes that are never passed on."""
         self._patient_until = 0.0
@@ -123,6 +132,7 @@ class Reflector:
                     peer.connection.abandon(peer.side)
                 else:
                     peer.connection.close(peer.side)
+            peer.stale = set()
             self._forget(peer)
             peer.session = None
         self._order.clear()
@@ -135,7 +145,7 @@ class Reflector:
         peer = self.peers[name]
         if peer.connection is not None:
             peer.connection.close(peer.side)
-            self._forget(peer)
+            self._forget(peer, may_keep=True)
         peer.session = self._session(peer)
         peer.session.outputs()
         return self.end(peer), lambda connection, side: self.connected(peer, connection, side)
@@ -195,8 +205,8 @@ class Reflector:
                     peer.connection = None
             case bgp.Up():
                 self._came_up(peer)
-            case bgp.Down():
-                self._forget(peer)
+            case bgp.Down(reason, _, _):
+                self._forget(peer, may_keep=reason is not bgp.DownReason.NOTIFICATION)
                 if not peer.dials:
                     peer.session = None
             case bgp.Routes(update):
@@ -226,23 +236,61 @@ class Reflector:
     def _came_up(self, peer: Peer) -> None:
         peer.up, peer.told, peer.owes_end, peer.said_end = True, {}, True, False
         self._line.note(f"{self.name}: {peer.name} is up")
+        self._read_restart(peer)
         self.touch(self._known())
 
-    def _forget(self, peer: Peer) -> None:
-        """The session is over: nothing it said holds any more."""
+    def _read_restart(self, peer: Peer) -> None:
+        """RFC 4724 section 3: flags and time, then family and flags for each family."""
+        assert peer.session is not None and peer.session.agreed is not None
+        peer.restart_s, preserved = 0, False
+        for code, value in peer.session.agreed.peer_capabilities:
+            if code == CapabilityCode.GRACEFUL_RESTART:
+                families = {value[at : at + 3]: value[at + 3] for at in range(2, len(value) - 3, 4)}
+                if EVPN.encode() in families:
+                    peer.restart_s = int.from_bytes(value[:2], "big") & 0xFFF
+                    preserved = bool(families[EVPN.encode()] & 0x80)
+        if not preserved:
+            self._drop_stale(peer)
+
+    def _drop_stale(self, peer: Peer) -> None:
+        gone, peer.stale = peer.stale, set()
+        for key in gone:
+            peer.heard.pop(key, None)
+        if gone:
+            self._line.note(f"{self.name}: keeps {len(gone)} routes of {peer.name} no longer")
+            self.touch(sorted(gone, key=repr))
+
+    def _forget(self, peer: Peer, *, may_keep: bool = False) -> None:
+        """The session is over: nothing it said holds any more, unless it asked for patience."""
+        if may_keep and self.helps and peer.kin is Kin.CLIENT and peer.restart_s and peer.up:
+            self._keep(peer)
         if peer.up:
             self._line.note(f"{self.name}: {peer.name} is down")
-        gone = list(peer.heard)
-        peer.connection, peer.up, peer.heard, peer.told = None, False, {}, {}
+        gone = [key for key in peer.heard if key not in peer.stale]
+        peer.heard = {key: route for key, route in peer.heard.items() if key in peer.stale}
+        peer.connection, peer.up, peer.told = None, False, {}
         peer.owes_end = peer.said_end = False
         peer.armed = float("inf")
         if self.up:
             self.touch(gone)
 
+    def _keep(self, peer: Peer) -> None:
+        peer.stale = set(peer.heard)
+        life, kept = self.life, peer.stale
+        self._line.note(f"{self.name}: keeps {len(kept)} routes of {peer.name}")
+
+        def over() -> None:
+            if life == self.life and peer.stale is kept and not peer.up:
+                self._drop_stale(peer)
+
+        self._line.after(peer.restart_s, over)
+
     def _hear(self, peer: Peer, update: Update) -> None:
         if update.end_of_rib == EVPN:
             peer.said_end = True
+            self._drop_stale(peer)
             self.touch(())
+        peer.stale -= {route.key() for route in (*update.withdrawn, *update.announced)}
         for route in update.withdrawn:
             peer.heard.pop(route.key(), None)
         attributes = update.attributes
@@ -338,4 +386,5 @@ class Reflector:
 
     def said(self, name: str) -> dict[RouteKey, Route]:
         """What a client has told."""
-        return self.peers[name].heard
+        peer = self.peers[name]
+        return {key: route for key, route in peer.heard.items() if key not in peer.stale}

@@ -81,9 +81,7 @@ class Stage:
         abroad = {r.address: sim.knows_abroad(r) for r in dying}
         for reflector in dying:
             reflector.die(silently=self.rng.random() < 0.3)
-        for reflector in sim.reflectors:
-            if not reflector.up:
-                reflector.stay_down()
+        self._stay_down()
         sim.pass_time(40.0)
         for host in hosts:
             # While another session stands, it contradicts what only the lost one said: the one lost last remains.
@@ -111,6 +109,12 @@ class Stage:
                 reflector.start()
         self.settle()
         return True
+
+    def _stay_down(self) -> None:
+        """Whoever is down does not come back in the middle of a scene."""
+        for reflector in self.sim.reflectors:
+            if not reflector.up:
+                reflector.stay_down()
 
     def _restart_in_outage(self, host: Host, ports: dict[str, dict[str, int]]) -> None:
         sim = self.sim
@@ -146,14 +150,17 @@ class Stage:
         sim.left[host.name] = replace(left, views=views)
 
     def _calm_agent(self) -> bool:
-        """An agent dies and comes back: its own flows do not change at any step."""
+        """An agent dies and comes back: its own flows do not change at any step; nor do anybody's, if all reflectors
+        keep its routes meanwhile."""
         host = self.rng.choice(self.sim.hosts)
         if not self._all_good():
             return False
+        farewell = self.rng.random() < 0.3
+        kept = not farewell and all(r.helps for r in self.sim.up(host.asn))
         host.write_memory()
-        host.stop(farewell=self.rng.random() < 0.3)
+        host.stop(farewell=farewell)
         self.sim.line.after(self.rng.uniform(0.1, 10), host.start)
-        self._nothing_changes([host], heard_anew=True)
+        self._nothing_changes(self.sim.hosts if kept else [host], heard_anew=True)
         return True
 
     def _calm_exchange(self) -> bool:
@@ -273,6 +280,7 @@ class Stage:
         ]
         if not candidates or not self._all_good():
             return False
+        self._stay_down()
         host, cloud, attachment = self.rng.choice(candidates)
         cloud.put(replace(attachment, spelling=Spelling.NEWER))
         cloud.write(attachment.number)
@@ -286,6 +294,7 @@ class Stage:
             sim.inherited[host.name] = offered[host.name]
             host.exchange()
         else:
+            host.write_memory()
             host.stop()
         sim.line.after(self.rng.uniform(0.1, 10), host.start)
         sim.pass_time(80.0)

@@ -102,6 +102,19 @@ class Trouble:
         reflector.ask_again(peer, EVPN)
         return f"{reflector.name} asks {peer.name} for everything again"
 
+    def overload(self) -> str | None:
+        """A host's agent gets no time for a while, just when a peer wants everything again and its cloud changes."""
+        host = self.rng.choice(self.sim.hosts)
+        if host.run is None:
+            return None
+        seconds = self.rng.choice((0.1, 0.5, 2.0))
+        host.busy_until = self.sim.line.now + seconds
+        for reflector in self.sim.up(host.asn):
+            peer = reflector.peers[host.name]
+            if peer.up and peer.session is not None and self.rng.random() < 0.7:
+                reflector.ask_again(peer, EVPN)
+        return f"{host.name} has no time for {seconds} s"
+
     def restart_switch(self) -> str | None:
         return self._interrupt(flows_too=True)
 
