@@ -6,7 +6,7 @@ PACKAGES := python3-venv iproute2 iputils-ping util-linux procps ethtool tcpdump
 	openvswitch-switch ovn-central ovn-host mariadb-server frr gobgpd
 KEEP ?=
 
-.PHONY: help install demo test check unit contract neutron lab bench test-long format clean
+.PHONY: help install demo test check unit contract neutron lab chaos bench test-long format clean
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ neutron: install ## the service plugin in real Neutron on MariaDB
 
 lab: install ## the ladder: two clouds, every rung
 	$(BIN)/pytest -q -m 'lab and not long' tests/lab
+
+chaos: install ## what each kind of trouble costs, counted under a running stream (minutes)
+	$(BIN)/isthmus-lab chaos
 
 bench: install ## figures: BGP bytes to committed flows
 	$(BIN)/python -m benchmarks.routes
