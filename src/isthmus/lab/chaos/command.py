@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import subprocess
 import time
 from collections.abc import Sequence
@@ -100,7 +99,7 @@ def chaos(out: TextIO, *, names: Sequence[str], only: str | None, write: Path | 
             if not keep:
                 progress.line(whole.down())
     if write is not None:
-        machine = f"{os.cpu_count()} cores shared with other work, {platform.system()} {platform.release()}"
+        machine = f"{os.cpu_count()} cores shared with other work, userspace datapath"
         write.write_text(table.markdown(parts, [one["name"] for one in parts[0][1][0].vpn], machine))
     return all(result.kept for _, results in parts for result in results)
 
