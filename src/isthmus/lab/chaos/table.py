@@ -97,9 +97,9 @@ second in each stream, counted one by one ({machine}):
 The trouble is on hypervisor a-h1, which all of them cross, or in cloud a. A window lasts from the trouble until every
 agent, session and stream is well again.
 
-"Printed" cases have no limit: FRR 8.4 withdraws EVPN routes the moment a session ends, whatever was agreed on, so others
-stop sending until the routes are told again; our own forwarding stands all the while. A hypervisor that is silent is lost
-to itself; what counts there is how soon the others know.
+"Printed" cases have no limit: FRR 8.4 withdraws EVPN routes the moment a session ends, whatever was agreed on, so
+others stop sending until the routes are told again; our own forwarding stands all the while. A hypervisor that is silent
+is lost to itself; what counts there is how soon the others know.
 """
 
 
