@@ -98,7 +98,7 @@ The trouble is on hypervisor a-h1, which all of them cross, or in cloud a. A win
 agent, session and stream is well again.
 
 "Printed" cases have no limit: FRR 8.4 withdraws EVPN routes the moment a session ends, whatever was agreed on, so
-others stop sending until the routes are told again; our own forwarding stands all the while. A hypervisor that is silent
+others stop sending until the routes are told again; our own forwarding stands all the while. A silent hypervisor
 is lost to itself; what counts there is how soon the others know.
 """
 
