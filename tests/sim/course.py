@@ -47,7 +47,7 @@ class Course(Stage):
             while self.line.steps < steps:
                 self.turmoil()
                 self.settle()
-                while self.rng.random() < 0.5:
+                while self.rng.random() < 0.65:
                     self._scene()
 
         return self.judged(history)
@@ -72,6 +72,7 @@ class Course(Stage):
             self.sim.pass_time(self.rng.expovariate(1 / pace))
 
     def _scene(self) -> None:
+        self.stay_down()
         name, scene = self.rng.choice(list(self.scenes.items()))
         if scene():
             self.sim.tally.count(f"scene {name}")

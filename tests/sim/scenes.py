@@ -81,7 +81,6 @@ class Stage:
         abroad = {r.address: sim.knows_abroad(r) for r in dying}
         for reflector in dying:
             reflector.die(silently=self.rng.random() < 0.3)
-        self._stay_down()
         sim.pass_time(40.0)
         for host in hosts:
             # While another session stands, it contradicts what only the lost one said: the one lost last remains.
@@ -110,7 +109,7 @@ class Stage:
         self.settle()
         return True
 
-    def _stay_down(self) -> None:
+    def stay_down(self) -> None:
         """Whoever is down does not come back in the middle of a scene."""
         for reflector in self.sim.reflectors:
             if not reflector.up:
@@ -280,7 +279,6 @@ class Stage:
         ]
         if not candidates or not self._all_good():
             return False
-        self._stay_down()
         host, cloud, attachment = self.rng.choice(candidates)
         cloud.put(replace(attachment, spelling=Spelling.NEWER))
         cloud.write(attachment.number)

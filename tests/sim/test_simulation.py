@@ -41,6 +41,7 @@ def test_each_scene_is_played(scene: str) -> None:
             course.settle()
             course.turmoil()
             course.settle()
+            course.stay_down()
             played.append(course.scenes[scene]())
 
         fault = course.judged(play)
