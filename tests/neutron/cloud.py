@@ -232,8 +232,8 @@ V6 = {"ip_version": 6, "cidr": "2001:db8:1::/64", "ipv6_ra_mode": "slaac", "ipv6
 class Cloud:
     """One Neutron with what it needs, under `home`."""
 
-    def __init__(self, home: Path, *, processes: int = 2) -> None:
-        self.home = home
+    def __init__(self, home: Path, *, processes: int = 2, bin_: Path = BIN) -> None:
+        self.home, self.bin = home, bin_
         self.sockets = {n: home / f"{n}.sock" for n in ("mysql", "nb", "sb")}
         self.northbound = Northbound(self.sockets["nb"])
         self._processes: list[Process] = []
@@ -324,26 +324,30 @@ class Cloud:
     # ------------------------------------------------------------------------------------ Neutron
 
     def write_configuration(self, isthmus: dict[str, Any], name: str = "neutron.conf") -> Path:
-        paste = (BIN.parent / "etc/neutron/api-paste.ini").read_text()
-        # Without Keystone: who asks is what the headers say.
-        before = "fake_project_id catch_errors osprofiler"
-        assert before in paste
-        (self.home / "etc/api-paste.ini").write_text(paste.replace(before, "catch_errors osprofiler keystonecontext"))
+        (self.home / "etc/api-paste.ini").write_text(self.paste())
         parser = configparser.RawConfigParser(default_section="none")
-        parser.read_dict(
-            _settings(self.home, self.sockets, self.database_url) | {"isthmus": {"site": "64512:1"} | isthmus}
-        )
+        parser.read_dict(self.settings(isthmus))
         path = self.home / "etc" / name
         with path.open("w") as file:
             parser.write(file)
         return path
+
+    def paste(self) -> str:
+        """Without Keystone: who asks is what the headers say."""
+        paste = (self.bin.parent / "etc/neutron/api-paste.ini").read_text()
+        before = "fake_project_id catch_errors osprofiler"
+        assert before in paste
+        return paste.replace(before, "catch_errors osprofiler keystonecontext")
+
+    def settings(self, isthmus: dict[str, Any]) -> dict[str, dict[str, Any]]:
+        return _settings(self.home, self.sockets, self.database_url) | {"isthmus": {"site": "64512:1"} | isthmus}
 
     @property
     def _config(self) -> str:
         return str(self.home / "etc/neutron.conf")
 
     def manage(self, *words: str) -> str:
-        command = [str(BIN / "neutron-db-manage"), "--config-file", self._config, *words]
+        command = [str(self.bin / "neutron-db-manage"), "--config-file", self._config, *words]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
         return done.stdout
@@ -355,7 +359,7 @@ class Cloud:
         env = {
             "OS_NEUTRON_CONFIG_FILES": self._config,
             "TMPDIR": str(temporary),
-            "PATH": f"{BIN}:{os.environ['PATH']}",
+            "PATH": f"{self.bin}:{os.environ['PATH']}",
             "PYTHONWARNINGS": "ignore",
         }
         api = self._run(
@@ -365,7 +369,7 @@ class Cloud:
                 "--plugin",
                 "python3",
                 "--virtualenv",
-                str(BIN.parent),
+                str(self.bin.parent),
                 "--module",
                 "neutron.wsgi.api:application",
             ),
@@ -387,7 +391,7 @@ class Cloud:
     def periodic_workers(self, **isthmus: Any) -> Process:
         """The process that makes the full passes, with options of its own."""
         path = self.write_configuration(isthmus, "workers.conf")
-        command = [str(BIN / "neutron-periodic-workers"), "--config-file", str(path)]
+        command = [str(self.bin / "neutron-periodic-workers"), "--config-file", str(path)]
         return self._run("periodic-workers", *command, PYTHONWARNINGS="ignore", TMPDIR=str(self.home / "tmp"))
 
     def user(self, project: str, roles: str = "member,reader") -> User:
