@@ -16,7 +16,7 @@ from tests.shell import story
 GOLDEN = Path(__file__).parent / "golden"
 WELL = AgentInfo("0.1.0", "compute-1", 7384.0, [PartInfo("ofctl", 0, "")])
 UNWELL = AgentInfo("0.1.0", "compute-1", 12.0, [PartInfo("ofctl", 2, "ENOENT")])
-EMPTY = story.node(attachments=[], views=[], routes=[], peers=[], ports=[], machines=[])
+EMPTY = story.node(attachments=[], views=[], routes=[], peers=[], ports=[], machines=[], limits=[])
 
 
 def golden(name: str, text: str) -> None:

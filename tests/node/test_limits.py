@@ -1,13 +1,17 @@
-"""At the limit: the surplus, and nothing else, is refused, with its reason; room made is used."""
+"""Near the limit: a warning. At it: the surplus, and nothing else, is refused, with its reason; room made is used."""
 
 from __future__ import annotations
 
+import pytest
+
+from isthmus.fib.entries import view_id
 from isthmus.flows.layout import Table
 from isthmus.model.reason import AttachmentState, NotInstalled
 from isthmus.node.config import Limits
 from isthmus.node.report import status
+from isthmus.node.status import Detail
 from isthmus.vpn.exports import TARGETS_MAX
-from tests.build import association, attachment, attributes, circuit, net, nlri, path, port
+from tests.build import association, attachment, attributes, circuit, net, nlri, path, port, rts
 from tests.world import REFLECTOR, World
 
 A, B = "neutron-a", "neutron-b"
@@ -89,3 +93,54 @@ def test_more_targets_than_an_update_carries_are_refused_by_name_and_nothing_bre
     exact = attachment(1, association(16, networks=(A,), exports=many[:-1]), networks=(A,))
     made.intent({circuit(1): exact, circuit(2): BLUE}, [port("p", A, "10.1.0.5"), port("q", B, "10.2.0.5")])
     assert set(made.reflectors[REFLECTOR].routes) == {net("10.1.0.5/32"), net("10.2.0.5/32")}
+
+
+def limit(made: World, name: str, of: str = "") -> tuple[str, int, int]:
+    """State, taken and refused, as the log's own glance sees them."""
+    found = [o for o in status(made.node, made.now, Detail.STATES).limits if o.limit == name and o.of.endswith(of)]
+    assert len(found) == 1
+    return found[0].state, found[0].taken, found[0].refused
+
+
+@pytest.mark.parametrize(
+    ("routes", "expected"),
+    [(79, ("ROOM", 79, 0)), (80, ("NEAR", 80, 0)), (100, ("NEAR", 100, 0)), (101, ("FULL", 100, 1))],
+)
+def test_a_view_and_a_peer_warn_at_eighty_percent_and_refuse_beyond_a_hundred(
+    routes: int, expected: tuple[str, int, int]
+) -> None:
+    many = [path(f"10.9.0.{n}/32", attributes(RT)) for n in range(1, routes + 1)]
+    narrow = world(routes_per_view=100)
+    narrow.says(*many)
+    red = f"{view_id(rts(RT)):#x}"
+    assert limit(narrow, "routes_per_view", red) == expected
+    short = world(routes_per_peer=100)
+    short.says(*many)
+    assert limit(short, "routes_per_peer", str(REFLECTOR)) == expected
+    assert short.node.peers[REFLECTOR].up_since is not None
+    short.says(withdraw=[p.nlri for p in many[:30]])
+    assert limit(short, "routes_per_peer") == ("ROOM", min(routes, 100) - 30, 0)
+
+
+@pytest.mark.parametrize(
+    ("attachments", "expected"),
+    [(79, ("ROOM", 79, 0)), (80, ("NEAR", 80, 0)), (100, ("NEAR", 100, 0)), (101, ("FULL", 100, 1))],
+)
+def test_attachments_warn_at_eighty_percent(attachments: int, expected: tuple[str, int, int]) -> None:
+    made = World(limits=Limits(circuits=100))
+    made.switch_on()
+    rows = {
+        circuit(n): attachment(n, association(16 + n, networks=(f"net-{n}",), both=(RT,)), networks=(f"net-{n}",))
+        for n in range(attachments + 5)
+    }
+    made.intent({**rows}, [port(f"p{n}", f"net-{n}", "10.1.0.5") for n in range(attachments)])
+    assert limit(made, "attachments") == expected, "the five without a machine here do not count"
+
+
+def test_one_view_near_its_limit_says_nothing_of_another() -> None:
+    made = world(routes_per_view=5)
+    made.says(*(path(f"10.9.0.{n}/32", attributes(RT)) for n in (1, 2, 3, 4)))
+    states = sorted(o.state for o in status(made.node, made.now).limits if o.limit == "routes_per_view")
+    assert states == ["NEAR", "ROOM"]
+    made.intent({circuit(2): BLUE}, [port("q", B, "10.2.0.5")])
+    assert limit(made, "routes_per_view")[0] == "ROOM", "a view that is gone has no limit"

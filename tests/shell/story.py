@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from isthmus.model.reason import AttachmentState, NotAnnounced, NotBest, NotImported, NotInstalled
+from isthmus.model.reason import AttachmentState, LimitState, NotAnnounced, NotBest, NotImported, NotInstalled
 from isthmus.node.status import (
     AssociationStatus,
     AttachmentStatus,
     DoorStatus,
+    LimitStatus,
     MachineStatus,
     NodeStatus,
     PeerStatus,
@@ -186,8 +187,15 @@ def node(**change: object) -> NodeStatus:
         "skipped": {},
         "unused": {},
         "switch": switch(),
+        "limits": [limit("attachments", "", 2, 1000)],
     }
     return NodeStatus(**(fields | change))  # type: ignore[arg-type]
+
+
+def limit(name: str, of: str, taken: int, maximum: int, refused: int = 0) -> LimitStatus:
+    near = LimitState.NEAR if taken >= maximum * 0.8 else LimitState.ROOM
+    state = LimitState.FULL if refused else near
+    return LimitStatus(name, of, taken, maximum, refused, state.name, state.value)
 
 
 def _troubled_routes() -> list[RouteStatus]:
@@ -271,4 +279,9 @@ def troubled() -> NodeStatus:
             neighbours_unresolved=["192.0.2.33"],
             endpoints_silent=["192.0.2.44"],
         ),
+        limits=[
+            limit("attachments", "", 2, 1000),
+            limit("routes_per_peer", "192.0.2.1", 9, 9, refused=2),
+            limit("routes_per_view", "0x1f", 3, 3),
+        ],
     )

@@ -104,12 +104,12 @@ def test_tcp_shows_numbers_only(background: Background) -> None:
 
 
 def numbers(background: Background, tmp_path: Path, status: NodeStatus) -> dict[tuple[str, str], float]:
-    """Metrics by name and value of their only label."""
+    """Metrics by name and value of their only label, or of all of them."""
     serve(background, tmp_path / "agent.sock", status)
     text = ask(tmp_path / "agent.sock", "/metrics").decode()
     samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
     assert all(sample.name.startswith("isthmus_") for sample in samples)
-    return {(s.name, "".join(s.labels.values()) if len(s.labels) == 1 else ""): s.value for s in samples}
+    return {(s.name, " ".join(s.labels.values())): s.value for s in samples}
 
 
 def test_metrics_say_what_the_status_says(background: Background, tmp_path: Path) -> None:
@@ -133,6 +133,12 @@ def test_metrics_say_what_the_status_says(background: Background, tmp_path: Path
         ("isthmus_inbound_dropped_packets_total", ""): 5,
         ("isthmus_feed_in_sync", "southbound"): 0,
         ("isthmus_feed_in_sync", "switch"): 1,
+        ("isthmus_limit_state", "attachments "): 0,
+        ("isthmus_limit_state", "routes_per_view 0x1f"): 1,
+        ("isthmus_limit_state", "routes_per_peer 192.0.2.1"): 2,
+        ("isthmus_limit_taken", "routes_per_view 0x1f"): 3,
+        ("isthmus_limit_maximum", "routes_per_view 0x1f"): 3,
+        ("isthmus_limit_refused", "routes_per_peer 192.0.2.1"): 2,
         ("isthmus_rows_skipped", ""): 1,
         ("isthmus_part_restarts_total", "ofctl"): 2,
         ("isthmus_generation", ""): 17,

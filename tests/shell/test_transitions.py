@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from isthmus.model.reason import AttachmentState
+from isthmus.model.reason import AttachmentState, LimitState
 from isthmus.node.status import NodeStatus
 from isthmus.shell.transitions import lines
 from tests.shell import story
@@ -57,3 +57,18 @@ def test_attachments_that_have_nothing_here_are_no_news() -> None:
     many = [story.attachment(f"ac-{n}", attachment=f"router:{n}", state="NO_WORKLOAD") for n in range(1000)]
     assert said(story.node(attachments=[]), story.node(attachments=many)) == []
     assert said(story.node(attachments=many), story.node(attachments=[])) == []
+
+
+def test_a_limit_is_told_when_it_comes_near_when_it_is_reached_and_when_there_is_room_again() -> None:
+    def view(taken: int, refused: int = 0) -> NodeStatus:
+        return story.node(limits=[story.limit("routes_per_view", "0x1f", taken, 100, refused)])
+
+    assert said(view(79), view(79)) == said(None, view(79))[6:] == []
+    assert said(view(79), view(80)) == [f"limit routes_per_view of 0x1f: 80 of 100: {LimitState.NEAR.value}"]
+    assert said(view(80), view(100)) == []
+    assert said(view(100), view(100, 1)) == [
+        f"limit routes_per_view of 0x1f: 100 of 100, 1 refused: {LimitState.FULL.value}"
+    ]
+    assert said(view(100, 1), view(100, 700)) == [], "a surplus that grows is no news"
+    assert said(view(100, 1), view(79)) == [f"limit routes_per_view of 0x1f: 79 of 100: {LimitState.ROOM.value}"]
+    assert said(view(80), story.node()) == [], "a view that is gone has no limit"

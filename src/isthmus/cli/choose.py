@@ -9,15 +9,16 @@ import dataclasses
 import ipaddress
 from dataclasses import dataclass
 
+from isthmus.model.reason import LimitState
 from isthmus.node.status import NodeStatus
 
-SECTIONS = ("attachments", "views", "routes", "peers", "ports", "machines", "switch")
+SECTIONS = ("attachments", "views", "routes", "peers", "ports", "machines", "limits", "switch")
 
 APPLIES = {
     "bgpvpn": ("attachments", "views", "routes", "ports"),
-    "view": ("views", "routes", "machines"),
+    "view": ("views", "routes", "machines", "limits"),
     "prefix": ("routes", "ports", "machines"),
-    "why-not": ("attachments", "views", "routes", "peers", "ports", "machines"),
+    "why-not": ("attachments", "views", "routes", "peers", "ports", "machines", "limits"),
 }
 """Which sections each filter can tell apart."""
 
@@ -93,6 +94,11 @@ def rows(status: NodeStatus, choice: Choice) -> NodeStatus:
             if (not choice.view or any(d.view == choice.view for d in m.doors))
             and (network is None or any(_touches(network, address) for address in m.addresses))
             and (not choice.why_not or not m.up or any(d.closed for d in m.doors))
+        ],
+        limits=[
+            one
+            for one in status.limits
+            if (not choice.view or one.of == choice.view) and (not choice.why_not or one.state != LimitState.ROOM.name)
         ],
         skipped={} if choice.view or network else status.skipped,
     )

@@ -44,7 +44,7 @@ def parser() -> argparse.ArgumentParser:
     )
     show.add_argument("--json", action="store_true", help="for programs")
     show.add_argument("--bgpvpn", default="", metavar="UUID", help="only attachments, views, routes and ports of it")
-    show.add_argument("--view", default="", metavar="VIEW", help="only this import view, its routes and machines")
+    show.add_argument("--view", default="", metavar="VIEW", help="only this import view, its routes, machines, limit")
     show.add_argument(
         "--prefix", default="", metavar="ADDRESS", help="only routes, ports and machines that overlap this"
     )

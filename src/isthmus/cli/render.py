@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from isthmus.model.reason import NotAnnounced
+from isthmus.model.reason import LimitState, NotAnnounced
 from isthmus.node.status import (
     AttachmentStatus,
+    LimitStatus,
     MachineStatus,
     NodeStatus,
     PeerStatus,
@@ -171,6 +172,24 @@ def _machine_trouble(m: MachineStatus) -> str:
     return f"the switch does not take packets from {_list(closed)}" if closed else ""
 
 
+def limits(rows: Iterable[LimitStatus]) -> str:
+    return table(
+        ("LIMIT", "OF", "TAKEN", "MAXIMUM", "REFUSED", "STATE", "WHY NOT"),
+        (
+            (
+                one.limit,
+                one.of or "this node",
+                str(one.taken),
+                str(one.maximum),
+                str(one.refused),
+                one.state,
+                "" if one.state == LimitState.ROOM.name else one.reason,
+            )
+            for one in rows
+        ),
+    )
+
+
 def switch(s: SwitchStatus) -> str:
     rows = [
         ("southbound database", s.southbound),
@@ -205,6 +224,7 @@ def sections(status: NodeStatus, names: Iterable[str]) -> str:
         "peers": lambda: peers(status.peers),
         "ports": lambda: ports(status.ports),
         "machines": lambda: machines(status.machines, status.skipped),
+        "limits": lambda: limits(status.limits),
         "switch": lambda: switch(status.switch),
     }
     chosen = list(names)

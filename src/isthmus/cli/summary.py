@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from isthmus.bgp.session import State
 from isthmus.cli.reading import AgentInfo
 from isthmus.cli.render import age
-from isthmus.model.reason import AttachmentState, NotAnnounced, NotInstalled
+from isthmus.model.reason import AttachmentState, LimitState, NotAnnounced, NotInstalled
 from isthmus.node.status import NodeStatus
 
 ALL_WELL = "All is well."
@@ -61,7 +61,7 @@ def _facts(s: NodeStatus, agent: AgentInfo) -> Iterator[str]:
 
 def problems(s: NodeStatus, agent: AgentInfo) -> list[str]:
     """One line each; empty when all is well."""
-    return [*_feeds(s), *_peers(s), *_attachments(s), *_routes(s), *_agent(agent)]
+    return [*_feeds(s), *_peers(s), *_attachments(s), *_routes(s), *_limits(s), *_agent(agent)]
 
 
 def _feeds(s: NodeStatus) -> Iterator[str]:
@@ -103,6 +103,15 @@ def _attachments(s: NodeStatus) -> Iterator[str]:
 def _routes(s: NodeStatus) -> Iterator[str]:
     yield from _counted((r.why for r in s.routes if r.best), "route", " not installed")
     yield from _counted((r.note for r in s.routes if r.best), "route", "")
+
+
+def _limits(s: NodeStatus) -> Iterator[str]:
+    """What is refused is said where it is missed."""
+    near = [one for one in s.limits if one.state == LimitState.NEAR.name]
+    yield from _some(
+        f"limit {one.limit}{f' of {one.of}' if one.of else ''}: {one.taken} of {one.maximum}: {one.reason}"
+        for one in near
+    )
 
 
 def _agent(agent: AgentInfo) -> Iterator[str]:

@@ -75,6 +75,14 @@ class AttachmentState(StrEnum):
     UNKNOWN_SCHEMA = "its row was written by a newer Isthmus; the last state is kept"
 
 
+class LimitState(StrEnum):
+    """How much room there is below a maximum."""
+
+    ROOM = "there is room"
+    NEAR = "near its maximum: raise it, or find out who needs so many, before the surplus is refused"
+    FULL = "at its maximum: the surplus is refused, and nothing else"
+
+
 class Note(StrEnum):
     """Worth telling though nothing is refused."""
 

@@ -54,6 +54,8 @@ class Node:
         self.circuits: dict[CircuitName, AttachmentIntent] = {}
         self.refused: dict[CircuitName, BadIntent] = {}
         self.beyond: frozenset[CircuitName] = frozenset()
+        self.workloads = 0
+        """Attachments with a machine here, those beyond the maximum among them."""
         self.ports: tuple[LocalPort, ...] = ()
         self.exports: tuple[Export, ...] = ()
         self.ofports: facts.SwitchRead | None = None
@@ -371,7 +373,7 @@ class Node:
         """The attachments but those beyond this hypervisor's maximum; by name, so that a restart serves the same."""
         here = {port.network for port in self.ports}
         live = [n for n, i in self.circuits.items() if any(here.intersection(a.networks) for a in i.associations)]
-        self.beyond = frozenset(live[self.config.limits.circuits :])
+        self.workloads, self.beyond = len(live), frozenset(live[self.config.limits.circuits :])
         return {name: intent for name, intent in self.circuits.items() if name not in self.beyond}
 
     def _offer(self, export: Export) -> tuple[Export, FlowKey, RouteKey, Announcement]:

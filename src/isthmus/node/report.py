@@ -17,6 +17,7 @@ from isthmus.model.reason import AttachmentState, NotAnnounced
 from isthmus.model.vpn import RouteDistinguisher
 from isthmus.node.core import Node
 from isthmus.node.peers import Peer
+from isthmus.node.report_limits import limits
 from isthmus.node.report_routes import installed, routes, unused
 from isthmus.node.status import (
     AssociationStatus,
@@ -57,6 +58,7 @@ def status(node: Node, now: float, detail: Detail = Detail.ALL) -> NodeStatus:
         unused=unused(node) if numbers else {},
         switch=_switch(node, missing),
         drain="drained" if node.drained else "in use" if node.drained_at is None else "leaving",
+        limits=list(limits(node)),
     )
 
 

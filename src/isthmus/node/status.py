@@ -6,7 +6,7 @@ numbers, lists), because they leave the process as JSON.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 
@@ -203,6 +203,24 @@ class SwitchStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class LimitStatus:
+    """One maximum, and how near to it this node is."""
+
+    limit: str
+    """Its key in `[limits]` of the agent's file."""
+    of: str
+    """The view or the peer; empty where the whole node has one."""
+    taken: int
+    maximum: int
+    refused: int
+    """The surplus."""
+    state: str
+    """A `LimitState`."""
+    reason: str
+    """The same in words."""
+
+
+@dataclass(frozen=True, slots=True)
 class NodeStatus:
     """Everything, at one instant."""
 
@@ -224,3 +242,4 @@ class NodeStatus:
     switch: SwitchStatus
     drain: str = "in use"
     """"in use", "leaving" (others are asked to prefer another way) or "drained" (nothing is announced)."""
+    limits: list[LimitStatus] = field(default_factory=list)

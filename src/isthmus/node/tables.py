@@ -159,5 +159,9 @@ class Tables:
             if not self._endpoints[endpoint]:
                 del self._endpoints[endpoint]
 
+    def size(self, view: ViewId) -> int:
+        """How many entries ask for a flow, those beyond the maximum among them."""
+        return self._sizes.get(view, 0)
+
     def flow_of(self, view: ViewId, prefix: Prefix) -> FlowKey | None:
         return self._flows.get(view, {}).get(prefix)

@@ -13,8 +13,8 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from isthmus.model.reason import AttachmentState
-from isthmus.node.status import NodeStatus, PeerStatus
+from isthmus.model.reason import AttachmentState, LimitState
+from isthmus.node.status import LimitStatus, NodeStatus, PeerStatus
 from isthmus.shell.face import AgentStatus
 from isthmus.shell.transitions import ESTABLISHED
 
@@ -47,6 +47,7 @@ def families(status: NodeStatus, agent: AgentStatus) -> Iterator[Metric]:
     yield from _peers(status.peers)
     yield from _views(status)
     yield from _attachments(status)
+    yield from _limits(status.limits)
     yield from _switch(status)
     yield from _agent(agent)
 
@@ -113,6 +114,25 @@ def _attachments(status: NodeStatus) -> Iterator[Metric]:
         sum(1 for port in status.ports if port.announced_to),
     )
     yield _gauge("rows_skipped", "Rows of this chassis' ports that make no sense.", len(status.skipped))
+
+
+_LIMITS: dict[str, tuple[str, Callable[[LimitStatus], float]]] = {
+    "limit_taken": ("What is taken of a maximum.", lambda one: one.taken),
+    "limit_maximum": ("The maximum.", lambda one: one.maximum),
+    "limit_refused": ("The surplus beyond a maximum.", lambda one: one.refused),
+    "limit_state": (
+        "0: there is room; 1: near its maximum; 2: the surplus is refused.",
+        lambda one: [state.name for state in LimitState].index(one.state),
+    ),
+}
+
+
+def _limits(limits: list[LimitStatus]) -> Iterator[Metric]:
+    for name, (text, value) in _LIMITS.items():
+        family = GaugeMetricFamily(f"isthmus_{name}", text, labels=["limit", "of"])
+        for one in limits:
+            family.add_metric([one.limit, one.of], float(value(one)))
+        yield family
 
 
 def _switch(status: NodeStatus) -> Iterator[Metric]:

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from isthmus.bgp.session import State
-from isthmus.model.reason import AttachmentState
-from isthmus.node.status import AttachmentStatus, NodeStatus, PeerStatus
+from isthmus.model.reason import AttachmentState, LimitState
+from isthmus.node.status import AttachmentStatus, LimitStatus, NodeStatus, PeerStatus
 
 ESTABLISHED = State.ESTABLISHED.value
 
@@ -22,6 +22,7 @@ def lines(before: NodeStatus | None, after: NodeStatus) -> Iterator[str]:
     """A line for each change."""
     yield from _peers({p.address: p for p in before.peers} if before else {}, after.peers)
     yield from _attachments({a.circuit: a for a in before.attachments} if before else {}, after.attachments)
+    yield from _limits({(one.limit, one.of): one for one in before.limits} if before else {}, after.limits)
     if after.switch.swept and not (before and before.switch.swept):
         yield "switch: what earlier runs left and nobody wants is swept"
 
@@ -51,3 +52,13 @@ def _attachments(before: dict[str, AttachmentStatus], after: list[AttachmentStat
     for gone in before.values():
         if gone.state not in _REST:
             yield f"attachment {gone.attachment or gone.circuit}: {gone.state} -> gone"
+
+
+def _limits(before: dict[tuple[str, str], LimitStatus], after: list[LimitStatus]) -> Iterator[str]:
+    for one in after:
+        old = before.get((one.limit, one.of))
+        if one.state == (old.state if old else LimitState.ROOM.name):
+            continue
+        of = f" of {one.of}" if one.of else ""
+        surplus = f", {one.refused} refused" if one.refused else ""
+        yield f"limit {one.limit}{of}: {one.taken} of {one.maximum}{surplus}: {one.reason}"
