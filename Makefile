@@ -6,10 +6,10 @@ PACKAGES := python3-venv iproute2 iputils-ping util-linux procps ethtool tcpdump
 	openvswitch-switch ovn-central ovn-host mariadb-server frr gobgpd
 KEEP ?=
 
-.PHONY: help install demo test check unit contract neutron lab chaos bench test-long format clean
+.PHONY: help install demo test check unit contract neutron lab conformance chaos bench test-long format clean
 
 help: ## this list
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: .venv/.stamp .venv-agent/.stamp ## what demo and test need: Debian packages, two Python environments
 
@@ -19,13 +19,29 @@ install: .venv/.stamp .venv-agent/.stamp ## what demo and test need: Debian pack
 
 .venv/.stamp: pyproject.toml .venv/.packages
 	@echo "making .venv: Neutron, the stock client, the lab, the checks (about a minute)"
-	@tools/make-venv $(PYTHON) .venv '.[neutron,lab,dev]'
+	@tools/make-venv $(PYTHON) .venv -e '.[neutron,lab,dev]'
 	@touch $@
 
 # The agent's own: nothing of OpenStack is in it, and the lab runs the agent from here to show that none is needed.
 .venv-agent/.stamp: pyproject.toml .venv/.packages
 	@echo "making .venv-agent: the agent alone"
-	@tools/make-venv $(PYTHON) .venv-agent .
+	@tools/make-venv $(PYTHON) .venv-agent -e .
+	@touch $@
+
+# Others' worlds, for comparison: Keystone, the public API suite, and the plugin that this one replaces.
+.venv-keystone/.stamp: Makefile .venv/.packages
+	@echo "making .venv-keystone"
+	@tools/make-venv $(PYTHON) .venv-keystone 'keystone==30.0.0' 'pymysql>=1.1,<2'
+	@touch $@
+
+.venv-tempest/.stamp: Makefile .venv/.packages
+	@echo "making .venv-tempest"
+	@tools/make-venv $(PYTHON) .venv-tempest 'tempest>=46' 'neutron-tempest-plugin==3.3.0'
+	@touch $@
+
+.venv-upstream/.stamp: Makefile .venv/.packages
+	@echo "making .venv-upstream: networking-bgpvpn, to compare with"
+	@tools/make-venv $(PYTHON) .venv-upstream 'neutron>=29,<30' 'networking-bgpvpn==25.0.0' 'pymysql>=1.1,<2'
 	@touch $@
 
 demo: install ## build two clouds, join them, show packets crossing, clean up (KEEP=1 leaves them running)
@@ -52,6 +68,9 @@ neutron: install ## the service plugin in real Neutron on MariaDB
 lab: install ## the ladder: two clouds, every rung
 	$(BIN)/pytest -q -m 'lab and not long' tests/lab
 
+conformance: install .venv-keystone/.stamp .venv-tempest/.stamp ## public Tempest suite, every command of the stock client, Keystone
+	$(BIN)/pytest -q tests/conformance
+
 chaos: install ## what each kind of trouble costs, counted under a running stream (minutes)
 	$(BIN)/isthmus-lab chaos
 
@@ -62,6 +81,7 @@ test-long: test ## the deep rest: long simulation, faults with their table, slow
 	$(BIN)/python -m tests.sim --seeds 1-40 --steps 2500
 	$(BIN)/pytest -q -s tests/faults
 	$(BIN)/pytest -q -m lab tests/lab
+	$(MAKE) conformance
 	$(BIN)/python -m benchmarks.routes
 
 format: install ## let ruff write
@@ -69,4 +89,4 @@ format: install ## let ruff write
 	$(BIN)/ruff format -q src tests benchmarks
 
 clean: ## remove the environments and caches (not a running lab: isthmus-lab down)
-	rm -rf .venv .venv-agent .mypy_cache .ruff_cache .pytest_cache .hypothesis build
+	rm -rf .venv .venv-agent .venv-keystone .venv-tempest .venv-upstream .mypy_cache .ruff_cache .pytest_cache .hypothesis build

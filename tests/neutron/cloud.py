@@ -238,7 +238,7 @@ class Cloud:
         self.northbound = Northbound(self.sockets["nb"])
         self._processes: list[Process] = []
         self._api_processes = processes
-        self.port = _free_port()
+        self.port = free_port()
         self.endpoint = f"http://127.0.0.1:{self.port}"
 
     @property
@@ -445,7 +445,7 @@ def _exists(*paths: Path) -> None:
         assert path.exists(), f"{path} is not there"
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with contextlib.closing(socket.socket()) as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
