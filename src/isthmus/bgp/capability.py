@@ -34,6 +34,9 @@ class Capability(NamedTuple):
         family = self.family
         if family is not None:
             return f"multiprotocol {family}"
+        if found := self.long_lived:
+            said = (f"{f} {one.time_s} s{' preserved' if one.preserved else ''}" for f, one in found.items())
+            return f"long lived graceful restart {' and '.join(said)}"
         if self.code == CapabilityCode.FOUR_OCTET_AS and len(self.value) == 4:
             return f"four octet as {int.from_bytes(self.value, 'big')}"
         known = self.code in set(CapabilityCode)
@@ -46,6 +49,16 @@ class Capability(NamedTuple):
         if self.code != CapabilityCode.MULTIPROTOCOL or len(self.value) != 4:
             return None
         return Family.of(int.from_bytes(self.value[:2], "big"), self.value[3])
+
+    @property
+    def long_lived(self) -> dict[Family, LongLived]:
+        """The families of a long-lived graceful restart capability that this speaker has a name for. One whose octets
+        are not whole tuples says nothing: an extension is no reason to refuse a session."""
+        if self.code != CapabilityCode.LONG_LIVED_GRACEFUL_RESTART or len(self.value) % _LONG_LIVED_BYTES:
+            return {}
+        tuples = (self.value[at : at + _LONG_LIVED_BYTES] for at in range(0, len(self.value), _LONG_LIVED_BYTES))
+        found = ((Family.of(int.from_bytes(t[:2], "big"), t[2]), t) for t in tuples)
+        return {f: LongLived(int.from_bytes(t[4:], "big"), bool(t[3] & _PRESERVED)) for f, t in found if f is not None}
 
 
 def multiprotocol(family: Family) -> Capability:
@@ -80,11 +93,48 @@ class GracefulRestart:
 
 _RESTARTING, _NOTIFICATION, _PRESERVED = 0x8000, 0x4000, 0x80
 
+LONG_LIVED_MAX_S = 2**24 - 1
+"""RFC 9494 section 3: three octets."""
+_LONG_LIVED_BYTES = 7
+
+
+@dataclass(frozen=True, slots=True)
+class LongLived:
+    """What an OPEN says of one family's routes when the time of RFC 4724 is over (RFC 9494 section 3)."""
+
+    time_s: int = 0
+    """How much longer whoever hears this is to keep them; 0: not at all."""
+    preserved: bool = False
+    """F: what was told before is still forwarded."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.time_s <= LONG_LIVED_MAX_S:
+            raise ValueError(f"a long-lived stale time is 0 to {LONG_LIVED_MAX_S} seconds, not {self.time_s}")
+
+    def capability(self, families: Iterable[Family]) -> Capability:
+        """The same for all families. Said with a time of 0 too: long-lived stale routes of others are passed on only
+        to who says it (RFC 9494 section 4.3)."""
+        rest = bytes((_PRESERVED if self.preserved else 0,)) + self.time_s.to_bytes(3, "big")
+        return Capability(CapabilityCode.LONG_LIVED_GRACEFUL_RESTART, b"".join(f.encode() + rest for f in families))
+
+
+def long_lived(capabilities: Iterable[Capability]) -> dict[Family, LongLived]:
+    """What an OPEN's capabilities say of each family; nothing unless graceful restart itself is among them (RFC 9494
+    section 3: otherwise the capability is ignored). Of several the last counts."""
+    found: dict[Family, LongLived] = {}
+    graceful = False
+    for one in capabilities:
+        graceful = graceful or one.code == CapabilityCode.GRACEFUL_RESTART
+        if one.code == CapabilityCode.LONG_LIVED_GRACEFUL_RESTART:
+            found = one.long_lived
+    return found if graceful else {}
+
 
 def offer(
     local_as: int,
     families: Sequence[Family],
     restart: GracefulRestart = GracefulRestart(),
+    kept: LongLived | None = None,
 ) -> tuple[Capability, ...]:
     """What this speaker says of itself."""
     return (
@@ -92,6 +142,7 @@ def offer(
         Capability(CapabilityCode.ROUTE_REFRESH, b""),
         Capability(CapabilityCode.FOUR_OCTET_AS, local_as.to_bytes(4, "big")),
         restart.capability(families),
+        *([] if kept is None else [kept.capability(families)]),
     )
 
 
@@ -130,6 +181,8 @@ class Agreed:
     peer_router_id: IpAddress
     peer_sends_end_of_rib: bool = False
     """It offered graceful restart, of which the marker is a part (RFC 4724); others may still send it."""
+    long_lived: tuple[tuple[Family, LongLived], ...] = ()
+    """What the peer says of its routes' long life (RFC 9494), family by family, if we have said something of ours."""
     peer_capabilities: tuple[Capability, ...] = ()
     message_bytes_max: int = MESSAGE_BYTES_MAX
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from isthmus.bgp.capability import Agreed, GracefulRestart, multiprotocol
+from isthmus.bgp.capability import Agreed, GracefulRestart, LongLived, long_lived, multiprotocol
 from isthmus.bgp.errors import MessageError
 from isthmus.bgp.family import Family
 from isthmus.bgp.iana import CapabilityCode, NotificationCode, OpenError
@@ -29,6 +29,8 @@ class SessionConfig:
     connect_retry_s: float = 1.0
     restart_time_s: int = 0
     """How long a peer that can is to keep our routes after the session's end (RFC 4724); 0: not."""
+    long_lived_s: int | None = None
+    """How much longer as long-lived stale (RFC 9494); None: the capability is not said."""
 
     def __post_init__(self) -> None:
         for number in (self.local_as, self.peer_as):
@@ -41,6 +43,7 @@ class SessionConfig:
         if not 0 < self.connect_retry_s <= CONNECT_RETRY_MAX_S:
             raise ValueError(f"the first wait before a retry is at most {CONNECT_RETRY_MAX_S} s")
         GracefulRestart(self.restart_time_s)
+        LongLived(self.long_lived_s or 0)
         unknown = [str(f) for f in self.families if f not in CODECS]
         if unknown or not self.families:
             raise ValueError(f"families {unknown} are not carried" if unknown else "a session needs a family")
@@ -65,6 +68,8 @@ def agree_again(config: SessionConfig, suspended: Suspended) -> Agreed:
         said = (ours.as_number, ours.router_id, ours.hold_time_s, ours.families)
         if said != (config.local_as, config.router_id, config.hold_time_s, frozenset(config.families)):
             raise ValueError("this run would say something else of itself than the last one did")
+        if not ours.offers(CapabilityCode.LONG_LIVED_GRACEFUL_RESTART):
+            config = replace(config, long_lived_s=None)  # an older version began this session
         return agree(config, theirs)
     except (MessageError, IndexError) as error:
         raise ValueError(f"the session's OPENs do not fit: {error}") from None
@@ -90,6 +95,7 @@ def agree(config: SessionConfig, hello: Open) -> Agreed:
         wanted = b"".join(multiprotocol(f).encode() for f in config.families)
         text = f"it offers none of {', '.join(str(f) for f in config.families)}"
         raise refuse(OpenError.UNSUPPORTED_CAPABILITY, text, wanted)
+    theirs = {} if config.long_lived_s is None else long_lived(hello.capabilities)
     refresh = hello.offers(CapabilityCode.ROUTE_REFRESH) or hello.offers(CapabilityCode.ROUTE_REFRESH_OLD)
     return Agreed(
         local_as=config.local_as,
@@ -101,5 +107,6 @@ def agree(config: SessionConfig, hello: Open) -> Agreed:
         router_id=config.router_id,
         peer_router_id=hello.router_id,
         peer_sends_end_of_rib=hello.offers(CapabilityCode.GRACEFUL_RESTART),
+        long_lived=tuple((f, theirs[f]) for f in families if f in theirs),
         peer_capabilities=hello.capabilities,
     )

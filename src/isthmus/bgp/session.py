@@ -16,7 +16,7 @@ from enum import StrEnum
 from typing import assert_never
 
 from isthmus.bgp.attribute import PathAttributes
-from isthmus.bgp.capability import Agreed, GracefulRestart, offer
+from isthmus.bgp.capability import Agreed, GracefulRestart, LongLived, offer
 from isthmus.bgp.errors import FaultAction, MessageError
 from isthmus.bgp.events import (
     Closed,
@@ -267,7 +267,8 @@ class Session:
     def _greet(self, now: float) -> None:
         config = self.config
         restart = GracefulRestart(config.restart_time_s, self.restarting, self.preserved)
-        capabilities = offer(config.local_as, config.families, restart)
+        kept = None if config.long_lived_s is None else LongLived(config.long_lived_s, self.preserved)
+        capabilities = offer(config.local_as, config.families, restart, kept)
         hello = Open(config.local_as, config.hold_time_s, config.router_id, capabilities)
         self.state = State.OPEN_SENT
         self._deadline = now + OPEN_HOLD_S
