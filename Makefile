@@ -6,7 +6,7 @@ PACKAGES := python3-venv iproute2 iputils-ping util-linux procps ethtool tcpdump
 	openvswitch-switch ovn-central ovn-host mariadb-server frr gobgpd
 KEEP ?=
 
-.PHONY: help install demo test check unit contract neutron lab conformance chaos bench test-long format clean
+.PHONY: help install demo test check unit contract neutron lab heat conformance chaos bench test-long format clean
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,11 @@ install: .venv/.stamp .venv-agent/.stamp ## what demo and test need: Debian pack
 	@tools/make-venv $(PYTHON) .venv-upstream 'neutron>=29,<30' 'networking-bgpvpn==25.0.0' 'pymysql>=1.1,<2'
 	@touch $@
 
+.venv-heat/.stamp: pyproject.toml .venv/.packages
+	@echo "making .venv-heat: Heat with this project's resources"
+	@tools/make-venv $(PYTHON) .venv-heat -e '.[heat]'
+	@touch $@
+
 demo: install ## build two clouds, join them, show packets crossing, clean up (KEEP=1 leaves them running)
 	@$(BIN)/isthmus-lab ladder $(if $(KEEP),--keep)
 
@@ -68,6 +73,9 @@ neutron: install ## the service plugin in real Neutron on MariaDB
 lab: install ## the ladder: two clouds, every rung
 	$(BIN)/pytest -q -m 'lab and not long' tests/lab
 
+heat: install .venv-keystone/.stamp .venv-heat/.stamp ## our resources in a real Heat, before a real Neutron and Keystone
+	$(BIN)/pytest -q tests/heat
+
 conformance: install .venv-keystone/.stamp .venv-tempest/.stamp ## public Tempest suite, every command of the stock client, Keystone
 	$(BIN)/pytest -q tests/conformance
 
@@ -82,6 +90,7 @@ test-long: test ## the deep rest: long simulation, faults with their table, slow
 	$(BIN)/pytest -q -s tests/faults
 	$(BIN)/pytest -q -m lab tests/lab
 	$(MAKE) conformance
+	$(MAKE) heat
 	$(BIN)/python -m benchmarks.routes
 
 format: install ## let ruff write
@@ -89,4 +98,4 @@ format: install ## let ruff write
 	$(BIN)/ruff format -q src tests benchmarks
 
 clean: ## remove the environments and caches (not a running lab: isthmus-lab down)
-	rm -rf .venv .venv-agent .venv-keystone .venv-tempest .venv-upstream .mypy_cache .ruff_cache .pytest_cache .hypothesis build
+	rm -rf .venv .venv-agent .venv-keystone .venv-tempest .venv-upstream .venv-heat .mypy_cache .ruff_cache .pytest_cache .hypothesis build

@@ -1,0 +1,1 @@
+"""The folder for `plugin_dirs`: nothing but what Heat shall load."""

@@ -1,0 +1,1 @@
+"""Commands of the OpenStack client for what its own BGPVPN commands lack."""
