@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import socket
 import subprocess
@@ -13,6 +14,7 @@ import pytest
 
 from isthmus.model.intent import AssociationIntent, AssociationKind, AttachmentIntent
 from isthmus.model.net import Prefix
+from isthmus.model.report import AgentReport, AttachmentReport, Reported, from_external_ids
 from isthmus.model.vpn import RouteTarget, SiteOfOrigin
 from tests.contract.switches import Central, Switch, installed
 from tests.eventually import eventually
@@ -77,6 +79,32 @@ def test_from_rows_to_flows(agent: AgentProcess, switch: Switch) -> None:
     assert "tun_id=0x1391,nw_dst=10.1.0.5" in flows, "what comes with the VPN's number for the VM is let in"
     assert "isthmus_flows_installed" in agent.get("/metrics").decode()
     assert agent.socket.stat().st_mode & 0o777 == 0o660
+
+
+def test_the_cloud_is_told(switch: Switch) -> None:
+    with Central() as central, socket.create_server(("127.0.0.1", 0)) as reflector:
+        attach(central, CIRCUIT, NETWORK, INTENT)
+        central.sbctl("create", "Chassis_Private", "name=host-1")
+        with AgentProcess(switch, central, reflector.getsockname()[1]) as agent:
+            eventually(lambda: told(central, agent))
+            assert agent.end() == 0
+        told_last = reported(central)
+        assert told_last.attachments[INTENT.attachment] == AttachmentReport(INTENT.attachment, 4, "ACTIVE", 1)
+
+
+def reported(central: Central) -> Reported:
+    ((column,),) = json.loads(central.sbctl("--format=json", "--columns=external_ids", "list", "Chassis_Private"))[
+        "data"
+    ]
+    return from_external_ids(dict(column[1]))
+
+
+def told(central: Central, agent: AgentProcess) -> None:
+    report = reported(central)
+    assert report.attachments == {INTENT.attachment: AttachmentReport(INTENT.attachment, 4, "ACTIVE", 1)}
+    assert isinstance(report.agent, AgentReport) and report.agent.router_id == "127.0.0.9"
+    assert [(p.address, p.state) for p in report.agent.peers] == [("127.0.0.1", "Down")], "the listener speaks no BGP"
+    assert agent.status()["agent"]["report"] == "in sync"
 
 
 def test_it_dials_its_reflector(switch: Switch) -> None:

@@ -258,8 +258,8 @@ def test_another_endpoint_is_taken_when_one_does_not_answer(central: Central, ba
     Watched(central, background, "host-1", "tcp:127.0.0.1:9", central.sb, "unix:/nonexistent").ports(VM)
 
 
-def certificates(directory: Path) -> Tls:
-    """A new authority, and one certificate from it for both ends."""
+def certificates(directory: Path, name: str = "end") -> Tls:
+    """A new authority, and one certificate from it for both ends, of this common name."""
 
     def openssl(*args: str) -> None:
         run("openssl", *args)
@@ -268,7 +268,7 @@ def certificates(directory: Path) -> Tls:
     ca_key, ca = str(directory / "ca.key"), str(directory / "ca.pem")
     curve = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
     openssl("req", "-x509", *curve, "-keyout", ca_key, "-out", ca, "-days", "2", "-subj", "/CN=authority")
-    openssl("req", *curve, "-keyout", key, "-out", request, "-subj", "/CN=end")
+    openssl("req", *curve, "-keyout", key, "-out", request, "-subj", f"/CN={name}")
     openssl("x509", "-req", "-in", request, "-CA", ca, "-CAkey", ca_key, "-CAcreateserial", "-out", certificate)
     return Tls(Path(key), Path(certificate), Path(ca))
 

@@ -25,7 +25,7 @@ from tests.eventually import eventually
 from tests.shell import story
 from tests.shell.background import Background
 
-AGENT = AgentStatus("0.1.0", "host-1", 12.5, [PartStatus("ofctl", 2, "why")])
+AGENT = AgentStatus("0.1.0", "host-1", 12.5, [PartStatus("ofctl", 2, "why")], "in sync")
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def test_the_status_arrives_whole(background: Background, tmp_path: Path) -> Non
     serve(background, tmp_path / "run" / "agent.sock", story.troubled())
     status, agent = read(ask(tmp_path / "run" / "agent.sock", "/status"))
     assert status == story.troubled()
-    assert agent == AgentInfo("0.1.0", "host-1", 12.5, [PartInfo("ofctl", 2, "why")])
+    assert agent == AgentInfo("0.1.0", "host-1", 12.5, [PartInfo("ofctl", 2, "why")], "in sync")
 
 
 def test_only_the_owner_and_the_group_may_ask(background: Background, tmp_path: Path) -> None:

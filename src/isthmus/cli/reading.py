@@ -34,6 +34,8 @@ class AgentInfo:
     host: str = ""
     uptime_s: float = 0.0
     parts: list[PartInfo] = field(default_factory=list)
+    report: str = ""
+    """"in sync", or why the cloud does not have the node's report; empty from an agent that makes none."""
 
 
 def read(text: bytes) -> tuple[NodeStatus, AgentInfo]:

@@ -115,6 +115,8 @@ def _limits(s: NodeStatus) -> Iterator[str]:
 
 
 def _agent(agent: AgentInfo) -> Iterator[str]:
+    if agent.report not in ("", "in sync"):
+        yield f"report to the cloud: {agent.report}"
     for part in agent.parts:
         if part.restarts:
             yield f"agent: {part.name} was started again {_number(part.restarts, 'time')}, last: {part.last_error}"

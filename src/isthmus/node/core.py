@@ -29,7 +29,7 @@ from isthmus.node.effects import Dial, Effect, Hangup, Send, SetCircuits, SetNei
 from isthmus.node.memory import Memory, PeerMemory
 from isthmus.node.order import DRAIN_S, END_OF_RIB_WAIT_S, FOREVER_S, GRACEFUL_S, LOOK_WAIT_S, PATIENCE_S, SWEEP_WAIT_S
 from isthmus.node.peers import Peer
-from isthmus.node.switch import Switch
+from isthmus.node.switch import LEARNT, Switch
 from isthmus.node.tables import Tables
 from isthmus.rib.adj_in import AdjRibIn, Path, PathKey, Touched, merge
 from isthmus.rib.adj_out import Announcement, RouteKey
@@ -433,6 +433,14 @@ class Node:
     def silent(self) -> frozenset[IpAddress]:
         """Endpoints that answered once and do not any more."""
         return frozenset(e for e, answer in self.answers.items() if answer is facts.Answer.SILENT)
+
+    @property
+    def intent_applied(self) -> bool:
+        """Whether every flow that follows from the cloud's intent as it stands is confirmed by the switch. (A bundle is
+        taken whole or not at all, so this is one question for all attachments.)"""
+        if self.intent is None or self.ofports is None or self.switch.installed is None or self._all_dirty:
+            return False
+        return not any(key.table not in LEARNT for key in self.switch.missing())
 
     def forwards(self, export: Export) -> bool:
         """Whether the switch is known to deliver this address."""

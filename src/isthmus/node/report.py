@@ -40,7 +40,7 @@ EXAMPLES_MAX = 10
 
 def status(node: Node, now: float, detail: Detail = Detail.ALL) -> NodeStatus:
     """As much as is wanted at this instant; `now` on the node's clock, seconds."""
-    missing = _missing(node)
+    missing = node.switch.missing()
     everything, numbers = detail is Detail.ALL, detail is not Detail.STATES
     return NodeStatus(
         router_id=str(node.config.router_id),
@@ -60,13 +60,6 @@ def status(node: Node, now: float, detail: Detail = Detail.ALL) -> NodeStatus:
         drain="drained" if node.drained else "in use" if node.drained_at is None else "leaving",
         limits=list(limits(node)),
     )
-
-
-def _missing(node: Node) -> frozenset[FlowKey]:
-    """Flows that are wanted and not known to be there as they are wanted."""
-    if node.switch.in_sync:
-        return frozenset()
-    return frozenset(key for key in node.switch.wanted if not node.switch.has(key))
 
 
 def _attachments(node: Node) -> Iterator[AttachmentStatus]:

@@ -69,6 +69,15 @@ class Switch:
     def in_sync(self) -> bool:
         return self.installed is not None and not self._touched and self._outstanding is None
 
+    def missing(self) -> frozenset[FlowKey]:
+        """Flows that are wanted and not known to be there as they are wanted."""
+        if self.in_sync:
+            return frozenset()
+        if self.installed is None:
+            return frozenset(self.wanted)
+        outstanding = self._outstanding.put.keys() if self._outstanding is not None else frozenset[FlowKey]()
+        return frozenset(key for key in self._touched | outstanding if key in self.wanted and not self.has(key))
+
     def read(self, flows: Mapping[FlowKey, Installed]) -> None:
         """A dump. One that was taken while a bundle was under way proves nothing and is asked for again."""
         self._reading = False

@@ -32,6 +32,8 @@ from pathlib import Path
 from typing import Any, assert_never
 
 from isthmus.model.net import IpAddress
+from isthmus.model.report import NodeReport
+from isthmus.node.bulletin import About
 from isthmus.node.config import NodeConfig, PeerConfig
 from isthmus.node.core import Node
 from isthmus.node.effects import (
@@ -72,6 +74,7 @@ from isthmus.shell.ofctl import Ofctl
 from isthmus.shell.ovsdb import BridgeReady, SwitchDatabase, SystemId
 from isthmus.shell.southbound import Southbound
 from isthmus.shell.supervisor import Part, keep
+from isthmus.shell.telling import FRESH_S, Wish
 from isthmus.shell.transitions import lines
 
 log = logging.getLogger(__name__)
@@ -124,6 +127,7 @@ class Agent:
             Part("liveness", self._prober.run),
             Part("log", self._log_transitions),
             Part("memory", self._write_memory),
+            Part("report", self._report),
             Part("show", self.show.run),
         ]
         if config.metrics.host:
@@ -188,6 +192,7 @@ class Agent:
             version=importlib.metadata.version("isthmus"),
             host=self._host,
             uptime_s=round(time.monotonic() - self._started, 3),
+            report=self._southbound.told,
             parts=[PartStatus(part.name, part.restarts, part.last_error) for part in self.parts],
         )
         return self.loop.status(detail), agent
@@ -280,6 +285,21 @@ class Agent:
                     memory_file.write(self._config.state, memory)
                     written = memory
                 pause = max(pause, GLANCE_SHARE * (time.monotonic() - began))
+            await asyncio.sleep(pause)
+
+    async def _report(self) -> None:
+        """To the cloud, by our own row in the southbound database. Also when nothing has changed: that we live."""
+        about = About(importlib.metadata.version("isthmus"), int(time.time()), time.time() - time.monotonic())
+        told: NodeReport | None = None
+        batches = -1
+        while True:
+            pause, began = GLANCE_S, time.monotonic()
+            if batches != self.loop.batches or told is None:
+                batches = self.loop.batches
+                told = self.loop.bulletin(about, told) or told
+                pause = min(max(pause, GLANCE_SHARE * (time.monotonic() - began)), FRESH_S / 3)
+            if told is not None:
+                self._southbound.tell(Wish(told, began))
             await asyncio.sleep(pause)
 
     async def _tell_systemd(self) -> None:

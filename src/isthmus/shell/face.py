@@ -28,6 +28,8 @@ class AgentStatus:
     """The chassis' name; empty while it is not known."""
     uptime_s: float
     parts: list[PartStatus]
+    report: str = "nothing written yet"
+    """"in sync", or why the cloud does not have this node's report."""
 
 
 def to_json(status: NodeStatus, agent: AgentStatus) -> bytes:

@@ -159,6 +159,7 @@ def _switch(status: NodeStatus) -> Iterator[Metric]:
 
 
 def _agent(agent: AgentStatus) -> Iterator[Metric]:
+    yield _gauge("report_written", "Whether the cloud has this node's report as it stands.", agent.report == "in sync")
     yield _gauge("uptime_seconds", "Since this run of the agent began.", agent.uptime_s)
     yield _labelled(
         CounterMetricFamily,

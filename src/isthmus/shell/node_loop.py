@@ -12,6 +12,8 @@ import asyncio
 from collections.abc import Callable, Collection
 
 from isthmus.model.net import IpAddress
+from isthmus.model.report import NodeReport
+from isthmus.node.bulletin import About, bulletin
 from isthmus.node.core import Node
 from isthmus.node.effects import Effect
 from isthmus.node.facts import Fact
@@ -47,6 +49,10 @@ class NodeLoop:
     def status(self, detail: Detail) -> NodeStatus:
         """The node's story as of now."""
         return status(self._node, self._loop.time(), detail)
+
+    def bulletin(self, about: About, before: NodeReport | None) -> NodeReport | None:
+        """What the node tells its cloud as of now; None while it cannot say anything."""
+        return bulletin(self._node, about, self._loop.time(), before)
 
     def remember(self) -> Memory:
         """For a run that begins anew."""

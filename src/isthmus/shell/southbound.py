@@ -6,6 +6,7 @@ leaves us is asked for by name until it is clear what became of it (`bindings.st
 
 Rules: nothing is told while the rows are not in sync with what was asked. A lost connection or a vanished Chassis row
 is `IntentLost`, never an empty snapshot: the node freezes, it does not withdraw. One nonsense row costs that row.
+What the node reports goes the other way over the same connection (`telling.py`).
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from isthmus.model.intent import KIND_AC, KIND_KEY, AttachmentIntent, BadIntent
 from isthmus.node.facts import IntentLost, IntentRead, LocalPort
 from isthmus.shell.bindings import Held, Nonsense, Row, Where, read_circuit, read_port, stay, where
 from isthmus.shell.idl import Idl, IdlThread, conditions_met, connection, connection_state, in_sync, make_idl, reference
+from isthmus.shell.telling import Telling, Wish
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +31,11 @@ SCHEMA: dict[str, Any] = {
     "version": "20.0.0",
     "tables": {
         "Chassis": {"columns": {"name": {"type": "string"}}, "isRoot": True},
+        "Chassis_Private": {
+            "columns": {"name": {"type": "string"}, "external_ids": {"type": _TEXTS}},
+            "isRoot": True,
+        },
+        "SB_Global": {"columns": {"nb_cfg": {"type": "integer"}}, "isRoot": True},
         "Port_Binding": {
             "columns": {
                 "logical_port": {"type": "string"},
@@ -75,23 +82,33 @@ class _Look:
         """Outlives a connection: who is told to the node."""
         self._said: IntentRead | IntentLost | None = None
         self._skipped: dict[str, str] = {}
+        self.telling = Telling()
 
     def open(self) -> Any:
         idl = make_idl(_NotingIdl, ",".join(self._remotes), SCHEMA)
         idl.changed = set()
         idl.cond_change("Port_Binding", [CIRCUITS])
-        idl.cond_change("Chassis", [["name", "==", self.chassis]])
+        self._ask_for_ours(idl)
+        self.telling.forget()
         self._rows: dict[Any, Row] = {}
         self._read: dict[Any, AttachmentIntent | BadIntent | LocalPort | Nonsense | None] = {}
         self._session = -1
         return idl
 
+    def _ask_for_ours(self, idl: Any) -> None:
+        for table in ("Chassis", "Chassis_Private"):
+            idl.cond_change(table, [["name", "==", self.chassis]])
+
     def look(self, idl: Any, now: float) -> float | None:
+        deadlines = (self._watch(idl, now), self.telling.look(idl, now, self.chassis))
+        return min((d for d in deadlines if d is not None), default=None)
+
+    def _watch(self, idl: Any, now: float) -> float | None:
         """Nothing is concluded from rows of conditions that are not the ones wanted now."""
         if not in_sync(idl):
             self._lost(f"the southbound {connection_state(idl)}")
             return None
-        idl.cond_change("Chassis", [["name", "==", self.chassis]])
+        self._ask_for_ours(idl)
         if not conditions_met(idl):
             return None
         own = next((str(uuid) for uuid in idl.tables["Chassis"].rows), "")
@@ -201,6 +218,16 @@ class Southbound:
         """Whose ports are ours. To be said before `run`, and again when it changes."""
         self._looker.chassis = name
         self._thread.wake()
+
+    def tell(self, wish: Wish) -> None:
+        """What our Chassis_Private row is to say."""
+        self._looker.telling.wish = wish
+        self._thread.wake()
+
+    @property
+    def told(self) -> str:
+        """ "in sync" when the row says it, or why not."""
+        return self._looker.telling.state
 
     async def run(self) -> None:
         await self._thread.run()

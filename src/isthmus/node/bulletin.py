@@ -1,0 +1,156 @@
+"""What the node tells its cloud: which revision of each attachment the switch has confirmed, and what is wrong.
+
+Rules: told is what is proven. A revision counts as applied when every flow that follows from intent is confirmed; until
+then the one told before stands. Nothing is told before the cloud's intent has been read, because an empty bulletin
+would say that nobody lives here; nor, after a start, before the switch holds what is wanted or had time to.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from isthmus.fib.entries import CircuitName
+from isthmus.model.reason import AttachmentState, NotAnnounced, NotInstalled
+from isthmus.model.report import DOWN, IN_SYNC, UP, AgentReport, AttachmentReport, NodeReport, PeerReport
+from isthmus.node.core import Node
+from isthmus.node.order import LOOK_WAIT_S
+from isthmus.node.peers import Peer
+from isthmus.node.report import status
+from isthmus.node.status import AttachmentStatus, Detail, NodeStatus
+
+UNREADABLE_MAX = 20
+"""Rows told of that could never be read: a cloud may have thousands that a new version wrote, and each node sees all.
+Nobody can say whether they concern this node."""
+
+_EXCEPTIONS = frozenset(
+    {
+        NotAnnounced.TOO_MANY_TARGETS,
+        NotAnnounced.NUMBER_CLASH,
+        NotAnnounced.NOT_SERVED,
+        NotAnnounced.DUPLICATE_ADDRESS,
+    }
+)
+"""Of the reasons for not announcing an address those that are wrong. A port that is down is not."""
+
+_UNREADABLE = frozenset({AttachmentState.BAD_ROW.name, AttachmentState.UNKNOWN_SCHEMA.name})
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What the node does not know of its process."""
+
+    version: str
+    started: int
+    """Epoch seconds."""
+    epoch: float
+    """What turns the node's clock into epoch seconds; one number for the whole run, so that no time ever wavers."""
+
+
+def bulletin(node: Node, about: About, now: float, before: NodeReport | None) -> NodeReport | None:
+    """The report as of now; `before` is the one this run told last. None: nothing can be said yet."""
+    if node.intent is None or (before is None and not node.switch.in_sync and now < node.started + LOOK_WAIT_S):
+        return None
+    seen = status(node, now, Detail.STATES)
+    told = {a.attachment: a for a in before.attachments} if before else {}
+    wrong, applied = _wrong(node), node.intent_applied
+    attachments = tuple(
+        _attachment(a, told.get(_name(a)), wrong.get(CircuitName(a.circuit), {}), applied=applied)
+        for a in _told_of(seen)
+    )
+    return NodeReport(_agent(node, seen, about), attachments)
+
+
+def _told_of(seen: NodeStatus) -> Iterator[AttachmentStatus]:
+    """Those with workload here, and a few of those nobody can say that of."""
+    unreadable = 0
+    for one in seen.attachments:
+        if one.state in _UNREADABLE and not one.attachment:
+            unreadable += 1
+            if unreadable > UNREADABLE_MAX:
+                continue
+        elif not one.ports and one.state != AttachmentState.TOO_MANY.name:
+            continue
+        yield one
+
+
+def _name(one: AttachmentStatus) -> str:
+    return one.attachment or one.circuit
+
+
+def _attachment(
+    one: AttachmentStatus, before: AttachmentReport | None, wrong: dict[str, str], *, applied: bool
+) -> AttachmentReport:
+    plugged = one.state == AttachmentState.ACTIVE.name or (one.state in _UNREADABLE and one.ofport is not None)
+    earlier = before.revision if before else 0
+    return AttachmentReport(
+        attachment=_name(one),
+        revision=one.revision if plugged and applied else earlier,
+        state=one.state,
+        ports=one.ports,
+        why=one.reason,
+        bgpvpns=wrong,
+    )
+
+
+def _wrong(node: Node) -> dict[CircuitName, dict[str, str]]:
+    """What is wrong with single BGPVPNs of each circuit, in words."""
+    counted: Counter[tuple[CircuitName, str, NotAnnounced]] = Counter()
+    for export in node.exports:
+        if export.why_not in _EXCEPTIONS:
+            counted[export.circuit, export.bgpvpn, export.why_not] += 1
+    found: dict[CircuitName, dict[str, list[str]]] = {}
+    for (circuit, bgpvpn, why), number in sorted(counted.items()):
+        addresses = "1 address is" if number == 1 else f"{number} addresses are"
+        found.setdefault(circuit, {}).setdefault(bgpvpn, []).append(f"{addresses} not announced: {why.value}")
+    for circuit, bgpvpn in _full(node):
+        found.setdefault(circuit, {}).setdefault(bgpvpn, []).append(NotInstalled.VIEW_FULL.value)
+    return {circuit: {b: "; ".join(words) for b, words in one.items()} for circuit, one in found.items()}
+
+
+def _full(node: Node) -> Iterator[tuple[CircuitName, str]]:
+    """The circuits and BGPVPNs whose view has routes beyond its maximum."""
+    for number, view in node.tables.views.items():
+        if not node.tables.surplus.get(number):
+            continue
+        for circuit in sorted(view.circuits):
+            for a in node.circuits[circuit].associations:
+                if set(a.imports) & view.imports:
+                    yield circuit, a.bgpvpn
+
+
+def _agent(node: Node, seen: NodeStatus, about: About) -> AgentReport:
+    return AgentReport(
+        version=about.version,
+        started=about.started,
+        router_id=seen.router_id,
+        asn=seen.asn,
+        vtep=seen.vtep,
+        drain=seen.drain,
+        southbound=seen.switch.southbound,
+        switch=_switch(seen),
+        peers=tuple(_peer(node, peer, about) for peer in node.peers.values()),
+    )
+
+
+def _switch(seen: NodeStatus) -> str:
+    """A bundle under way is nothing to tell of, one that was refused is."""
+    if seen.switch.refusal:
+        return f"refuses flows: {seen.switch.refusal}"
+    if seen.switch.switch != "connected":
+        return seen.switch.switch
+    return IN_SYNC if seen.switch.tunnel_ofport is not None else NotInstalled.NO_TUNNEL_PORT.value
+
+
+def _peer(node: Node, peer: Peer, about: About) -> PeerReport:
+    up = peer.up_since is not None
+    return PeerReport(
+        address=str(peer.address),
+        state=UP if up else DOWN,
+        since=int(about.epoch + peer.changed_at),
+        reason="" if up else peer.reason,
+        families=tuple(str(f) for f in peer.session.agreed.families) if up and peer.session.agreed else (),
+        received=node.rib.count(peer.address),
+        announced=len(peer.told),
+    )

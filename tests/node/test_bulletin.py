@@ -1,0 +1,181 @@
+"""What the node tells its cloud: a revision when the switch has it, and what is wrong in words."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from isthmus.model.intent import AttachmentIntent, BadIntent, UnknownSchema
+from isthmus.model.reason import NotAnnounced, NotInstalled
+from isthmus.model.report import DOWN, IN_SYNC, UP, AttachmentReport, NodeReport
+from isthmus.node import facts
+from isthmus.node.bulletin import UNREADABLE_MAX, About, bulletin
+from isthmus.node.config import Limits
+from isthmus.node.order import LOOK_WAIT_S, PATIENCE_S
+from tests.build import association, attachment, attributes, circuit, path, port, uuid
+from tests.world import World
+
+A, B = "neutron-a", "neutron-b"
+RT = "64512:1"
+ABOUT = About("0.1.0", 5000, 4000.0)
+NAME = f"router:{uuid(1)}"
+
+
+def intent(revision: int = 4, **more: object) -> AttachmentIntent:
+    one = attachment(1, association(16, networks=(A,), both=(RT,)), networks=(A, B))
+    return replace(one, revision=revision, **more)  # type: ignore[arg-type]
+
+
+def world() -> World:
+    """Two machines behind one router, one of them in the VPN."""
+    made = World()
+    made.switch_on()
+    made.intent({circuit(1): intent()}, (port("p", A, "10.1.0.5"), port("q", B, "10.2.0.5")))
+    made.end_of_rib()
+    return made
+
+
+def told(world: World, before: NodeReport | None = None) -> NodeReport:
+    report = bulletin(world.node, ABOUT, world.now, before)
+    assert report is not None
+    return report
+
+
+def one(report: NodeReport) -> AttachmentReport:
+    (found,) = report.attachments
+    return found
+
+
+def test_an_attachment_with_workload_is_told_with_its_revision() -> None:
+    report = told(world())
+    assert one(report) == AttachmentReport(NAME, 4, "ACTIVE", 1)
+    assert one(report).is_well
+    agent = report.agent
+    assert (agent.version, agent.started, agent.asn, agent.drain) == ("0.1.0", 5000, 64512, "in use")
+    assert (agent.southbound, agent.switch) == (IN_SYNC, IN_SYNC)
+    (peer,) = agent.peers
+    assert (peer.state, peer.reason, peer.since, peer.announced) == (UP, "", 5000, 1)
+
+
+def test_an_attachment_without_workload_is_not_told() -> None:
+    w = world()
+    w.intent({circuit(1): intent()}, (port("q", B, "10.2.0.5"),))
+    w.wait(PATIENCE_S)
+    assert told(w).attachments == ()
+
+
+def test_a_revision_that_the_switch_does_not_take_is_not_told() -> None:
+    w = world()
+    before = told(w)
+    w.obedient = False
+    more = attachment(1, association(16, networks=(A, B), both=(RT,)), networks=(A, B))
+    w.intent({circuit(1): replace(more, revision=5)}, w.node.ports)
+    report = told(w, before)
+    assert one(report).revision == 4
+    assert report.agent.switch == "refuses flows: the switch says no"
+    w.obedient = True
+    w.wait(5.0)
+    assert one(told(w, report)) == AttachmentReport(NAME, 5, "ACTIVE", 2)
+
+
+def test_before_it_is_computed_a_revision_is_not_told() -> None:
+    w = world()
+    before = told(w)
+    w.node.handle(facts.IntentRead({circuit(1): intent(5)}, w.node.ports), w.now)
+    assert one(told(w, before)).revision == 4
+    w.settle()
+    assert one(told(w, before)).revision == 5
+
+
+def test_a_database_from_a_backup_is_told_as_it_is() -> None:
+    w = world()
+    before = told(w)
+    w.intent({circuit(1): intent(2)}, w.node.ports)
+    assert one(told(w, before)).revision == 2
+
+
+def test_nothing_is_told_before_the_cloud_has_spoken() -> None:
+    w = World()
+    w.switch_on()
+    assert bulletin(w.node, ABOUT, w.now, None) is None
+
+
+def test_after_a_start_the_switch_gets_a_moment() -> None:
+    w = world().crashed()
+    w.frozen = True
+    w.circuits = {}
+    w.switch_on()
+    w.readable = False
+    w.node.handle(facts.SwitchLost("it is busy"), w.now)
+    w.node.handle(facts.IntentRead({circuit(1): intent()}, (port("p", A, "10.1.0.5"),)), w.now)
+    w.settle()
+    assert bulletin(w.node, ABOUT, w.now, None) is None
+    w.wait(LOOK_WAIT_S)
+    report = told(w)
+    assert (one(report).state, one(report).revision) == ("PLUGGING", 0)
+    assert report.agent.switch == "it is busy"
+
+
+def test_a_row_that_turns_to_nonsense_keeps_its_revision_and_says_why() -> None:
+    w = world()
+    w.intent({circuit(1): BadIntent("isthmus:site", "missing")}, w.node.ports)
+    report = one(told(w))
+    assert (report.revision, report.state, report.why) == (4, "BAD_ROW", "isthmus:site: missing")
+    assert not report.is_well
+
+
+def test_rows_never_read_are_told_by_their_circuit_but_not_thousands() -> None:
+    w = World()
+    w.switch_on()
+    newer = UnknownSchema("isthmus:schema", "this agent reads schema 1, not '2'")
+    w.intent({circuit(n): newer for n in range(100)}, (port("p", A, "10.1.0.5"),))
+    report = told(w)
+    assert len(report.attachments) == UNREADABLE_MAX
+    assert report.attachments[0].attachment == circuit(0)
+    assert {a.state for a in report.attachments} == {"UNKNOWN_SCHEMA"}
+
+
+def test_one_too_many_is_told_with_the_reason() -> None:
+    w = World(limits=Limits(circuits=1))
+    w.switch_on()
+    second = attachment(2, association(17, networks=(B,), both=(RT,)), networks=(B,))
+    w.intent({circuit(1): intent(), circuit(2): second}, (port("p", A, "10.1.0.5"), port("q", B, "10.2.0.5")))
+    states = {a.attachment: (a.state, a.revision) for a in told(w).attachments}
+    assert states == {NAME: ("ACTIVE", 4), f"router:{uuid(2)}": ("TOO_MANY", 0)}
+
+
+def test_what_is_wrong_with_one_bgpvpn_is_told_of_that_one() -> None:
+    w = World()
+    w.switch_on()
+    # Two BGPVPNs that are to share a VNI: the second cannot announce what the first has.
+    both = (association(16, networks=(A,), both=(RT,)), association(17, networks=(A,), both=("64512:2",), vni=5016))
+    w.intent({circuit(1): attachment(1, *both, networks=(A,))}, (port("p", A, "10.1.0.5"),))
+    report = one(told(w))
+    assert report.bgpvpns == {uuid(1017): f"1 address is not announced: {NotAnnounced.NUMBER_CLASH.value}"}
+    assert report.is_well, "the other one works"
+
+
+def test_a_full_view_is_told_of_its_bgpvpns() -> None:
+    w = World(limits=Limits(routes_per_view=2))
+    w.switch_on()
+    w.intent({circuit(1): intent()}, (port("p", A, "10.1.0.5"),))
+    w.says(*(path(f"10.9.0.{n}/32", attributes(RT)) for n in range(5)))
+    assert one(told(w)).bgpvpns == {uuid(1016): NotInstalled.VIEW_FULL.value}
+
+
+def test_a_session_that_ended_is_told_once_however_often_it_is_tried() -> None:
+    w = world()
+    w.cut()
+    report = told(w)
+    (peer,) = report.agent.peers
+    assert (peer.state, peer.reason) == (DOWN, "the connection was closed: connection reset by peer")
+    w.wait(7.0)
+    once = told(w, report)
+    w.wait(100.0)
+    assert told(w, once).agent.steady == once.agent.steady, "what only time changes is not told"
+
+
+def test_drained_is_told() -> None:
+    w = world()
+    w.tell(facts.DrainWanted(True))
+    w.wait(10.0)
+    assert told(w).agent.drain == "drained"
