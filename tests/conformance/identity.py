@@ -151,7 +151,10 @@ class IdentityCloud(Cloud):
         """As in a cloud without Keystone: a user of its own for each set of roles in a project."""
         name = f"{roles.replace(',', '-')} of {project}"
         self.person(name, project, *roles.split(","))
-        token, said = self.token(name, project)
+        return self.login(name, project)
+
+    def login(self, user: str, project: str) -> User:
+        token, said = self.token(user, project)
         return Bearer(self.endpoint, said["project"]["id"], token)
 
     # ------------------------------------------------------------------------------------ Neutron
