@@ -19,7 +19,7 @@ from isthmus.model.intent import AttachmentIntent, BadIntent
 from isthmus.model.net import IpAddress, Prefix
 from isthmus.model.port import LocalPort
 from isthmus.node import effects, facts
-from isthmus.node.config import Limits, NodeConfig, PeerConfig
+from isthmus.node.config import LONG_LIVED_S, Limits, NodeConfig, PeerConfig
 from isthmus.node.core import Node
 from isthmus.node.memory import Memory, decode, encode
 from isthmus.rib.adj_in import Path
@@ -62,10 +62,11 @@ class World:
         now: float = 1000.0,
         limits: Limits | None = None,
         memory: Memory | None = None,
+        long_lived_s: int = LONG_LIVED_S,
     ) -> None:
         self.now = now
         vtep = ip("172.30.1.1")
-        configs = tuple(PeerConfig(address, ASN, 30, 0.0) for address in peers)
+        configs = tuple(PeerConfig(address, ASN, 30, 0.0, long_lived_s) for address in peers)
         self.node = Node(NodeConfig(vtep, vtep, ASN, configs, generation, limits or Limits()), now, memory)
         self.reflectors = {address: Reflector(address) for address in peers}
         self.reachable = set(self.reflectors)

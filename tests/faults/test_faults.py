@@ -5,12 +5,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from isthmus.cli.verdict import Cause, Verdict
+from isthmus.model.reason import Note
+from isthmus.rib.decision import LLGR_STALE
 from tests.faults.clouds import boot, healthy, port_id, restart, stop
 from tests.faults.faults import FAULTS, Fault
-from tests.faults.hands import A_RR, reflector_down
+from tests.faults.hands import A_RR, B_RR, reflector_down, rule
+from tests.faults.world import Route
 
 AT_LEAST = 50
 MISSES_MAX = 2
@@ -87,6 +92,32 @@ def test_one_of_two_reflectors_is_a_remark() -> None:
     said = world.ask("a-red1", "b-red1")
     assert said.cause is Cause.WHOLE
     assert [r for r in said.remarks if r.startswith("a-h1 has no session with 172.30.1.5")]
+
+
+def test_a_reflector_that_stays_away_is_named_with_how_long_its_routes_are_kept() -> None:
+    world = healthy()
+    reflector_down(world, A_RR, B_RR)
+    world.wait(5)
+    assert world.ask("a-red1", "b-red1").sentence.endswith("kept though its session is down, stale since 5s")
+    world.wait(3715)
+    said = world.ask("a-red1", "b-red1")
+    assert said.cause is Cause.SESSION_DOWN
+    assert said.sentence.endswith(
+        "packets pass by what was learnt before: kept though its session is down, long-lived stale since 1h02m"
+    )
+
+
+def test_a_route_that_a_reflector_keeps_for_somebody_is_a_remark() -> None:
+    world = healthy()
+
+    def kept(route: Route) -> Route:
+        nlri, attributes = route
+        return nlri, replace(attributes, communities=(LLGR_STALE,))
+
+    rule(world, A_RR, kept)
+    said = world.ask("a-red1", "b-red1")
+    assert said.cause is Cause.WHOLE
+    assert "the route of a-h1 for 10.11.0.10/32 is " + Note.LLGR_STALE.value in said.remarks
 
 
 def test_a_silent_agent_beside_the_path_is_a_remark() -> None:

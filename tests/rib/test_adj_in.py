@@ -36,7 +36,7 @@ def test_a_stale_path_is_used_until_it_is_swept_or_said_again() -> None:
     rib = AdjRibIn()
     kept, gone = path("10.0.0.1/32", attributes("1:1")), path("10.0.0.2/32", attributes("1:1"))
     rib.apply([kept, gone], [])
-    rib.mark_stale(kept.peer)
+    rib.mark_stale(kept.peer, 5.0)
     assert rib.prefixes(rts("1:1")) == {net("10.0.0.1/32"), net("10.0.0.2/32")}
     assert rib.apply([kept], []) == {}, "said again, unchanged: nothing to recompute"
     assert rib.sweep([kept.peer]) == {net("10.0.0.2/32"): frozenset(rts("1:1"))}
@@ -49,14 +49,14 @@ def test_one_peer_going_stale_leaves_the_others_alone() -> None:
     one = path("10.0.0.1/32", attributes("1:1"), peer="172.30.1.250")
     two = path("10.0.0.1/32", attributes("1:1"), peer="172.30.1.251")
     rib.apply([one, two], [])
-    rib.mark_stale(one.peer)
+    rib.mark_stale(one.peer, 5.0)
     rib.sweep([one.peer, two.peer])
     assert [p.peer for p in rib] == [ip("172.30.1.251")]
 
 
 steps = st.lists(
     st.tuples(
-        st.sampled_from(["announce", "withdraw", "stale", "sweep"]),
+        st.sampled_from(["announce", "withdraw", "stale", "age", "expire", "sweep"]),
         st.integers(0, 3),
         st.sampled_from(["172.30.1.250", "172.30.1.251"]),
         st.sampled_from([("1:1",), ("1:2",), ("1:1", "1:2")]),
@@ -76,7 +76,11 @@ def test_the_index_by_target_never_differs_from_the_table(history: list[tuple[st
             case "withdraw":
                 rib.apply([], [key(route)])
             case "stale":
-                rib.mark_stale(ip(peer))
+                rib.mark_stale(ip(peer), 5.0)
+            case "age":
+                rib.make_long_lived(ip(peer), 5.0)
+            case "expire":
+                rib.expire(ip(peer), 5.0)
             case _:
                 rib.sweep([ip(peer)])
         for target in rts("1:1", "1:2"):

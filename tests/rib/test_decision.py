@@ -9,13 +9,14 @@ from hypothesis import strategies as st
 from isthmus.model.reason import NotBest
 from isthmus.rib.decision import Rank, choose
 
-EVEN = Rank(True, False, -100, 0, 1, 0, 0, b"\x0a\x00\x00\x01", b"\x00" * 8, 0, b"\x0a\x00\x00\x09", b"")
+EVEN = Rank(True, False, False, -100, 0, 1, 0, 0, b"\x0a\x00\x00\x01", b"\x00" * 8, 0, b"\x0a\x00\x00\x09", b"")
 
 ranks = st.lists(
     st.builds(
         Rank,
         remote=st.booleans(),
         silent=st.booleans(),
+        long_lived_stale=st.booleans(),
         local_pref=st.integers(-2, 0),
         mobility=st.integers(-2, 0),
         as_path_length=st.integers(0, 1),
@@ -47,6 +48,7 @@ def test_the_order_of_arrival_decides_nothing(candidates: list[Rank], random: ob
     ("worse", "why"),
     [
         (EVEN._replace(silent=True, local_pref=-999), NotBest.SILENT),
+        (EVEN._replace(long_lived_stale=True, local_pref=-999, mobility=-9), NotBest.LONG_LIVED_STALE),
         (EVEN._replace(local_pref=-99), NotBest.LOCAL_PREF),
         (EVEN._replace(mobility=1), NotBest.MOBILITY),
         (EVEN._replace(as_path_length=2), NotBest.AS_PATH),
@@ -65,5 +67,5 @@ def test_the_first_difference_is_the_reason(worse: Rank, why: NotBest) -> None:
 
 
 def test_an_address_of_this_hypervisor_beats_the_best_of_routes() -> None:
-    here = Rank(False, False, 0, 0, 9, 2, 9, b"\xff", b"\xff", 9, b"\xff", b"\xff")
+    here = Rank(False, False, True, 0, 0, 9, 2, 9, b"\xff", b"\xff", 9, b"\xff", b"\xff")
     assert choose([EVEN, here]) == (1, (NotBest.REMOTE, None))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from isthmus.model.reason import AttachmentState, LimitState, NotAnnounced, NotBest, NotImported, NotInstalled
+from isthmus.model.reason import AttachmentState, LimitState, NotAnnounced, NotBest, Note, NotImported, NotInstalled
 from isthmus.node.status import (
     AssociationStatus,
     AttachmentStatus,
@@ -204,6 +204,7 @@ def _troubled_routes() -> list[RouteStatus]:
         route(best=False, installed=False, why=NotBest.MOBILITY.value, next_hop="192.0.2.44", mobility=1),
         route("10.2.0.8/32", installed=False, why=NotInstalled.NEIGHBOUR_UNRESOLVED.value, since_s=1.5),
         route("10.1.0.0/24", installed=False, why=NotInstalled.HIDDEN_BY_ROUTER.value, since_s=90000.0),
+        route("10.2.0.9/32", peer="192.0.2.2", note=Note.LONG_LIVED_STALE.value, stale_s=4000.0),
         route("10.1.0.5/32", peer="", next_hop="local", since_s=0.0, note="two sites announce this address"),
         route(
             "10.9.0.0/16",
@@ -212,6 +213,24 @@ def _troubled_routes() -> list[RouteStatus]:
             installed=False,
             why=NotImported.NO_IMPORT_TARGET.value,
             route_targets=["64512:9", "64512:10"],
+        ),
+    ]
+
+
+def _troubled_peers() -> list[PeerStatus]:
+    return [
+        peer(treated_as_withdraw=1, last_fault="attribute 14: too short"),
+        peer(
+            "192.0.2.2",
+            state="Idle",
+            in_sync=False,
+            since_s=75.0,
+            reason="no connection: Connection refused",
+            received=4,
+            announced=0,
+            families=[],
+            kept=Note.LONG_LIVED_STALE.value,
+            kept_s=4000.0,
         ),
     ]
 
@@ -235,19 +254,7 @@ def troubled() -> NodeStatus:
         ],
         views=[ViewStatus("0x1f", [VPN_1], ["64512:1"], ["10.1.0.5", "2001:db8::5"], 3, 1)],
         routes=_troubled_routes(),
-        peers=[
-            peer(treated_as_withdraw=1, last_fault="attribute 14: too short"),
-            peer(
-                "192.0.2.2",
-                state="Idle",
-                in_sync=False,
-                since_s=75.0,
-                reason="no connection: Connection refused",
-                received=0,
-                announced=0,
-                families=[],
-            ),
-        ],
+        peers=_troubled_peers(),
         ports=[
             port(announced_to=["192.0.2.1"]),
             port("10.1.0.6", announced_to=[], why_not=NotAnnounced.NO_FLOW.value),

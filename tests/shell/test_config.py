@@ -36,7 +36,7 @@ def test_defaults() -> None:
         vtep=IpAddress.parse("192.0.2.11"),
         router_id=IpAddress.parse("192.0.2.11"),
         asn=64512,
-        reflectors=(Reflector(IpAddress.parse("192.0.2.1"), 64512, 179, 30),),
+        reflectors=(Reflector(IpAddress.parse("192.0.2.1"), 64512, 179, 30, 7 * 86400),),
         switch=LocalSwitch("unix:/run/openvswitch/db.sock", "br-vpn", "br-int", "", Path("/run/openvswitch")),
         southbound=("tcp:192.0.2.21:6642",),
         tls=None,
@@ -52,7 +52,7 @@ def test_everything_can_be_said() -> None:
         """
         agent = { host = "compute-1", vtep = "192.0.2.11", router_id = "192.0.2.99", as = 4200000000 }
         reflectors = [
-          { address = "2001:db8::1", as = 64512, port = 1790, hold_time_s = 0 },
+          { address = "2001:db8::1", as = 64512, port = 1790, hold_time_s = 0, long_lived_s = 0 },
           { address = "192.0.2.2", as = 64513, hold_time_s = 65535 },
         ]
         [ovsdb]
@@ -77,9 +77,9 @@ def test_everything_can_be_said() -> None:
         FILE,
     )
     assert (config.host, str(config.router_id), config.asn) == ("compute-1", "192.0.2.99", 4200000000)
-    assert [(str(r.address), r.asn, r.port, r.hold_time_s) for r in config.reflectors] == [
-        ("2001:db8::1", 64512, 1790, 0),
-        ("192.0.2.2", 64513, 179, 65535),
+    assert [(str(r.address), r.asn, r.port, r.hold_time_s, r.long_lived_s) for r in config.reflectors] == [
+        ("2001:db8::1", 64512, 1790, 0, 0),
+        ("192.0.2.2", 64513, 179, 65535, 604800),
     ]
     assert config.switch == LocalSwitch("tcp:127.0.0.1:6640", "br-x", "br-y", "netdev", Path("/tmp/run"))
     assert config.southbound == ("unix:/tmp/sb.sock", "tcp:[2001:db8::2]:6642")
@@ -157,6 +157,7 @@ WRONG = [
     (_set("reflectors", "port = 0"), "reflectors #1.port must be a number from 1 to 65535, not 0"),
     (_set("reflectors", "hold_time_s = 2"), "reflectors #1.hold_time_s must be 0 or a number from 3 to 65535, not 2"),
     (_set("reflectors", "hold_time_s = 65536"), "reflectors #1.hold_time_s must be 0 or a number from 3 to 65535, not"),
+    (_set("reflectors", "long_lived_s = 16777216"), "reflectors #1.long_lived_s must be a number from"),
     (_set("reflectors", "hold_time_s = 3.5"), "reflectors #1.hold_time_s must be 0 or a number from 3 to 65535, not"),
     (_set("reflectors", "hold = 9"), "reflectors #1.hold is not a key of this table; known are address, as,"),
     (

@@ -118,6 +118,8 @@ def test_metrics_say_what_the_status_says(background: Background, tmp_path: Path
         ("isthmus_session_up", "192.0.2.1"): 1,
         ("isthmus_session_up", "192.0.2.2"): 0,
         ("isthmus_routes_received", "192.0.2.1"): 2,
+        ("isthmus_routes_kept_seconds", "192.0.2.1"): 0,
+        ("isthmus_routes_kept_seconds", "192.0.2.2"): 4000,
         ("isthmus_updates_treated_as_withdraw_total", "192.0.2.1"): 1,
         ("isthmus_view_routes", "0x1f"): 3,
         ("isthmus_view_routes_installed", "0x1f"): 1,

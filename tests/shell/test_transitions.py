@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from isthmus.model.reason import AttachmentState, LimitState
+from isthmus.model.reason import AttachmentState, LimitState, Note
 from isthmus.node.status import NodeStatus
 from isthmus.shell.transitions import lines
 from tests.shell import story
@@ -72,3 +72,15 @@ def test_a_limit_is_told_when_it_comes_near_when_it_is_reached_and_when_there_is
     assert said(view(100, 1), view(100, 700)) == [], "a surplus that grows is no news"
     assert said(view(100, 1), view(79)) == [f"limit routes_per_view of 0x1f: 79 of 100: {LimitState.ROOM.value}"]
     assert said(view(80), story.node()) == [], "a view that is gone has no limit"
+
+
+def test_routes_that_are_kept_for_long_and_then_not_any_longer_are_news() -> None:
+    def away(kept: str, received: int = 5) -> NodeStatus:
+        gone = story.peer(state="Idle", in_sync=False, reason="gone", kept=kept, received=received)
+        return story.node(peers=[gone])
+
+    long_lived = Note.LONG_LIVED_STALE.value
+    assert said(away(Note.STALE.value), away(long_lived)) == [f"peer 192.0.2.1: 5 routes {long_lived}"]
+    assert said(away(long_lived), away(long_lived)) == []
+    assert said(away(long_lived), away("", 0)) == ["peer 192.0.2.1: 5 routes are not kept any longer"]
+    assert said(away(long_lived), story.node(peers=[story.peer()]))[-1] == "peer 192.0.2.1: in sync, 2 routes"

@@ -105,11 +105,15 @@ def routes(rows: Iterable[RouteStatus]) -> str:
                 r.peer or "this node",
                 age(r.since_s) if r.peer else "-",
                 _list(r.route_targets),
-                "; ".join(text for text in (r.why, r.note) if text),
+                "; ".join(text for text in (r.why, since(r.note, r.stale_s)) if text),
             )
             for r in rows
         ),
     )
+
+
+def since(note: str, seconds: float) -> str:
+    return f"{note} since {age(seconds)}" if note and seconds else note
 
 
 def peers(rows: Iterable[PeerStatus]) -> str:
@@ -133,6 +137,8 @@ def peers(rows: Iterable[PeerStatus]) -> str:
 
 
 def _peer_trouble(p: PeerStatus) -> str:
+    if p.kept:
+        return "; ".join(text for text in (p.reason, f"its routes are {since(p.kept, p.kept_s)}") if text)
     if p.reason:
         return p.reason
     if p.refused:

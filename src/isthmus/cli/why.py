@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 
+from isthmus.cli import render
 from isthmus.cli.absent import absent, candidates
 from isthmus.cli.far_end import by_tunnel, delivered_here, duplicate, entry
 from isthmus.cli.known import Known, Place, Told, address_of, covers, length_of, version_of
@@ -127,7 +128,9 @@ def _conversation(leg: Leg) -> Verdict:
     sentence = f"the path between {leg.source} ({leg.start}) and {leg.destination} ({end}) is whole, both ways"
     asked = f"show routes --prefix {leg.destination}"
     answer = leg.wrong(Cause.WHOLE, Step.WHOLE, sentence, leg.start.node, asked)
-    return dataclasses.replace(answer, tunnel=(nodes[0].status.vtep, nodes[-1].status.vtep) if nodes[1:] else None)
+    remarks = tuple(remark for node in nodes for remark in _kept_elsewhere(leg, node))
+    tunnel = (nodes[0].status.vtep, nodes[-1].status.vtep) if nodes[1:] else None
+    return dataclasses.replace(answer, remarks=remarks, tunnel=tunnel)
 
 
 def _own_side(leg: Leg) -> Verdict | None:
@@ -151,7 +154,7 @@ def _unsettled(leg: Leg, node: Told, *, crosses: bool) -> Verdict | None:
     if (away := southbound_away(leg, node, Step.WHOLE)) is not None:
         return away
     if crosses and (down := no_session(leg, node, Step.WHOLE)) is not None:
-        return dataclasses.replace(down, sentence=f"{down.sentence}; packets pass by what was learnt before")
+        return dataclasses.replace(down, sentence=f"{down.sentence}; {_learnt_before(leg, node)}")
     if switch.foreign_flows:
         there = f" ({switch.foreign[0]})" if switch.foreign else ""
         sentence = f"on br-vpn of {node.name} there is a flow that is not ours{there} and may take packets away"
@@ -159,6 +162,27 @@ def _unsettled(leg: Leg, node: Told, *, crosses: bool) -> Verdict | None:
     if switch.missing:
         return flow_missing(leg, node, "should be there, though this path does not need it", Step.WHOLE)
     return None
+
+
+def _between(leg: Leg, node: Told) -> list[RouteStatus]:
+    """The routes by which this node sends to the one from the other, or back."""
+    found = []
+    for here, there in ((leg.source, leg.destination), (leg.destination, leg.source)):
+        views = {v.view for v in node.status.views if here in v.sources}
+        found += [r for r in node.status.routes if r.best and r.view in views and covers(r.prefix, there)]
+    return found
+
+
+def _learnt_before(leg: Leg, node: Told) -> str:
+    oldest = max(_between(leg, node), key=lambda r: r.stale_s, default=None)
+    kept = f": {render.since(oldest.note, oldest.stale_s)}" if oldest is not None and oldest.stale_s else ""
+    return f"packets pass by what was learnt before{kept}"
+
+
+def _kept_elsewhere(leg: Leg, node: Told) -> list[str]:
+    """A route that somebody else keeps, though our sessions are all well."""
+    found = {r.prefix: r for r in _between(leg, node) if r.note == Note.LLGR_STALE.value}
+    return [f"the route of {node.name} for {prefix} is {r.note}" for prefix, r in found.items()]
 
 
 def _remarks(known: Known, answer: Verdict) -> list[str]:

@@ -25,6 +25,7 @@ class NotBest(StrEnum):
 
     REMOTE = "a virtual machine of this hypervisor has the address"
     SILENT = "its next hop does not answer"
+    LONG_LIVED_STALE = "long-lived stale: who announced it has not been heard for long"
     LOCAL_PREF = "lower local preference"
     MOBILITY = "lower mobility sequence: the address has moved"
     AS_PATH = "longer AS path"
@@ -87,3 +88,6 @@ class Note(StrEnum):
     """Worth telling though nothing is refused."""
 
     DUPLICATE_ADDRESS = "two sites announce this address"
+    STALE = "kept though its session is down, stale"
+    LONG_LIVED_STALE = "kept though its session is down, long-lived stale"
+    LLGR_STALE = "long-lived stale: a reflector keeps it for one that it has not heard for long"

@@ -15,6 +15,11 @@ ROUTES_PER_PEER_MAX = 500_000
 CIRCUITS_MAX = 1_000
 """Routers with workload on one hypervisor: each costs two patch ports; far more than hypervisors carry."""
 
+LONG_LIVED_S = 7 * 24 * 3600
+"""A week, after the two minutes of RFC 4724: a site whose reflectors are lost on a Friday night forwards to all it knew
+until somebody has slept. What has gone meanwhile costs nothing (its hypervisor does not deliver it); what has moved is
+lost, as it would be without the route."""
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -34,6 +39,8 @@ class PeerConfig:
     hold_time_s: int
     jitter: float
     """In [0, 1): spreads reconnects of many hypervisors; chance is handed in so that a run can be repeated."""
+    long_lived_s: int = LONG_LIVED_S
+    """How much longer than RFC 4724 asks for routes outlive the session: its routes here, ours with it (RFC 9494)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,7 @@ from isthmus.node.effects import Dial, Effect, Hangup, Send, SetCircuits, SetNei
 from isthmus.node.memory import Memory, PeerMemory
 from isthmus.node.order import DRAIN_S, END_OF_RIB_WAIT_S, FOREVER_S, GRACEFUL_S, LOOK_WAIT_S, PATIENCE_S, SWEEP_WAIT_S
 from isthmus.node.peers import Peer
+from isthmus.node.retention import Age, Retention
 from isthmus.node.switch import LEARNT, Switch
 from isthmus.node.tables import Tables
 from isthmus.rib.adj_in import AdjRibIn, Path, PathKey, Touched, merge
@@ -46,6 +47,7 @@ class Node:
         self.started = now
         self.speaker = Speaker(config.router_id, config.vtep, config.router_mac, config.asn)
         self.rib = AdjRibIn()
+        self.retention = Retention({p.address: p.long_lived_s for p in config.peers})
         self.peers = {p.address: self._begin(p, memory, now) for p in config.peers}
         self.tables = Tables(self.speaker, routes_max=config.limits.routes_per_view)
         self.switch = Switch(config.generation)
@@ -246,12 +248,14 @@ class Node:
                 self._in_sync(peer)
         if any(until <= now for _, until in self.draining.values()):
             self._all_dirty = True
+        self._age(now)
         self.drained = self.drained or (self.drained_at is not None and now >= self.drained_at)
 
     def next_deadline(self) -> float | None:
         """When `tick` and `effects` should be called next if nothing else happens (seconds, the clock of `now`)."""
         deadlines = [d for peer in self.peers.values() for d in peer.deadlines()]
         deadlines += [until for _, until in self.draining.values()]
+        deadlines += self.retention.deadlines()
         deadlines += [since + PATIENCE_S for since in self._waiting.values()]
         if self.drained_at is not None:
             deadlines.append(self.drained_at)
@@ -300,8 +304,10 @@ class Node:
                     peer.came_up(now)
                 case bgp.Down(reason, text, _):
                     peer.went_down(f"{reason.value}: {text}" if text else reason.value, now)
-                    self.rib.mark_stale(peer.address)
+                    self.rib.mark_stale(peer.address, now)
+                    self.retention.ended(peer.address, now)
                     self._contradict()
+                    self._age(now)
                 case bgp.Routes(update):
                     self._routes(peer, update, now)
                 case bgp.RefreshRequested():
@@ -337,6 +343,14 @@ class Node:
         """A session in sync has said all there is: what only ended sessions said is not so."""
         if any(peer.in_sync for peer in self.peers.values()):
             merge(self._touched, self.rib.sweep(self.peers))
+            self.retention.contradicted()
+
+    def _age(self, now: float) -> None:
+        """What ended sessions said gets older."""
+        up = [peer.address for peer in self.peers.values() if peer.up_since is not None]
+        for step in self.retention.due(now, up):
+            older = self.rib.expire if step.age is Age.EXPIRED else self.rib.make_long_lived
+            merge(self._touched, older(step.peer, step.since))
 
     def _routes_in_sync(self, now: float) -> bool:
         sync = [peer.in_sync for peer in self.peers.values()]

@@ -175,4 +175,5 @@ def _session_config(config: PeerConfig, node: NodeConfig) -> SessionConfig:
         families=(EVPN,),
         hold_time_s=config.hold_time_s,
         restart_time_s=RESTART_TIME_S,
+        long_lived_s=config.long_lived_s,
     )

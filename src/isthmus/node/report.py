@@ -13,12 +13,13 @@ from isthmus.flows.layout import DROP, REFUSED, Table
 from isthmus.flows.types import FlowKey
 from isthmus.model.intent import AssociationIntent, AttachmentIntent, UnknownSchema
 from isthmus.model.port import LocalPort
-from isthmus.model.reason import AttachmentState, NotAnnounced
+from isthmus.model.reason import AttachmentState, NotAnnounced, Note
 from isthmus.model.vpn import RouteDistinguisher
 from isthmus.node.core import Node
 from isthmus.node.peers import Peer
 from isthmus.node.report_limits import limits
 from isthmus.node.report_routes import installed, routes, unused
+from isthmus.node.retention import Age
 from isthmus.node.status import (
     AssociationStatus,
     AttachmentStatus,
@@ -135,16 +136,20 @@ def _bgpvpns(node: Node, view: View) -> list[str]:
     return sorted(found)
 
 
+_KEPT = {Age.STALE: Note.STALE, Age.LONG_LIVED: Note.LONG_LIVED_STALE}
+
+
 def _peer(node: Node, peer: Peer, now: float) -> PeerStatus:
-    counters = peer.session.counters
+    counters, agreed, received = peer.session.counters, peer.session.agreed, node.rib.count(peer.address)
+    kept = node.retention.kept(peer.address) if received else None
     return PeerStatus(
         address=str(peer.address),
         asn=peer.config.asn,
         state=peer.session.state.value,
         since_s=round(now - peer.changed_at, 3),
         reason=peer.reason,
-        families=[str(f) for f in peer.session.agreed.families] if peer.session.agreed else [],
-        received=node.rib.count(peer.address),
+        families=[str(f) for f in agreed.families] if agreed else [],
+        received=received,
         refused=peer.refused,
         announced=len(peer.told),
         in_sync=peer.in_sync,
@@ -155,6 +160,9 @@ def _peer(node: Node, peer: Peer, now: float) -> PeerStatus:
         notifications_in=counters.received[MessageType.NOTIFICATION],
         notifications_out=counters.sent[MessageType.NOTIFICATION],
         last_fault=counters.last_fault or counters.last_error,
+        kept="" if kept is None else _KEPT[kept[1]].value,
+        kept_s=0.0 if kept is None else round(now - kept[0], 3),
+        asks_long_lived_s=max((one.time_s for _, one in agreed.long_lived), default=0) if agreed else 0,
     )
 
 

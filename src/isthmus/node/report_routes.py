@@ -16,7 +16,7 @@ from isthmus.model.reason import NotBest, Note, NotImported, NotInstalled
 from isthmus.node.core import Node
 from isthmus.node.status import RouteStatus
 from isthmus.rib.adj_in import Path
-from isthmus.rib.decision import LOCAL_PREF_DEFAULT
+from isthmus.rib.decision import LLGR_STALE, LOCAL_PREF_DEFAULT
 from isthmus.vpn.exports import Export
 from isthmus.vpn.imports import Candidate, Entry, refusal
 
@@ -55,7 +55,7 @@ def unused(node: Node) -> dict[str, int]:
 
 def routes(node: Node, now: float) -> list[RouteStatus]:
     told = stories(node, in_order=True)
-    return [_local(s) if isinstance(s.candidate, Export) else _received(s.candidate, s, now) for s in told]
+    return [_local(s) if isinstance(s.candidate, Export) else _received(node, s.candidate, s, now) for s in told]
 
 
 def installed(node: Node, view: ViewId, prefix: Prefix) -> bool:
@@ -120,16 +120,16 @@ def _local(story: Story) -> RouteStatus:
     )
 
 
-def _received(path: Path, story: Story, now: float) -> RouteStatus:
-    a = path.attributes
-    stale = "stale: the session it came by is down" if path.stale else ""
+def _received(node: Node, path: Path, story: Story, now: float) -> RouteStatus:
+    a, path = path.attributes, node.rib.now(path)
+    note = story.note or _staleness(path)
     return RouteStatus(
         view=_view(story),
         prefix=str(path.nlri.prefix),
         best=story.best,
         installed=story.best and story.why is None,
         why=story.why.value if story.why else "",
-        note=story.note.value if story.note else stale,
+        note=note.value if note else "",
         peer=str(path.peer),
         next_hop=str(a.next_hop) if a.next_hop else "",
         vni=path.nlri.label,
@@ -141,4 +141,11 @@ def _received(path: Path, story: Story, now: float) -> RouteStatus:
         as_path=[asn for segment in a.as_path for asn in segment.numbers],
         mobility=a.mobility_sequence or 0,
         since_s=round(now - path.since, 3),
+        stale_s=0.0 if path.stale_since is None else round(now - path.stale_since, 3),
     )
+
+
+def _staleness(path: Path) -> Note | None:
+    if path.stale:
+        return Note.LONG_LIVED_STALE if path.long_lived else Note.STALE
+    return Note.LLGR_STALE if LLGR_STALE in path.attributes.communities else None

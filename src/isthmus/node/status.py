@@ -93,6 +93,8 @@ class RouteStatus:
     as_path: list[int]
     mobility: int
     since_s: float
+    stale_s: float = 0.0
+    """For how long nobody has confirmed it; 0: somebody does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +122,12 @@ class PeerStatus:
     notifications_out: int
     last_fault: str
     """The last message or attribute of the peer that was refused, or our last failed attempt."""
+    kept: str = ""
+    """What becomes of the routes of a session that ended, while nothing contradicts them: a `Note` in words."""
+    kept_s: float = 0.0
+    """Since when they have been kept."""
+    asks_long_lived_s: int = 0
+    """For how long it asks to have its routes kept (RFC 9494). What is kept here does not depend on it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,8 @@ The one mutable table of received routes. Everything a peer says stays here as i
 decided elsewhere, so a new view needs no exchange with anybody.
 
 Rules: every change returns what it touched, (prefix -> route targets before and after), and nothing else is kept about
-it. A path of a peer whose session ended is *stale*: it stays until a session that is in sync contradicts it.
+it. A path of a peer whose session ended is *stale*: it stays until a session that is in sync contradicts it. When that
+takes long it becomes *long-lived stale* (RFC 9494): least preferred, and gone if it was never to be kept so long.
 """
 
 from __future__ import annotations
@@ -17,6 +18,9 @@ from isthmus.bgp.attribute import PathAttributes
 from isthmus.bgp.nlri.evpn import EvpnPrefix
 from isthmus.model.net import IpAddress, Prefix
 from isthmus.model.vpn import RouteDistinguisher, RouteTarget
+
+NO_LLGR = 0xFFFF0007
+"""RFC 9494 section 3.2: whoever announced it would rather have no route than one that is long-lived stale."""
 
 Touched = dict[Prefix, frozenset[RouteTarget]]
 
@@ -39,7 +43,14 @@ class Path:
     attributes: PathAttributes
     since: float
     """When this very content was first heard (the node's clock, seconds)."""
-    stale: bool = False
+    stale_since: float | None = None
+    """When the session ended that it came by."""
+    long_lived: bool = False
+    """Stale for longer than the time of RFC 4724."""
+
+    @property
+    def stale(self) -> bool:
+        return self.stale_since is not None
 
     @property
     def originator(self) -> IpAddress:
@@ -57,6 +68,11 @@ class AdjRibIn:
 
     def paths(self, prefix: Prefix) -> Iterable[Path]:
         return self._paths.get(prefix, {}).values()
+
+    def now(self, path: Path) -> Path:
+        """The path as it stands: whoever took it earlier does not know that it has become stale since."""
+        key = PathKey(path.peer, path.nlri.rd, path.nlri.ethernet_tag)
+        return self._paths.get(path.nlri.prefix, {}).get(key, path)
 
     def prefixes(self, targets: Iterable[RouteTarget]) -> set[Prefix]:
         """Every prefix that has a path with one of these targets."""
@@ -91,12 +107,35 @@ class AdjRibIn:
             self._put(path, touched)
         return touched
 
-    def mark_stale(self, peer: IpAddress) -> None:
-        """The session ended: nothing this peer said is confirmed any more."""
+    def mark_stale(self, peer: IpAddress, now: float) -> None:
+        """The session ended: nothing this peer said is confirmed any more. Nothing is touched, because nothing else is
+        decided for it yet."""
         for paths in self._paths.values():
             for key, path in paths.items():
                 if key.peer == peer and not path.stale:
-                    paths[key] = replace(path, stale=True)
+                    paths[key] = replace(path, stale_since=now)
+
+    def make_long_lived(self, peer: IpAddress, since: float) -> Touched:
+        """What has been stale since then has been so for long. RFC 9494 section 4.2: a route with NO_LLGR goes."""
+        found = self._stale_since(peer, since)
+        touched = self.apply((), [(p, key) for p, key, path in found if NO_LLGR in path.attributes.communities])
+        for prefix, key, path in found:
+            if NO_LLGR not in path.attributes.communities:
+                self._paths[prefix][key] = replace(path, long_lived=True)
+                merge(touched, {prefix: path.attributes.route_targets})
+        return touched
+
+    def expire(self, peer: IpAddress, since: float) -> Touched:
+        """Drop what has been stale since then."""
+        return self.apply((), [(prefix, key) for prefix, key, _ in self._stale_since(peer, since)])
+
+    def _stale_since(self, peer: IpAddress, since: float) -> list[tuple[Prefix, PathKey, Path]]:
+        return [
+            (prefix, key, path)
+            for prefix, paths in self._paths.items()
+            for key, path in paths.items()
+            if key.peer == peer and path.stale_since == since
+        ]
 
     def sweep(self, peers: Iterable[IpAddress]) -> Touched:
         """Drop the stale paths of these peers: a session in sync has had its say."""
@@ -116,6 +155,8 @@ class AdjRibIn:
         old = paths.get(key)
         if old is not None and old.attributes == path.attributes and old.nlri == path.nlri:
             paths[key] = replace(path, since=old.since)
+            if old.long_lived:  # it counts in full again
+                touched[prefix] = touched.get(prefix, frozenset()) | path.attributes.route_targets
             return
         targets = path.attributes.route_targets
         if old is None:

@@ -1,11 +1,12 @@
 """Who wins, and why each loser lost.
 
 A total order over the candidates of one prefix in one view, compared field by field; the first field that differs is
-the reason, kept with the loser. It follows RFC 4271 section 9.1.2.2 with three fields of ours: a virtual machine of
+the reason, kept with the loser. It follows RFC 4271 section 9.1.2.2 with four fields of ours: a virtual machine of
 this very hypervisor beats everything, a next hop that has fallen silent loses against any other (RFC 4271 section
-9.1.2: an unresolvable one is no candidate at all; here it stays the last resort), and among equal preferences the
-higher mobility sequence wins (RFC 7432 section 15), so that a stale route of a node which the address has left cannot
-take half of its packets.
+9.1.2: an unresolvable one is no candidate at all; here it stays the last resort), then one that is long-lived stale,
+here or where it comes from (RFC 9494 section 4.3: least preferred), and among equal preferences the higher mobility
+sequence wins (RFC 7432 section 15), so that a stale route of a node which the address has left cannot take half of its
+packets.
 
 Rules: no field depends on the order of arrival or on the time; MED is compared between all neighbours (RFC 4271 leaves
 that to the operator; here every reflector is the operator's own).
@@ -26,11 +27,16 @@ GRACEFUL_SHUTDOWN = 0xFFFF0000
 """RFC 8326 section 5: a route with this community is about to go; it counts as one of local preference 0."""
 
 
+LLGR_STALE = 0xFFFF0006
+"""RFC 9494 section 3.1: some reflector keeps this route for a peer of its own that has been away for long."""
+
+
 class Rank(NamedTuple):
     """What is compared, in this order; smaller is better, so what should be high is negated."""
 
     remote: bool
     silent: bool
+    long_lived_stale: bool
     local_pref: int
     mobility: int
     as_path_length: int

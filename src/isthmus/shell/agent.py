@@ -356,7 +356,9 @@ def _leads(one: socket.socket, vtep: IpAddress, reflector: Reflector) -> bool:
 
 def node_config(config: Config, generation: int) -> NodeConfig:
     """What the core needs of the file; chance is made here."""
-    peers = tuple(PeerConfig(r.address, r.asn, r.hold_time_s, random.random()) for r in config.reflectors)
+    peers = tuple(
+        PeerConfig(r.address, r.asn, r.hold_time_s, random.random(), r.long_lived_s) for r in config.reflectors
+    )
     return NodeConfig(IpAddress(config.vtep), config.router_id, config.asn, peers, generation, config.limits)
 
 

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
+from isthmus.bgp.capability import LONG_LIVED_MAX_S
 from isthmus.model.net import IpAddress
-from isthmus.node.config import CIRCUITS_MAX, ROUTES_PER_PEER_MAX, ROUTES_PER_VIEW_MAX, Limits
+from isthmus.node.config import CIRCUITS_MAX, LONG_LIVED_S, ROUTES_PER_PEER_MAX, ROUTES_PER_VIEW_MAX, Limits
 
 T = TypeVar("T")
 
@@ -42,6 +43,8 @@ class Reflector:
     asn: int
     port: int
     hold_time_s: int
+    long_lived_s: int
+    """How much longer than RFC 4724 asks for routes outlive its session (RFC 9494)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,6 +258,7 @@ def _reflectors(file: Path, value: object) -> tuple[Reflector, ...]:
             asn=table.take("as", _between(1, AS_MAX)),
             port=table.take("port", _between(1, 65535), BGP_PORT),
             hold_time_s=table.take("hold_time_s", _hold_time, 30),
+            long_lived_s=table.take("long_lived_s", _between(0, LONG_LIVED_MAX_S), LONG_LIVED_S),
         )
         table.done()
         if reflector.address in found:

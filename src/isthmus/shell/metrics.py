@@ -24,6 +24,10 @@ _PEER_GAUGES: dict[str, tuple[str, Callable[[PeerStatus], float]]] = {
     "session_state_seconds": ("Since the session went up or down.", lambda p: p.since_s),
     "routes_received": ("Routes the peer has announced to this node.", lambda p: p.received),
     "routes_refused": ("Routes beyond the peer's maximum, not taken.", lambda p: p.refused),
+    "routes_kept_seconds": (
+        "For how long its routes are kept without its session; 0: they are not.",
+        lambda p: p.kept_s,
+    ),
     "routes_announced": ("Routes this node has announced to the peer.", lambda p: p.announced),
 }
 _PEER_COUNTERS: dict[str, tuple[str, Callable[[PeerStatus], float]]] = {

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from isthmus.bgp.session import State
-from isthmus.model.reason import AttachmentState, LimitState
+from isthmus.model.reason import AttachmentState, LimitState, Note
 from isthmus.node.status import AttachmentStatus, LimitStatus, NodeStatus, PeerStatus
 
 ESTABLISHED = State.ESTABLISHED.value
@@ -37,6 +37,10 @@ def _peers(before: dict[str, PeerStatus], after: list[PeerStatus]) -> Iterator[s
             yield f"peer {peer.address}: session down: {peer.reason}"
         elif not up and old is not None and old.reason != peer.reason:
             yield f"peer {peer.address}: no session: {peer.reason}"
+        if peer.kept == Note.LONG_LIVED_STALE.value and not (old and old.kept == peer.kept):
+            yield f"peer {peer.address}: {peer.received} routes {peer.kept}"
+        elif old is not None and old.kept and not peer.kept and not any(p.in_sync for p in after):
+            yield f"peer {peer.address}: {old.received} routes are not kept any longer"
         if up and peer.in_sync and not (was_up and old is not None and old.in_sync):
             yield f"peer {peer.address}: in sync, {peer.received} routes"
 

@@ -15,7 +15,7 @@ from isthmus.model.net import IpAddress, Prefix
 from isthmus.model.reason import NotBest, Note, NotImported, NotInstalled
 from isthmus.model.vpn import Encapsulation
 from isthmus.rib.adj_in import Path
-from isthmus.rib.decision import GRACEFUL_SHUTDOWN, LOCAL_PREF_DEFAULT, Rank, choose
+from isthmus.rib.decision import GRACEFUL_SHUTDOWN, LLGR_STALE, LOCAL_PREF_DEFAULT, Rank, choose
 from isthmus.vpn.exports import Export, Speaker
 from isthmus.vpn.views import View
 
@@ -93,6 +93,7 @@ def _rank(path: Path, silent: Collection[IpAddress]) -> Rank:
     return Rank(
         remote=True,
         silent=a.next_hop in silent,
+        long_lived_stale=path.long_lived or LLGR_STALE in a.communities,
         local_pref=-local_pref(a),
         mobility=-(a.mobility_sequence or 0),
         as_path_length=a.as_path_length,
@@ -111,6 +112,7 @@ def _local_rank(export: Export) -> Rank:
     return Rank(
         remote=False,
         silent=False,
+        long_lived_stale=False,
         local_pref=-export.local_pref,
         mobility=-export.mobility,
         as_path_length=0,

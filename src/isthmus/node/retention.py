@@ -1,0 +1,81 @@
+"""How long what an ended session said is kept: stale, then long-lived stale (RFC 9494), then not at all.
+
+    session ends ── RESTART_TIME_S ──► long-lived stale: least preferred, NO_LLGR goes ── long_lived_s ──► gone
+
+Rules: what a reflector offered decides nothing here, because it is not on the way of any packet: whoever is cut off
+from it for a week may well have all its tunnels. A session in sync ends all of this at once, whosever it is: what is
+then still stale is contradicted. While the peer's own session is up and says its routes again nothing gets older.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+from isthmus.model.net import IpAddress
+from isthmus.node.order import RESTART_TIME_S
+
+
+class Age(Enum):
+    """How old what a peer said has become; in this order."""
+
+    STALE = "as good as confirmed"
+    LONG_LIVED = "least preferred"
+    EXPIRED = "gone"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What this peer's ended session said has got older."""
+
+    peer: IpAddress
+    since: float
+    """When that session ended."""
+    age: Age
+
+
+@dataclass(slots=True)
+class Retention:
+    """Which ended sessions are still believed."""
+
+    long_lived_s: Mapping[IpAddress, int]
+    """For each peer."""
+    _ages: dict[tuple[IpAddress, float], Age] = field(default_factory=dict)
+
+    def ended(self, peer: IpAddress, now: float) -> None:
+        self._ages.setdefault((peer, now), Age.STALE)
+
+    def contradicted(self) -> None:
+        """Nothing stale is left."""
+        self._ages.clear()
+
+    def due(self, now: float, up: Collection[IpAddress]) -> Iterator[Step]:
+        """What gets older now, but for peers that are `up`."""
+        for (peer, since), age in list(self._ages.items()):
+            fresh = self._age_at(peer, since, now)
+            if peer in up or fresh is age:
+                continue
+            if fresh is Age.EXPIRED:
+                del self._ages[peer, since]
+            else:
+                self._ages[peer, since] = fresh
+            yield Step(peer, since, fresh)
+
+    def kept(self, peer: IpAddress) -> tuple[float, Age] | None:
+        """Since when, and how old, the oldest of a peer is."""
+        return min(((since, age) for (p, since), age in self._ages.items() if p == peer), default=None, key=_since)
+
+    def deadlines(self) -> Iterator[float]:
+        for peer, since in self._ages:
+            yield since + RESTART_TIME_S
+            yield since + RESTART_TIME_S + self.long_lived_s[peer]
+
+    def _age_at(self, peer: IpAddress, since: float, now: float) -> Age:
+        if now >= since + RESTART_TIME_S + self.long_lived_s[peer]:
+            return Age.EXPIRED
+        return Age.LONG_LIVED if now >= since + RESTART_TIME_S else Age.STALE
+
+
+def _since(kept: tuple[float, Age]) -> float:
+    return kept[0]
