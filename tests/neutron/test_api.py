@@ -24,8 +24,7 @@ def names(found: list[dict[str, Any]]) -> list[str]:
 
 def test_the_extensions_are_advertised(owner: User) -> None:
     aliases = {e["alias"] for e in owner.get("extensions")}
-    assert {"bgpvpn", "bgpvpn-vni"} <= aliases
-    assert "bgpvpn-routes-control" not in aliases
+    assert {"bgpvpn", "bgpvpn-vni", "bgpvpn-routes-control", "bgpvpn-associations"} <= aliases
 
 
 def test_create_show_list_update_delete(admin: User, owner: User) -> None:
@@ -182,7 +181,7 @@ def test_a_list_costs_the_same_number_of_statements_whatever_its_length(cloud: C
     grow(1)
     with_one = statements()
     grow(5)
-    assert with_one == statements() == 5
+    assert with_one == statements() == 6
 
 
 def test_associations(admin: User, owner: User) -> None:
@@ -348,7 +347,7 @@ def test_methods_and_paths_that_do_not_exist(admin: User, owner: User) -> None:
     for method, path, status in [
         ("PATCH", BGPVPNS, 405),
         ("GET", "bgpvpn", 404),
-        ("GET", f"{BGPVPNS}/{made['id']}/port_associations", 404),
+        ("GET", f"{BGPVPNS}/{made['id']}/subnet_associations", 404),
         ("GET", f"{BGPVPNS}/no-uuid", 404),
         ("DELETE", f"{BGPVPNS}/no-uuid/network_associations/none", 404),
     ]:

@@ -25,6 +25,10 @@ OPTIONS = [
         help="Site of Origin of this cloud, written like a route target (64512:1). It goes with every route that the "
         "cloud's hypervisors announce, and must differ between clouds. Required.",
     ),
+    cfg.StrOpt("backend", default="ovn", help="What forwards: an entry point of the group isthmus.backends."),
+    cfg.StrOpt(
+        "recording", default="isthmus-recording", help="The file that the backend `recording` (for tests) writes to."
+    ),
     cfg.IntOpt(
         "vni_min",
         default=8388608,
@@ -59,6 +63,8 @@ class Settings:
     vni_max: int
     reconcile_interval_s: float
     vpn_mtu: int | None = None
+    backend: str = "ovn"
+    recording: str = ""
 
     @property
     def cloud(self) -> Cloud:
@@ -89,4 +95,12 @@ def read(conf: Any) -> Settings:
         raise BadConfiguration("[isthmus] reconcile_interval_s must be above zero")
     if section.vpn_mtu is not None and not VPN_MTU_MIN <= section.vpn_mtu <= VPN_MTU_MAX:
         raise BadConfiguration(f"[isthmus] vpn_mtu = {section.vpn_mtu}: it must be {VPN_MTU_MIN} to {VPN_MTU_MAX}")
-    return Settings(site, section.vni_min, section.vni_max, section.reconcile_interval_s, section.vpn_mtu)
+    return Settings(
+        site=site,
+        vni_min=section.vni_min,
+        vni_max=section.vni_max,
+        reconcile_interval_s=section.reconcile_interval_s,
+        vpn_mtu=section.vpn_mtu,
+        backend=section.backend,
+        recording=section.recording,
+    )

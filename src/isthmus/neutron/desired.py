@@ -136,6 +136,7 @@ class Association:
     vni: int
     imports: tuple[RouteTarget, ...]
     exports: tuple[RouteTarget, ...]
+    local_pref: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -325,6 +326,7 @@ def _association(a: Association, all_networks: tuple[str, ...]) -> AssociationIn
         imports=a.imports,
         exports=a.exports,
         networks=covered,
+        local_pref=a.local_pref,
     )
 
 

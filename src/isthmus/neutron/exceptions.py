@@ -20,12 +20,40 @@ class BGPVPNRouterAssocNotFound(exceptions.NotFound):
     message = "BGPVPN router association %(id)s could not be found for BGPVPN %(bgpvpn_id)s"
 
 
+class BGPVPNPortAssocNotFound(exceptions.NotFound):
+    message = "BGPVPN port association %(id)s could not be found for BGPVPN %(bgpvpn_id)s"
+
+
+class BGPVPNAssociationNotFound(exceptions.NotFound):
+    message = "BGPVPN association %(id)s could not be found"
+
+
 class BGPVPNNetAssocAlreadyExists(exceptions.BadRequest):
     message = "network %(network_id)s is already associated to BGPVPN %(bgpvpn_id)s"
 
 
 class BGPVPNRouterAssocAlreadyExists(exceptions.BadRequest):
     message = "router %(router_id)s is already associated to BGPVPN %(bgpvpn_id)s"
+
+
+class BGPVPNPortAssocAlreadyExists(exceptions.BadRequest):
+    message = "port %(port_id)s is already associated to BGPVPN %(bgpvpn_id)s"
+
+
+class BGPVPNPortAssocRouteNoSuchBGPVPN(exceptions.BadRequest):
+    message = "routes: BGPVPN %(bgpvpn_id)s could not be found"
+
+
+class BGPVPNPortAssocRouteWrongBGPVPNProject(exceptions.BadRequest):
+    message = "routes: BGPVPN %(bgpvpn_id)s belongs to another project than the association"
+
+
+class BGPVPNPortAssocRouteBGPVPNTypeDiffer(exceptions.BadRequest):
+    message = "routes: BGPVPN %(bgpvpn_id)s is of type %(type)s, that of the association of type %(other)s"
+
+
+class BGPVPNPortAssocRouteToItself(exceptions.BadRequest):
+    message = "routes: BGPVPN %(bgpvpn_id)s cannot be leaked into itself"
 
 
 class BGPVPNRouterAssociationNotSupported(exceptions.BadRequest):
@@ -56,6 +84,10 @@ class BGPVPNProjectMismatch(exceptions.NotAuthorized):
 
 class BGPVPNTooManyAssociations(exceptions.BadRequest):
     message = "%(reason)s"
+
+
+class BGPVPNNotSupported(exceptions.BadRequest):
+    message = "the backend of this cloud cannot do %(feature)s"
 
 
 class BGPVPNVniInUse(exceptions.Conflict):

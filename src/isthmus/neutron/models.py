@@ -19,6 +19,16 @@ ATTACHMENT_SIZE = len("network:") + UUID_SIZE
 TARGET_SIZE = 32
 """The longest route target is 255.255.255.255:65535."""
 DIGEST_SIZE = 64
+PREFIX_SIZE = 49
+"""The longest written form of an IPv6 prefix, with an embedded IPv4 address."""
+
+
+def _of_bgpvpn() -> Any:
+    return sa.Column(sa.String(UUID_SIZE), sa.ForeignKey("isthmus_bgpvpns.id", ondelete="CASCADE"), nullable=False)
+
+
+def _refers(table: str) -> Any:
+    return sa.Column(sa.String(UUID_SIZE), sa.ForeignKey(f"{table}.id", ondelete="CASCADE"), nullable=False, index=True)
 
 
 class Bgpvpn(standard_attr.HasStandardAttributes, model_base.BASEV2, model_base.HasId, model_base.HasProject):
@@ -27,9 +37,11 @@ class Bgpvpn(standard_attr.HasStandardAttributes, model_base.BASEV2, model_base.
     __tablename__ = "isthmus_bgpvpns"
     api_collections: ClassVar = [apidef.BGPVPNS]
     collection_resource_map: ClassVar = {apidef.BGPVPNS: apidef.BGPVPN}
+    tag_support = True
 
     name: Any = sa.Column(sa.String(db.NAME_FIELD_SIZE), nullable=False)
     type: Any = sa.Column(sa.Enum(apidef.L2, apidef.L3, name="isthmus_bgpvpn_types"), nullable=False)
+    local_pref: Any = sa.Column(sa.BigInteger())
 
 
 class Target(model_base.BASEV2):
@@ -60,7 +72,9 @@ class Vni(model_base.BASEV2):
     explicit: Any = sa.Column(sa.Boolean(), nullable=False)
 
 
-class NetworkAssociation(model_base.BASEV2, model_base.HasId, model_base.HasProject):
+class NetworkAssociation(
+    standard_attr.HasStandardAttributes, model_base.BASEV2, model_base.HasId, model_base.HasProject
+):
     """A network in a BGPVPN."""
 
     __tablename__ = "isthmus_network_associations"
@@ -68,16 +82,16 @@ class NetworkAssociation(model_base.BASEV2, model_base.HasId, model_base.HasProj
         sa.UniqueConstraint("bgpvpn_id", "network_id", name="uniq_isthmus_network_associations"),
         model_base.BASEV2.__table_args__,
     )
+    api_collections: ClassVar[list[str]] = []
+    api_sub_resources: ClassVar = [apidef.NETWORK_ASSOCIATIONS]
 
-    bgpvpn_id: Any = sa.Column(
-        sa.String(UUID_SIZE), sa.ForeignKey("isthmus_bgpvpns.id", ondelete="CASCADE"), nullable=False
-    )
-    network_id: Any = sa.Column(
-        sa.String(UUID_SIZE), sa.ForeignKey("networks.id", ondelete="CASCADE"), nullable=False, index=True
-    )
+    bgpvpn_id: Any = _of_bgpvpn()
+    network_id: Any = _refers("networks")
 
 
-class RouterAssociation(model_base.BASEV2, model_base.HasId, model_base.HasProject):
+class RouterAssociation(
+    standard_attr.HasStandardAttributes, model_base.BASEV2, model_base.HasId, model_base.HasProject
+):
     """A router in a BGPVPN."""
 
     __tablename__ = "isthmus_router_associations"
@@ -85,14 +99,47 @@ class RouterAssociation(model_base.BASEV2, model_base.HasId, model_base.HasProje
         sa.UniqueConstraint("bgpvpn_id", "router_id", name="uniq_isthmus_router_associations"),
         model_base.BASEV2.__table_args__,
     )
+    api_collections: ClassVar[list[str]] = []
+    api_sub_resources: ClassVar = [apidef.ROUTER_ASSOCIATIONS]
 
-    bgpvpn_id: Any = sa.Column(
-        sa.String(UUID_SIZE), sa.ForeignKey("isthmus_bgpvpns.id", ondelete="CASCADE"), nullable=False
-    )
-    router_id: Any = sa.Column(
-        sa.String(UUID_SIZE), sa.ForeignKey("routers.id", ondelete="CASCADE"), nullable=False, index=True
-    )
+    bgpvpn_id: Any = _of_bgpvpn()
+    router_id: Any = _refers("routers")
     advertise_extra_routes: Any = sa.Column(sa.Boolean(), nullable=False, server_default=sa.true())
+
+
+class PortAssociation(standard_attr.HasStandardAttributes, model_base.BASEV2, model_base.HasId, model_base.HasProject):
+    """A port in a BGPVPN."""
+
+    __tablename__ = "isthmus_port_associations"
+    __table_args__ = (
+        sa.UniqueConstraint("bgpvpn_id", "port_id", name="uniq_isthmus_port_associations"),
+        model_base.BASEV2.__table_args__,
+    )
+    api_collections: ClassVar[list[str]] = []
+    api_sub_resources: ClassVar = [apidef.PORT_ASSOCIATIONS]
+
+    bgpvpn_id: Any = _of_bgpvpn()
+    port_id: Any = _refers("ports")
+    advertise_fixed_ips: Any = sa.Column(sa.Boolean(), nullable=False, server_default=sa.true())
+
+
+class PortRoute(model_base.BASEV2):
+    """One of the routes of a port association, at `position`: a prefix, or a BGPVPN whose routes are leaked.
+
+    When the BGPVPN it leaks is deleted, the route goes with it.
+    """
+
+    __tablename__ = "isthmus_port_routes"
+
+    association_id: Any = sa.Column(
+        sa.String(UUID_SIZE), sa.ForeignKey("isthmus_port_associations.id", ondelete="CASCADE"), primary_key=True
+    )
+    position: Any = sa.Column(sa.SmallInteger(), primary_key=True, autoincrement=False)
+    prefix: Any = sa.Column(sa.String(PREFIX_SIZE))
+    bgpvpn_id: Any = sa.Column(
+        sa.String(UUID_SIZE), sa.ForeignKey("isthmus_bgpvpns.id", ondelete="CASCADE"), index=True
+    )
+    local_pref: Any = sa.Column(sa.BigInteger())
 
 
 class Attachment(model_base.BASEV2):

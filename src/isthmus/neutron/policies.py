@@ -36,12 +36,13 @@ def _bgpvpn_rules() -> list[Any]:
         _rule("delete_bgpvpn", rules.ADMIN, "Delete a BGPVPN", ("DELETE", _BGPVPN)),
         _rule("get_bgpvpn:project_id", rules.ADMIN, "See the project that owns a BGPVPN", *show),
     ]
-    for attribute in apidef.ADMIN_ATTRIBUTES:
+    for attribute in apidef.GUARDED_ATTRIBUTES:
         what = f"`{attribute}` of a BGPVPN"
         found.append(
             _rule(f"create_bgpvpn:{attribute}", rules.ADMIN, f"Give {what} at its creation", ("POST", _BGPVPNS))
         )
-        found.append(_rule(f"get_bgpvpn:{attribute}", rules.ADMIN, f"See, filter and sort by {what}", *show))
+        reader = rules.ADMIN if attribute in apidef.ADMIN_ATTRIBUTES else rules.ADMIN_OR_PROJECT_READER
+        found.append(_rule(f"get_bgpvpn:{attribute}", reader, f"See, filter and sort by {what}", *show))
         if attribute != "vni":
             found.append(_rule(f"update_bgpvpn:{attribute}", rules.ADMIN, f"Change {what}", ("PUT", _BGPVPN)))
     return found
@@ -60,10 +61,31 @@ def _association_rules(resource: str) -> list[Any]:
     ]
 
 
+def _line_rules() -> list[Any]:
+    lines = f"{apidef.PATH_PREFIX}/{apidef.ANY_ASSOCIATIONS}"
+    one, what = lines + "/{id}", "Show associations of every kind and every BGPVPN"
+    return [_rule(f"get_{apidef.ANY_ASSOCIATION}", rules.ADMIN_OR_PROJECT_READER, what, ("GET", lines), ("GET", one))]
+
+
+def _tag_rules() -> list[Any]:
+    tags = f"/{apidef.BGPVPNS}" + "/{bgpvpn_id}/tags"
+    one, member = tags + "/{tag_id}", rules.ADMIN_OR_PROJECT_MEMBER
+    reader = rules.ADMIN_OR_PROJECT_READER
+    return [
+        _rule("get_bgpvpn:tags", reader, "See the tags of a BGPVPN", ("GET", tags), ("GET", one)),
+        _rule("create_bgpvpn:tags", member, "Add tags to a BGPVPN", ("POST", tags)),
+        _rule("update_bgpvpn:tags", member, "Set the tags of a BGPVPN", ("PUT", tags), ("PUT", one)),
+        _rule("delete_bgpvpn:tags", member, "Remove tags of a BGPVPN", ("DELETE", tags), ("DELETE", one)),
+    ]
+
+
 def list_rules() -> list[Any]:
     """For Neutron and for oslo.policy's generators."""
     return [
         *_bgpvpn_rules(),
         *_association_rules(apidef.NETWORK_ASSOCIATION),
         *_association_rules(apidef.ROUTER_ASSOCIATION),
+        *_association_rules(apidef.PORT_ASSOCIATION),
+        *_line_rules(),
+        *_tag_rules(),
     ]

@@ -160,6 +160,7 @@ def _associations(session: Any, members: list[Bound]) -> dict[str, list[Associat
         session.execute(sa.select(models.Vni.bgpvpn_id, models.Vni.vni).where(models.Vni.bgpvpn_id.in_(bgpvpns))).all()
     )
     lists = targets(session, bgpvpns)
+    preferences = _local_prefs(session, bgpvpns)
     found: dict[str, list[Association]] = defaultdict(list)
     for m in members:
         if (m.attachment, m.bgpvpn) not in numbers or m.bgpvpn not in vnis:
@@ -174,6 +175,7 @@ def _associations(session: Any, members: list[Bound]) -> dict[str, list[Associat
                 vni=vnis[m.bgpvpn],
                 imports=_union(lists[m.bgpvpn], "import_targets"),
                 exports=_union(lists[m.bgpvpn], "export_targets"),
+                local_pref=preferences[m.bgpvpn],
             )
         )
     return found
@@ -183,6 +185,11 @@ def _numbers(session: Any, names: Collection[str]) -> dict[tuple[str, str], int]
     table = models.Number
     query: Any = sa.select(table.attachment_id, table.bgpvpn_id, table.number).where(table.attachment_id.in_(names))
     return {(attachment, bgpvpn): number for attachment, bgpvpn, number in session.execute(query)}
+
+
+def _local_prefs(session: Any, bgpvpns: Collection[str]) -> dict[str, int | None]:
+    query: Any = sa.select(models.Bgpvpn.id, models.Bgpvpn.local_pref).where(models.Bgpvpn.id.in_(bgpvpns))
+    return dict(session.execute(query).all())
 
 
 def _union(lists: Mapping[str, list[str]], direction: str) -> tuple[RouteTarget, ...]:

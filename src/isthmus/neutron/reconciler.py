@@ -19,7 +19,7 @@ from oslo_log import log as logging
 from isthmus.model.delta import diff
 from isthmus.neutron import settling
 from isthmus.neutron.conf import Settings
-from isthmus.neutron.desired import Skipped, Unserved, network_attachment
+from isthmus.neutron.desired import Skipped, Unserved
 from isthmus.neutron.northbound import Northbound, Outcome, Unavailable, complete
 
 LOG = logging.getLogger(__name__)
@@ -79,25 +79,6 @@ class Reconciler:
         except (db_exc.DBError, neutron_exceptions.NeutronException) as error:
             LOG.warning("%s is not in OVN yet, the next full pass tries again: %s", attachment, error)
             return None
-
-    def touched(self, networks: Collection[str] = (), routers: Collection[str] = ()) -> None:
-        """Something about these networks or routers has changed in Neutron."""
-        try:
-            attachments = settling.around(neutron_context.get_admin_context(), networks, routers)
-        except db_exc.DBError as error:
-            LOG.warning("what changed around %s waits for the next full pass: %s", [*networks, *routers], error)
-        else:
-            self.deliver(attachments)
-
-    def touched_by_port(self, network: str) -> None:
-        """A port has come, gone or moved on the network: it matters only where we hold gateway addresses."""
-        name = network_attachment(network)
-        try:
-            known = settling.is_bound(neutron_context.get_admin_context(), name)
-        except db_exc.DBError as error:
-            LOG.warning("what a port changed on %s waits for the next full pass: %s", network, error)
-        else:
-            self.deliver([name] if known else [])
 
     def full_pass(self, keep_on: Callable[[], bool] = lambda: True) -> list[Result]:
         """Compare everything, then converge what differs, and what has no right to be there.

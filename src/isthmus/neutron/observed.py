@@ -1,0 +1,252 @@
+"""The facts that a status follows from: what the database says, and what agents report.
+
+Rules: a constant number of SQL statements whatever the number of BGPVPNs; reports are read for the hypervisors
+concerned only. Up to EXACT_MAX attachments what OVN must have is computed and compared with what was settled; a longer
+list takes the revision in the database for that (the next full pass makes it true, should a process have died between).
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+from neutron.db import models_v2
+from neutron.db.models import external_net
+from neutron.plugins.ml2 import models as ml2
+from neutron_lib import constants
+from neutron_lib.api.definitions import portbindings
+from neutron_lib.db import api as db_api
+
+from isthmus.model.intent import AssociationKind, BadIntent
+from isthmus.neutron import agents, apidef, models, reading, status
+from isthmus.neutron.backend import Backend, Feature, Support
+from isthmus.neutron.desired import (
+    Cloud,
+    Network,
+    Skipped,
+    Unserved,
+    desired,
+    digest,
+    network_attachment,
+    router_attachment,
+)
+from isthmus.neutron.status import Facts, Verdict
+
+EXACT_MAX = 100
+
+SERVED_VIFS = (portbindings.VIF_TYPE_OVS, portbindings.VIF_TYPE_VHOST_USER)
+"""What is plugged into the integration bridge; anything else OVN does not deliver to."""
+
+EXTERNAL = "it is an external network"
+
+
+class Ref(NamedTuple):
+    """An association."""
+
+    id: str
+    kind: AssociationKind
+    bgpvpn: str
+    target: str
+
+
+@dataclass(slots=True)
+class _Read:
+    """What the statements brought."""
+
+    types: dict[str, str] = field(default_factory=dict)
+    """Of BGPVPNs."""
+    with_rds: set[str] = field(default_factory=set)
+    external: set[str] = field(default_factory=set)
+    homes: dict[str, str] = field(default_factory=dict)
+    behind: dict[str, set[str]] = field(default_factory=dict)
+    """The networks that a router has an interface on."""
+    revisions: dict[str, tuple[int, str]] = field(default_factory=dict)
+    """Revision and digest of attachments."""
+    hosts: dict[str, set[str]] = field(default_factory=dict)
+    """Host names by network."""
+    skipped: dict[str, tuple[bool, tuple[Skipped, ...]]] = field(default_factory=dict)
+    """Of attachments: whether anything is served, and what is left out."""
+    settled: dict[str, bool] = field(default_factory=dict)
+    """Only where it was computed."""
+
+
+@db_api.retry_if_session_inactive()
+def association_verdicts(
+    context: Any, backend: Backend, cloud: Cloud, associations: Sequence[Ref]
+) -> dict[str, Verdict]:
+    """The status of each of these associations, by id."""
+    with db_api.CONTEXT_READER.using(context):
+        facts = _facts(context.session, backend, cloud, associations)
+    return _verdicts(facts)
+
+
+@db_api.retry_if_session_inactive()
+def bgpvpn_verdicts(context: Any, backend: Backend, cloud: Cloud, bgpvpns: Collection[str]) -> dict[str, Verdict]:
+    """The status of each of these BGPVPNs, by id."""
+    with db_api.CONTEXT_READER.using(context):
+        members = _members(context.session, bgpvpns)
+        facts = _facts(context.session, backend, cloud, members)
+    verdicts = _verdicts(facts)
+    found: dict[str, list[Verdict]] = {b: [] for b in bgpvpns}
+    for ref in members:
+        found[ref.bgpvpn].append(verdicts[ref.id])
+    return {bgpvpn: status.bgpvpn_status(of) for bgpvpn, of in found.items()}
+
+
+def _members(session: Any, bgpvpns: Collection[str]) -> list[Ref]:
+    found: list[Ref] = []
+    tables = {
+        AssociationKind.NETWORK: (models.NetworkAssociation, models.NetworkAssociation.network_id),
+        AssociationKind.ROUTER: (models.RouterAssociation, models.RouterAssociation.router_id),
+        AssociationKind.PORT: (models.PortAssociation, models.PortAssociation.port_id),
+    }
+    for kind, (table, target) in tables.items():
+        query: Any = sa.select(table.id, table.bgpvpn_id, target).where(table.bgpvpn_id.in_(bgpvpns))
+        found += [Ref(i, kind, bgpvpn, to) for i, bgpvpn, to in session.execute(query)]
+    return found
+
+
+def _facts(session: Any, backend: Backend, cloud: Cloud, refs: Sequence[Ref]) -> dict[str, Facts]:
+    if not refs:
+        return {}
+    read = _Read()
+    _read_bgpvpns(session, read, {r.bgpvpn for r in refs})
+    networks = {r.target for r in refs if r.kind is AssociationKind.NETWORK}
+    routers = {r.target for r in refs if r.kind is AssociationKind.ROUTER}
+    read.external = set(session.scalars(_external(networks)))
+    read.homes = reading.homes(session, networks)
+    for place in reading.places(session, routers=routers):
+        read.behind.setdefault(place.router, set()).add(place.network)
+    names = set(read.homes.values()) | {router_attachment(r) for r in routers}
+    table = models.Attachment
+    rows: Any = sa.select(table.id, table.revision, table.digest).where(table.id.in_(names))
+    read.revisions = {name: (revision, content) for name, revision, content in session.execute(rows)}
+    _read_skipped(session, cloud, read, names)
+    read.hosts = _hosts(session, networks.union(*read.behind.values()))
+    return {r.id: _of(r, read, backend) for r in refs}
+
+
+def _external(networks: Collection[str]) -> Any:
+    table = external_net.ExternalNetwork
+    return sa.select(table.network_id).where(table.network_id.in_(networks))
+
+
+def _read_bgpvpns(session: Any, read: _Read, bgpvpns: Collection[str]) -> None:
+    table, targets = models.Bgpvpn, models.Target
+    types: Any = sa.select(table.id, table.type).where(table.id.in_(bgpvpns))
+    read.types = dict(session.execute(types).all())
+    rds: Any = sa.select(targets.bgpvpn_id).where(
+        targets.bgpvpn_id.in_(bgpvpns), targets.kind == "route_distinguishers"
+    )
+    read.with_rds = set(session.scalars(rds.distinct()))
+
+
+def _read_skipped(session: Any, cloud: Cloud, read: _Read, names: Collection[str]) -> None:
+    """What is left out of each attachment, and for few of them whether OVN was told the last change."""
+    if len(names) > EXACT_MAX:
+        for network in reading.networks(session, reading.ids_of(names, "network")).values():
+            read.skipped[network_attachment(network.id)] = _left_out(network)
+        return
+    found = reading.attachments(session, names)
+    for name in names:
+        try:
+            wanted = desired(found.get(name), cloud, 0)
+        except BadIntent:
+            read.skipped[name] = (False, (Skipped("", Unserved.TOO_LARGE),))
+            continue
+        read.skipped[name] = (bool(wanted.rows), wanted.skipped)
+        read.settled[name] = name in read.revisions and read.revisions[name][1] == digest(wanted)
+
+
+def _left_out(network: Network) -> tuple[bool, tuple[Skipped, ...]]:
+    """As `desired` says it, without the rows."""
+    skipped = unserved_subnets(network.subnets)
+    serves = len(skipped) < len(network.subnets)
+    return serves, skipped if serves else (*skipped, Skipped("", Unserved.NO_SUBNET))
+
+
+def _hosts(session: Any, networks: Collection[str]) -> dict[str, set[str]]:
+    """The hosts where a port of each network is bound and up, that OVN delivers to."""
+    port, binding, allocation = models_v2.Port, ml2.PortBinding, models_v2.IPAllocation
+    query: Any = (
+        sa.select(port.network_id, binding.host)
+        .join(binding, binding.port_id == port.id)
+        .where(
+            port.network_id.in_(networks),
+            port.status == constants.PORT_STATUS_ACTIVE,
+            sa.not_(port.device_owner.startswith(constants.DEVICE_OWNER_NETWORK_PREFIX)),
+            binding.status == constants.ACTIVE,
+            binding.host != "",
+            binding.vif_type.in_(SERVED_VIFS),
+            sa.exists().where(allocation.port_id == port.id),
+        )
+        .distinct()
+    )
+    found: dict[str, set[str]] = defaultdict(set)
+    for network, host in session.execute(query):
+        found[network].add(host)
+    return found
+
+
+def _of(ref: Ref, read: _Read, backend: Backend) -> Facts:
+    """One association's."""
+    if words := _unserved(ref, read, backend):
+        return Facts("", ref.bgpvpn, 0, (), unserved=words)
+    if ref.kind is AssociationKind.ROUTER:
+        name, networks = router_attachment(ref.target), read.behind.get(ref.target, set())
+    else:
+        name, networks = read.homes[ref.target], {ref.target}
+    serves, skipped = read.skipped.get(name, (bool(networks), ()))
+    hosts = set[str]().union(*(read.hosts.get(n, ()) for n in networks))
+    unserved = "" if serves else "; ".join(status.left_out(s) for s in skipped) or Unserved.NO_INTERFACE.value
+    settled = read.settled.get(name, name in read.revisions)
+    rds = ref.bgpvpn in read.with_rds and backend.support(Feature.ROUTE_DISTINGUISHERS) is Support.STORED
+    notes = (kept(Feature.ROUTE_DISTINGUISHERS),) if rds else ()
+    revision = read.revisions[name][0] if name in read.revisions else 0
+    return Facts(name, ref.bgpvpn, revision, hosts, settled, unserved, skipped, notes)
+
+
+def _unserved(ref: Ref, read: _Read, backend: Backend) -> str:
+    """Why nothing of such an association is forwarded."""
+    asked = {
+        Feature.L2: read.types.get(ref.bgpvpn) == apidef.L2,
+        Feature.PORTS: ref.kind is AssociationKind.PORT,
+    }
+    for feature, wanted in asked.items():
+        if wanted and backend.support(feature) is not Support.SERVED:
+            return kept(feature)
+    return EXTERNAL if ref.target in read.external else ""
+
+
+def kept(feature: Feature) -> str:
+    return f"{feature.value} is kept, but nothing forwards accordingly yet"
+
+
+def _verdicts(facts: Mapping[str, Facts]) -> dict[str, Verdict]:
+    known = _Known(agents.ask(set[str]().union(*(f.hosts for f in facts.values()))) if facts else {})
+    return {
+        i: status.association_status(
+            of, [status.host_status(host, known.pe(host, of.attachment), of) for host in of.hosts]
+        )
+        for i, of in facts.items()
+    }
+
+
+class _Known:
+    """What agents report, each report read once."""
+
+    def __init__(self, rows: Mapping[str, agents.Row]) -> None:
+        self._rows = rows
+        self._agents: dict[str, Any] = {host: row.agent for host, row in rows.items()}
+        self._pes: dict[tuple[str, str], status.Pe | None] = {}
+
+    def pe(self, host: str, attachment: str) -> status.Pe | None:
+        key = (host, attachment)
+        if key not in self._pes:
+            row = self._rows.get(host)
+            said = None if row is None else status.Pe(row.alive, self._agents[host], row.attachment(attachment))
+            self._pes[key] = said
+        return self._pes[key]

@@ -1,0 +1,242 @@
+"""Associations of networks, routers and ports: read, made, changed, deleted, each in a transaction of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from neutron.db import models_v2
+from neutron_lib.db import api as db_api
+from neutron_lib.db import standard_attr
+from oslo_utils import uuidutils
+
+from isthmus.model.intent import AssociationKind
+from isthmus.neutron import apidef, exceptions, models, reading, settling
+from isthmus.neutron.desired import router_attachment
+from isthmus.neutron.paging import Listing, order, page
+from isthmus.neutron.store import columns, conflicts, port_routes
+from isthmus.neutron.store.rows import KINDS, find_association, find_bgpvpn, revise, scoped, standard
+from isthmus.neutron.values import AnyAssociation, Association, AssociationChange, NewAssociation
+
+_EXISTS: dict[AssociationKind, Any] = {
+    AssociationKind.NETWORK: exceptions.BGPVPNNetAssocAlreadyExists,
+    AssociationKind.ROUTER: exceptions.BGPVPNRouterAssocAlreadyExists,
+    AssociationKind.PORT: exceptions.BGPVPNPortAssocAlreadyExists,
+}
+
+
+@db_api.retry_if_session_inactive()
+def list_associations(context: Any, kind: AssociationKind, bgpvpn_id: str, listing: Listing) -> list[Association]:
+    """Nothing for a BGPVPN that the caller does not know: so the API has always answered."""
+    with db_api.CONTEXT_READER.using(context):
+        if not uuidutils.is_uuid_like(bgpvpn_id):
+            return []
+        of, known = KINDS[kind], columns.association_columns(kind)
+        query = scoped(context, sa.select(of.table), of.table).where(of.table.bgpvpn_id == bgpvpn_id)
+        query = columns.matching(query, listing.filters, known, of.table)
+        keys = order(listing, known)
+        missing = of.not_found(id=listing.marker, bgpvpn_id=bgpvpn_id)
+        marker = columns.marker(context, listing, keys, of.table, missing)
+        rows = list(context.session.scalars(page(query, listing, keys, marker)))
+        if listing.reverse:
+            rows.reverse()
+        return _values(context.session, kind, rows)
+
+
+@db_api.retry_if_session_inactive()
+def get_any(context: Any, association_id: str) -> AnyAssociation:
+    """Raises BGPVPNAssociationNotFound."""
+    with db_api.CONTEXT_READER.using(context):
+        table = _all_lines(context)
+        found = context.session.execute(sa.select(table).where(table.c.id == association_id)).first()
+        if found is None:
+            raise exceptions.BGPVPNAssociationNotFound(id=association_id)
+        return _line(found)
+
+
+@db_api.retry_if_session_inactive()
+def list_all(context: Any, listing: Listing) -> list[AnyAssociation]:
+    """Associations of every kind and every BGPVPN."""
+    with db_api.CONTEXT_READER.using(context):
+        table = _all_lines(context)
+        known = {
+            "id": table.c.id,
+            "project_id": table.c.project_id,
+            "tenant_id": table.c.project_id,
+            "bgpvpn_id": table.c.bgpvpn_id,
+            "type": table.c.type,
+            "resource_id": table.c.target,
+        }
+        query = columns.matching(sa.select(table), listing.filters, known, table)
+        keys = order(listing, known)
+        marker = _line_marker(context, listing, table, keys)
+        rows = list(context.session.execute(page(query, listing, keys, marker)))
+        if listing.reverse:
+            rows.reverse()
+        return [_line(row) for row in rows]
+
+
+def _line(row: Any) -> AnyAssociation:
+    return AnyAssociation(row.id, AssociationKind(row.type), row.project_id, row.bgpvpn_id, row.target)
+
+
+def _all_lines(context: Any) -> Any:
+    return sa.union_all(*(_lines(context, kind) for kind in KINDS)).subquery()
+
+
+def _lines(context: Any, kind: AssociationKind) -> Any:
+    of = KINDS[kind]
+    query = sa.select(
+        of.table.id,
+        of.table.project_id,
+        of.table.bgpvpn_id,
+        sa.literal(kind.value).label("type"),
+        of.target.label("target"),
+    )
+    return scoped(context, query, of.table)
+
+
+def _line_marker(context: Any, listing: Listing, table: Any, keys: Sequence[tuple[Any, bool]]) -> Any:
+    if not listing.marker:
+        return None
+    query = sa.select(*(column for column, _ascending in keys)).where(table.c.id == listing.marker)
+    found = context.session.execute(query).first() if uuidutils.is_uuid_like(listing.marker) else None
+    if found is None:
+        raise exceptions.BGPVPNAssociationNotFound(id=listing.marker)
+    return tuple(found)
+
+
+@db_api.retry_if_session_inactive()
+def get_association(context: Any, kind: AssociationKind, bgpvpn_id: str, association_id: str) -> Association:
+    with db_api.CONTEXT_READER.using(context):
+        row = find_association(context, kind, bgpvpn_id, association_id)
+        return _values(context.session, kind, [row])[0]
+
+
+@db_api.retry_if_session_inactive()
+def create_associations(context: Any, news: Sequence[NewAssociation]) -> tuple[list[Association], set[str]]:
+    """All of them or none."""
+    with db_api.CONTEXT_WRITER.using(context):
+        session, made = context.session, []
+        touched: set[str] = set()
+        for new in news:
+            row = _create(context, new)
+            made += _values(session, new.kind, [row])
+            touched |= _homes(session, new.kind, new.target)
+        for attachment in touched:
+            settling.renumber(session, attachment)
+        settling.check_sizes(session, touched)
+        return made, touched
+
+
+@db_api.retry_if_session_inactive()
+def update_association(
+    context: Any, kind: AssociationKind, bgpvpn_id: str, association_id: str, change: AssociationChange
+) -> tuple[Association, set[str]]:
+    with db_api.CONTEXT_WRITER.using(context):
+        session = context.session
+        row = find_association(context, kind, bgpvpn_id, association_id)
+        for attribute in ("description", "advertise_extra_routes", "advertise_fixed_ips"):
+            value = getattr(change, attribute)
+            if value is not None:
+                setattr(row, attribute, value)
+        if change.routes is not None:
+            port_routes.check(context, find_bgpvpn(context, row.bgpvpn_id), row.project_id, change.routes)
+            port_routes.write(session, row.id, change.routes)
+        revise(row)
+        session.flush()
+        touched = _homes(session, kind, getattr(row, f"{kind.value}_id"))
+        session.expire(row)
+        return _values(session, kind, [row])[0], touched
+
+
+@db_api.retry_if_session_inactive()
+def delete_association(context: Any, kind: AssociationKind, bgpvpn_id: str, association_id: str) -> set[str]:
+    with db_api.CONTEXT_WRITER.using(context):
+        row = find_association(context, kind, bgpvpn_id, association_id)
+        touched = _homes(context.session, kind, getattr(row, f"{kind.value}_id"))
+        context.session.delete(row)
+        context.session.flush()
+        for attachment in touched:
+            settling.renumber(context.session, attachment)
+        return touched
+
+
+def forget(session: Any, kind: AssociationKind, target: str) -> None:
+    """In the caller's transaction: what Neutron keeps of the associations of a network, router or port that goes (and
+    by its key the associations)."""
+    of, standards = KINDS[kind], standard_attr.StandardAttribute
+    gone: Any = sa.select(of.table.standard_attr_id).where(of.target == target)
+    found = list(session.scalars(gone))
+    if found:
+        session.execute(sa.delete(standards).where(standards.id.in_(found)))
+
+
+def _create(context: Any, new: NewAssociation) -> Any:
+    session, of = context.session, KINDS[new.kind]
+    bgpvpn = find_bgpvpn(context, new.bgpvpn)
+    if len({bgpvpn.project_id, new.owner, new.project_id}) != 1:
+        raise exceptions.BGPVPNProjectMismatch(bgpvpn=bgpvpn.project_id, resource=new.owner, association=new.project_id)
+    if new.kind is AssociationKind.ROUTER and bgpvpn.type != apidef.L3:
+        raise exceptions.BGPVPNRouterAssociationNotSupported(bgpvpn_id=bgpvpn.id)
+    same = sa.select(of.table.id).where(of.table.bgpvpn_id == bgpvpn.id, of.target == new.target)
+    if session.scalar(same) is not None:
+        raise _EXISTS[new.kind](**{f"{new.kind.value}_id": new.target, "bgpvpn_id": bgpvpn.id})
+    row = _checked(context, bgpvpn, new)
+    row.id = uuidutils.generate_uuid()
+    row.project_id, row.bgpvpn_id = new.project_id, bgpvpn.id
+    session.add(row)
+    session.flush()
+    if new.routes:
+        port_routes.write(session, row.id, new.routes)
+    return row
+
+
+def _checked(context: Any, bgpvpn: Any, new: NewAssociation) -> Any:
+    """A row for what may be associated. Raises what the API answers."""
+    match new.kind:
+        case AssociationKind.NETWORK:
+            conflicts.check_network(context.session, new.target)
+            return models.NetworkAssociation(network_id=new.target, description=new.description)
+        case AssociationKind.ROUTER:
+            conflicts.check_router(context.session, new.target)
+            return models.RouterAssociation(
+                router_id=new.target,
+                advertise_extra_routes=new.advertise_extra_routes,
+                description=new.description,
+            )
+        case AssociationKind.PORT:
+            port_routes.check(context, bgpvpn, new.project_id, new.routes)
+            return models.PortAssociation(
+                port_id=new.target, advertise_fixed_ips=new.advertise_fixed_ips, description=new.description
+            )
+
+
+def _homes(session: Any, kind: AssociationKind, target: str) -> set[str]:
+    """The attachment that an association of this network, router or port belongs to."""
+    if kind is AssociationKind.ROUTER:
+        return {router_attachment(target)}
+    if kind is AssociationKind.PORT:
+        network = session.scalar(sa.select(models_v2.Port.network_id).where(models_v2.Port.id == target))
+        return set(reading.homes(session, {network}).values()) if network else set()
+    return set(reading.homes(session, {target}).values())
+
+
+def _values(session: Any, kind: AssociationKind, rows: Sequence[Any]) -> list[Association]:
+    """Values of the rows: one more statement for the routes of all of them."""
+    routes = port_routes.read(session, [r.id for r in rows]) if kind is AssociationKind.PORT else {}
+    return [
+        Association(
+            id=row.id,
+            kind=kind,
+            project_id=row.project_id,
+            bgpvpn=row.bgpvpn_id,
+            target=getattr(row, f"{kind.value}_id"),
+            standard=standard(row),
+            advertise_extra_routes=getattr(row, "advertise_extra_routes", None),
+            advertise_fixed_ips=getattr(row, "advertise_fixed_ips", None),
+            routes=routes.get(row.id, ()),
+        )
+        for row in rows
+    ]

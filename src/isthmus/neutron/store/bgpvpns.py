@@ -1,0 +1,163 @@
+"""BGPVPNs: read, made, changed, deleted, each in a transaction of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from neutron.db.models import tag
+from neutron_lib.db import api as db_api
+from neutron_lib.db import standard_attr
+from oslo_utils import uuidutils
+
+from isthmus.model.intent import AssociationKind
+from isthmus.neutron import apidef, exceptions, models, numbers, reading, settling
+from isthmus.neutron.conf import Settings
+from isthmus.neutron.paging import Listing, order, page
+from isthmus.neutron.store import columns
+from isthmus.neutron.store.rows import KINDS, find_bgpvpn, revise, scoped, standard
+from isthmus.neutron.values import Bgpvpn, NewBgpvpn
+
+
+@db_api.retry_if_session_inactive()
+def list_bgpvpns(context: Any, listing: Listing) -> list[Bgpvpn]:
+    with db_api.CONTEXT_READER.using(context):
+        known = columns.bgpvpn_columns()
+        query = scoped(context, sa.select(models.Bgpvpn), models.Bgpvpn)
+        query = columns.matching(query, listing.filters, known, models.Bgpvpn)
+        keys = order(listing, known)
+        missing = exceptions.BGPVPNNotFound(id=listing.marker)
+        marker = columns.marker(context, listing, keys, models.Bgpvpn, missing)
+        rows = list(context.session.scalars(page(query, listing, keys, marker)))
+        if listing.reverse:
+            rows.reverse()
+        return _values(context.session, rows)
+
+
+@db_api.retry_if_session_inactive()
+def get_bgpvpn(context: Any, bgpvpn_id: str) -> Bgpvpn:
+    with db_api.CONTEXT_READER.using(context):
+        return _values(context.session, [find_bgpvpn(context, bgpvpn_id)])[0]
+
+
+@db_api.retry_if_session_inactive()
+def create_bgpvpns(context: Any, news: Sequence[NewBgpvpn], settings: Settings) -> list[Bgpvpn]:
+    """All of them or none."""
+    with db_api.CONTEXT_WRITER.using(context):
+        session, rows = context.session, []
+        for new in news:
+            row = models.Bgpvpn(
+                id=uuidutils.generate_uuid(),
+                project_id=new.project_id,
+                name=new.name,
+                type=new.type,
+                local_pref=new.local_pref,
+                description=new.description,
+            )
+            session.add(row)
+            session.flush()
+            _set_targets(session, row.id, new.lists)
+            numbers.claim_vni(session, row.id, new.vni, settings.vni_min, settings.vni_max)
+            rows.append(row)
+        return _values(session, rows)
+
+
+@db_api.retry_if_session_inactive()
+def update_bgpvpn(
+    context: Any, bgpvpn_id: str, plain: Mapping[str, Any], lists: Mapping[str, Sequence[str]]
+) -> tuple[Bgpvpn, set[str]]:
+    """Change the columns and the lists that are named; the others stay."""
+    with db_api.CONTEXT_WRITER.using(context):
+        session = context.session
+        row = find_bgpvpn(context, bgpvpn_id)
+        for attribute, value in plain.items():
+            setattr(row, attribute, value)
+        revise(row)
+        _set_targets(session, row.id, lists)
+        session.flush()
+        touched = _attachments_of(session, row.id)
+        settling.check_sizes(session, touched)
+        session.expire(row)
+        return _values(session, [row])[0], touched
+
+
+@db_api.retry_if_session_inactive()
+def delete_bgpvpn(context: Any, bgpvpn_id: str) -> set[str]:
+    """Its associations and numbers go with it."""
+    with db_api.CONTEXT_WRITER.using(context):
+        session = context.session
+        row = find_bgpvpn(context, bgpvpn_id)
+        touched = _attachments_of(session, row.id)
+        standards = standard_attr.StandardAttribute
+        for of in KINDS.values():
+            gone: Any = sa.select(of.table.standard_attr_id).where(of.table.bgpvpn_id == row.id)
+            # The key of an association's attributes cascades to the association; the other way round it does not.
+            session.execute(sa.delete(standards).where(standards.id.in_(gone)))
+        session.delete(row)
+        return touched
+
+
+def _attachments_of(session: Any, bgpvpn_id: str) -> set[str]:
+    query: Any = sa.select(models.Number.attachment_id).where(models.Number.bgpvpn_id == bgpvpn_id)
+    return set(session.scalars(query))
+
+
+def _set_targets(session: Any, bgpvpn_id: str, lists: Mapping[str, Sequence[str]]) -> None:
+    table = models.Target
+    if lists:
+        session.execute(sa.delete(table).where(table.bgpvpn_id == bgpvpn_id, table.kind.in_(lists)))
+    rows = [
+        {"bgpvpn_id": bgpvpn_id, "kind": kind, "value": value, "position": position}
+        for kind, values in lists.items()
+        for position, value in enumerate(values)
+    ]
+    if rows:
+        session.execute(sa.insert(table), rows)
+
+
+def _values(session: Any, rows: Sequence[Any]) -> list[Bgpvpn]:
+    """Values of the rows: one more statement for each kind of thing that belongs to them, however many they are."""
+    ids = [row.id for row in rows]
+    lists = reading.targets(session, ids)
+    vnis = _explicit_vnis(session, ids)
+    members = {name: _members(session, AssociationKind(kind), ids) for name, kind in apidef.MEMBER_LISTS.items()}
+    tags = _tags(session, [row.standard_attr_id for row in rows])
+    return [
+        Bgpvpn(
+            id=row.id,
+            project_id=row.project_id,
+            name=row.name,
+            type=row.type,
+            lists=lists[row.id],
+            vni=vnis.get(row.id),
+            local_pref=row.local_pref,
+            members={name: of[row.id] for name, of in members.items()},
+            tags=tags.get(row.standard_attr_id, []),
+            standard=standard(row),
+        )
+        for row in rows
+    ]
+
+
+def _explicit_vnis(session: Any, ids: Sequence[str]) -> dict[str, int]:
+    table = models.Vni
+    query: Any = sa.select(table.bgpvpn_id, table.vni).where(table.bgpvpn_id.in_(ids), table.explicit)
+    return dict(session.execute(query).all())
+
+
+def _members(session: Any, kind: AssociationKind, ids: Sequence[str]) -> dict[str, list[str]]:
+    of = KINDS[kind]
+    found: dict[str, list[str]] = {i: [] for i in ids}
+    query: Any = sa.select(of.table.bgpvpn_id, of.target).where(of.table.bgpvpn_id.in_(ids))
+    for bgpvpn, target in session.execute(query.order_by(of.target)):
+        found[bgpvpn].append(target)
+    return found
+
+
+def _tags(session: Any, standards: Sequence[int]) -> dict[int, list[str]]:
+    found: dict[int, list[str]] = {}
+    query: Any = sa.select(tag.Tag.standard_attr_id, tag.Tag.tag).where(tag.Tag.standard_attr_id.in_(standards))
+    for owner, word in session.execute(query.order_by(tag.Tag.tag)):
+        found.setdefault(owner, []).append(word)
+    return found

@@ -1,0 +1,138 @@
+"""What of a BGPVPN or an association can be compared and sorted, as SQL, by the API's names.
+
+A list attribute matches when it has one of the values asked for, and sorts by its smallest member. Rule: builds
+statements only; no session, no rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from neutron.db.models import tag
+from neutron_lib import exceptions as neutron_exceptions
+from neutron_lib.db import standard_attr
+from oslo_utils import timeutils, uuidutils
+
+from isthmus.model.intent import AssociationKind
+from isthmus.neutron import apidef, models
+from isthmus.neutron.paging import Listing
+from isthmus.neutron.store.rows import KINDS, scoped
+
+_STANDARD = standard_attr.StandardAttribute
+_TAG_FILTERS = ("tags", "tags-any", "not-tags", "not-tags-any")
+CHANGED_SINCE = "changed_since"
+
+
+def bgpvpn_columns() -> dict[str, Any]:
+    row = models.Bgpvpn
+    vni = sa.select(models.Vni.vni).where(models.Vni.bgpvpn_id == row.id, models.Vni.explicit).scalar_subquery()
+    return {
+        "id": row.id,
+        "name": row.name,
+        "project_id": row.project_id,
+        "tenant_id": row.project_id,
+        "type": row.type,
+        "vni": sa.func.coalesce(vni, 0),
+        "local_pref": sa.func.coalesce(row.local_pref, -1),
+        **_standard_columns(row),
+        **{kind: _least(_target_values(kind)) for kind in apidef.TARGET_LISTS},
+        **{members: _least(_member_ids(kind)) for members, kind in apidef.MEMBER_LISTS.items()},
+    }
+
+
+def association_columns(kind: AssociationKind) -> dict[str, Any]:
+    of = KINDS[kind]
+    columns = {
+        "id": of.table.id,
+        "project_id": of.table.project_id,
+        "tenant_id": of.table.project_id,
+        f"{kind.value}_id": of.target,
+        **_standard_columns(of.table),
+    }
+    if kind is AssociationKind.ROUTER:
+        columns["advertise_extra_routes"] = models.RouterAssociation.advertise_extra_routes
+    if kind is AssociationKind.PORT:
+        columns["advertise_fixed_ips"] = models.PortAssociation.advertise_fixed_ips
+    return columns
+
+
+def _standard_columns(row: Any) -> dict[str, Any]:
+    def of(column: Any) -> Any:
+        return sa.select(column).where(_STANDARD.id == row.standard_attr_id).scalar_subquery()
+
+    return {
+        "description": sa.func.coalesce(of(_STANDARD.description), ""),
+        "revision_number": of(_STANDARD.revision_number),
+        "created_at": of(_STANDARD.created_at),
+        "updated_at": of(_STANDARD.updated_at),
+    }
+
+
+def _target_values(kind: str) -> Any:
+    table = models.Target
+    return sa.select(table.value).where(table.bgpvpn_id == models.Bgpvpn.id, table.kind == kind)
+
+
+def _member_ids(kind: str) -> Any:
+    of = KINDS[AssociationKind(kind)]
+    return sa.select(of.target).where(of.table.bgpvpn_id == models.Bgpvpn.id)
+
+
+def _least(values: Any) -> Any:
+    [column] = values.selected_columns
+    return sa.func.coalesce(values.with_only_columns(sa.func.min(column)).scalar_subquery(), "")
+
+
+def matching(query: Any, filters: Mapping[str, Sequence[Any]], columns: Mapping[str, Any], table: Any) -> Any:
+    """Each filter is met when one of its values is; those of lists when the list has one of the values."""
+    for attribute, values in filters.items():
+        # What the database cannot hold it does not have either, and asking for it would be an error there.
+        plain = [v for v in values if not isinstance(v, str) or apidef.text_rule(v) is None]
+        if attribute in apidef.TARGET_LISTS:
+            rows = models.Target
+            holders: Any = sa.select(rows.bgpvpn_id).where(rows.kind == attribute, rows.value.in_(plain))
+            query = query.where(models.Bgpvpn.id.in_(holders))
+        elif attribute in apidef.MEMBER_LISTS:
+            of = KINDS[AssociationKind(apidef.MEMBER_LISTS[attribute])]
+            query = query.where(models.Bgpvpn.id.in_(sa.select(of.table.bgpvpn_id).where(of.target.in_(plain))))
+        elif attribute in _TAG_FILTERS:
+            query = query.where(_tagged(attribute, plain, table))
+        elif attribute == CHANGED_SINCE:
+            query = query.where(columns["updated_at"] >= _moment(plain))
+        elif attribute in ("created_at", "updated_at"):
+            query = query.where(columns[attribute].in_([_moment([v]) for v in plain]))
+        elif attribute in columns:
+            query = query.where(columns[attribute].in_(plain))
+    return query
+
+
+def _tagged(attribute: str, values: Sequence[str], table: Any) -> Any:
+    """Neutron's four ways to ask for tags; several may stand in one value, separated by commas."""
+    words = {word for value in values for word in value.split(",")}
+    has = [table.standard_attr_id.in_(sa.select(tag.Tag.standard_attr_id).where(tag.Tag.tag == w)) for w in words]
+    found = sa.or_(*has) if attribute.endswith("-any") else sa.and_(*has)
+    return sa.not_(found) if attribute.startswith("not-") else found
+
+
+def _moment(values: Sequence[Any]) -> Any:
+    try:
+        return timeutils.normalize_time(timeutils.parse_isotime(values[0]))
+    except (ValueError, IndexError, OverflowError):
+        raise neutron_exceptions.InvalidInput(
+            error_message=f"{CHANGED_SINCE}: {list(values)} is not a time like 2026-01-31T12:00:00Z"
+        ) from None
+
+
+def marker(context: Any, listing: Listing, keys: Sequence[tuple[Any, bool]], table: Any, missing: Exception) -> Any:
+    """The sort values of the row behind which the page starts; None without a marker. Raises `missing`."""
+    if not listing.marker:
+        return None
+    found = None
+    if uuidutils.is_uuid_like(listing.marker):
+        query = scoped(context, sa.select(*(column for column, _ascending in keys)).select_from(table), table)
+        found = context.session.execute(query.where(table.id == listing.marker)).first()
+    if found is None:
+        raise missing
+    return tuple(found)
