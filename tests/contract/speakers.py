@@ -170,9 +170,22 @@ GRACEFUL = """\
 """
 """Of a family: keep its routes while the peer restarts. GoBGP does for EVPN what FRR 8.4 does not."""
 
+LONG_LIVED = """\
+[peer-groups.afi-safis.long-lived-graceful-restart.config]
+  enabled = true
+  restart-time = 60
+"""
+"""And for long (RFC 9494); the time is what GoBGP asks for its own routes."""
+
 
 def gobgp_config(
-    address: str, port: int, local_as: int, peers: Mapping[str, int], hold_s: int, graceful: bool = False
+    address: str,
+    port: int,
+    local_as: int,
+    peers: Mapping[str, int],
+    hold_s: int,
+    graceful: bool = False,
+    long_lived: bool = False,
 ) -> str:
     """As `frr_config`. Between ASes GoBGP is a route server, which leaves next hops and paths alone."""
     text = f"""\
@@ -200,10 +213,11 @@ route-reflector-cluster-id = "{address}"'
   enabled = true
   restart-time = 30
   notification-enabled = {str(graceful).lower()}
+  long-lived-enabled = {str(long_lived).lower()}
 [[peer-groups.afi-safis]]
 [peer-groups.afi-safis.config]
   afi-safi-name = "l2vpn-evpn"
-{GRACEFUL if graceful else ""}[[dynamic-neighbors]]
+{GRACEFUL if graceful else ""}{LONG_LIVED if long_lived else ""}[[dynamic-neighbors]]
 [dynamic-neighbors.config]
   prefix = "{prefix}"
   peer-group = "pe{number}"
@@ -222,12 +236,14 @@ def gobgp(
     hold_s: int = 30,
     config: str = "",
     graceful: bool = False,
+    long_lived: bool = False,
 ) -> Iterator[GoBgp]:
-    """GoBGP's daemon; `graceful` keeps EVPN routes of a client that restarts."""
+    """GoBGP's daemon; `graceful` keeps EVPN routes of a client that restarts, `long_lived` those of one that stays
+    away."""
     directory.mkdir(parents=True, exist_ok=True)
     port, api_port = port or free_port(address), free_port(address)
     file, log = directory / "gobgpd.toml", directory / "gobgpd.out"
-    file.write_text(config or gobgp_config(address, port, local_as, peers, hold_s, graceful))
+    file.write_text(config or gobgp_config(address, port, local_as, peers, hold_s, graceful, long_lived))
     command = ["gobgpd", "-f", str(file), "--api-hosts", f"{address}:{api_port}", "--pprof-disable", "-p"]
     with running(command, log) as process:
         eventually(lambda: _listens(address, port, log))
