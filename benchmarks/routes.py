@@ -2,8 +2,8 @@
 
     10,000 routes in one view · 1,000 views of 10 routes · one changed route in a full view · memory per 100,000 routes
 
-Each case runs several times; median and spread are printed. The switch is ovs-vswitchd with dummy devices: what is
-measured is the control plane. Run: python -m benchmarks.routes [--runs N]
+Each case runs several times. The switch is ovs-vswitchd with dummy devices: what is measured is the control plane.
+Writes its section of docs/figures.md. Run: python -m benchmarks.routes [--runs N]
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import gc
 import resource
-import statistics
 import subprocess
 import time
 from collections.abc import Callable
@@ -23,6 +22,9 @@ from tests.build import association, attachment, attributes, circuit, nlri, port
 from tests.contract.switches import Switch
 from tests.world import REFLECTOR, World
 
+from benchmarks import page
+from benchmarks.machine import Run, switch
+from benchmarks.samples import ms, times
 from isthmus.bgp.attribute import PathAttributes
 from isthmus.bgp.nlri.evpn import EvpnPrefix
 from isthmus.fib.entries import CircuitName
@@ -31,7 +33,10 @@ from isthmus.model.port import LocalPort
 from isthmus.node import effects, facts
 from isthmus.shell.ofctl import bundle
 
-RUNS = 5
+RUNS = 10
+ABOUT = """\
+One process: our codec, session, RIB, views and bundles, and a real ovs-vswitchd (dummy devices) that commits them. Each
+stage by itself."""
 T = TypeVar("T")
 
 
@@ -118,9 +123,16 @@ class Bench:
         subprocess.run(command, input=text, text=True, check=True)
 
 
-def row(stage: str, times: list[float]) -> str:
-    middle, low, high = (value * 1000 for value in (statistics.median(times), min(times), max(times)))
-    return f"| {stage} | {middle:,.0f} ms | {low:,.0f} to {high:,.0f} ms |"
+def measure(switch: Switch, what: Case, runs: int) -> str:
+    results = []
+    for _ in range(runs):
+        bench = Bench(switch, what)
+        results.append(bench.run())
+    stages = {stage: [r[stage] for r in results] for stage in results[0]}
+    stages["bytes to flows committed"] = [sum(r.values()) for r in results]
+    seconds, flows = bench.one_more()
+    after = f"One changed route then: {ms(seconds)} ms, {flows} flow{'' if flows == 1 else 's'}."
+    return "\n\n".join([f"**{what.name}**", times(stages), after])
 
 
 def main() -> None:
@@ -128,19 +140,13 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=RUNS)
     runs = parser.parse_args().runs
     gc.set_threshold(100_000, 50, 100)  # as the agent does
-    with Switch() as switch:
-        for what in (case(1, 10_000), case(1_000, 10)):
-            results = []
-            for _ in range(runs):
-                bench = Bench(switch, what)
-                results.append(bench.run())
-            print(f"\n**{what.name}** ({runs} runs)\n\n| stage | median | spread |\n|---|---|---|")
-            for stage in results[0]:
-                print(row(stage, [r[stage] for r in results]))
-            print(row("bytes to flows committed", [sum(r.values()) for r in results]))
-            seconds, flows = bench.one_more()
-            print(f"\nOne changed route then: {seconds * 1000:.1f} ms, {flows} flow.")
-    print(f"\n100,000 more routes of one peer (20 PEs): {memory(100_000) / 1e6:.0f} MB of resident memory.")
+    run = Run()
+    with Switch() as switch_under_test:
+        parts = [measure(switch_under_test, what, runs) for what in (case(1, 10_000), case(1_000, 10))]
+    grown = f"100,000 more routes of one peer (20 PEs): {memory(100_000) / 1e6:.0f} MB of resident memory."
+    text = "\n\n".join([run.sentence(switch()), ABOUT, *parts, grown])
+    page.write(page.ROUTES, text)
+    print(text)
 
 
 def memory(count: int) -> int:

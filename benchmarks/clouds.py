@@ -1,0 +1,160 @@
+"""Two real clouds in namespaces: how long it takes until packets pass or pass no more, and what passing costs.
+
+    association → first packet · plugged → reachable · deleted → unreachable · throughput and passes beside plain Geneve
+
+Brings up the lab of `make demo` from nothing, measures, takes it down, and writes its section of docs/figures.md. Run:
+python -m benchmarks.clouds [--rounds N] [--only WORDS] [--keep] [--print]
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from benchmarks import association, forwarding, page, plugging, scene
+from benchmarks.machine import Run, switch, version
+from benchmarks.samples import Sample, ratio, table, times, verdicts
+from isthmus.lab import lab as whole
+from isthmus.lab import topology
+from isthmus.lab.ladder.ground import Ground
+from isthmus.lab.plan import BGPD
+from isthmus.lab.progress import Progress, Step
+
+ROUNDS = 24
+AIM_S = 1.0
+
+Part = Callable[[Ground, int, Step], str]
+
+
+def associations(ground: Ground, rounds: int, step: Step) -> str:
+    done = association.measure(ground, rounds, step)
+    total = done.made[f"request sent → {association.ALL}"]
+    step.result(f"{sorted(total)[len(total) // 2] * 1000:.0f} ms in the middle")
+    late = verdicts(done.made, AIM_S) + verdicts(done.deleted, AIM_S)
+    return "\n\n".join(
+        [
+            "### Association → first packet across, and back",
+            "A VM of each cloud sends to the other all the time, every 5 ms, IPv4 and IPv6. Cloud b's network is "
+            "associated; cloud a's router is associated (POST) and dissociated (DELETE) by the API.",
+            times(done.made),
+            "DELETE:",
+            times(done.deleted),
+            aim(late),
+            "Where the time of a POST goes, each moment since the request was sent (IPv4 address of the VM; the "
+            "databases and br-vpn watched by their own tools, BGP by tcpdump on the WAN):",
+            times(by_median(done.stations)),
+            "And of a DELETE:",
+            times(by_median(done.leaving)),
+        ]
+    )
+
+
+def plugs(ground: Ground, rounds: int, step: Step) -> str:
+    done = plugging.measure(ground, rounds, step)
+    total = done.plugged["plugged → first packet from the other cloud, IPv4"]
+    step.result(f"{sorted(total)[len(total) // 2] * 1000:.0f} ms in the middle")
+    return "\n\n".join(
+        [
+            "### Port plugged → reachable from the other cloud, and gone",
+            "A VM with its addresses configured; its interface is put into br-int as Nova does (the moment the request "
+            "to Open vSwitch is made). Two rounds of plugging for each of the other two.",
+            times(done.plugged),
+            "Taken away:",
+            times(done.gone),
+            aim(verdicts(done.plugged, AIM_S) + verdicts(done.gone, AIM_S)),
+            "Where the time of plugging goes, since the request:",
+            times(by_median(done.stations)),
+        ]
+    )
+
+
+def passing(ground: Ground, rounds: int, step: Step) -> str:
+    tcp, floods = forwarding.measure(ground, max(1, rounds // 2), step)
+    rows = [_compared("TCP throughput, MBit/s", tcp, 1e-6, 0)]
+    rates = {way: [one.rate for one in found] for way, found in floods.items()}
+    rows.append(_compared("packets a second, small UDP", rates, 1, 0))
+    for whose, name in (("sender_cpu", "sender's"), ("receiver_cpu", "receiver's")):
+        spent = {way: [getattr(one, whose) for one in found] for way, found in floods.items()}
+        rows.append(_compared(f"µs of the {name} switch for each of them", spent, 1e6, 1))
+    step.result(f"TCP {rows[0][3]}, packets {rows[1][3]} of plain Geneve")
+    return "\n\n".join(
+        [
+            "### Throughput through the VPN beside plain Geneve",
+            "A VM sends to one of the other cloud (VXLAN, routed), then to one of its own network on the other "
+            "hypervisor (Geneve, switched), by turns; one tool, packets of one size, all switches in userspace, each "
+            "in one thread, on the cores that sender and receiver use too. The ratio is that of the rounds side by "
+            "side; its spread is in brackets.",
+            table(("what", "VPN", "plain Geneve", "VPN to Geneve", "rounds"), rows),
+            "### Flows of the datapath that a packet meets",
+            f"`dpctl/dump-flows` before and after {forwarding.LOOK_RATE * forwarding.LOOK_S:,.0f} packets: the flows "
+            "that all of them met, which is how often the datapath looks a packet up.",
+            table(("way", "VPN: sender + receiver", "plain Geneve: sender + receiver"), _met(ground)),
+        ]
+    )
+
+
+def _compared(name: str, found: Mapping[str, Sequence[float]], factor: float, digits: int) -> tuple[str, ...]:
+    one, other = found[forwarding.VPN], found[forwarding.GENEVE]
+    quotient = ratio(one, other)
+    shown = [f"{Sample.of(values).median * factor:,.{digits}f}" for values in (one, other)]
+    return name, *shown, f"{quotient.median:.2f} ({quotient.low:.2f} to {quotient.high:.2f})", str(len(one))
+
+
+def _met(ground: Ground) -> Iterator[tuple[str, str, str]]:
+    found = forwarding.ways(ground)
+    for number in (4, 6):
+        for name, back in (("there", False), ("back", True)):
+            cells = []
+            for way in (found[forwarding.VPN], found[forwarding.GENEVE]):
+                this = replace(way.back if back else way, version=number)
+                here, there = forwarding.passes(ground.lab, this)
+                cells.append(f"{len(here)} + {len(there)}")
+            yield f"{name}, IPv{number}", cells[0], cells[1]
+
+
+PARTS: dict[str, Part] = {"associations": associations, "plugs": plugs, "passing": passing}
+
+
+def aim(late: list[str]) -> str:
+    """Whether the aim of the issue is kept."""
+    return f"Above the aim: {'; '.join(late)}." if late else f"Aim, p95 under {AIM_S:.0f} s each: kept."
+
+
+def by_median(figures: association.Figures) -> association.Figures:
+    """In the order in which things happen."""
+    return dict(sorted(figures.items(), key=lambda item: sorted(item[1])[len(item[1]) // 2]))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.clouds")
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument("--only", choices=sorted(PARTS), action="append", help="only that part, printed, not written")
+    parser.add_argument("--keep", action="store_true", help="leave the lab running")
+    words = parser.parse_args()
+    run = Run()
+    path = topology.locate(None)
+    with Progress(sys.stdout) as progress:
+        if whole.is_there():
+            progress.line(f"an earlier lab goes first: {whole.down()}")
+        lab = whole.up(path.read_text(), str(path), agents=True, progress=progress)
+        ground = Ground(lab)
+        with progress.step("one network in each cloud, joined"):
+            scene.build(ground)
+        texts = []
+        for name, part in PARTS.items():
+            if words.only is None or name in words.only:
+                with progress.step(name) as step:
+                    texts.append(part(ground, words.rounds, step))
+        said = run.sentence(switch(), f"FRR {version(BGPD, '--version')}", f"OVN {version('ovn-northd', '--version')}")
+        text = "\n\n".join([said, *texts])
+        if words.only is None:
+            page.write(page.CLOUDS, text)
+        progress.line(text)
+        if not words.keep:
+            progress.line(whole.down())
+
+
+if __name__ == "__main__":
+    main()

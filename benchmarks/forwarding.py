@@ -1,0 +1,177 @@
+"""What passing costs: through the VPN to the other cloud, and beside it plain Geneve to the other hypervisor.
+
+    VPN      a-red1 on a-h1 → b-red1 on b-h1      VXLAN, routed, through br-int, br-vpn, the WAN, br-vpn, br-int
+    Geneve   a-red1 on a-h1 → a-red2 on a-h2      one network, switched, through br-int, br-int
+
+One sender, one tool, packets of one size, a round of the one and a round of the other by turns. All switches of the lab
+forward in userspace, each in one thread, on the same cores as sender and receiver: a ratio says something, the plain
+number little.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import subprocess
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks import pump, scene
+from isthmus.lab.fault import PartFailed
+from isthmus.lab.lab import Lab
+from isthmus.lab.ladder.ground import Ground
+from isthmus.lab.ladder.probe import inside
+from isthmus.lab.plan import ovs_env
+from isthmus.lab.process import within
+from isthmus.lab.progress import Step
+from isthmus.lab.vm import Vm
+
+PORT = 7400
+TCP_S, UDP_S = 2.0, 1.5
+SMALL = 32
+"""Octets of UDP payload where packets are counted."""
+
+LOOK_RATE, LOOK_S = 500, 2.0
+"""Packets of the look at the datapath's flows."""
+
+ROOT = Path(__file__).parent.parent
+VPN, GENEVE = "VPN", "plain Geneve"
+PACKETS = re.compile(r"^(?P<match>.*), packets:(?P<packets>\d+), .*actions:(?P<actions>.*)$")
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """From one VM to another."""
+
+    source: Vm
+    target: Vm
+    version: int = 4
+
+    @property
+    def address(self) -> str:
+        found = self.target.address(self.version)
+        assert found is not None
+        return found
+
+    @property
+    def back(self) -> Way:
+        return Way(self.target, self.source, self.version)
+
+
+@dataclass(frozen=True, slots=True)
+class Flood:
+    """What came of a flood of small packets: how many a second arrived, and what each cost the two switches."""
+
+    rate: float
+    sender_cpu: float
+    receiver_cpu: float
+
+
+def ways(ground: Ground) -> dict[str, Way]:
+    here = ground.vms[scene.HERE]
+    return {VPN: Way(here, ground.vms[scene.THERE]), GENEVE: Way(here, ground.vms[scene.BESIDE])}
+
+
+def measure(ground: Ground, count: int, step: Step) -> tuple[dict[str, list[float]], dict[str, list[Flood]]]:
+    """TCP bits a second, and floods, of each way, round by round."""
+    tcp: dict[str, list[float]] = defaultdict(list)
+    floods: dict[str, list[Flood]] = defaultdict(list)
+    for number in range(1, count + 1):
+        step.note(f"round {number} of {count}")
+        order = list(ways(ground).items())
+        for name, way in order if number % 2 else reversed(order):
+            tcp[name].append(throughput(ground.lab, way))
+            floods[name].append(flood(ground.lab, way))
+    return tcp, floods
+
+
+def throughput(lab: Lab, way: Way) -> float:
+    """Bits of TCP payload that arrived a second."""
+    with _pump(lab, way.target.node, "sink", way.address, PORT) as sink:
+        assert sink.stdout is not None
+        if sink.stdout.readline() != "ready\n":
+            raise PartFailed("throughput", "somebody to take what is sent", "it ended")
+        _ask(lab, way, "tcp", TCP_S)
+        found = json.loads(sink.stdout.readline())
+    return float(found["octets"]) * 8 / float(found["seconds"])
+
+
+def flood(lab: Lab, way: Way) -> Flood:
+    with _ear(way):
+        switches = [way.source.site_node, way.target.site_node]
+        before, cpu = _received(way.target), [_cpu(lab, node) for node in switches]
+        sent = _ask(lab, way, "udp", UDP_S, SMALL, 0)
+        arrived = _received(way.target) - before
+        spent = [(_cpu(lab, node) - was) / arrived for node, was in zip(switches, cpu, strict=True)]
+    return Flood(arrived / sent["seconds"], *spent)
+
+
+def passes(lab: Lab, way: Way) -> tuple[list[str], list[str]]:
+    """The datapath's flows that every packet of that way meets: in the sender's switch, in the receiver's."""
+    nodes = [way.source.site_node, way.target.site_node]
+    with _ear(way):
+        _ask(lab, way, "udp", 0.2, SMALL, LOOK_RATE)
+        before = [counters(_dump(lab, node)) for node in nodes]
+        sent = _ask(lab, way, "udp", LOOK_S, SMALL, LOOK_RATE)["packets"]
+        after = [counters(_dump(lab, node)) for node in nodes]
+    here, there = (met(one, other, sent) for one, other in zip(before, after, strict=True))
+    return here, there
+
+
+def counters(dump: str) -> dict[str, int]:
+    """Packets of each flow of `dpctl/dump-flows`."""
+    found = (PACKETS.match(line) for line in dump.splitlines())
+    return {f"{m['match']} actions:{m['actions']}": int(m["packets"]) for m in found if m}
+
+
+def met(before: dict[str, int], after: dict[str, int], sent: float) -> list[str]:
+    """The flows that nearly all of these packets met."""
+    return [flow for flow, packets in after.items() if packets - before.get(flow, 0) >= 0.8 * sent]
+
+
+def _dump(lab: Lab, node: str) -> str:
+    command = ["ovs-appctl", "-t", "ovs-vswitchd", "dpctl/dump-flows"]
+    return lab.processes.run("datapath", within(node, command), env=ovs_env(lab.places.of(node)))
+
+
+def _received(vm: Vm) -> int:
+    """Packets that came to the VM's NIC."""
+    lines = inside(vm.node, Path("/proc/thread-self/net/dev").read_text).splitlines()
+    [counts] = [line.split(":")[1].split() for line in lines if line.strip().startswith("eth0:")]
+    return int(counts[1])
+
+
+def _cpu(lab: Lab, node: str) -> float:
+    """Seconds that the threads of a hypervisor's ovs-vswitchd have run."""
+    [pid] = lab.processes.running()[f"{node}-vswitchd"]
+    tasks = Path(f"/proc/{pid}/task").iterdir()
+    return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
+
+
+def _ear(way: Way) -> socket.socket:
+    """Somebody the packets are for: else the receiver answers each that nobody is there."""
+    family = socket.AF_INET6 if way.version == 6 else socket.AF_INET
+
+    def bound() -> socket.socket:
+        made = socket.socket(family, socket.SOCK_DGRAM)
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        made.bind((way.address, PORT))
+        return made
+
+    return inside(way.target.node, bound)
+
+
+def _ask(lab: Lab, way: Way, act: str, *numbers: float) -> Any:
+    with _pump(lab, way.source.node, act, way.address, PORT, *numbers) as process:
+        out, _ = process.communicate(timeout=60)
+    return json.loads(out)
+
+
+def _pump(lab: Lab, node: str, *words: object) -> subprocess.Popen[str]:
+    # What the switches leave is the sender's: who floods must not take the processor from whom he floods.
+    command = ["nice", "-n", "19", str(lab.programs.python_bin / "python"), "-m", pump.__name__, *map(str, words)]
+    environment = lab.processes.environment({"PYTHONPATH": str(ROOT)})
+    return subprocess.Popen(within(node, command), stdout=subprocess.PIPE, text=True, env=environment, cwd=ROOT)

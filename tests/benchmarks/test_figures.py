@@ -1,0 +1,125 @@
+"""What the benchmarks make of their measurements, with plain values."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from benchmarks.forwarding import counters, met
+from benchmarks.samples import Sample, ms, ratio, table, times, verdicts
+from benchmarks.stations import flows, updates
+
+from benchmarks import page
+
+
+@pytest.mark.parametrize(
+    ("values", "median", "p95"),
+    [
+        ([3.0], 3.0, 3.0),
+        ([2.0, 1.0], 1.5, 2.0),
+        ([float(n) for n in range(20, 0, -1)], 10.5, 19.0),
+        ([float(n) for n in range(1, 101)], 50.5, 95.0),
+        ([1.0] * 19 + [9.0], 1.0, 1.0),
+        ([1.0] * 18 + [9.0, 9.0], 1.0, 9.0),
+    ],
+)
+def test_a_sample_says_median_and_nearest_rank(values: list[float], median: float, p95: float) -> None:
+    sample = Sample.of(values)
+    assert (sample.median, sample.p95) == (median, p95)
+    assert (sample.low, sample.high) == (min(values), max(values))
+
+
+def test_of_nothing_there_is_no_sample() -> None:
+    with pytest.raises(AssertionError, match="nothing was measured"):
+        Sample.of([])
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"), [(0.0004, "0.4"), (0.0099, "9.9"), (0.5, "500"), (1.2345, "1,234"), (-0.003, "-3.0")]
+)
+def test_milliseconds_have_a_point_where_they_are_few(seconds: float, shown: str) -> None:
+    assert ms(seconds) == shown
+
+
+def test_a_table_of_durations() -> None:
+    text = times({"there": [0.1, 0.2, 0.3], "back": [0.005], "never": []})
+    assert text.splitlines() == [
+        "| what | median | p95 | spread | rounds |",
+        "|---|---|---|---|---|",
+        "| there | 200 ms | 300 ms | 100 to 300 ms | 3 |",
+        "| back | 5.0 ms | 5.0 ms | 5.0 to 5.0 ms | 1 |",
+    ]
+    assert table(("a",), []).splitlines() == ["| a |", "|---|"]
+
+
+def test_what_is_above_the_aim_is_said() -> None:
+    samples = {"slow": [0.2] * 18 + [1.4, 1.5], "one bad round": [0.2] * 19 + [1.5], "never": []}
+    assert verdicts(samples, 1.0) == ["slow: p95 1,400 ms, above the aim of 1,000 ms"]
+
+
+def test_a_command_rewrites_its_own_section_only(tmp_path: Path) -> None:
+    file = tmp_path / "figures.md"
+    page.write(page.CLOUDS, "first\n\n### part\n", file)
+    page.write(page.ROUTES, "of routes", file)
+    page.write(page.CLOUDS, "second", file)
+    text = file.read_text()
+    assert page.sections(text) == {page.ROUTES: "of routes", page.CLOUDS: "second"}
+    assert text.index(page.ROUTES) < text.index(page.CLOUDS), "in the page's order, not in that of the runs"
+    assert text.count("# Figures\n") == 1 and text.endswith("second\n")
+
+
+def test_paragraphs_are_wrapped_and_tables_are_not(tmp_path: Path) -> None:
+    file, row = tmp_path / "figures.md", "| " + "x " * 100 + "|"
+    page.write(page.ROUTES, "word " * 50 + "\n\n" + row, file)
+    lines = page.sections(file.read_text())[page.ROUTES].splitlines()
+    assert lines[-1] == row and [len(line) <= 120 for line in lines[:-1]] == [True] * 4
+
+
+def test_a_section_that_nobody_writes_any_more_goes() -> None:
+    text = page.with_section("# Figures\n\n## Old\n\nwords\n\n## " + page.LADDER + "\n\nkept\n", page.ROUTES, "new")
+    assert page.sections(text) == {page.ROUTES: "new", page.LADDER: "kept"}
+
+
+def test_a_ratio_is_of_rounds_side_by_side() -> None:
+    """A machine that slows down by half from one round to the next spoils no ratio."""
+    assert ratio([10.0, 5.0, 9.0], [10.0, 5.0, 10.0]).median == 1.0
+    with pytest.raises(ValueError, match="zip"):
+        ratio([1.0], [1.0, 2.0])
+
+
+DUMP = """flow-dump from the main thread:
+recirc_id(0),in_port(9),udp(src=1/0x8000), packets:{}, bytes:500, used:0.1s, actions:ct(zone=1),recirc(0xb)
+recirc_id(0xb),in_port(9), packets:{}, bytes:500, used:0.1s, flags:P., actions:clone(tnl_push(tnl_port(8))),5
+recirc_id(0),in_port(4),eth_type(0x0806), packets:{}, bytes:500, used:never, actions:6
+"""
+
+
+def test_a_packet_meets_the_flows_whose_counters_rise_with_it() -> None:
+    before, after = counters(DUMP.format(7, 0, 900)), counters(DUMP.format(1007, 999, 903))
+    assert len(before) == 3
+    assert [flow.split(",")[0] for flow in met(before, after, 1000)] == ["recirc_id(0)", "recirc_id(0xb)"]
+    assert met({}, after, 1000) == [*met(before, after, 1000), list(after)[2]], "a flow that is new counts from nothing"
+
+
+@pytest.mark.parametrize(
+    ("line", "station"),
+    [
+        (" event=ADDED table=20 cookie=0x1 ip,nw_dst=10.1.0.1 actions=drop", "came"),
+        (" event=DELETED reason=delete table=20 cookie=0x1 ip,nw_dst=10.1.0.1 actions=drop", "went"),
+        (" event=ADDED table=20 cookie=0x1 ip,nw_dst=10.1.0.10 actions=drop", None),
+        (" event=ADDED table=20 cookie=0x1 ip,nw_dst=10.1.0.1/24 actions=drop", None),
+        (" event=MODIFIED table=20 cookie=0x1 ip,nw_dst=10.1.0.1 actions=drop", None),
+        ("OFPST_FLOW_MONITOR reply (OF1.5) (xid=0x0):", None),
+    ],
+)
+def test_a_flow_of_just_that_address_is_seen_to_come_and_go(line: str, station: str | None) -> None:
+    read = flows("a-h1", "nw_dst=10.1.0.1", {"ADDED": "came", "DELETED": "went"}).read(line)
+    assert read == ((station, None) if station else None)
+
+
+def test_an_update_is_told_by_who_sent_it_and_when() -> None:
+    read = updates({"172.30.1.11": "a-h1", "172.30.1.5": "a-rr"}).read
+    line = "1795201802.351625 a-h1  P   IP 172.30.1.11.57313 > 172.30.1.5.179: Flags [P.], length 189: BGP"
+    assert read(line) == ("UPDATE a-h1 to a-rr", 1795201802.351625)
+    assert read(line.replace("172.30.1.11", "172.30.1.12")) is None
+    assert read("tcpdump: listening on any") is None
