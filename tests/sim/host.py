@@ -67,6 +67,8 @@ class Run:
         self.drains = 0
         self.lost: dict[IpAddress, tuple[int, int]] = {}
         """Connections that ended: in which computation, and which peer in the node's order."""
+        self.ended: dict[IpAddress, float] = {}
+        """When."""
         self.told_off: dict[FlowKey, float] = {}
         """Inbound flows whose routes were withdrawn: when."""
         self.inherited: set[RouteKey] = set()
@@ -139,7 +141,9 @@ class Host:
         """A fresh process: what it hears first is a matter of luck. What the last run left is there: a memory, if the
         disk was willing, and connections, if that run was exchanged."""
         self.generation += 1
-        peers = tuple(PeerConfig(a, self.asn, HOLD_S, self._rng.random() * 0.99) for a in self.reflectors)
+        peers = tuple(
+            PeerConfig(a, self.asn, HOLD_S, self._rng.random() * 0.99, self.place.long_lived_s) for a in self.reflectors
+        )
         vtep = IpAddress.parse(self.place.vtep)
         limits = Limits(routes_per_view=self.place.routes_max, circuits=self.place.circuits_max)
         config = NodeConfig(vtep, vtep, self.asn, peers, self.generation, limits)
@@ -275,6 +279,7 @@ class Host:
                 if (link := run.links.pop(peer, None)) is not None:
                     link.connection.close(0)
                     run.lost[peer] = (run.drains, self.reflectors.index(peer))
+                    run.ended[peer] = self._line.now
             case effects.ReadFlows() | effects.ApplyFlows():
                 self._line.stir()
                 self.switch.ask(effect)
@@ -434,6 +439,7 @@ class Host:
             if current():
                 del run.links[peer]
                 run.lost[peer] = (run.drains + 1, self.reflectors.index(peer))
+                run.ended[peer] = self._line.now
                 self._line.note(f"{self.name}: connection to {peer}: {why}")
                 self._line.stir()
                 self.tell(run, facts.Closed(peer, why))

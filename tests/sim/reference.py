@@ -32,6 +32,8 @@ class Place(NamedTuple):
     routes_max: int
     """Of one view."""
     circuits_max: int
+    long_lived_s: int
+    """How much longer than two minutes it believes a session that has ended."""
 
 
 class Offer(NamedTuple):

@@ -20,6 +20,9 @@ from tests.sim.rows import Spelling
 from tests.sim.simulation import Simulation
 from tests.sim.verdict import UNRESOLVED, Pair, fates
 
+RESTART_S = 120.0
+"""For so long a session that has ended is believed whatever a host is told of long lives."""
+
 
 class Stage:
     """A world with its history, and the scenes that can be played in it."""
@@ -70,7 +73,8 @@ class Stage:
         return all(r.spelling is Spelling.GOOD for c in self.sim.clouds for r in c.rows.values())
 
     def _outage(self) -> bool:
-        """No reflector in one cloud: what was learnt stays as it was, what is local goes on changing."""
+        """No reflector in one cloud: what was learnt stays as it was, but for those who believe it for a limited time;
+        what is local goes on changing."""
         sim = self.sim
         if not self._all_good():
             return False
@@ -81,12 +85,14 @@ class Stage:
         abroad = {r.address: sim.knows_abroad(r) for r in dying}
         for reflector in dying:
             reflector.die(silently=self.rng.random() < 0.3)
-        sim.pass_time(40.0)
+        sim.pass_time(self.rng.choice((40.0, 40.0, RESTART_S + 10, RESTART_S + 130)))
         for host in hosts:
             # While another session stands, it contradicts what only the lost one said: the one lost last remains.
             lost = host.run.lost if host.run is not None else {}
             remains = max(abroad, key=lambda a: lost[a])
             sim.frozen[host.name] = sim.heard_by(host, offered, abroad=abroad[remains])
+            ended = host.run.ended[remains] if host.run is not None else sim.line.now
+            sim.frozen_until[host.name] = ended + RESTART_S + host.place.long_lived_s
         ports: dict[str, dict[str, int]] = {}
         for _ in range(self.rng.randrange(1, 8)):
             self._rest_and_judge(ports)

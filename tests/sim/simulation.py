@@ -70,6 +70,8 @@ class Simulation:
         """By host: what it told on sessions that stand, when it could still read all its rows."""
         self.frozen: dict[str, list[Offer]] = {}
         """By host: what it heard last, while its cloud has no reflector."""
+        self.frozen_until: dict[str, float] = {}
+        """By host: from when on it does not believe that any longer."""
         self.watch: Callable[[], None] | None = None
         """Called after every step."""
         self._limited = self.rng.random() < 0.3
@@ -93,7 +95,8 @@ class Simulation:
             vtep, mac = f"172.30.{index + 1}.{n}", f"02:78:ac:1e:{index + 1:02x}:{n:02x}"
             routes_max = self.rng.choice((20_000, 3, 8)) if self._limited else 20_000
             circuits_max = self.rng.choice((1000, 1, 2)) if self._limited else 1000
-            place = Place(f"{cloud.name}-{n}", cloud.name, vtep, mac, routes_max, circuits_max)
+            long_lived_s = self.rng.choice((604_800, 604_800, 100, 0))
+            place = Place(f"{cloud.name}-{n}", cloud.name, vtep, mac, routes_max, circuits_max, long_lived_s)
             host = Host(place, cloud.asn, tuple(addresses), self.line, self.rng, self, self.underlay)
             self.hosts.append(host)
 
@@ -246,7 +249,7 @@ class Simulation:
     def heard(self, host: Host, offered: dict[str, list[Offer]]) -> list[Offer]:
         """What others offer, as far as a path of reflectors leads here."""
         if host.name in self.frozen:
-            return self.frozen[host.name]
+            return self.frozen[host.name] if self.line.now < self.frozen_until[host.name] else []
         return self.heard_by(host, offered, abroad=self.joined())
 
     def heard_by(self, host: Host, offered: dict[str, list[Offer]], *, abroad: bool) -> list[Offer]:
