@@ -153,7 +153,23 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=5,
 )
-ATTRIBUTES = (*LISTS, "name", "type", "vni", "id", "networks", "routers", "description", "project_id", "tenant_id", "x")
+ATTRIBUTES = (
+    *LISTS,
+    *(
+        "name",
+        "type",
+        "vni",
+        "local_pref",
+        "id",
+        "networks",
+        "routers",
+        "ports",
+        "description",
+        "project_id",
+        "tenant_id",
+    ),
+    *("tags", "tags-any", "not-tags", "revision_number", "created_at", "x"),
+)
 RELAXED = settings(
     max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True
 )
@@ -170,6 +186,7 @@ GOOD = {
     "name": st.text(alphabet=st.characters(max_codepoint=0xFFFF, exclude_categories=["Cs"]), max_size=255),
     "type": st.sampled_from(["l2", "l3"]),
     "vni": st.none() | st.integers(1, 2**24 - 1),
+    "local_pref": st.none() | st.integers(0, 2**32 - 1),
     "description": st.text(max_size=5),
     "project_id": st.text(alphabet="0123456789abcdef", min_size=1),
 }
@@ -193,12 +210,68 @@ def test_no_body_makes_the_server_fail(admin: User, body: dict[str, Any]) -> Non
         admin.delete(one)
 
 
+WILD = st.dictionaries(
+    st.sampled_from(
+        ("network_id", "router_id", "port_id", "routes", "advertise_fixed_ips", "advertise_extra_routes", "description")
+    ),
+    JSON,
+    max_size=3,
+)
+ROUTES = st.lists(
+    st.dictionaries(
+        st.sampled_from(["type", "prefix", "bgpvpn_id", "local_pref", "x"]),
+        JSON | st.sampled_from(["prefix", "bgpvpn", "10.0.0.0/8", "::/0", "10.0.0.0/08", str(uuid.UUID(int=1))]),
+        max_size=4,
+    ),
+    max_size=3,
+)
+
+
 @RELAXED
-@given(body=st.dictionaries(st.sampled_from(["network_id", "id", "project_id", "x"]), JSON, max_size=3), whole=JSON)
-def test_no_association_makes_the_server_fail(admin: User, body: dict[str, Any], whole: Any) -> None:
-    path = f"{BGPVPNS}/{uuid.UUID(int=1)}/network_associations"
-    for sent in ({"network_association": body}, {"network_associations": whole}, whole):
-        assert admin.call("POST", path, sendable(sent)).status in (400, 404), sent
+@given(kind=st.sampled_from(["network", "router", "port"]), body=WILD, routes=st.none() | ROUTES, whole=JSON)
+def test_no_association_makes_the_server_fail(
+    admin: User, owner: User, kind: str, body: dict[str, Any], routes: Any, whole: Any
+) -> None:
+    unknown = f"{BGPVPNS}/{uuid.UUID(int=1)}/{kind}_associations"
+    for sent in ({f"{kind}_association": body}, {f"{kind}_associations": whole}, whole):
+        assert admin.call("POST", unknown, sendable(sent)).status in (400, 404), sent
+    if routes is not None:
+        body = body | {"routes": routes}
+    answer = admin.call("PUT", f"{unknown}/{uuid.UUID(int=2)}", sendable({f"{kind}_association": body}))
+    assert answer.status in (400, 404), body
+
+
+@pytest.fixture(scope="module")
+def standing(cloud: Cloud) -> tuple[User, str, str]:
+    """An owner, a port of theirs and a port association with a route: what is tried does not outlive an example."""
+    admin, owner = cloud.admin, cloud.user(uuid.uuid4().hex)
+    vpn = admin.make(BGPVPNS, project_id=owner.project)
+    port = owner.make("ports", network_id=owner.network(V4)["id"])
+    path = f"{BGPVPNS}/{vpn['id']}/port_associations"
+    made = owner.make(path, port_id=port["id"], routes=[{"type": "prefix", "prefix": "10.0.0.0/8"}])
+    return owner, path, made["id"]
+
+
+@RELAXED
+@given(body=WILD, routes=st.none() | ROUTES)
+def test_no_change_of_a_port_association_makes_the_server_fail(
+    standing: tuple[User, str, str], body: dict[str, Any], routes: Any
+) -> None:
+    owner, path, association = standing
+    before = owner.get(f"{path}/{association}")
+    sent = body if routes is None else body | {"routes": routes}
+    answer = owner.call("PUT", f"{path}/{association}", sendable({"port_association": sent}))
+    assert answer.status in (200, 400), (sent, answer)
+    after = owner.get(f"{path}/{association}")
+    if answer.status == 200:
+        assert after == answer.body["port_association"]
+        back = {"routes": after["routes"], "advertise_fixed_ips": after["advertise_fixed_ips"]}
+        assert (
+            owner.put(f"{path}/{association}", {"port_association": back})["port_association"]["routes"]
+            == after["routes"]
+        )
+    else:
+        assert after == before, "nothing of what was refused is stored"
 
 
 QUERY_KEYS = (

@@ -18,7 +18,7 @@ from oslo_db import exception as db_exc
 from oslo_log import log as logging
 
 from isthmus.model.intent import AssociationKind
-from isthmus.neutron import settling
+from isthmus.neutron import settling, tagging
 from isthmus.neutron.backend import Backend
 from isthmus.neutron.desired import network_attachment
 from isthmus.neutron.store import associations, conflicts
@@ -55,6 +55,7 @@ class Hooks:
     def process(self, resource: str, event: str, trigger: Any, payload: Any = None) -> None:
         """Neutron loads its policies at the first request, and answers 403 to those that come meanwhile: so now."""
         policy.init()
+        tagging.register()
         neutron_context.get_admin_context()
 
     def check_interface(self, resource: str, event: str, trigger: Any, payload: Any) -> None:

@@ -16,7 +16,7 @@ from neutron_lib.db import utils as db_utils
 from neutron_lib.services import base
 from oslo_config import cfg
 
-from isthmus.neutron import apidef, association_api, backend, conf, extensions, tagging
+from isthmus.neutron import apidef, association_api, backend, conf, extensions
 from isthmus.neutron.backend import Feature
 from isthmus.neutron.hooks import Hooks
 from isthmus.neutron.shown import check_readable, listing, standard_attributes, text
@@ -47,7 +47,6 @@ class BGPVPNPlugin(base.ServicePluginBase):
         self._backend = backend.load(self._settings)
         self._hooks = Hooks(self._backend)
         association_api.serve(self, self._backend)
-        tagging.register()
 
     @classmethod
     def get_plugin_type(cls) -> str:

@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from neutron.extensions import tagging
+from neutron.api import extensions
 
-from isthmus.neutron import apidef, exceptions
+from isthmus.neutron import apidef
 from isthmus.neutron.store import bgpvpns
+
+_ALIAS = "standard-attr-tag"
 
 
 class TaggedBgpvpn:
@@ -25,14 +27,15 @@ class TaggedBgpvpn:
         return self._answer
 
     @classmethod
-    def get_object(cls, context: Any, id: str, fields: Sequence[str]) -> TaggedBgpvpn | None:
-        """None when there is no such BGPVPN: Neutron answers 404."""
-        try:
-            found = bgpvpns.get_bgpvpn(context, id)
-        except exceptions.BGPVPNNotFound:
-            return None
+    def get_object(cls, context: Any, id: str, fields: Sequence[str]) -> TaggedBgpvpn:
+        """Raises BGPVPNNotFound (404)."""
+        found = bgpvpns.get_bgpvpn(context, id)
         return cls({"id": found.id, "project_id": found.project_id, "tenant_id": found.project_id, "name": found.name})
 
 
 def register() -> None:
-    tagging.OVO_CLS[apidef.BGPVPNS] = TaggedBgpvpn
+    """Once the extensions are loaded. Neutron runs their files as modules of its own that cannot be imported, so the
+    table is reached through the extension that uses it."""
+    loaded = extensions.PluginAwareExtensionManager.get_instance().extensions.get(_ALIAS)
+    if loaded is not None:
+        type(loaded).get_resources.__func__.__globals__["OVO_CLS"][apidef.BGPVPNS] = TaggedBgpvpn

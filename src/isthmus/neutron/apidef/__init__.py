@@ -75,6 +75,15 @@ from isthmus.neutron.apidef.words import (
     ROUTES_CONTROL_ALIAS as ROUTES_CONTROL_ALIAS,
 )
 from isthmus.neutron.apidef.words import (
+    STATUS_ADMIN_ATTRIBUTES as STATUS_ADMIN_ATTRIBUTES,
+)
+from isthmus.neutron.apidef.words import (
+    STATUS_ALIAS as STATUS_ALIAS,
+)
+from isthmus.neutron.apidef.words import (
+    STATUS_ATTRIBUTES as STATUS_ATTRIBUTES,
+)
+from isthmus.neutron.apidef.words import (
     TARGET_LISTS as TARGET_LISTS,
 )
 from isthmus.neutron.apidef.words import (

@@ -14,7 +14,7 @@ from neutron_lib.api import converters
 from neutron_lib.db import constants as db
 
 from isthmus.neutron.apidef import rules
-from isthmus.neutron.apidef.words import L2, L3
+from isthmus.neutron.apidef.words import L2, L3, STATUS_ADMIN_ATTRIBUTES, STATUS_ATTRIBUTES
 
 Attributes = dict[str, dict[str, Any]]
 
@@ -49,6 +49,20 @@ def _flag() -> dict[str, Any]:
     return {**_CHANGEABLE, **_LISTED, "default": True, "convert_to": converters.convert_to_boolean}
 
 
+STANDARD: Attributes = {
+    "description": {
+        **_CHANGEABLE,
+        **_LISTED,
+        "default": "",
+        "validate": {"type:isthmus_text": db.DESCRIPTION_FIELD_SIZE},
+    },
+    "revision_number": dict(_DERIVED),
+    "created_at": dict(_DERIVED),
+    "updated_at": dict(_DERIVED),
+    "changed_since": {"allow_post": False, "allow_put": False, "is_visible": False, "is_filter": True},
+}
+"""What Neutron keeps of every resource. Its own maps let none of it be sorted by, and do not check what text holds."""
+
 BGPVPN_ATTRIBUTES: Attributes = {
     "id": _id(),
     "tenant_id": _project(),
@@ -60,6 +74,7 @@ BGPVPN_ATTRIBUTES: Attributes = {
     "route_distinguishers": _targets("route_distinguishers"),
     "networks": dict(_DERIVED),
     "routers": dict(_DERIVED),
+    **STANDARD,
 }
 
 VNI: dict[str, Any] = {
@@ -83,9 +98,21 @@ LOCAL_PREF: dict[str, Any] = {
 PORTS: dict[str, Any] = dict(_DERIVED)
 
 
+STATUS: Attributes = {
+    name: {
+        "allow_post": False,
+        "allow_put": False,
+        "is_visible": True,
+        "enforce_policy": name in STATUS_ADMIN_ATTRIBUTES,
+    }
+    for name in STATUS_ATTRIBUTES
+}
+"""No filter and no sort key: it is no column, it follows from what agents report."""
+
+
 def _association(kind: str) -> Attributes:
     uuid = {**_GIVEN_ONCE, **_LISTED, "validate": {"type:uuid": None}}
-    return {"id": _id(), "tenant_id": _project(), f"{kind}_id": uuid}
+    return {"id": _id(), "tenant_id": _project(), f"{kind}_id": uuid, **STANDARD, **STATUS}
 
 
 NETWORK_ASSOCIATION_ATTRIBUTES = _association("network")
@@ -109,5 +136,6 @@ ANY_ASSOCIATION_ATTRIBUTES: Attributes = {
     "bgpvpn_id": dict(_DERIVED),
     "type": dict(_DERIVED),
     "resource_id": dict(_DERIVED),
+    **STATUS,
 }
 """One line for each association, whatever its kind: `type` is network, router or port, `resource_id` its id."""

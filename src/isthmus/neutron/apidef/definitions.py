@@ -17,6 +17,9 @@ from isthmus.neutron.apidef import attributes, words
 
 _PARENT = {"collection_name": words.BGPVPNS, "member_name": words.BGPVPN}
 
+_STANDARD = [f"standard-attr-{name}" for name in ("description", "revisions", "timestamp")]
+"""Our maps come after Neutron's own for these attributes, and take their place."""
+
 
 def _of_bgpvpn(parameters: attributes.Attributes) -> dict[str, Any]:
     return {"parent": _PARENT, "parameters": parameters}
@@ -37,7 +40,7 @@ def _definition(
         RESOURCE_ATTRIBUTE_MAP=resources,
         SUB_RESOURCE_ATTRIBUTE_MAP=sub_resources or {},
         REQUIRED_EXTENSIONS=[requires],
-        OPTIONAL_EXTENSIONS=[],
+        OPTIONAL_EXTENSIONS=_STANDARD,
     )
 
 
@@ -68,3 +71,14 @@ ASSOCIATIONS = _definition(
     ),
     {words.ANY_ASSOCIATIONS: attributes.ANY_ASSOCIATION_ATTRIBUTES},
 )
+
+STATUS = _definition(
+    SimpleNamespace(
+        ALIAS=words.STATUS_ALIAS,
+        NAME="BGPVPN operational state",
+        DESCRIPTION="How BGPVPNs and their associations stand, with the reason, from what agents report",
+        UPDATED_TIMESTAMP="2026-11-20T00:00:00-00:00",
+    ),
+    {words.BGPVPNS: attributes.STATUS},
+)
+"""Associations have the attributes in their own maps: Neutron extends no collection below another."""

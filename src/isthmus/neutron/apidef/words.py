@@ -10,6 +10,7 @@ from isthmus.model.vpn import RouteDistinguisher, RouteTarget
 
 ALIAS, VNI_ALIAS, ROUTES_CONTROL_ALIAS = upstream.ALIAS, upstream_vni.ALIAS, upstream_routes.ALIAS
 ASSOCIATIONS_ALIAS = "bgpvpn-associations"
+STATUS_ALIAS = "bgpvpn-status"
 PATH_PREFIX = upstream.API_PREFIX
 BGPVPN, BGPVPNS = upstream.RESOURCE_NAME, upstream.COLLECTION_NAME
 NETWORK_ASSOCIATION, NETWORK_ASSOCIATIONS = upstream.NETWORK_ASSOCIATION, upstream.NETWORK_ASSOCIATIONS
@@ -34,6 +35,10 @@ ADMIN_ATTRIBUTES = (*TARGET_LISTS, "vni")
 
 GUARDED_ATTRIBUTES = (*ADMIN_ATTRIBUTES, "local_pref")
 """Only an administrator gives or changes them by default."""
+
+STATUS_ATTRIBUTES = ("status", "status_reason", "status_details")
+STATUS_ADMIN_ATTRIBUTES = ("status_details",)
+"""Names of hypervisors: only an administrator reads them by default."""
 
 PREFIX_ROUTE, BGPVPN_ROUTE = upstream_routes.PREFIX_TYPE, upstream_routes.BGPVPN_TYPE
 """The two types of a port association's routes."""

@@ -16,29 +16,29 @@ from isthmus.neutron import apidef, exceptions, models, numbers, reading, settli
 from isthmus.neutron.conf import Settings
 from isthmus.neutron.paging import Listing, order, page
 from isthmus.neutron.store import columns
-from isthmus.neutron.store.rows import KINDS, find_bgpvpn, revise, scoped, standard
+from isthmus.neutron.store.rows import KINDS, find_bgpvpn, revise, scoped, shared, standard
 from isthmus.neutron.values import Bgpvpn, NewBgpvpn
 
 
 @db_api.retry_if_session_inactive()
 def list_bgpvpns(context: Any, listing: Listing) -> list[Bgpvpn]:
     with db_api.CONTEXT_READER.using(context):
-        known = columns.bgpvpn_columns()
+        known = columns.bgpvpn_columns(context)
         query = scoped(context, sa.select(models.Bgpvpn), models.Bgpvpn)
-        query = columns.matching(query, listing.filters, known, models.Bgpvpn)
+        query = columns.matching(context, query, listing.filters, known, models.Bgpvpn)
         keys = order(listing, known)
         missing = exceptions.BGPVPNNotFound(id=listing.marker)
         marker = columns.marker(context, listing, keys, models.Bgpvpn, missing)
         rows = list(context.session.scalars(page(query, listing, keys, marker)))
         if listing.reverse:
             rows.reverse()
-        return _values(context.session, rows)
+        return _values(context, rows)
 
 
 @db_api.retry_if_session_inactive()
 def get_bgpvpn(context: Any, bgpvpn_id: str) -> Bgpvpn:
     with db_api.CONTEXT_READER.using(context):
-        return _values(context.session, [find_bgpvpn(context, bgpvpn_id)])[0]
+        return _values(context, [find_bgpvpn(context, bgpvpn_id)])[0]
 
 
 @db_api.retry_if_session_inactive()
@@ -60,7 +60,7 @@ def create_bgpvpns(context: Any, news: Sequence[NewBgpvpn], settings: Settings) 
             _set_targets(session, row.id, new.lists)
             numbers.claim_vni(session, row.id, new.vni, settings.vni_min, settings.vni_max)
             rows.append(row)
-        return _values(session, rows)
+        return _values(context, rows)
 
 
 @db_api.retry_if_session_inactive()
@@ -79,7 +79,7 @@ def update_bgpvpn(
         touched = _attachments_of(session, row.id)
         settling.check_sizes(session, touched)
         session.expire(row)
-        return _values(session, [row])[0], touched
+        return _values(context, [row])[0], touched
 
 
 @db_api.retry_if_session_inactive()
@@ -95,6 +95,7 @@ def delete_bgpvpn(context: Any, bgpvpn_id: str) -> set[str]:
             # The key of an association's attributes cascades to the association; the other way round it does not.
             session.execute(sa.delete(standards).where(standards.id.in_(gone)))
         session.delete(row)
+        session.flush()  # here, where Neutron still knows whose transaction it is: the caller's If-Match is looked at
         return touched
 
 
@@ -116,12 +117,13 @@ def _set_targets(session: Any, bgpvpn_id: str, lists: Mapping[str, Sequence[str]
         session.execute(sa.insert(table), rows)
 
 
-def _values(session: Any, rows: Sequence[Any]) -> list[Bgpvpn]:
+def _values(context: Any, rows: Sequence[Any]) -> list[Bgpvpn]:
     """Values of the rows: one more statement for each kind of thing that belongs to them, however many they are."""
-    ids = [row.id for row in rows]
+    session, ids = context.session, [row.id for row in rows]
     lists = reading.targets(session, ids)
     vnis = _explicit_vnis(session, ids)
-    members = {name: _members(session, AssociationKind(kind), ids) for name, kind in apidef.MEMBER_LISTS.items()}
+    members = {name: _members(context, AssociationKind(kind), ids) for name, kind in apidef.MEMBER_LISTS.items()}
+    sharing = _shared(context, ids)
     tags = _tags(session, [row.standard_attr_id for row in rows])
     return [
         Bgpvpn(
@@ -135,6 +137,7 @@ def _values(session: Any, rows: Sequence[Any]) -> list[Bgpvpn]:
             members={name: of[row.id] for name, of in members.items()},
             tags=tags.get(row.standard_attr_id, []),
             standard=standard(row),
+            shared=row.id in sharing,
         )
         for row in rows
     ]
@@ -146,11 +149,18 @@ def _explicit_vnis(session: Any, ids: Sequence[str]) -> dict[str, int]:
     return dict(session.execute(query).all())
 
 
-def _members(session: Any, kind: AssociationKind, ids: Sequence[str]) -> dict[str, list[str]]:
+def _shared(context: Any, ids: Sequence[str]) -> set[str]:
+    query: Any = sa.select(models.Bgpvpn.id).where(models.Bgpvpn.id.in_(ids), shared(context) == 1)
+    return set(context.session.scalars(query))
+
+
+def _members(context: Any, kind: AssociationKind, ids: Sequence[str]) -> dict[str, list[str]]:
+    """Those that the caller may know of: in a BGPVPN that is shared with a project, the project's own."""
     of = KINDS[kind]
     found: dict[str, list[str]] = {i: [] for i in ids}
     query: Any = sa.select(of.table.bgpvpn_id, of.target).where(of.table.bgpvpn_id.in_(ids))
-    for bgpvpn, target in session.execute(query.order_by(of.target)):
+    query = scoped(context, query, of.table)
+    for bgpvpn, target in context.session.execute(query.order_by(of.target)):
         found[bgpvpn].append(target)
     return found
 
