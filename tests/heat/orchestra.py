@@ -5,6 +5,7 @@ from __future__ import annotations
 import configparser
 import os
 import subprocess
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +20,28 @@ PLUGINS = ROOT / "src/isthmus/heat/plugins"
 EXAMPLES = ROOT / "etc/heat"
 
 
+def template(**resources: tuple[str, dict[str, Any]]) -> dict[str, Any]:
+    """A template of resources as (type below OS::Neutron::, properties), each shown whole in an output of its name."""
+    return {
+        "heat_template_version": "2018-08-31",
+        "resources": {
+            name: {"type": f"OS::Neutron::{kind}", "properties": properties}
+            for name, (kind, properties) in resources.items()
+        },
+        "outputs": {name: {"value": {"get_attr": [name, "show"]}} for name in resources},
+    }
+
+
+def get(name: str) -> dict[str, str]:
+    return {"get_resource": name}
+
+
 class Stacks:
     """What one user does with Heat."""
 
     def __init__(self, endpoint: str, user: User) -> None:
         self.user = user
-        self._as = User(f"{endpoint}/v1/{user.project}", user.project, "")
-        self._as.headers = user.headers | {"X-Auth-Url": ""}
-        self._url = self._as.endpoint
+        self._url = f"{endpoint}/v1/{user.project}"
         self._session = requests.Session()
         self._session.trust_env = False
 
@@ -39,19 +54,24 @@ class Stacks:
         except ValueError:
             return Answer(done.status_code, done.text)
 
-    def create(self, name: str, template: Any, **parameters: str) -> str:
-        """Make a stack and wait for it; its path."""
-        body = {"stack_name": name, "template": template, "parameters": parameters}
-        answer = self.call("POST", "stacks", body)
-        assert answer.status == 201, f"{answer.status} {answer.body}"
-        path = f"stacks/{name}/{answer.body['stack']['id']}"
-        self.wait(path, "CREATE_COMPLETE")
-        return path
+    def ask(self, template: Any, **parameters: str) -> Answer:
+        """Ask for a stack."""
+        body = {"stack_name": f"s{uuid.uuid4().hex}", "template": template, "parameters": parameters}
+        return self.call("POST", "stacks", body)
 
-    def update(self, path: str, template: Any, **parameters: str) -> None:
+    def create(self, template: Any, expect: str = "CREATE_COMPLETE", **parameters: str) -> str:
+        """Make a stack and wait for it; its path."""
+        answer = self.ask(template, **parameters)
+        assert answer.status == 201, f"{answer.status} {answer.body}"
+        stack = answer.body["stack"]
+        path = stack["links"][0]["href"].removeprefix(f"{self._url}/")
+        self.wait(path, expect)
+        return str(path)
+
+    def update(self, path: str, template: Any, expect: str = "UPDATE_COMPLETE", **parameters: str) -> None:
         answer = self.call("PUT", path, {"template": template, "parameters": parameters})
         assert answer.status == 202, f"{answer.status} {answer.body}"
-        self.wait(path, "UPDATE_COMPLETE")
+        self.wait(path, expect)
 
     def delete(self, path: str) -> None:
         answer = self.call("DELETE", path)
@@ -86,6 +106,7 @@ class Orchestra(IdentityCloud):
         super().__init__(home)
         self.heat_port = free_port()
         self.heat_endpoint = f"http://127.0.0.1:{self.heat_port}"
+        self._tokens: dict[tuple[str, str], tuple[str, dict[str, Any]]] = {}
 
     def start(self, **isthmus: Any) -> None:
         super().start(**isthmus)
@@ -112,6 +133,12 @@ class Orchestra(IdentityCloud):
                 raise AssertionError("Heat does not listen yet") from None
 
         eventually(answers, within=60)
+
+    def token(self, user: str, project: str) -> tuple[str, dict[str, Any]]:
+        """Once for each: Keystone takes half a second to make one."""
+        if (user, project) not in self._tokens:
+            self._tokens[user, project] = super().token(user, project)
+        return self._tokens[user, project]
 
     def _heat_settings(self) -> dict[str, dict[str, Any]]:
         heat = {

@@ -15,17 +15,21 @@ from heat.engine.resources.openstack.neutron import neutron
 from isthmus.heat import schema
 
 PARENT = "bgpvpn_id"
+EMPTY: dict[str, Any] = {"description": "", "routes": []}
+"""What a property without a default means that an update took out of the template."""
 
 
 def _common() -> dict[str, Any]:
     return {
         PARENT: schema.reference("BGPVPN (name or ID).", "neutron.bgpvpn", required=True),
         "tenant_id": schema.project("Project of the association, which is that of the BGPVPN (name or ID)."),
+        "description": schema.text("Description of the association.", update_allowed=True),
     }
 
 
 def _readable(**more: str) -> dict[str, Any]:
     return schema.readable(
+        description="Description.",
         status="ACTIVE, BUILD, DEGRADED, ERROR or DOWN; null if the cloud does not say.",
         status_reason="Why it has that status.",
         **more,
@@ -71,7 +75,7 @@ class _Association(neutron.NeutronResource):
         if value is not None:
             return schema.without_nulls(value)
         default = self.properties_schema[name].default
-        return [] if default is None else default
+        return EMPTY[name] if default is None else default
 
     def handle_delete(self) -> bool:
         if self.resource_id is not None:

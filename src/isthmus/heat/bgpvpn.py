@@ -52,10 +52,13 @@ class BGPVPN(neutron.NeutronResource):
             "VXLAN network identifier (1 to 16777215); auto for one of the cloud's own.", "neutron.bgpvpn.vni"
         ),
         "local_pref": schema.local_pref("Local preference of what is announced.", update_allowed=True),
+        "tags": schema.listed("Tags of the BGPVPN.", schema.text("A tag.")),
     }
 
     attributes_schema = schema.readable(
         name="Name.",
+        description="Description.",
+        tags="Tags.",
         type="l2 or l3.",
         route_targets="Route targets imported and exported.",
         import_targets="Further route targets imported.",
@@ -76,15 +79,19 @@ class BGPVPN(neutron.NeutronResource):
 
     def handle_create(self) -> None:
         wanted = self.prepare_properties(self.properties, self.physical_resource_name())
+        tags = wanted.pop("tags", [])
         made = self.client().create_bgpvpn({"bgpvpn": wanted})["bgpvpn"]
         self.resource_id_set(made["id"])
+        if tags:
+            self.set_tags(tags)
 
     def handle_update(self, json_snippet: Any, tmpl_diff: Any, prop_diff: dict[str, Any]) -> None:
-        if not prop_diff:
-            return
         change = {name: EMPTY.get(name) if value is None else value for name, value in prop_diff.items()}
-        self.prepare_update_properties(change)
-        self.client().update_bgpvpn(self.resource_id, {"bgpvpn": change})
+        if "tags" in change:
+            self.set_tags(change.pop("tags"))
+        if change:
+            self.prepare_update_properties(change)
+            self.client().update_bgpvpn(self.resource_id, {"bgpvpn": change})
 
     def handle_delete(self) -> bool:
         if self.resource_id is not None:
