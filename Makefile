@@ -82,16 +82,19 @@ conformance: install .venv-keystone/.stamp .venv-tempest/.stamp ## public Tempes
 chaos: install ## what each kind of trouble costs, counted under a running stream (minutes)
 	$(BIN)/isthmus-lab chaos
 
-bench: install ## figures: BGP bytes to committed flows
+bench: install ## docs/figures.md: routes to flows, two clouds, beside FRR and GoBGP (10 minutes)
 	$(BIN)/python -m benchmarks.routes
+	$(BIN)/python -m benchmarks.clouds
+	$(BIN)/python -m benchmarks.speakers
 
-test-long: test ## the deep rest: long simulation, faults with their table, slow rungs, benchmarks
+test-long: test ## the deep rest: long simulation, faults with their table, slow rungs, chaos and figures with their pages
 	$(BIN)/python -m tests.sim --seeds 1-40 --steps 2500
 	$(BIN)/pytest -q -s tests/faults
 	$(BIN)/pytest -q -m lab tests/lab
 	$(MAKE) conformance
 	$(MAKE) heat
-	$(BIN)/python -m benchmarks.routes
+	$(BIN)/isthmus-lab chaos --write docs/chaos.md
+	$(MAKE) bench
 
 format: install ## let ruff write
 	$(BIN)/ruff check --fix -q src tests benchmarks

@@ -9,7 +9,7 @@ from benchmarks.forwarding import counters, met
 from benchmarks.samples import Sample, ms, ratio, table, times, verdicts
 from benchmarks.stations import flows, updates
 
-from benchmarks import page
+from benchmarks import ladder, page
 
 
 @pytest.mark.parametrize(
@@ -123,3 +123,29 @@ def test_an_update_is_told_by_who_sent_it_and_when() -> None:
     assert read(line) == ("UPDATE a-h1 to a-rr", 1795201802.351625)
     assert read(line.replace("172.30.1.11", "172.30.1.12")) is None
     assert read("tcpdump: listening on any") is None
+
+
+LOG = """\
+   0.1 s  ok       namespaces and cables
+
+   2.9 s  ok       rung 1  both clouds answer
+   5.7 s  ok       rung 13  targets changed: overlap loses nothing: 0 of 146 packets lost while they overlapped
+   0.8 s  ok       rung 14  a port moved: 22 of 59 packets lost
+the top of the ladder after 106 s
+"""
+
+
+def test_the_last_climb_is_shown_as_it_was_printed() -> None:
+    climb = ladder.read(LOG)
+    before = "words\n\n```\n  99.9 s  ok       rung 1  old\nthe top of the ladder after 161 s\n```\n\n```\nmake\n```\n"
+    after = ladder.into_readme(before, climb)
+    assert after == "words\n\n```\n" + LOG.split("\n\n")[1] + "```\n\n```\nmake\n```\n"
+    assert ladder.section(climb).splitlines()[-2:] == [
+        "| 13 | targets changed: overlap loses nothing | 0 of 146 packets lost while they overlapped |",
+        "| 14 | a port moved | 22 of 59 packets lost |",
+    ]
+
+
+def test_a_climb_that_failed_is_not_shown() -> None:
+    with pytest.raises(AssertionError, match="top of the ladder"):
+        ladder.read(LOG.replace("the top", "nothing"))
