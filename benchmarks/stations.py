@@ -19,7 +19,7 @@ from typing import Self
 
 from isthmus.lab.fault import PartFailed
 from isthmus.lab.lab import Lab
-from isthmus.lab.plan import WAN, ovs_env, reflector_node
+from isthmus.lab.plan import WAN, ovs_env
 from isthmus.lab.process import within
 
 Reader = Callable[[str], "tuple[str, float | None] | None"]
@@ -109,7 +109,7 @@ HAS_FLOW, HAS_FLOW_NO_MORE = "b-h1 has the flow", "b-h1 has the flow no more"
 
 def on_the_way(lab: Lab, address: str) -> list[Watch]:
     """From an address on a-h1, told to the reflectors, to b-h1."""
-    names = {str(c.reflector): reflector_node(c) for c in lab.topology.clouds}
+    names = {str(r.address): r.node for c in lab.topology.clouds for r in c.reflectors}
     names |= {str(site.hypervisor.address): site.node for site in lab.plan.sites if site.node in ("a-h1", "b-h1")}
     return [
         updates(names),

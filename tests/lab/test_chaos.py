@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import tomllib
+from dataclasses import replace
+
 import pytest
 
+from isthmus.lab import frr
 from isthmus.lab.chaos import table
 from isthmus.lab.chaos.cases import CASES
 from isthmus.lab.chaos.table import NOTHING, PRINTED, Allowed, Result
 from isthmus.lab.chaos.traffic import Count, count
 from isthmus.lab.gobgp import configuration
+from isthmus.lab.hypervisor import agent_configuration
 from isthmus.lab.topology import ReflectorKind, locate, read
+from tests.lab.build import plan
 
 PLAIN_AND_HALF_A_SECOND = Allowed("plain and 0.5 s", 50, beyond_plain=True)
 
@@ -64,8 +70,8 @@ def test_the_table_says_what_a_reader_asks() -> None:
 
 def test_gobgp_names_every_hypervisor_as_a_client_and_the_other_reflector() -> None:
     topology = read(locate("two-clouds-gobgp").read_text(), "two-clouds-gobgp")
-    assert {cloud.reflector_kind for cloud in topology.clouds} == {ReflectorKind.GOBGP}
-    text = configuration(topology.cloud("a"), topology)
+    assert {one.kind for cloud in topology.clouds for one in cloud.reflectors} == {ReflectorKind.GOBGP}
+    text = configuration(topology.cloud("a"), topology.cloud("a").reflectors[0], topology)
     assert [line.split('"')[1] for line in text.splitlines() if "neighbor-address" in line] == [
         "172.30.1.11",
         "172.30.1.12",
@@ -83,3 +89,16 @@ def test_the_two_topologies_differ_in_the_speaker_alone() -> None:
 
 def test_case_titles_are_told_apart() -> None:
     assert len({case.title for case in CASES}) == len(CASES)
+
+
+def test_two_reflectors_are_everybodys_peers() -> None:
+    topology = read(locate("two-reflectors").read_text(), "two-reflectors")
+    a = topology.cloud("a")
+    assert [(r.node, str(r.address)) for r in a.reflectors] == [("a-rr", "172.30.1.5"), ("a-rr2", "172.30.1.6")]
+    for one in a.reflectors:
+        text = frr.configuration(a, one, topology)
+        assert f"bgp cluster-id {one.address}" in text
+        assert all(f"neighbor {peer} remote-as 64513" in text for peer in ("172.30.2.5", "172.30.2.6"))
+    built = plan()
+    said = tomllib.loads(agent_configuration(replace(built.sites[0], cloud=a), built.places))
+    assert [r["address"] for r in said["reflectors"]] == ["172.30.1.5", "172.30.1.6"]

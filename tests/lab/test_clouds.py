@@ -10,6 +10,7 @@ import pytest
 
 from isthmus.lab import frr, process
 from isthmus.lab.lab import Lab
+from isthmus.lab.topology import Reflector
 from tests.eventually import eventually
 from tests.lab.command import run
 
@@ -47,9 +48,10 @@ def test_hypervisors_of_different_clouds_reach_one_another_over_the_wan(lab: Lab
 def test_the_reflectors_are_established_with_each_other_and_with_every_agent(lab: Lab) -> None:
     a, b = lab.topology.clouds
     for one, other in ((a, b), (b, a)):
-        peers = {str(other.reflector), *(str(h.address) for h in one.hypervisors)}
+        reflector, far = one.reflectors[0], other.reflectors[0]
+        peers = {str(far.address), *(str(h.address) for h in one.hypervisors)}
 
-        def established(cloud: object = one, peers: set[str] = peers) -> None:
-            assert frr.sessions(cloud, lab.processes) == dict.fromkeys(peers, "Established")  # type: ignore[arg-type]
+        def established(reflector: Reflector = reflector, peers: set[str] = peers) -> None:
+            assert frr.sessions(reflector, lab.processes) == dict.fromkeys(peers, "Established")
 
         eventually(established)

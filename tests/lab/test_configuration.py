@@ -64,7 +64,7 @@ def test_clouds_yaml_has_an_entry_for_the_admin_and_each_tenant() -> None:
 
 
 def test_the_reflector_takes_its_underlay_as_clients_and_the_others_as_ebgp_peers() -> None:
-    lines = [line.strip() for line in frr.configuration(A, PLAN.topology).splitlines()]
+    lines = [line.strip() for line in frr.configuration(A, A.reflectors[0], PLAN.topology).splitlines()]
     assert "router bgp 64512" in lines
     assert "bgp listen range 172.30.1.0/24 peer-group PE" in lines
     assert "neighbor 172.30.2.5 remote-as 64513" in lines
@@ -75,7 +75,7 @@ def test_the_reflector_takes_its_underlay_as_clients_and_the_others_as_ebgp_peer
 
 def test_a_lone_cloud_has_a_reflector_without_peers() -> None:
     alone = topology("[[cloud]]".join(default_text().split("[[cloud]]")[:2]))
-    assert "attribute-unchanged" not in frr.configuration(alone.clouds[0], alone)
+    assert "attribute-unchanged" not in frr.configuration(alone.clouds[0], alone.clouds[0].reflectors[0], alone)
 
 
 def test_the_agents_file_is_what_an_operator_would_write() -> None:

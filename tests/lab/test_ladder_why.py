@@ -120,7 +120,7 @@ def test_an_agent_that_is_stopped(ground: Ground) -> None:
 
 
 def test_a_reflector_that_is_down(ground: Ground) -> None:
-    daemon = reflector(ground.lab.topology.cloud("a"), ground.lab.places)
+    daemon = reflector(ground.lab.topology.cloud("a").reflectors[0], ground.lab.places)
     processes = ground.lab.processes
     with fault(lambda: processes.kill(daemon.name), lambda: processes.start(daemon)):
         said = named("SESSION_DOWN")

@@ -1,4 +1,4 @@
-"""The route reflector of a cloud, if it is GoBGP: unlike FRR 8.4 it keeps EVPN routes while their speaker restarts.
+"""A route reflector of a cloud, if it is GoBGP: unlike FRR 8.4 it keeps EVPN routes while their speaker restarts.
 
 Hypervisors are clients that dial; the reflectors of the clouds peer by eBGP across the WAN and leave the next hop as it
 is. Graceful restart (RFC 4724, RFC 8538) is on towards both. Hypervisors are named one by one: to dynamic neighbours a
@@ -10,11 +10,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from isthmus.lab.fault import PartFailed
 from isthmus.lab.frr import HOLD_S
-from isthmus.lab.plan import GOBGP_API, reflector, reflector_node
+from isthmus.lab.plan import GOBGP_API
 from isthmus.lab.process import Processes, within
-from isthmus.lab.topology import Cloud, Topology
+from isthmus.lab.topology import Cloud, Reflector, Topology
 
 RESTART_S, DEFERRAL_S = 60, 8
 """How long routes are kept for a speaker that restarts; how long one that has restarted waits for its peers."""
@@ -74,56 +73,33 @@ _REFLECTOR = """\
 """
 
 
-def configuration(cloud: Cloud, topology: Topology) -> str:
+def configuration(cloud: Cloud, one: Reflector, topology: Topology) -> str:
     """gobgpd.toml."""
     times = {"hold": HOLD_S, "keepalive": HOLD_S // 3, "restart": RESTART_S, "deferral": DEFERRAL_S}
-    client = _CLIENT.format(address=cloud.reflector)
-    text = _GLOBAL.format(asn=cloud.asn, address=cloud.reflector)
+    client = _CLIENT.format(address=one.address)
+    text = _GLOBAL.format(asn=cloud.asn, address=one.address)
     for hypervisor in cloud.hypervisors:
         text += _NEIGHBOUR.format(address=hypervisor.address, asn=cloud.asn, role=client, **times)
-    for other in topology.clouds:
-        if other.name != cloud.name:
-            text += _NEIGHBOUR.format(address=other.reflector, asn=other.asn, role=_REFLECTOR, **times)
+    for other, peer in topology.reflectors_beside(cloud):
+        text += _NEIGHBOUR.format(address=peer.address, asn=other.asn, role=_REFLECTOR, **times)
     return text
 
 
-def start(cloud: Cloud, topology: Topology, processes: Processes) -> None:
-    """From nothing to an Established session with every other reflector that is up by then."""
-    part, places = f"reflector {cloud.name}", processes.places
-    home = places.of(reflector_node(cloud))
+def prepare(cloud: Cloud, one: Reflector, topology: Topology, processes: Processes) -> None:
+    """Its directory and what it reads at the start."""
+    home = processes.places.of(one.node)
     home.mkdir(parents=True)
-    (home / "gobgpd.toml").write_text(configuration(cloud, topology))
-    started = processes.start(reflector(cloud, places))
-    others = [other for other in topology.clouds if other.name != cloud.name]
-    processes.until(
-        part,
-        f"Established sessions with {', '.join(f'the reflector of {o.name}' for o in others) or 'nobody'}",
-        lambda: _not_established(cloud, others, processes),
-        within_s=30,
-        watch=[started],
-    )
+    (home / "gobgpd.toml").write_text(configuration(cloud, one, topology))
 
 
-def sessions(cloud: Cloud, processes: Processes) -> dict[str, str]:
+def sessions(one: Reflector, processes: Processes) -> dict[str, str]:
     """Peer address to session state, clients included. Raises PartFailed while it does not answer."""
     host, _, port = GOBGP_API.rpartition(":")
-    command = within(reflector_node(cloud), ["gobgp", "-u", host, "-p", port, "-j", "neighbor"])
-    answer: Any = json.loads(processes.run(f"reflector {cloud.name}", command) or "[]")
+    command = within(one.node, ["gobgp", "-u", host, "-p", port, "-j", "neighbor"])
+    answer: Any = json.loads(processes.run(f"reflector {one.node}", command) or "[]")
     return {str(peer["state"]["neighbor_address"]): _state(peer["state"]) for peer in answer}
 
 
 def _state(said: dict[str, Any]) -> str:
     """GoBGP's number, in FRR's words."""
     return "Established" if said.get("session_state") == 6 else f"state {said.get('session_state')}"
-
-
-def _not_established(cloud: Cloud, others: list[Cloud], processes: Processes) -> str | None:
-    try:
-        states = sessions(cloud, processes)
-    except PartFailed as failure:
-        return failure.seen
-    for other in others:
-        state = states.get(str(other.reflector), "unknown")
-        if state != "Established":
-            return f"the session with {other.reflector} is {state}"
-    return None

@@ -15,6 +15,7 @@ from isthmus.lab.network import namespace_of
 from isthmus.lab.places import Places
 from isthmus.lab.plan import AGENT_METRICS, Programs, Site, agent, ovs_env, switch
 from isthmus.lab.process import Processes, listening
+from isthmus.lab.topology import Cloud
 
 OVS_SCHEMA = "/usr/share/openvswitch/vswitch.ovsschema"
 PHYSICAL_NETWORK = "public"
@@ -96,6 +97,18 @@ def _address(site: Site, processes: Processes) -> str | None:
     return None
 
 
+def _reflectors(cloud: Cloud) -> str:
+    return "\n".join(
+        f"""[[reflectors]]
+address = "{one.address}"
+as = {cloud.asn}
+port = 179
+hold_time_s = {HOLD_S}
+"""
+        for one in cloud.reflectors
+    )
+
+
 def agent_configuration(site: Site, places: Places) -> str:
     """The agent's file, as an operator would write it for this hypervisor."""
     address, cloud, home = site.hypervisor.address, site.cloud, places.of(site.node)
@@ -105,12 +118,7 @@ vtep = "{address}"
 router_id = "{address}"
 as = {cloud.asn}
 
-[[reflectors]]
-address = "{cloud.reflector}"
-as = {cloud.asn}
-port = 179
-hold_time_s = {HOLD_S}
-
+{_reflectors(cloud)}
 [ovsdb]
 endpoint = "unix:{places.ovsdb(site.node)}"
 bridge = "br-vpn"

@@ -13,6 +13,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from isthmus.lab import dhcp, hypervisor, machine, mariadb, netns, neutron, ovn, reflectors
@@ -118,12 +119,14 @@ def _cloud_jobs(lab: Lab, cloud: Cloud) -> Iterator[Job]:
         neutron.write_configuration(cloud, lab.topology.vpn_mtu, lab.places, programs)
         neutron.migrate(cloud, processes, programs)
 
-    def start_reflector() -> None:
-        reflectors.start(cloud, lab.topology, processes)
-
     yield Job(central, (), lambda: ovn.start(cloud, processes))
     yield Job(schema, ("MariaDB",), migrate)
-    yield Job(f"reflector of {name}", ("namespaces and cables",), start_reflector)
+    for one in cloud.reflectors:
+        yield Job(
+            f"reflector {one.node}",
+            ("namespaces and cables",),
+            partial(reflectors.start, cloud, one, lab.topology, processes),
+        )
     yield Job(api, (schema, central), lambda: neutron.start(cloud, processes, programs))
     log = lab.places.log(f"{name}-api")
     yield Job(f"network public of {name}", (api,), lambda: neutron.make_public(cloud, log))

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from isthmus.lab.network import Address, Bridge, DefaultRoute, End, Network, Sysctl, Veth
 from isthmus.lab.places import Places
-from isthmus.lab.topology import Cloud, Hypervisor, ReflectorKind, Topology
+from isthmus.lab.topology import Cloud, Hypervisor, Reflector, ReflectorKind, Topology
 
 WAN = "wan"
 BGPD = "/usr/lib/frr/bgpd"
@@ -102,7 +102,7 @@ class Plan:
         yield mariadb(self.places)
         for cloud in self.topology.clouds:
             yield from central(cloud, self.places)
-            yield reflector(cloud, self.places)
+            yield from (reflector(one, self.places) for one in cloud.reflectors)
             yield api(cloud, self.places, self.programs)
             yield periodic_workers(cloud, self.places, self.programs)
         for site in self.sites:
@@ -120,10 +120,6 @@ def merge(parts: list[Network]) -> Network:
         routes=tuple(r for p in parts for r in p.routes),
         sysctls=tuple(s for p in parts for s in p.sysctls),
     )
-
-
-def reflector_node(cloud: Cloud) -> str:
-    return f"{cloud.name}-rr"
 
 
 def internet_node(cloud: Cloud) -> str:
@@ -144,17 +140,22 @@ def _wan(topology: Topology) -> Network:
 
 
 def _cloud_network(cloud: Cloud) -> Network:
-    """The reflector on the underlay, and the internet beyond br-ex."""
-    rr, internet = reflector_node(cloud), internet_node(cloud)
+    """The reflectors on the underlay, and the internet beyond br-ex."""
+    internet = internet_node(cloud)
     return Network(
-        nodes=(rr, internet),
+        nodes=(*(rr.node for rr in cloud.reflectors), internet),
         bridges=(Bridge(internet, "br-ext"),),
-        veths=(Veth(End(rr, "eth0"), End(WAN, rr, bridge=f"br-{cloud.name}")),),
+        veths=tuple(
+            Veth(End(rr.node, "eth0"), End(WAN, rr.node, bridge=f"br-{cloud.name}")) for rr in cloud.reflectors
+        ),
         addresses=(
-            Address(rr, "eth0", IPv4Interface((cloud.reflector, cloud.underlay.prefixlen))),
+            *(
+                Address(rr.node, "eth0", IPv4Interface((rr.address, cloud.underlay.prefixlen)))
+                for rr in cloud.reflectors
+            ),
             Address(internet, "br-ext", IPv4Interface((cloud.internet_host, cloud.external.prefixlen))),
         ),
-        routes=(DefaultRoute(rr, cloud.wan_router),),
+        routes=tuple(DefaultRoute(rr.node, cloud.wan_router) for rr in cloud.reflectors),
         sysctls=(Sysctl(internet, "net/ipv4/ip_forward", "0"),),
     )
 
@@ -229,33 +230,33 @@ def central(cloud: Cloud, places: Places) -> tuple[Daemon, ...]:
     return (*servers, northd)
 
 
-def reflector(cloud: Cloud, places: Places) -> Daemon:
+def reflector(one: Reflector, places: Places) -> Daemon:
     """Whichever speaker the topology names."""
-    match cloud.reflector_kind:
+    match one.kind:
         case ReflectorKind.FRR:
-            return _bgpd(cloud, places)
+            return _bgpd(one, places)
         case ReflectorKind.GOBGP:
-            return _gobgpd(cloud, places)
+            return _gobgpd(one, places)
 
 
-def _gobgpd(cloud: Cloud, places: Places) -> Daemon:
+def _gobgpd(one: Reflector, places: Places) -> Daemon:
     """-r: every start says that it is a restart, so what its peers keep for it stays until it knows as much again."""
-    node = reflector_node(cloud)
-    argv = ("gobgpd", "-f", f"{places.of(node)}/gobgpd.toml", "--api-hosts", GOBGP_API, "--pprof-disable", "-p", "-r")
-    return Daemon(name=node, node=node, argv=argv)
+    home = places.of(one.node)
+    argv = ("gobgpd", "-f", f"{home}/gobgpd.toml", "--api-hosts", GOBGP_API, "--pprof-disable", "-p", "-r")
+    return Daemon(name=one.node, node=one.node, argv=argv)
 
 
-def _bgpd(cloud: Cloud, places: Places) -> Daemon:
+def _bgpd(one: Reflector, places: Places) -> Daemon:
     """FRR's bgpd alone: -Z leaves zebra out, it only reflects.
 
     bgpd keeps crash logs in /var/tmp/frr/bgpd.<pid>, compiled in, and leaves them behind when killed: it gets a
     /var/tmp of its own, in the lab's directory.
     """
-    node = reflector_node(cloud)
-    home = places.of(node)
+    home = places.of(one.node)
     apart = ("unshare", "--mount", "--", "sh", "-c", 'mount --bind "$0" /var/tmp && exec "$@"', f"{home}/var-tmp")
     argv = (BGPD, "-Z", "-S", "-f", f"{home}/bgpd.conf", "-i", f"{home}/bgpd.pid", "--vty_socket", str(home))
-    return Daemon(name=node, node=node, argv=(*apart, *argv, "-l", str(cloud.reflector), "-p", "179", "-P", "0"))
+    here = ("-l", str(one.address), "-p", "179", "-P", "0")
+    return Daemon(name=one.node, node=one.node, argv=(*apart, *argv, *here))
 
 
 def neutron_files(cloud: Cloud, places: Places) -> tuple[Path, Path]:

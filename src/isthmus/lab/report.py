@@ -6,7 +6,7 @@ from isthmus.lab import netns, neutron, reflectors
 from isthmus.lab.access import ADMIN
 from isthmus.lab.fault import PartFailed
 from isthmus.lab.lab import Lab
-from isthmus.lab.topology import Cloud
+from isthmus.lab.topology import Reflector
 
 
 def invitation(lab: Lab) -> str:
@@ -30,7 +30,8 @@ def status(lab: Lab) -> tuple[list[str], bool]:
     for cloud in lab.topology.clouds:
         fault = neutron.unanswered(cloud)
         lines.append(f"cloud {cloud.name}  AS {cloud.asn}  http://127.0.0.1:{cloud.api_port}  {fault or 'answers'}")
-        lines.extend(f"  session of {cloud.name}-rr with {peer}: {state}" for peer, state in _sessions(lab, cloud))
+        for one in cloud.reflectors:
+            lines.extend(f"  session of {one.node} with {peer}: {state}" for peer, state in _sessions(lab, one))
         well = well and fault is None
     lines.append("daemons")
     for daemon in lab.plan.daemons:
@@ -45,9 +46,9 @@ def status(lab: Lab) -> tuple[list[str], bool]:
     return lines, well and not missing
 
 
-def _sessions(lab: Lab, cloud: Cloud) -> list[tuple[str, str]]:
+def _sessions(lab: Lab, one: Reflector) -> list[tuple[str, str]]:
     try:
-        return sorted(reflectors.sessions(cloud, lab.processes).items())
+        return sorted(reflectors.sessions(one, lab.processes).items())
     except PartFailed as failure:
         return [("anybody", failure.seen)]
 

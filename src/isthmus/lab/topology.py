@@ -24,7 +24,7 @@ TOPOLOGIES = Path(__file__).parent / "topologies"
 DEFAULT = "two-clouds"
 T = TypeVar("T")
 
-RESERVED = frozenset({"wan", "rr", "internet", "admin"})
+RESERVED = frozenset({"wan", "rr", "rr2", "internet", "admin"})
 """Names of parts the plan adds by itself; `admin` is the project every cloud has."""
 
 
@@ -45,19 +45,27 @@ class ReflectorKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Reflector:
+    """One of a cloud's route reflectors; every hypervisor of the cloud has a session with each of them."""
+
+    node: str
+    address: IPv4Address
+    kind: ReflectorKind
+
+
+@dataclass(frozen=True, slots=True)
 class Cloud:
-    """One OpenStack cloud: its own Neutron, OVN and route reflector."""
+    """One OpenStack cloud: its own Neutron, OVN and route reflectors."""
 
     name: str
     asn: int
     api_port: int
     api_workers: int
     underlay: IPv4Network
-    reflector: IPv4Address
+    reflectors: tuple[Reflector, ...]
     external: IPv4Network
     tenants: tuple[str, ...]
     hypervisors: tuple[Hypervisor, ...]
-    reflector_kind: ReflectorKind = ReflectorKind.FRR
 
     @property
     def site(self) -> str:
@@ -87,6 +95,10 @@ class Topology:
     clouds: tuple[Cloud, ...]
     agents: bool
     wan_mtu: int = UNDERLAY_MTU
+
+    def reflectors_beside(self, cloud: Cloud) -> list[tuple[Cloud, Reflector]]:
+        """Those of the other clouds, which each reflector of this one talks to."""
+        return [(other, one) for other in self.clouds if other.name != cloud.name for one in other.reflectors]
 
     @property
     def vpn_mtu(self) -> int | None:
@@ -180,15 +192,23 @@ def _cloud(data: dict[str, Any]) -> Cloud:
         api_port=data["api_port"],
         api_workers=data.get("api_workers", 1),
         underlay=IPv4Network(data["underlay"]),
-        reflector=IPv4Address(data["reflector"]),
+        reflectors=tuple(_reflectors(data)),
         external=IPv4Network(data["external"]),
         tenants=tuple(data.get("tenants", ())),
         hypervisors=tuple(
             Hypervisor(name=h["name"], address=IPv4Address(h["address"]), gateway=h.get("gateway", False))
             for h in data["hypervisor"]
         ),
-        reflector_kind=ReflectorKind(data.get("reflector_kind", ReflectorKind.FRR)),
     )
+
+
+def _reflectors(data: dict[str, Any]) -> Iterator[Reflector]:
+    """The first is `<cloud>-rr`, a second `<cloud>-rr2`."""
+    given = data["reflector"]
+    kind = ReflectorKind(data.get("reflector_kind", ReflectorKind.FRR))
+    for number, address in enumerate([given] if isinstance(given, str) else given, start=1):
+        suffix = str(number) if number > 1 else ""
+        yield Reflector(f"{data['name']}-rr{suffix}", IPv4Address(address), kind)
 
 
 def _sense(topology: Topology) -> Iterator[str]:
@@ -215,7 +235,7 @@ def _sense_of_cloud(cloud: Cloud) -> Iterator[str]:
     if cloud.underlay.prefixlen > 29 or cloud.external.prefixlen > 28:
         yield f"cloud {cloud.name}: an underlay needs at least a /29 and an external subnet a /28"
     inhabitants = [
-        ("the reflector", cloud.reflector),
+        *((f"the reflector {r.node}", r.address) for r in cloud.reflectors),
         *((f"hypervisor {h.name}", h.address) for h in cloud.hypervisors),
     ]
     for who, address in inhabitants:

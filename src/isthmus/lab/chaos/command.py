@@ -79,6 +79,7 @@ class Streams:
 TOPOLOGIES = {
     "two-clouds": "FRR 8.4 reflects",
     "two-clouds-gobgp": "GoBGP 3.10 reflects, which keeps EVPN routes over restarts",
+    "two-reflectors": "two FRR 8.4 reflect in each cloud",
 }
 
 
@@ -111,7 +112,7 @@ def _lab(lab: Lab, cases: Sequence[Case], progress: Progress) -> list[table.Resu
         join(ground)
     vpn, plain = _flows(ground, HERE, THERE), _flows(ground, HERE, BESIDE)
     with Streams(lab, [*vpn, *plain]) as streams:
-        return [_run(lab, case, streams, len(vpn), progress) for case in cases]
+        return [_run(lab, case, streams, len(vpn), progress) for case in cases if case.fits(lab)]
 
 
 def _flows(ground: Ground, one: str, other: str) -> list[Flow]:

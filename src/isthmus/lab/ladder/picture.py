@@ -25,7 +25,7 @@ def picture(
         " ".join((column[row] if row < len(column) else "").ljust(WIDTH) for column in columns).rstrip()
         for row in range(height)
     ]
-    reflectors = "  ── eBGP ──  ".join(f"reflector {c.reflector} (AS {c.asn})" for c in topology.clouds)
+    reflectors = "  ── eBGP ──  ".join(f"reflector {_both(c)} (AS {c.asn})" for c in topology.clouds)
     underlays = "  ── WAN ──  ".join(str(c.underlay) for c in topology.clouds)
     tail = [f"  BGP      {reflectors}", f"  packets  {underlays}   VXLAN, from hypervisor to hypervisor"]
     return "\n".join(["", *lines, *tail, ""])
@@ -42,6 +42,10 @@ def _cloud(cloud: Cloud, vms: Sequence[Vm], statuses: Mapping[str, dict[str, Any
         for route in _routes(statuses[node], target):
             yield _row(f"    {route}")
     yield "╰" + "─" * (WIDTH - 2) + "╯"
+
+
+def _both(cloud: Cloud) -> str:
+    return " and ".join(str(r.address) for r in cloud.reflectors)
 
 
 def _row(text: str) -> str:

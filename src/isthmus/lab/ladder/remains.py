@@ -6,7 +6,7 @@ import re
 
 from isthmus.lab.ladder import agents
 from isthmus.lab.ladder.ground import Ground
-from isthmus.lab.plan import ovs_env, reflector_node
+from isthmus.lab.plan import ovs_env
 
 _TABLES = ("Logical_Switch", "Logical_Router", "Logical_Switch_Port", "Logical_Router_Port", "Logical_Router_Policy",
            "Logical_Router_Static_Route")  # fmt: skip
@@ -45,11 +45,12 @@ def northbound(ground: Ground, cloud: str) -> list[str]:
 
 
 def reflected(ground: Ground, cloud: str) -> list[str]:
-    """EVPN prefixes the cloud's reflector holds."""
-    lab = ground.lab
-    node = reflector_node(lab.topology.cloud(cloud))
-    words = ["vtysh", "--vty_socket", str(lab.places.of(node)), "-c", "show bgp l2vpn evpn"]
-    return _PREFIX.findall(lab.processes.run(f"reflector of {cloud}", words, node=node))
+    """EVPN prefixes the cloud's reflectors hold."""
+    lab, found = ground.lab, []
+    for one in lab.topology.cloud(cloud).reflectors:
+        words = ["vtysh", "--vty_socket", str(lab.places.of(one.node)), "-c", "show bgp l2vpn evpn"]
+        found += _PREFIX.findall(lab.processes.run(f"reflector {one.node}", words, node=one.node))
+    return found
 
 
 def forwarding(ground: Ground, node: str) -> list[str]:
