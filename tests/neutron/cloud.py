@@ -18,7 +18,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pymysql
 import requests
@@ -168,6 +168,8 @@ class Answer:
 class User:
     """Somebody who talks to the API."""
 
+    timeout: ClassVar[float] = 60
+
     def __init__(self, endpoint: str, project: str, roles: str) -> None:
         self.endpoint, self.project = endpoint, project
         self.headers = {"X-User-Id": f"u-{project}", "X-Project-Id": project, "X-Roles": roles}
@@ -182,7 +184,7 @@ class User:
             params=query or None,
             data=data,
             headers=self.headers | {"Content-Type": "application/json"},
-            timeout=60,
+            timeout=self.timeout,
         )
         try:
             return Answer(done.status_code, done.json() if done.content else None)
@@ -259,6 +261,10 @@ class Cloud:
     def stop(self) -> None:
         for process in reversed(self._processes):
             process.stop()
+
+    def process(self, name: str) -> Process:
+        """The last one of this name that was started."""
+        return [p for p in self._processes if p.name == name][-1]
 
     def _run(self, name: str, *command: str, **env: str) -> Process:
         process = Process(name, command, self.home / "log" / f"{name}.out", env)
@@ -378,8 +384,20 @@ class Cloud:
             *("--lazy-apps", "--die-on-term", "--need-app", "--thunder-lock"),
             **env,
         )
-        eventually(lambda: self._api_answers(api), within=60)
+        eventually(lambda: self._api_answers(api), within=180)
         return api
+
+    def kill_api(self) -> None:
+        """At once, whatever it was doing."""
+        for process in self._processes:
+            if process.name == "api":
+                process.stop()
+
+    def command(self, name: str, *words: str, config: Path | None = None) -> subprocess.CompletedProcess[str]:
+        """One of the programs beside Neutron, with its configuration files."""
+        line = [str(self.bin / name), "--config-file", str(config or self._config), *words]
+        env = os.environ | {"PYTHONWARNINGS": "ignore", "TMPDIR": str(self.home / "tmp")}
+        return subprocess.run(line, capture_output=True, text=True, check=False, env=env, timeout=180)
 
     def _api_answers(self, api: Process) -> None:
         api.check()

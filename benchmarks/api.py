@@ -1,0 +1,253 @@
+"""The BGPVPN API beside networking-bgpvpn 25.0.0: the same Neutron, the same MariaDB, the same rows, in one run.
+
+Two Neutrons (uWSGI, two processes each) serve one database; one loads networking-bgpvpn with its database-only driver,
+the other loads us. Rows are put in by SQL, requests are made one after another by one client. Of each request: the
+quickest answer, what it costs in processor time (the API's processes and MariaDB together, a mean: other work on the
+machine does not count), and the SQL statements that MariaDB counted. Ours writes OVN too where an association does.
+
+Run: python -m benchmarks.api [--write docs/api-speed.md] [--sizes 10,100,5000]; ends with 1 if an aim is missed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import concurrent.futures
+import contextlib
+import os
+import shutil
+import statistics
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.neutron.cloud import Answer, Cloud, Process, User
+
+from benchmarks.api_rows import OURS, PROJECT, THEIRS, Filler
+from benchmarks.api_table import Figure, aims, page
+
+ROOT = Path(__file__).parent.parent
+UPSTREAM = ROOT / ".venv-upstream/bin"
+BGPVPNS = "bgpvpn/bgpvpns"
+CLIENTS, CREATES = 8, 200
+RUNS_MAX, SECONDS_MAX = 15, 10.0
+"""A request is repeated until either is reached."""
+
+
+class Upstream(Cloud):
+    """A second Neutron on the first one's database and OVN, with networking-bgpvpn."""
+
+    def __init__(self, first: Cloud) -> None:
+        super().__init__(first.home / "upstream", bin_=UPSTREAM)
+        self.sockets = first.sockets
+
+    def start(self, **isthmus: Any) -> None:
+        for folder in ("etc", "log", "state", "lock", "tmp"):
+            (self.home / folder).mkdir(parents=True)
+        self.write_configuration(isthmus)
+        self.manage("--subproject", "networking-bgpvpn", "upgrade", "heads")
+        self.start_api()
+
+    def settings(self, isthmus: dict[str, Any]) -> dict[str, dict[str, Any]]:
+        found = super().settings(isthmus)
+        found["DEFAULT"]["host"] = "upstream"  # the key of its rows in the OVN hash ring
+        provider = "BGPVPN:Dummy:benchmarks.upstream_driver.EveryExtension:default"
+        return found | {"service_providers": {"service_provider": provider}}
+
+
+class Patient(User):
+    """Waits as long as it takes: minutes, in some cases."""
+
+    timeout = 1800
+
+
+@dataclass
+class Side:
+    """One plugin under measurement, and what was seen: figures by request and number of BGPVPNs."""
+
+    name: str
+    cloud: Cloud
+    admin: User
+    api: Process
+    mariadb: Process
+    seen: dict[tuple[str, int], Figure] = field(default_factory=dict)
+
+    def measure(self, what: str, many: int, call: Callable[[], Answer], undo: Callable[[Answer], None]) -> None:
+        times, counts, used, status, began = [], [], 0.0, 0, time.perf_counter()
+        while len(times) < RUNS_MAX and (not times or time.perf_counter() - began < SECONDS_MAX):
+            before, busy, start = self._statements(), self._processor_seconds(), time.perf_counter()
+            answer = call()
+            times.append(time.perf_counter() - start)
+            used += self._processor_seconds() - busy
+            counts.append(self._statements() - before)
+            status = answer.status
+            undo(answer)
+        # Both Neutrons write a heartbeat now and then: the median of the counts leaves it out.
+        figure = Figure(status, min(times), used / len(times), int(statistics.median(counts)))
+        self.seen[what, many] = figure
+        print(f"{self.name:8} {many:5} {what:45} {figure}", flush=True)
+
+    def _processor_seconds(self) -> float:
+        """Of this side's API and of MariaDB, in user and system mode, since they began."""
+        ticks = 0
+        for session in (self.api.running, self.mariadb.running):
+            assert session is not None
+            for stat in Path("/proc").glob("[0-9]*/stat"):
+                with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                    words = stat.read_text().rpartition(")")[2].split()
+                    if int(words[3]) == session.pid:
+                        ticks += int(words[11]) + int(words[12])
+        return ticks / os.sysconf("SC_CLK_TCK")
+
+    def _statements(self) -> int:
+        names = "'Com_select', 'Com_insert', 'Com_update', 'Com_delete'"
+        rows = self.cloud.sql(f"SHOW GLOBAL STATUS WHERE Variable_name IN ({names})", database=None)
+        return sum(int(count) for _name, count in rows)
+
+
+def side(name: str, cloud: Cloud, first: Cloud) -> Side:
+    admin = Patient(cloud.endpoint, PROJECT, "admin")
+    return Side(name, cloud, admin, cloud.process("api"), first.process("mariadb"))
+
+
+@dataclass(frozen=True, slots=True)
+class Things:
+    """What the associations are with."""
+
+    targets: Mapping[str, list[str]]
+    lone_network: str
+    routed_network: str
+
+
+def make_things(owner: User) -> Things:
+    networks, routers, ports = [], [], []
+    for number in range(20):
+        networks.append(owner.make("networks", name=f"n{number}")["id"])
+        routers.append(owner.make("routers", name=f"r{number}")["id"])
+        ports.append(owner.make("ports", network_id=networks[-1])["id"])
+    lone = owner.network({"ip_version": 4, "cidr": "10.1.0.0/24"})
+    routed = owner.network({"ip_version": 4, "cidr": "10.2.0.0/24"})
+    router = owner.make("routers", name="plugged")
+    assert owner.plug(router["id"], routed["subnet_ids"][0]).status == 200
+    return Things({"network": networks, "router": routers, "port": ports}, lone["id"], routed["id"])
+
+
+def measure(side: Side, many: int, things: Things) -> None:
+    """Every request of the table, with `many` BGPVPNs there."""
+    admin = side.admin
+    some = admin.call("GET", BGPVPNS, limit=1, fields="id").body["bgpvpns"][0]["id"]
+
+    def delete(path: str) -> Callable[[Answer], None]:
+        def undo(answer: Answer) -> None:
+            assert answer.status == 201, answer
+            made = next(iter(answer.body.values()))["id"]
+            admin.delete(f"{path}/{made}")
+
+        return undo
+
+    def nothing(_answer: Answer) -> None:
+        pass
+
+    def post(path: str, resource: str, **body: Any) -> Callable[[], Answer]:
+        return lambda: admin.call("POST", path, {resource: {"project_id": PROJECT} | body})
+
+    def get(path: str, **query: Any) -> Callable[[], Answer]:
+        return lambda: admin.call("GET", path, **query)
+
+    associations = f"{BGPVPNS}/{some}/network_associations"
+    lone = post(associations, "network_association", network_id=things.lone_network)
+    routed = post(associations, "network_association", network_id=things.routed_network)
+    side.measure("show", many, get(f"{BGPVPNS}/{some}"), nothing)
+    side.measure("filter by name", many, get(BGPVPNS, name=f"vpn-{many}"), nothing)
+    side.measure("list, limit=20", many, get(BGPVPNS, limit=20), nothing)
+    side.measure("list", many, get(BGPVPNS), nothing)
+    side.measure("list of associations of one", many, get(associations), nothing)
+    side.measure("create BGPVPN", many, post(BGPVPNS, "bgpvpn", name="new"), delete(BGPVPNS))
+    side.measure("associate network", many, lone, delete(associations))
+    side.measure("associate network behind a router", many, routed, delete(associations))
+
+
+def crowd(side: Side, things: Things) -> str:
+    """Clients at once: each makes BGPVPNs, then associates each with a network that the others associate too."""
+    users = [Patient(side.cloud.endpoint, PROJECT, "admin") for _ in range(CLIENTS)]
+    networks = things.targets["network"]
+
+    def work(number: int) -> list[int]:
+        user, seen = users[number], []
+        for turn in range(CREATES // CLIENTS):
+            answer = user.call("POST", BGPVPNS, {"bgpvpn": {"name": f"crowd-{number}-{turn}"}})
+            seen.append(answer.status)
+            if answer.status == 201:
+                path = f"{BGPVPNS}/{answer.body['bgpvpn']['id']}/network_associations"
+                network = networks[turn % 5]
+                body = {"network_association": {"network_id": network}}
+                seen.append(user.call("POST", path, body).status)
+        return seen
+
+    began = time.perf_counter()
+    with concurrent.futures.ThreadPoolExecutor(CLIENTS) as pool:
+        statuses = Counter(status for seen in pool.map(work, range(CLIENTS)) for status in seen)
+    rate = statuses.total() / (time.perf_counter() - began)
+    said = ", ".join(f"{count} times {status}" for status, count in sorted(statuses.items()))
+    print(f"{side.name}: {said}; {rate:.0f} a second", flush=True)
+    return f"{said}; {rate:.0f} a second"
+
+
+def run(home: Path, sizes: list[int], alone: bool) -> tuple[list[Side], dict[str, str], list[str]]:
+    first = Cloud(home)
+    second = Upstream(first)
+    try:
+        first.start(reconcile_interval_s=3600)
+        second.start()
+        sides = [side("ours", first, first), side("theirs", second, first)]
+        things = make_things(first.user(PROJECT))
+        fillers = [Filler(first, schema, things.targets) for schema in (OURS, THEIRS)]
+        kinds = fillers[0].kinds & fillers[1].kinds
+        crowds = {}
+        for many in sizes:
+            for which, filler in list(zip(sides, fillers, strict=True))[: 1 if alone else 2]:
+                filler.fill(many, kinds)
+                measure(which, many, things)
+                if many == sizes[0]:
+                    crowds[which.name] = crowd(which, things)
+                    clear(which)
+        return sides, crowds, sorted(kinds)
+    finally:
+        second.stop()
+        first.stop()
+
+
+def clear(side: Side) -> None:
+    """The crowd's BGPVPNs go."""
+    table = (THEIRS if side.name == "theirs" else OURS).bgpvpns
+    side.cloud.sql(f"DELETE FROM {table} WHERE name LIKE 'crowd-%%'")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--write", type=Path)
+    parser.add_argument("--sizes", default="10,100,5000")
+    parser.add_argument("--alone", action="store_true", help="measure ours only, and print what is seen")
+    chosen = parser.parse_args()
+    sizes = [int(size) for size in chosen.sizes.split(",")]
+    home = Path(tempfile.mkdtemp(prefix="isthmus-bench-"))  # unix socket paths have at most 107 bytes
+    try:
+        (ours, theirs), crowds, kinds = run(home, sizes, chosen.alone)
+    finally:
+        shutil.rmtree(home)
+    if chosen.alone:
+        return 0
+    met = aims(theirs.seen, ours.seen, sizes, crowds["ours"])
+    text = page(theirs.seen, ours.seen, sizes, crowds, kinds, met)
+    print(text)
+    if chosen.write:
+        chosen.write.write_text(text)
+    return 0 if all(aim.met for aim in met) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
