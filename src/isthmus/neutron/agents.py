@@ -218,7 +218,7 @@ def ask(hosts: Collection[str]) -> dict[str, Row]:
     cache = neutron_agent.AgentCache()
     found: dict[str, Row] = {}
     for row in _rows(driver):
-        host = row.chassis[0].hostname if row.chassis else None
+        host = str(row.chassis[0].hostname) if row.chassis else ""
         if host not in hosts or AGENT_KEY not in (ids := dict(row.external_ids)):
             continue
         try:

@@ -17,15 +17,16 @@ from isthmus.model.intent import AssociationKind
 from isthmus.neutron import backend
 from isthmus.neutron.backend import Backend, Feature
 from isthmus.neutron.shown import listing, standard_attributes, text
+from isthmus.neutron.statuses import Statuses
 from isthmus.neutron.store import associations as store
 from isthmus.neutron.store import port_routes
 from isthmus.neutron.values import AnyAssociation, Association, AssociationChange, NewAssociation
 
 
-def serve(plugin: Any, behind: Backend) -> None:
+def serve(plugin: Any, behind: Backend, statuses: Statuses) -> None:
     """Give the plugin the methods for every kind, under the names that Neutron's API layer calls."""
     for kind in AssociationKind:
-        requests, resource = AssociationRequests(kind, behind), f"bgpvpn_{kind.value}_association"
+        requests, resource = AssociationRequests(kind, behind, statuses), f"bgpvpn_{kind.value}_association"
         methods: dict[str, Callable[..., Any]] = {
             f"get_{resource}s": requests.index,
             f"get_{resource}": requests.show,
@@ -41,18 +42,18 @@ def serve(plugin: Any, behind: Backend) -> None:
 class AssociationRequests:
     """The requests about the associations of one kind. Bodies come by keyword, under the resource's name."""
 
-    def __init__(self, kind: AssociationKind, behind: Backend) -> None:
-        self._kind, self._backend = kind, behind
+    def __init__(self, kind: AssociationKind, behind: Backend, statuses: Statuses) -> None:
+        self._kind, self._backend, self._statuses = kind, behind, statuses
         self._resource = f"{kind.value}_association"
 
     def index(
         self, context: Any, bgpvpn_id: str, filters: Any = None, fields: Any = None, **paging: Any
     ) -> list[dict[str, Any]]:
         found = store.list_associations(context, self._kind, bgpvpn_id, listing(filters, **paging))
-        return [shown(association, fields) for association in found]
+        return self._answers(context, found, fields)
 
     def show(self, context: Any, id: str, bgpvpn_id: str, fields: Any = None) -> dict[str, Any]:
-        return shown(store.get_association(context, self._kind, bgpvpn_id, id), fields)
+        return self._answers(context, [store.get_association(context, self._kind, bgpvpn_id, id)], fields)[0]
 
     def create(self, context: Any, bgpvpn_id: str, **body: Any) -> dict[str, Any]:
         return self._create(context, bgpvpn_id, [body[self._resource]])[0]
@@ -65,7 +66,7 @@ class AssociationRequests:
         backend.require(self._backend, _features(self._kind, change.routes))
         changed, attachments = store.update_association(context, self._kind, bgpvpn_id, id, change)
         self._backend.changed(attachments)
-        return shown(changed)
+        return self._answers(context, [changed])[0]
 
     def delete(self, context: Any, id: str, bgpvpn_id: str) -> None:
         self._backend.changed(store.delete_association(context, self._kind, bgpvpn_id, id))
@@ -76,7 +77,10 @@ class AssociationRequests:
             backend.require(self._backend, _features(self._kind, new.routes))
         made, attachments = store.create_associations(context, news)
         self._backend.changed(attachments)
-        return [shown(association) for association in made]
+        return self._answers(context, made)
+
+    def _answers(self, context: Any, found: Sequence[Association], fields: Any = None) -> list[dict[str, Any]]:
+        return self._statuses.associations(context, found, [shown(a, fields) for a in found], fields)
 
 
 def _features(kind: AssociationKind, routes: Collection[Any] | None) -> list[Feature]:
@@ -153,11 +157,14 @@ def shown_line(value: AnyAssociation, fields: Any = None) -> dict[str, Any]:
     return dict(db_utils.resource_fields(answer, fields))
 
 
-def index_all(context: Any, filters: Any = None, fields: Any = None, **paging: Any) -> list[dict[str, Any]]:
+def index_all(
+    context: Any, statuses: Statuses, filters: Any = None, fields: Any = None, **paging: Any
+) -> list[dict[str, Any]]:
     """Associations of every kind and every BGPVPN."""
     found = store.list_all(context, listing(filters, **paging))
-    return [shown_line(line, fields) for line in found]
+    return statuses.associations(context, found, [shown_line(line, fields) for line in found], fields)
 
 
-def show_any(context: Any, association: str, fields: Any = None) -> dict[str, Any]:
-    return shown_line(store.get_any(context, association), fields)
+def show_any(context: Any, statuses: Statuses, association: str, fields: Any = None) -> dict[str, Any]:
+    found = store.get_any(context, association)
+    return statuses.associations(context, [found], [shown_line(found, fields)], fields)[0]

@@ -240,7 +240,7 @@ def _neutron_name(network: str) -> dict[str, str]:
 
 
 def _without_router(attachment: Attachment, place: Network, cloud: Cloud, revision: int) -> Desired:
-    skipped = tuple(_skipped(place.subnets))
+    skipped = tuple(unserved(place.subnets))
     served = [s for s in place.subnets if s.gateway is not None and not s.gateway_taken]
     if not served:
         return Desired({}, (*skipped, Skipped("", Unserved.NO_SUBNET)))
@@ -256,7 +256,8 @@ def _without_router(attachment: Attachment, place: Network, cloud: Cloud, revisi
     return Desired(rows, skipped)
 
 
-def _skipped(subnets: Iterable[Subnet]) -> Iterable[Skipped]:
+def unserved(subnets: Iterable[Subnet]) -> Iterable[Skipped]:
+    """The subnets of a router-less network whose gateway we cannot hold."""
     for subnet in subnets:
         if subnet.gateway is None:
             yield Skipped(str(subnet.prefix), Unserved.NO_GATEWAY_IP)

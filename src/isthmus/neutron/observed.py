@@ -8,7 +8,7 @@ list takes the revision in the database for that (the next full pass makes it tr
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -32,6 +32,7 @@ from isthmus.neutron.desired import (
     digest,
     network_attachment,
     router_attachment,
+    unserved,
 )
 from isthmus.neutron.status import Facts, Verdict
 
@@ -98,7 +99,7 @@ def bgpvpn_verdicts(context: Any, backend: Backend, cloud: Cloud, bgpvpns: Colle
 
 def _members(session: Any, bgpvpns: Collection[str]) -> list[Ref]:
     found: list[Ref] = []
-    tables = {
+    tables: dict[AssociationKind, tuple[Any, Any]] = {
         AssociationKind.NETWORK: (models.NetworkAssociation, models.NetworkAssociation.network_id),
         AssociationKind.ROUTER: (models.RouterAssociation, models.RouterAssociation.router_id),
         AssociationKind.PORT: (models.PortAssociation, models.PortAssociation.port_id),
@@ -147,7 +148,7 @@ def _read_bgpvpns(session: Any, read: _Read, bgpvpns: Collection[str]) -> None:
 def _read_skipped(session: Any, cloud: Cloud, read: _Read, names: Collection[str]) -> None:
     """What is left out of each attachment, and for few of them whether OVN was told the last change."""
     if len(names) > EXACT_MAX:
-        for network in reading.networks(session, reading.ids_of(names, "network")).values():
+        for network in reading.networks_of(session, reading.ids_of(names, "network")).values():
             read.skipped[network_attachment(network.id)] = _left_out(network)
         return
     found = reading.attachments(session, names)
@@ -157,13 +158,15 @@ def _read_skipped(session: Any, cloud: Cloud, read: _Read, names: Collection[str
         except BadIntent:
             read.skipped[name] = (False, (Skipped("", Unserved.TOO_LARGE),))
             continue
+        if Skipped("", Unserved.NO_ASSOCIATION) in wanted.skipped:
+            continue  # its number is being given out or taken back just now
         read.skipped[name] = (bool(wanted.rows), wanted.skipped)
         read.settled[name] = name in read.revisions and read.revisions[name][1] == digest(wanted)
 
 
 def _left_out(network: Network) -> tuple[bool, tuple[Skipped, ...]]:
     """As `desired` says it, without the rows."""
-    skipped = unserved_subnets(network.subnets)
+    skipped = tuple(unserved(network.subnets))
     serves = len(skipped) < len(network.subnets)
     return serves, skipped if serves else (*skipped, Skipped("", Unserved.NO_SUBNET))
 
@@ -201,12 +204,12 @@ def _of(ref: Ref, read: _Read, backend: Backend) -> Facts:
         name, networks = read.homes[ref.target], {ref.target}
     serves, skipped = read.skipped.get(name, (bool(networks), ()))
     hosts = set[str]().union(*(read.hosts.get(n, ()) for n in networks))
-    unserved = "" if serves else "; ".join(status.left_out(s) for s in skipped) or Unserved.NO_INTERFACE.value
-    settled = read.settled.get(name, name in read.revisions)
+    nothing = "" if serves else "; ".join(status.left_out(s) for s in skipped) or Unserved.NO_INTERFACE.value
+    settled = read.settled.get(name, name in read.revisions and not read.settled)
     rds = ref.bgpvpn in read.with_rds and backend.support(Feature.ROUTE_DISTINGUISHERS) is Support.STORED
     notes = (kept(Feature.ROUTE_DISTINGUISHERS),) if rds else ()
     revision = read.revisions[name][0] if name in read.revisions else 0
-    return Facts(name, ref.bgpvpn, revision, hosts, settled, unserved, skipped, notes)
+    return Facts(name, ref.bgpvpn, revision, hosts, settled, nothing, skipped, notes)
 
 
 def _unserved(ref: Ref, read: _Read, backend: Backend) -> str:

@@ -16,10 +16,11 @@ from neutron_lib.db import utils as db_utils
 from neutron_lib.services import base
 from oslo_config import cfg
 
-from isthmus.neutron import apidef, association_api, backend, conf, extensions
+from isthmus.neutron import agents, apidef, association_api, backend, conf, extensions
 from isthmus.neutron.backend import Feature
 from isthmus.neutron.hooks import Hooks
 from isthmus.neutron.shown import check_readable, listing, standard_attributes, text
+from isthmus.neutron.statuses import Statuses
 from isthmus.neutron.store import bgpvpns as store
 from isthmus.neutron.values import Bgpvpn, NewBgpvpn
 
@@ -36,6 +37,7 @@ class BGPVPNPlugin(base.ServicePluginBase):
         apidef.VNI_ALIAS,
         apidef.ROUTES_CONTROL_ALIAS,
         apidef.ASSOCIATIONS_ALIAS,
+        apidef.STATUS_ALIAS,
     ]
     path_prefix = apidef.PATH_PREFIX
     __native_pagination_support = True
@@ -46,7 +48,9 @@ class BGPVPNPlugin(base.ServicePluginBase):
         self._settings = conf.read(cfg.CONF)
         self._backend = backend.load(self._settings)
         self._hooks = Hooks(self._backend)
-        association_api.serve(self, self._backend)
+        self._statuses = Statuses(self._backend, self._settings)
+        self._watch = agents.Watch()
+        association_api.serve(self, self._backend, self._statuses)
 
     @classmethod
     def get_plugin_type(cls) -> str:
@@ -61,10 +65,10 @@ class BGPVPNPlugin(base.ServicePluginBase):
     def get_bgpvpns(self, context: Any, filters: Any = None, fields: Any = None, **paging: Any) -> list[dict[str, Any]]:
         asked = listing(filters, **paging)
         check_readable(context, [*asked.filters, *(key for key, _ascending in asked.sorts)])
-        return [_shown(b, fields) for b in store.list_bgpvpns(context, asked)]
+        return self._answers(context, store.list_bgpvpns(context, asked), fields)
 
     def get_bgpvpn(self, context: Any, id: str, fields: Any = None) -> dict[str, Any]:
-        return _shown(store.get_bgpvpn(context, id), fields)
+        return self._answers(context, [store.get_bgpvpn(context, id)], fields)[0]
 
     def create_bgpvpn(self, context: Any, bgpvpn: Any) -> dict[str, Any]:
         return self._create(context, [bgpvpn])[0]
@@ -81,7 +85,7 @@ class BGPVPNPlugin(base.ServicePluginBase):
         lists = {key: body[key] for key in apidef.TARGET_LISTS if key in body}
         changed, attachments = store.update_bgpvpn(context, id, plain, lists)
         self._backend.changed(attachments)
-        return _shown(changed)
+        return self._answers(context, [changed])[0]
 
     def delete_bgpvpn(self, context: Any, id: str) -> None:
         self._backend.changed(store.delete_bgpvpn(context, id))
@@ -90,15 +94,18 @@ class BGPVPNPlugin(base.ServicePluginBase):
         asked = [body[apidef.BGPVPN] for body in bodies]
         for body in asked:
             backend.require(self._backend, _features(body))
-        return [_shown(b) for b in store.create_bgpvpns(context, [_new(b) for b in asked], self._settings)]
+        return self._answers(context, store.create_bgpvpns(context, [_new(b) for b in asked], self._settings))
+
+    def _answers(self, context: Any, found: Sequence[Bgpvpn], fields: Any = None) -> list[dict[str, Any]]:
+        return self._statuses.bgpvpns(context, [b.id for b in found], [_shown(b, fields) for b in found], fields)
 
     def get_bgpvpn_associations(
         self, context: Any, filters: Any = None, fields: Any = None, **paging: Any
     ) -> list[dict[str, Any]]:
-        return association_api.index_all(context, filters, fields, **paging)
+        return association_api.index_all(context, self._statuses, filters, fields, **paging)
 
     def get_bgpvpn_association(self, context: Any, id: str, fields: Any = None) -> dict[str, Any]:
-        return association_api.show_any(context, id, fields)
+        return association_api.show_any(context, self._statuses, id, fields)
 
 
 def _features(body: Mapping[str, Any]) -> list[Feature]:

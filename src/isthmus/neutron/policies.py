@@ -15,6 +15,7 @@ from isthmus.neutron import apidef
 _BGPVPNS = f"{apidef.PATH_PREFIX}/{apidef.BGPVPNS}"
 _BGPVPN = _BGPVPNS + "/{id}"
 SCOPES = ["project"]
+_ASSOCIATIONS = (apidef.NETWORK_ASSOCIATION, apidef.ROUTER_ASSOCIATION, apidef.PORT_ASSOCIATION)
 
 
 def _rule(name: str, check: str, description: str, *operations: tuple[str, str]) -> Any:
@@ -67,6 +68,24 @@ def _line_rules() -> list[Any]:
     return [_rule(f"get_{apidef.ANY_ASSOCIATION}", rules.ADMIN_OR_PROJECT_READER, what, ("GET", lines), ("GET", one))]
 
 
+def _status_rules() -> list[Any]:
+    """The words of `status` and `status_reason` name no hypervisor; the details do."""
+    one = {
+        apidef.BGPVPN: (_BGPVPN,),
+        apidef.ANY_ASSOCIATION: (f"{apidef.PATH_PREFIX}/{apidef.ANY_ASSOCIATIONS}" + "/{id}",),
+    } | {f"bgpvpn_{kind}": (f"{_BGPVPNS}/{{bgpvpn_id}}/{kind}s/{{id}}",) for kind in _ASSOCIATIONS}
+    return [
+        _rule(
+            f"get_{resource}:{attribute}",
+            rules.ADMIN,
+            f"See `{attribute}` of a {resource.replace('_', ' ')}: its state on each hypervisor, by name",
+            *(("GET", path) for path in paths),
+        )
+        for resource, paths in one.items()
+        for attribute in apidef.STATUS_ADMIN_ATTRIBUTES
+    ]
+
+
 def _tag_rules() -> list[Any]:
     tags = f"/{apidef.BGPVPNS}" + "/{bgpvpn_id}/tags"
     one, member = tags + "/{tag_id}", rules.ADMIN_OR_PROJECT_MEMBER
@@ -83,9 +102,8 @@ def list_rules() -> list[Any]:
     """For Neutron and for oslo.policy's generators."""
     return [
         *_bgpvpn_rules(),
-        *_association_rules(apidef.NETWORK_ASSOCIATION),
-        *_association_rules(apidef.ROUTER_ASSOCIATION),
-        *_association_rules(apidef.PORT_ASSOCIATION),
+        *(rule for kind in _ASSOCIATIONS for rule in _association_rules(kind)),
         *_line_rules(),
+        *_status_rules(),
         *_tag_rules(),
     ]

@@ -144,7 +144,7 @@ def attachments(session: Any, wanted: Collection[str] | None) -> dict[str, Attac
     """Those that have an l3 association with a number, of `wanted` or of all: what desired.py needs."""
     associations = _associations(session, bound(session, wanted))
     routers = _routers(session, ids_of(associations, "router"))
-    networks = _networks(session, ids_of(associations, "network"))
+    networks = networks_of(session, ids_of(associations, "network"))
     found: dict[str, Attachment] = {}
     for name, members in associations.items():
         uuid = name.split(":", 1)[1]
@@ -253,7 +253,8 @@ def _extra_defaults(session: Any, ids: Collection[str]) -> dict[str, set[int]]:
     return found
 
 
-def _networks(session: Any, ids: Collection[str]) -> dict[str, Network]:
+def networks_of(session: Any, ids: Collection[str]) -> dict[str, Network]:
+    """Networks with what a subnet's serving depends on."""
     mtus = dict(
         session.execute(
             sa.select(models_v2.Network.id, models_v2.Network.mtu).where(models_v2.Network.id.in_(ids))

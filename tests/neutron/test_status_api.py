@@ -1,0 +1,221 @@
+"""Operational state through the API: what hypervisors report is what a user reads, and nobody reads too much."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+
+from isthmus.model.report import DOWN, AttachmentReport
+from isthmus.neutron.status import NO_PORT, NOTHING_ASSOCIATED
+from tests.eventually import eventually
+from tests.neutron.cloud import V4, Cloud, User
+from tests.neutron.hypervisors import AGENT, PEER, Hypervisor, Southbound
+
+pytestmark = pytest.mark.neutron
+
+Two = tuple[Hypervisor, Hypervisor]
+
+
+@pytest.fixture
+def southbound(cloud: Cloud) -> Southbound:
+    return Southbound(cloud)
+
+
+@pytest.fixture
+def hosts(southbound: Southbound) -> Iterator[Two]:
+    one, other = (Hypervisor(southbound, f"host-{uuid.uuid4().hex[:8]}") for _ in range(2))
+    made = (one, other)
+    for hypervisor in made:
+        hypervisor.reports()
+    yield made
+    for hypervisor in made:
+        hypervisor.gone()
+
+
+@dataclass
+class Vpn:
+    """A BGPVPN with one network or router in it."""
+
+    admin: User
+    owner: User
+    bgpvpn: str
+    network: dict[str, Any]
+    path: str
+    attachment: str
+
+    @classmethod
+    def of_network(cls, admin: User, owner: User, subnet: dict[str, Any] = V4) -> Vpn:
+        bgpvpn = admin.make("bgpvpn/bgpvpns", project_id=owner.project, route_targets=["64512:1"])["id"]
+        network = owner.network(subnet)
+        made = owner.make(f"bgpvpn/bgpvpns/{bgpvpn}/network_associations", network_id=network["id"])
+        path = f"bgpvpn/bgpvpns/{bgpvpn}/network_associations/{made['id']}"
+        return cls(admin, owner, bgpvpn, network, path, f"network:{network['id']}")
+
+    def port(self, on: Hypervisor) -> None:
+        on.plug(self.admin, self.owner.make("ports", network_id=self.network["id"]))
+
+    def revision(self, cloud: Cloud) -> int:
+        ((found,),) = cloud.sql("SELECT revision FROM isthmus_attachments WHERE id = %s", self.attachment)
+        return int(found)
+
+    def active(self, cloud: Cloud) -> AttachmentReport:
+        """What a hypervisor reports that has it all."""
+        return AttachmentReport(self.attachment, self.revision(cloud), "ACTIVE", 1)
+
+    def stands(self, status: str, reason: str) -> None:
+        """Association and BGPVPN, read by the owner, from every process."""
+
+        def right() -> None:
+            for path in (self.path, f"bgpvpn/bgpvpns/{self.bgpvpn}"):
+                shown = self.owner.get(path)
+                assert (shown["status"], shown["status_reason"]) == (status, reason), path
+
+        for _ in range(6):
+            eventually(right)
+
+
+@pytest.fixture
+def vpn(admin: User, owner: User) -> Vpn:
+    return Vpn.of_network(admin, owner)
+
+
+def test_from_nothing_to_active(cloud: Cloud, vpn: Vpn, hosts: Two) -> None:
+    one, other = hosts
+    vpn.stands("DOWN", NO_PORT)
+    vpn.port(one)
+    vpn.stands("BUILD", "1 of 1 hypervisor: it has not reported yet")
+    one.reports(vpn.active(cloud))
+    vpn.stands("ACTIVE", "")
+    vpn.port(other)
+    vpn.stands("BUILD", "1 of 2 hypervisors: it has not reported yet")
+    other.reports(vpn.active(cloud))
+    vpn.stands("ACTIVE", "")
+
+
+def test_a_change_is_build_until_it_is_applied(cloud: Cloud, admin: User, vpn: Vpn, hosts: Two) -> None:
+    one, _ = hosts
+    vpn.port(one)
+    one.reports(vpn.active(cloud))
+    vpn.stands("ACTIVE", "")
+    before = vpn.revision(cloud)
+    admin.put(f"bgpvpn/bgpvpns/{vpn.bgpvpn}", {"bgpvpn": {"route_targets": ["64512:2"]}})
+    assert vpn.revision(cloud) > before
+    vpn.stands("BUILD", "1 of 1 hypervisor: it has not applied the last change yet")
+    one.reports(vpn.active(cloud))
+    vpn.stands("ACTIVE", "")
+
+
+def test_trouble_is_told_without_names(cloud: Cloud, admin: User, vpn: Vpn, hosts: Two) -> None:
+    one, other = hosts
+    for host in hosts:
+        vpn.port(host)
+        host.reports(vpn.active(cloud))
+    lost = replace(AGENT, peers=(replace(PEER, state=DOWN, reason="the hold timer ran out"),))
+    other.reports(vpn.active(cloud), agent=lost)
+    vpn.stands("DEGRADED", "1 of 2 hypervisors: it has no BGP session")
+    one.reports(vpn.active(cloud), agent=lost)
+    vpn.stands("ERROR", "2 of 2 hypervisors: it has no BGP session")
+    words = f"it has no BGP session ({PEER.address}: the hold timer ran out)"
+    for path in (vpn.path, f"bgpvpn/bgpvpns/{vpn.bgpvpn}"):
+        assert admin.get(path)["status_details"] == [
+            {"host": host, "state": "wrong", "reason": words} for host in sorted((one.name, other.name))
+        ]
+        assert "status_details" not in vpn.owner.get(path)
+
+
+def test_nobody_but_an_administrator_reads_details(admin: User, vpn: Vpn) -> None:
+    assert admin.get(vpn.path, fields="status_details") == {"status_details": []}
+    for path in (vpn.path, f"bgpvpn/bgpvpns/{vpn.bgpvpn}", f"bgpvpn/bgpvpn_associations/{vpn.path.split('/')[-1]}"):
+        assert "status_details" in admin.get(path)
+        assert "status_details" not in vpn.owner.get(path)
+    for collection in ("bgpvpn/bgpvpns", vpn.path.rsplit("/", 1)[0], "bgpvpn/bgpvpn_associations"):
+        found = vpn.owner.get(collection)
+        assert found and all("status" in line and "status_details" not in line for line in found), collection
+
+
+def test_an_exception_of_one_bgpvpn_is_told_there(cloud: Cloud, vpn: Vpn, hosts: Two) -> None:
+    one, _ = hosts
+    vpn.port(one)
+    one.reports(replace(vpn.active(cloud), bgpvpns={vpn.bgpvpn: "1 address is not announced: it clashes"}))
+    vpn.stands("ERROR", "1 of 1 hypervisor: 1 address is not announced: it clashes")
+    one.reports(replace(vpn.active(cloud), bgpvpns={"another": "1 address is not announced: it clashes"}))
+    vpn.stands("ACTIVE", "")
+
+
+def test_a_chassis_without_agent_and_one_that_went(cloud: Cloud, southbound: Southbound, vpn: Vpn, hosts: Two) -> None:
+    one, _ = hosts
+    vpn.port(one)
+    one.reports(vpn.active(cloud))
+    bare = Hypervisor(southbound, f"bare-{uuid.uuid4().hex[:8]}")
+    try:
+        vpn.port(bare)
+        vpn.stands("DEGRADED", "1 of 2 hypervisors: no Isthmus agent runs there")
+        one.gone()  # and its port is not up any more
+        vpn.stands("ERROR", "1 of 1 hypervisor: no Isthmus agent runs there")
+    finally:
+        bare.gone()
+
+
+def test_what_is_left_out_is_told(cloud: Cloud, admin: User, owner: User, hosts: Two) -> None:
+    one, _ = hosts
+    vpn = Vpn.of_network(admin, owner)
+    subnet = {"ip_version": 4, "cidr": "10.7.0.0/24", "gateway_ip": None}
+    owner.make("subnets", network_id=vpn.network["id"], **subnet)
+    vpn.port(one)
+    one.reports(vpn.active(cloud))
+    vpn.stands("DEGRADED", "10.7.0.0/24: the subnet has no gateway_ip")
+    without = Vpn.of_network(admin, owner, subnet)
+    without.stands("DOWN", "10.7.0.0/24: the subnet has no gateway_ip; the network has no subnet that could be served")
+
+
+def test_what_nothing_forwards_is_down_and_says_so(admin: User, owner: User) -> None:
+    l2 = admin.make("bgpvpn/bgpvpns", project_id=owner.project, type="l2")["id"]
+    assert owner.get(f"bgpvpn/bgpvpns/{l2}")["status_reason"] == NOTHING_ASSOCIATED
+    network = owner.network(V4)
+    made = owner.make(f"bgpvpn/bgpvpns/{l2}/network_associations", network_id=network["id"])
+    assert made["status"] == "DOWN" and "l2" in made["status_reason"], made
+    assert owner.get(f"bgpvpn/bgpvpns/{l2}")["status"] == "DOWN"
+    l3 = admin.make("bgpvpn/bgpvpns", project_id=owner.project, route_distinguishers=["64512:7"])["id"]
+    port = owner.make("ports", network_id=network["id"])
+    made = owner.make(f"bgpvpn/bgpvpns/{l3}/port_associations", port_id=port["id"])
+    assert made["status"] == "DOWN" and "port association" in made["status_reason"], made
+
+
+def test_a_router_stands_by_its_networks(cloud: Cloud, admin: User, owner: User, hosts: Two) -> None:
+    one, _ = hosts
+    bgpvpn = admin.make("bgpvpn/bgpvpns", project_id=owner.project, route_targets=["64512:1"])["id"]
+    router = owner.make("routers", name="r")["id"]
+    made = owner.make(f"bgpvpn/bgpvpns/{bgpvpn}/router_associations", router_id=router)
+    assert (made["status"], made["status_reason"]) == ("DOWN", "the router has no interface on any network")
+    network = owner.network(V4)
+    assert owner.plug(router, network["subnet_ids"][0]).status == 200
+    path = f"bgpvpn/bgpvpns/{bgpvpn}/router_associations/{made['id']}"
+    vpn = Vpn(admin, owner, bgpvpn, network, path, f"router:{router}")
+    vpn.stands("DOWN", NO_PORT)
+    vpn.port(one)
+    one.reports(vpn.active(cloud))
+    vpn.stands("ACTIVE", "")
+
+
+def test_a_change_that_was_not_settled_is_build(cloud: Cloud, vpn: Vpn, hosts: Two) -> None:
+    """As a process leaves it that dies between its commit and the write."""
+    one, _ = hosts
+    vpn.port(one)
+    one.reports(vpn.active(cloud))
+    vpn.stands("ACTIVE", "")
+    cloud.sql("UPDATE isthmus_bgpvpn_targets SET value = '64512:77' WHERE bgpvpn_id = %s", vpn.bgpvpn)
+    vpn.stands("BUILD", "the last change is not in OVN yet")
+
+
+def test_status_is_read_only_and_no_filter(vpn: Vpn) -> None:
+    path = f"bgpvpn/bgpvpns/{vpn.bgpvpn}"
+    assert vpn.admin.call("PUT", path, {"bgpvpn": {"status": "ACTIVE"}}).status == 400
+    assert vpn.admin.call("GET", "bgpvpn/bgpvpns", sort_key="status").status == 400
+    assert vpn.owner.get(path, fields="name") == {"name": ""}
+    assert set(vpn.owner.get(path, fields="status")) == {"status"}
+    extensions = {e["alias"] for e in vpn.owner.get("extensions")}
+    assert "bgpvpn-status" in extensions
