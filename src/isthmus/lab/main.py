@@ -63,7 +63,7 @@ def parser() -> argparse.ArgumentParser:
     climb.set_defaults(act=_ladder)
 
     trouble = commands.add_parser("chaos", help="build the lab, let packets run, count what each kind of trouble costs")
-    trouble.add_argument("topology", nargs="*", help="as for up (default: one with FRR, one with GoBGP, one with two FRRs a cloud)")
+    trouble.add_argument("topology", nargs="*", help="as for up (default: with FRR, GoBGP, two FRRs a cloud)")
     trouble.add_argument("--only", metavar="WORDS", help="the cases with these words in their title")
     trouble.add_argument("--write", type=Path, metavar="FILE", help="the table as a page: docs/chaos.md")
     trouble.add_argument("--keep", action="store_true", help="leave the lab running")

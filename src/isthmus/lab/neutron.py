@@ -42,6 +42,7 @@ api_paste_config = {home}/etc/api-paste.ini
 transport_url = fake://
 rpc_workers = 0
 rpc_state_report_workers = 0
+agent_down_time = 20
 dns_domain = lab.
 notify_nova_on_port_status_changes = false
 notify_nova_on_port_data_changes = false

@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any
 
 from isthmus.lab import vm
-from isthmus.lab.ladder import agents, probe
+from isthmus.lab.ladder import agents, probe, standing
 from isthmus.lab.ladder.climb import Rung, Slipped, until
 from isthmus.lab.ladder.ground import Ground
 from isthmus.lab.ladder.probe import Trip
@@ -245,5 +245,8 @@ RUNGS = (
     Rung(14, "a port moved to the other hypervisor keeps its connections", moves),
     Rung(15, "router interfaces come and go under traffic", interfaces_change),
 )
-SLOW = (Rung(16, "a router comes to a network that had none, and goes, under traffic", router_arrives),)
-"""Climbed by `make lab`, not by `make demo`: it waits for a VM's ARP entry to age."""
+SLOW = (
+    Rung(16, "a router comes to a network that had none, and goes, under traffic", router_arrives),
+    *standing.SLOW,
+)
+"""Climbed by `make lab`, not by `make demo`: they wait for a VM's ARP entry to age, or for an agent to be missed."""

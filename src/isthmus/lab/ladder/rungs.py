@@ -17,6 +17,7 @@ from isthmus.lab.ladder.climb import Rung, Slipped, until
 from isthmus.lab.ladder.ground import Ground
 from isthmus.lab.ladder.intruder import intrude
 from isthmus.lab.ladder.probe import Trip
+from isthmus.lab.ladder.standing import must_stand
 from isthmus.lab.neutron import cloud_name
 from isthmus.lab.progress import Step
 from isthmus.lab.vm import Vm
@@ -121,6 +122,8 @@ def two_clouds(ground: Ground, step: Step) -> None:
     for version, (source, target) in product(VERSIONS, ((here[0], there[1]), (there[0], here[1]))):
         _stream(source, target, version)
     must_not_reach(trips(both_ways(there, [*ground.of("a-blue"), *ground.of("a-grey")])))
+    for cloud in ("a", "b"):
+        must_stand(ground, step, cloud, "corp", "ACTIVE")
 
 
 def join(ground: Ground) -> None:
