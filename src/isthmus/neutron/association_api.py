@@ -14,8 +14,9 @@ from neutron_lib.plugins import constants as plugin_constants
 from neutron_lib.plugins import directory
 
 from isthmus.model.intent import AssociationKind
-from isthmus.neutron import backend
+from isthmus.neutron import apidef, backend
 from isthmus.neutron.backend import Backend, Feature
+from isthmus.neutron.conf import Overlapping
 from isthmus.neutron.shown import listing, standard_attributes, text
 from isthmus.neutron.statuses import Statuses
 from isthmus.neutron.store import associations as store
@@ -23,10 +24,11 @@ from isthmus.neutron.store import port_routes
 from isthmus.neutron.values import AnyAssociation, Association, AssociationChange, NewAssociation
 
 
-def serve(plugin: Any, behind: Backend, statuses: Statuses) -> None:
+def serve(plugin: Any, behind: Backend, statuses: Statuses, overlapping: Overlapping) -> None:
     """Give the plugin the methods for every kind, under the names that Neutron's API layer calls."""
     for kind in AssociationKind:
-        requests, resource = AssociationRequests(kind, behind, statuses), f"bgpvpn_{kind.value}_association"
+        requests = AssociationRequests(kind, behind, statuses, overlapping)
+        resource = f"bgpvpn_{kind.value}_association"
         methods: dict[str, Callable[..., Any]] = {
             f"get_{resource}s": requests.index,
             f"get_{resource}": requests.show,
@@ -42,8 +44,8 @@ def serve(plugin: Any, behind: Backend, statuses: Statuses) -> None:
 class AssociationRequests:
     """The requests about the associations of one kind. Bodies come by keyword, under the resource's name."""
 
-    def __init__(self, kind: AssociationKind, behind: Backend, statuses: Statuses) -> None:
-        self._kind, self._backend, self._statuses = kind, behind, statuses
+    def __init__(self, kind: AssociationKind, behind: Backend, statuses: Statuses, overlapping: Overlapping) -> None:
+        self._kind, self._backend, self._statuses, self._overlapping = kind, behind, statuses, overlapping
         self._resource = f"{kind.value}_association"
 
     def index(
@@ -75,7 +77,7 @@ class AssociationRequests:
         news = [_new(context, self._kind, bgpvpn_id, body[self._resource]) for body in bodies]
         for new in news:
             backend.require(self._backend, _features(self._kind, new.routes))
-        made, attachments = store.create_associations(context, news)
+        made, attachments = store.create_associations(context, news, self._overlapping)
         self._backend.changed(attachments)
         return self._answers(context, made)
 
@@ -135,6 +137,7 @@ def shown(value: Association, fields: Any = None) -> dict[str, Any]:
         "project_id": value.project_id,
         "tenant_id": value.project_id,
         f"{kind.value}_id": value.target,
+        apidef.OWNER: value.bgpvpn_project_id,
         **standard_attributes(value.standard),
     }
     if kind is AssociationKind.ROUTER:
@@ -151,6 +154,7 @@ def shown_line(value: AnyAssociation, fields: Any = None) -> dict[str, Any]:
         "project_id": value.project_id,
         "tenant_id": value.project_id,
         "bgpvpn_id": value.bgpvpn,
+        apidef.OWNER: value.bgpvpn_project_id,
         "type": value.kind.value,
         "resource_id": value.target,
     }

@@ -6,6 +6,7 @@ Rule: nothing else in the room looks at oslo.config. What is wrong in the sectio
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 from oslo_config import cfg
@@ -42,6 +43,13 @@ OPTIONS = [
         "VXLAN over IPv4. Set it where that is less than the tenant networks' MTU: routers with a VPN then answer "
         "larger packets with 'too big', also those that leave by their gateway. Unset: nothing is limited.",
     ),
+    cfg.StrOpt(
+        "overlapping_subnets",
+        default="warn",
+        choices=["warn", "refuse"],
+        help="What becomes of a request that makes subnets of one BGPVPN overlap: it succeeds, is logged and shows in "
+        "the status (warn), or is answered 409 (refuse).",
+    ),
     cfg.FloatOpt(
         "reconcile_interval_s",
         default=60.0,
@@ -54,6 +62,13 @@ class BadConfiguration(Exception):
     """The `[isthmus]` section cannot be used."""
 
 
+class Overlapping(StrEnum):
+    """What becomes of a request that makes subnets of one BGPVPN overlap."""
+
+    WARN = "warn"
+    REFUSE = "refuse"
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """The `[isthmus]` section, checked."""
@@ -63,6 +78,7 @@ class Settings:
     vni_max: int
     reconcile_interval_s: float
     vpn_mtu: int | None = None
+    overlapping_subnets: Overlapping = Overlapping.WARN
     backend: str = "ovn"
     recording: str = ""
 
@@ -101,6 +117,7 @@ def read(conf: Any) -> Settings:
         vni_max=section.vni_max,
         reconcile_interval_s=section.reconcile_interval_s,
         vpn_mtu=section.vpn_mtu,
+        overlapping_subnets=Overlapping(section.overlapping_subnets),
         backend=section.backend,
         recording=section.recording,
     )

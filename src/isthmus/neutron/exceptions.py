@@ -82,6 +82,14 @@ class BGPVPNProjectMismatch(exceptions.NotAuthorized):
     )
 
 
+class BGPVPNOfAnotherProject(exceptions.NotAuthorized):
+    message = "%(kind)s %(id)s belongs to another project: only the owner of a %(kind)s can associate it"
+
+
+class BGPVPNOverlappingSubnets(exceptions.Conflict):
+    message = "in BGPVPN %(bgpvpn_id)s, %(overlap)s"
+
+
 class BGPVPNTooManyAssociations(exceptions.BadRequest):
     message = "%(reason)s"
 

@@ -2,7 +2,7 @@
 
 The receivers run before the one that writes Neutron's own rows (their priority is lower than Neutron's): the database
 is committed already, so what we write is right at once. Our gateway leaves a network before Neutron's router gets
-there, and our default route leaves a router before Neutron's arrives. Only `check_interface` can refuse anything.
+there, and our default route leaves a router before Neutron's arrives. Nothing is refused here: that is `guard`'s.
 What is associated goes with its network, router or port in Neutron's own transaction.
 """
 
@@ -21,7 +21,7 @@ from isthmus.model.intent import AssociationKind
 from isthmus.neutron import settling, tagging
 from isthmus.neutron.backend import Backend
 from isthmus.neutron.desired import network_attachment
-from isthmus.neutron.store import associations, conflicts
+from isthmus.neutron.store import associations
 from neutron import policy
 
 LOG = logging.getLogger(__name__)
@@ -36,7 +36,6 @@ class Hooks:
         self._backend = backend
         registry.subscribe(self.process, resources.PROCESS, events.AFTER_INIT)
         after = (events.AFTER_CREATE, events.AFTER_UPDATE, events.AFTER_DELETE)
-        registry.subscribe(self.check_interface, resources.ROUTER_INTERFACE, events.BEFORE_CREATE)
         for event in after:
             self._subscribe(self.interface, resources.ROUTER_INTERFACE, event)
             self._subscribe(self.subnet, resources.SUBNET, event)
@@ -57,11 +56,6 @@ class Hooks:
         policy.init()
         tagging.register()
         neutron_context.get_admin_context()
-
-    def check_interface(self, resource: str, event: str, trigger: Any, payload: Any) -> None:
-        """Neutron answers 409 with what this raises."""
-        admin = neutron_context.get_admin_context()
-        conflicts.check_interface(admin, payload.resource_id, payload.metadata["network_id"])
 
     def goes(self, resource: str, event: str, trigger: Any, payload: Any) -> None:
         """In Neutron's transaction: the foreign keys take the associations, but not what Neutron keeps of each."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import sqlalchemy as sa
+from neutron.db import rbac_db_models
 from neutron_lib.db import constants as db
 from neutron_lib.db import model_base, standard_attr
 
@@ -42,6 +43,24 @@ class Bgpvpn(standard_attr.HasStandardAttributes, model_base.BASEV2, model_base.
     name: Any = sa.Column(sa.String(db.NAME_FIELD_SIZE), nullable=False)
     type: Any = sa.Column(sa.Enum(apidef.L2, apidef.L3, name="isthmus_bgpvpn_types"), nullable=False)
     local_pref: Any = sa.Column(sa.BigInteger())
+
+
+class BgpvpnRbac(rbac_db_models.RBACColumns, model_base.BASEV2):
+    """A policy of Neutron's `rbac-policies`: the BGPVPN is shared with a project, or with all of them (`*`).
+
+    Neutron finds the type among the subclasses of its own columns.
+    """
+
+    __tablename__ = "isthmus_bgpvpn_rbacs"
+
+    object_id: Any = sa.Column(
+        sa.String(UUID_SIZE), sa.ForeignKey("isthmus_bgpvpns.id", ondelete="CASCADE"), nullable=False
+    )
+    object_type = apidef.BGPVPN
+
+    @staticmethod
+    def get_valid_actions() -> tuple[str, ...]:
+        return (rbac_db_models.ACCESS_SHARED,)
 
 
 class Target(model_base.BASEV2):

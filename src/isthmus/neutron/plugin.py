@@ -16,10 +16,11 @@ from neutron_lib.db import utils as db_utils
 from neutron_lib.services import base
 from oslo_config import cfg
 
-from isthmus.neutron import agents, apidef, association_api, backend, conf, extensions
+from isthmus.neutron import agents, apidef, association_api, backend, conf, extensions, rbac
 from isthmus.neutron.backend import Feature
+from isthmus.neutron.guard import Guard
 from isthmus.neutron.hooks import Hooks
-from isthmus.neutron.shown import check_readable, listing, standard_attributes, text
+from isthmus.neutron.shown import listing, readable, standard_attributes, text, without_hidden
 from isthmus.neutron.statuses import Statuses
 from isthmus.neutron.store import bgpvpns as store
 from isthmus.neutron.values import Bgpvpn, NewBgpvpn
@@ -38,6 +39,7 @@ class BGPVPNPlugin(base.ServicePluginBase):
         apidef.ROUTES_CONTROL_ALIAS,
         apidef.ASSOCIATIONS_ALIAS,
         apidef.STATUS_ALIAS,
+        apidef.RBAC_ALIAS,
     ]
     path_prefix = apidef.PATH_PREFIX
     __native_pagination_support = True
@@ -50,7 +52,9 @@ class BGPVPNPlugin(base.ServicePluginBase):
         self._hooks = Hooks(self._backend)
         self._statuses = Statuses(self._backend, self._settings)
         self._watch = agents.Watch()
-        association_api.serve(self, self._backend, self._statuses)
+        association_api.serve(self, self._backend, self._statuses, self._settings.overlapping_subnets)
+        self._guard = Guard(self._settings.overlapping_subnets)
+        rbac.serve()
 
     @classmethod
     def get_plugin_type(cls) -> str:
@@ -63,9 +67,8 @@ class BGPVPNPlugin(base.ServicePluginBase):
         return self._backend.workers()
 
     def get_bgpvpns(self, context: Any, filters: Any = None, fields: Any = None, **paging: Any) -> list[dict[str, Any]]:
-        asked = listing(filters, **paging)
-        check_readable(context, [*asked.filters, *(key for key, _ascending in asked.sorts)])
-        return self._answers(context, store.list_bgpvpns(context, asked), fields)
+        found = store.list_bgpvpns(context, readable(context, listing(filters, **paging)))
+        return without_hidden(context, found, self._answers(context, found, fields))
 
     def get_bgpvpn(self, context: Any, id: str, fields: Any = None) -> dict[str, Any]:
         return self._answers(context, [store.get_bgpvpn(context, id)], fields)[0]
@@ -142,6 +145,7 @@ def _shown(value: Bgpvpn, fields: Any = None) -> dict[str, Any]:
         "vni": value.vni,
         "local_pref": value.local_pref,
         **{name: list(ids) for name, ids in value.members.items()},
+        apidef.SHARED: value.shared,
         "tags": list(value.tags),
         **standard_attributes(value.standard),
     }

@@ -1,6 +1,9 @@
 """Who may do what, by default: an administrator makes BGPVPNs and chooses their numbers, the owner uses them.
 
-As networking-bgpvpn's rules, with the roles that Neutron itself uses now: a reader reads, a member associates.
+As networking-bgpvpn's rules, with the roles that Neutron itself uses now: a reader reads, a member associates; a
+manager is a member of the project with no more rights here, as for Neutron's own networks, ports and RBAC policies.
+A project with which a BGPVPN is shared reads it and associates what is its own; the BGPVPN's owner sees that and can
+end it.
 """
 
 from __future__ import annotations
@@ -15,6 +18,10 @@ from isthmus.neutron import apidef
 _BGPVPNS = f"{apidef.PATH_PREFIX}/{apidef.BGPVPNS}"
 _BGPVPN = _BGPVPNS + "/{id}"
 SCOPES = ["project"]
+_IS_SHARED, _OF_OWNER = "shared_bgpvpn", "bgpvpn_owner"
+_SHARED_READER = f"{rules.ADMIN_OR_PROJECT_READER} or (role:reader and rule:{_IS_SHARED})"
+_OWNER_READER = f"{rules.ADMIN_OR_PROJECT_READER} or (role:reader and rule:{_OF_OWNER})"
+_OWNER_MEMBER = f"{rules.ADMIN_OR_PROJECT_MEMBER} or (role:member and rule:{_OF_OWNER})"
 _ASSOCIATIONS = (apidef.NETWORK_ASSOCIATION, apidef.ROUTER_ASSOCIATION, apidef.PORT_ASSOCIATION)
 
 
@@ -28,11 +35,27 @@ def _rule(name: str, check: str, description: str, *operations: tuple[str, str])
     )
 
 
+def _words() -> list[Any]:
+    """What the other rules are made of."""
+    return [
+        policy.RuleDefault(
+            _IS_SHARED,
+            f"field:{apidef.BGPVPNS}:{apidef.SHARED}=True",
+            "A BGPVPN that an RBAC policy shares with the project that asks",
+        ),
+        policy.RuleDefault(
+            _OF_OWNER,
+            f"project_id:%({apidef.OWNER})s",
+            "An association with a BGPVPN of the project that asks, whoever made it",
+        ),
+    ]
+
+
 def _bgpvpn_rules() -> list[Any]:
     show = (("GET", _BGPVPNS), ("GET", _BGPVPN))
     found = [
         _rule("create_bgpvpn", rules.ADMIN, "Create a BGPVPN", ("POST", _BGPVPNS)),
-        _rule("get_bgpvpn", rules.ADMIN_OR_PROJECT_READER, "Show BGPVPNs", *show),
+        _rule("get_bgpvpn", _SHARED_READER, "Show BGPVPNs", *show),
         _rule("update_bgpvpn", rules.ADMIN_OR_PROJECT_MEMBER, "Rename a BGPVPN", ("PUT", _BGPVPN)),
         _rule("delete_bgpvpn", rules.ADMIN, "Delete a BGPVPN", ("DELETE", _BGPVPN)),
         _rule("get_bgpvpn:project_id", rules.ADMIN, "See the project that owns a BGPVPN", *show),
@@ -42,7 +65,7 @@ def _bgpvpn_rules() -> list[Any]:
         found.append(
             _rule(f"create_bgpvpn:{attribute}", rules.ADMIN, f"Give {what} at its creation", ("POST", _BGPVPNS))
         )
-        reader = rules.ADMIN if attribute in apidef.ADMIN_ATTRIBUTES else rules.ADMIN_OR_PROJECT_READER
+        reader = rules.ADMIN if attribute in apidef.ADMIN_ATTRIBUTES else _SHARED_READER
         found.append(_rule(f"get_bgpvpn:{attribute}", reader, f"See, filter and sort by {what}", *show))
         if attribute != "vni":
             found.append(_rule(f"update_bgpvpn:{attribute}", rules.ADMIN, f"Change {what}", ("PUT", _BGPVPN)))
@@ -52,20 +75,20 @@ def _bgpvpn_rules() -> list[Any]:
 def _association_rules(resource: str) -> list[Any]:
     collection = _BGPVPNS + "/{bgpvpn_id}/" + resource + "s"
     one, words = collection + "/{id}", resource.replace("_", " ")
-    member, reader = rules.ADMIN_OR_PROJECT_MEMBER, rules.ADMIN_OR_PROJECT_READER
+    member, show = rules.ADMIN_OR_PROJECT_MEMBER, (("GET", collection), ("GET", one))
     return [
         _rule(f"create_bgpvpn_{resource}", member, f"Create a {words} of a BGPVPN", ("POST", collection)),
-        _rule(f"get_bgpvpn_{resource}", reader, f"Show {words}s of a BGPVPN", ("GET", collection), ("GET", one)),
+        _rule(f"get_bgpvpn_{resource}", _OWNER_READER, f"Show {words}s of a BGPVPN", *show),
         _rule(f"update_bgpvpn_{resource}", member, f"Update a {words} of a BGPVPN", ("PUT", one)),
-        _rule(f"delete_bgpvpn_{resource}", member, f"Delete a {words} of a BGPVPN", ("DELETE", one)),
-        _rule(f"get_{resource}:project_id", rules.ADMIN, f"See the project that owns a {words}", ("GET", one)),
+        _rule(f"delete_bgpvpn_{resource}", _OWNER_MEMBER, f"Delete a {words} of a BGPVPN", ("DELETE", one)),
+        _rule(f"get_{resource}:project_id", rules.ADMIN, f"See the project that owns a {words}", *show),
     ]
 
 
 def _line_rules() -> list[Any]:
     lines = f"{apidef.PATH_PREFIX}/{apidef.ANY_ASSOCIATIONS}"
     one, what = lines + "/{id}", "Show associations of every kind and every BGPVPN"
-    return [_rule(f"get_{apidef.ANY_ASSOCIATION}", rules.ADMIN_OR_PROJECT_READER, what, ("GET", lines), ("GET", one))]
+    return [_rule(f"get_{apidef.ANY_ASSOCIATION}", _OWNER_READER, what, ("GET", lines), ("GET", one))]
 
 
 def _status_rules() -> list[Any]:
@@ -101,6 +124,7 @@ def _tag_rules() -> list[Any]:
 def list_rules() -> list[Any]:
     """For Neutron and for oslo.policy's generators."""
     return [
+        *_words(),
         *_bgpvpn_rules(),
         *(rule for kind in _ASSOCIATIONS for rule in _association_rules(kind)),
         *_line_rules(),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from neutron_lib import exceptions
@@ -10,8 +11,10 @@ from oslo_policy import policy as oslo_policy
 
 from isthmus.neutron import apidef
 from isthmus.neutron.paging import Listing
-from isthmus.neutron.values import Standard
+from isthmus.neutron.values import Bgpvpn, Standard
 from neutron import policy
+
+_GUARDED = (*apidef.GUARDED_ATTRIBUTES, *apidef.STATUS_ADMIN_ATTRIBUTES)
 
 
 def listing(
@@ -21,13 +24,41 @@ def listing(
     return Listing(filters or {}, sorts or (), limit, marker, bool(page_reverse))
 
 
-def check_readable(context: Any, attributes: Sequence[str]) -> None:
-    """Filtering or sorting by what one must not see would tell it. Raises what Neutron answers 403."""
-    for attribute in attributes:
-        action = f"get_bgpvpn:{attribute}"
-        target = {"project_id": context.project_id}
-        if attribute in apidef.ADMIN_ATTRIBUTES and not policy.check(context, action, target):
-            raise oslo_policy.PolicyNotAuthorized(action, {}, {})
+def readable(context: Any, asked: Listing) -> Listing:
+    """Filtering or sorting by what one must not see would tell it. Raises what Neutron answers 403.
+
+    By what one sees of one's own BGPVPNs only, not of those that others share, the former only are searched.
+    """
+    used = {*asked.filters, *(key for key, _ascending in asked.sorts)}
+    guarded = [attribute for attribute in _GUARDED if attribute in used]
+    hidden = _hidden(context, context.project_id, False, guarded)
+    if hidden:
+        raise oslo_policy.PolicyNotAuthorized(f"get_bgpvpn:{hidden[0]}", {}, {})
+    if _hidden(context, "", True, guarded):
+        own = {context.project_id}
+        for key in ("project_id", "tenant_id"):
+            own &= set(asked.filters.get(key, own))
+        return replace(asked, filters={**asked.filters, "project_id": sorted(own)})
+    return asked
+
+
+def without_hidden(context: Any, found: Sequence[Bgpvpn], answers: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The answers without what the caller must not see. Neutron looks at the first of a list and treats the others
+    like it; here, some may be the caller's own and some shared by others."""
+    kinds = {(value.project_id, value.shared) for value in found}
+    if context.is_admin or len(kinds) < 2:
+        return list(answers)
+    hidden = {kind: set(_hidden(context, *kind, _GUARDED)) for kind in kinds}
+    return [
+        {name: said for name, said in answer.items() if name not in hidden[value.project_id, value.shared]}
+        for value, answer in zip(found, answers, strict=True)
+    ]
+
+
+def _hidden(context: Any, project: str, shared: bool, attributes: Sequence[str]) -> list[str]:
+    """Which of the attributes the caller must not see of the project's BGPVPNs; `shared` with the caller."""
+    target = {"project_id": project, "tenant_id": project, apidef.SHARED: shared}
+    return [a for a in attributes if not policy.check(context, f"get_bgpvpn:{a}", target)]
 
 
 def text(attribute: str, value: Any) -> str:

@@ -37,6 +37,8 @@ class Bgpvpn:
     """Ids in `networks`, `routers` and `ports`."""
     tags: Sequence[str]
     standard: Standard
+    shared: bool = False
+    """With the project that asks, by an RBAC policy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,8 @@ class Association:
     kind: AssociationKind
     project_id: str
     bgpvpn: str
+    bgpvpn_project_id: str
+    """Of the project that owns the BGPVPN: it sees what others have associated with it."""
     target: str
     standard: Standard
     advertise_extra_routes: bool | None = None
@@ -74,6 +78,7 @@ class AnyAssociation:
     kind: AssociationKind
     project_id: str
     bgpvpn: str
+    bgpvpn_project_id: str
     target: str
 
 

@@ -54,6 +54,9 @@ from isthmus.neutron.apidef.words import (
     NETWORK_ASSOCIATIONS as NETWORK_ASSOCIATIONS,
 )
 from isthmus.neutron.apidef.words import (
+    OWNER as OWNER,
+)
+from isthmus.neutron.apidef.words import (
     PATH_PREFIX as PATH_PREFIX,
 )
 from isthmus.neutron.apidef.words import (
@@ -66,6 +69,9 @@ from isthmus.neutron.apidef.words import (
     PREFIX_ROUTE as PREFIX_ROUTE,
 )
 from isthmus.neutron.apidef.words import (
+    RBAC_ALIAS as RBAC_ALIAS,
+)
+from isthmus.neutron.apidef.words import (
     ROUTER_ASSOCIATION as ROUTER_ASSOCIATION,
 )
 from isthmus.neutron.apidef.words import (
@@ -73,6 +79,9 @@ from isthmus.neutron.apidef.words import (
 )
 from isthmus.neutron.apidef.words import (
     ROUTES_CONTROL_ALIAS as ROUTES_CONTROL_ALIAS,
+)
+from isthmus.neutron.apidef.words import (
+    SHARED as SHARED,
 )
 from isthmus.neutron.apidef.words import (
     STATUS_ADMIN_ATTRIBUTES as STATUS_ADMIN_ATTRIBUTES,

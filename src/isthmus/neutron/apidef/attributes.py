@@ -14,7 +14,7 @@ from neutron_lib.api import converters
 from neutron_lib.db import constants as db
 
 from isthmus.neutron.apidef import rules
-from isthmus.neutron.apidef.words import L2, L3, STATUS_ADMIN_ATTRIBUTES, STATUS_ATTRIBUTES
+from isthmus.neutron.apidef.words import L2, L3, OWNER, STATUS_ADMIN_ATTRIBUTES, STATUS_ATTRIBUTES
 
 Attributes = dict[str, dict[str, Any]]
 
@@ -97,6 +97,11 @@ LOCAL_PREF: dict[str, Any] = {
 
 PORTS: dict[str, Any] = dict(_DERIVED)
 
+SHARED: dict[str, Any] = {**_DERIVED, "convert_to": converters.convert_to_boolean, "required_by_policy": True}
+"""With the project that asks: who may see a BGPVPN depends on it."""
+
+_OWNER: Attributes = {OWNER: {"allow_post": False, "allow_put": False, "is_visible": False, "required_by_policy": True}}
+
 
 STATUS: Attributes = {
     name: {
@@ -112,7 +117,7 @@ STATUS: Attributes = {
 
 def _association(kind: str) -> Attributes:
     uuid = {**_GIVEN_ONCE, **_LISTED, "validate": {"type:uuid": None}}
-    return {"id": _id(), "tenant_id": _project(), f"{kind}_id": uuid, **STANDARD, **STATUS}
+    return {"id": _id(), "tenant_id": _project(), f"{kind}_id": uuid, **STANDARD, **STATUS, **_OWNER}
 
 
 NETWORK_ASSOCIATION_ATTRIBUTES = _association("network")
@@ -137,5 +142,6 @@ ANY_ASSOCIATION_ATTRIBUTES: Attributes = {
     "type": dict(_DERIVED),
     "resource_id": dict(_DERIVED),
     **STATUS,
+    **_OWNER,
 }
 """One line for each association, whatever its kind: `type` is network, router or port, `resource_id` its id."""

@@ -12,6 +12,7 @@ from neutron_lib.api.definitions import bgpvpn as upstream
 from neutron_lib.api.definitions import bgpvpn_routes_control as upstream_routes
 from neutron_lib.api.definitions import bgpvpn_vni as upstream_vni
 from neutron_lib.api.definitions import l3
+from neutron_lib.api.definitions import rbac_bgpvpn as upstream_rbac
 
 from isthmus.neutron.apidef import attributes, words
 
@@ -29,7 +30,7 @@ def _definition(
     like: Any,
     resources: dict[str, Any],
     sub_resources: dict[str, Any] | None = None,
-    requires: str = upstream.ALIAS,
+    requires: tuple[str, ...] = (upstream.ALIAS,),
 ) -> SimpleNamespace:
     """`like` has an alias, a name, a description and a date."""
     return SimpleNamespace(
@@ -39,7 +40,7 @@ def _definition(
         UPDATED_TIMESTAMP=like.UPDATED_TIMESTAMP,
         RESOURCE_ATTRIBUTE_MAP=resources,
         SUB_RESOURCE_ATTRIBUTE_MAP=sub_resources or {},
-        REQUIRED_EXTENSIONS=[requires],
+        REQUIRED_EXTENSIONS=list(requires),
         OPTIONAL_EXTENSIONS=_STANDARD,
     )
 
@@ -51,7 +52,7 @@ BGPVPN = _definition(
         words.NETWORK_ASSOCIATIONS: _of_bgpvpn(attributes.NETWORK_ASSOCIATION_ATTRIBUTES),
         words.ROUTER_ASSOCIATIONS: _of_bgpvpn(attributes.ROUTER_ASSOCIATION_ATTRIBUTES),
     },
-    requires=l3.ALIAS,
+    requires=(l3.ALIAS,),
 )
 
 VNI = _definition(upstream_vni, {words.BGPVPNS: {"vni": attributes.VNI}})
@@ -60,6 +61,12 @@ ROUTES_CONTROL = _definition(
     upstream_routes,
     {words.BGPVPNS: {"local_pref": attributes.LOCAL_PREF, "ports": attributes.PORTS}},
     {words.PORT_ASSOCIATIONS: _of_bgpvpn(attributes.PORT_ASSOCIATION_ATTRIBUTES)},
+)
+
+RBAC = _definition(
+    upstream_rbac,
+    {words.BGPVPNS: {words.SHARED: attributes.SHARED}},
+    requires=("rbac-policies", upstream.ALIAS),
 )
 
 ASSOCIATIONS = _definition(

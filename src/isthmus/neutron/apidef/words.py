@@ -5,12 +5,14 @@ from __future__ import annotations
 from neutron_lib.api.definitions import bgpvpn as upstream
 from neutron_lib.api.definitions import bgpvpn_routes_control as upstream_routes
 from neutron_lib.api.definitions import bgpvpn_vni as upstream_vni
+from neutron_lib.api.definitions import rbac_bgpvpn as upstream_rbac
 
 from isthmus.model.vpn import RouteDistinguisher, RouteTarget
 
 ALIAS, VNI_ALIAS, ROUTES_CONTROL_ALIAS = upstream.ALIAS, upstream_vni.ALIAS, upstream_routes.ALIAS
 ASSOCIATIONS_ALIAS = "bgpvpn-associations"
 STATUS_ALIAS = "bgpvpn-status"
+RBAC_ALIAS = upstream_rbac.ALIAS
 PATH_PREFIX = upstream.API_PREFIX
 BGPVPN, BGPVPNS = upstream.RESOURCE_NAME, upstream.COLLECTION_NAME
 NETWORK_ASSOCIATION, NETWORK_ASSOCIATIONS = upstream.NETWORK_ASSOCIATION, upstream.NETWORK_ASSOCIATIONS
@@ -39,6 +41,10 @@ GUARDED_ATTRIBUTES = (*ADMIN_ATTRIBUTES, "local_pref")
 STATUS_ATTRIBUTES = ("status", "status_reason", "status_details")
 STATUS_ADMIN_ATTRIBUTES = ("status_details",)
 """Names of hypervisors: only an administrator reads them by default."""
+
+SHARED = "shared"
+OWNER = "bgpvpn_project_id"
+"""Of an association, seen by the policy only: the project that owns the BGPVPN."""
 
 PREFIX_ROUTE, BGPVPN_ROUTE = upstream_routes.PREFIX_TYPE, upstream_routes.BGPVPN_TYPE
 """The two types of a port association's routes."""

@@ -9,5 +9,6 @@ of the attachments concerned. SQLAlchemy rows never leave this package, nor `rea
     associations   network, router and port associations; the collection of all of them
     port_routes    the routes of port associations
     conflicts      what must not be associated with what
+    overlaps       which subnets of one BGPVPN overlap
     columns        what can be compared and sorted, as SQL
 """

@@ -13,10 +13,19 @@ from oslo_utils import uuidutils
 
 from isthmus.model.intent import AssociationKind
 from isthmus.neutron import apidef, exceptions, models, reading, settling
+from isthmus.neutron.conf import Overlapping
 from isthmus.neutron.desired import router_attachment
 from isthmus.neutron.paging import Listing, order, page
 from isthmus.neutron.store import columns, conflicts, port_routes
-from isthmus.neutron.store.rows import KINDS, find_association, find_bgpvpn, revise, scoped, standard
+from isthmus.neutron.store.rows import (
+    KINDS,
+    find_association,
+    find_bgpvpn,
+    lock_sharing,
+    revise,
+    scoped,
+    standard,
+)
 from isthmus.neutron.values import AnyAssociation, Association, AssociationChange, NewAssociation
 
 _EXISTS: dict[AssociationKind, Any] = {
@@ -34,7 +43,7 @@ def list_associations(context: Any, kind: AssociationKind, bgpvpn_id: str, listi
             return []
         of, known = KINDS[kind], columns.association_columns(kind)
         query = scoped(context, sa.select(of.table), of.table).where(of.table.bgpvpn_id == bgpvpn_id)
-        query = columns.matching(query, listing.filters, known, of.table)
+        query = columns.matching(context, query, listing.filters, known, of.table)
         keys = order(listing, known)
         missing = of.not_found(id=listing.marker, bgpvpn_id=bgpvpn_id)
         marker = columns.marker(context, listing, keys, of.table, missing)
@@ -68,7 +77,7 @@ def list_all(context: Any, listing: Listing) -> list[AnyAssociation]:
             "type": table.c.type,
             "resource_id": table.c.target,
         }
-        query = columns.matching(sa.select(table), listing.filters, known, table)
+        query = columns.matching(context, sa.select(table), listing.filters, known, table)
         keys = order(listing, known)
         marker = _line_marker(context, listing, table, keys)
         rows = list(context.session.execute(page(query, listing, keys, marker)))
@@ -78,7 +87,9 @@ def list_all(context: Any, listing: Listing) -> list[AnyAssociation]:
 
 
 def _line(row: Any) -> AnyAssociation:
-    return AnyAssociation(row.id, AssociationKind(row.type), row.project_id, row.bgpvpn_id, row.target)
+    return AnyAssociation(
+        row.id, AssociationKind(row.type), row.project_id, row.bgpvpn_id, row.bgpvpn_project_id, row.target
+    )
 
 
 def _all_lines(context: Any) -> Any:
@@ -91,10 +102,11 @@ def _lines(context: Any, kind: AssociationKind) -> Any:
         of.table.id,
         of.table.project_id,
         of.table.bgpvpn_id,
+        models.Bgpvpn.project_id.label("bgpvpn_project_id"),
         sa.literal(kind.value).label("type"),
         of.target.label("target"),
     )
-    return scoped(context, query, of.table)
+    return scoped(context, query.join(models.Bgpvpn, models.Bgpvpn.id == of.table.bgpvpn_id), of.table)
 
 
 def _line_marker(context: Any, listing: Listing, table: Any, keys: Sequence[tuple[Any, bool]]) -> Any:
@@ -115,15 +127,19 @@ def get_association(context: Any, kind: AssociationKind, bgpvpn_id: str, associa
 
 
 @db_api.retry_if_session_inactive()
-def create_associations(context: Any, news: Sequence[NewAssociation]) -> tuple[list[Association], set[str]]:
+def create_associations(
+    context: Any, news: Sequence[NewAssociation], policy: Overlapping
+) -> tuple[list[Association], set[str]]:
     """All of them or none."""
     with db_api.CONTEXT_WRITER.using(context):
         session, made = context.session, []
+        conflicts.queue(session, news, policy)
         touched: set[str] = set()
         for new in news:
             row = _create(context, new)
             made += _values(session, new.kind, [row])
             touched |= _homes(session, new.kind, new.target)
+        conflicts.check_overlaps(context, {m.bgpvpn for m in made}, {m.id for m in made}, policy)
         for attachment in touched:
             settling.renumber(session, attachment)
         settling.check_sizes(session, touched)
@@ -176,8 +192,7 @@ def forget(session: Any, kind: AssociationKind, target: str) -> None:
 def _create(context: Any, new: NewAssociation) -> Any:
     session, of = context.session, KINDS[new.kind]
     bgpvpn = find_bgpvpn(context, new.bgpvpn)
-    if len({bgpvpn.project_id, new.owner, new.project_id}) != 1:
-        raise exceptions.BGPVPNProjectMismatch(bgpvpn=bgpvpn.project_id, resource=new.owner, association=new.project_id)
+    _check_projects(context, bgpvpn, new)
     if new.kind is AssociationKind.ROUTER and bgpvpn.type != apidef.L3:
         raise exceptions.BGPVPNRouterAssociationNotSupported(bgpvpn_id=bgpvpn.id)
     same = sa.select(of.table.id).where(of.table.bgpvpn_id == bgpvpn.id, of.target == new.target)
@@ -191,6 +206,16 @@ def _create(context: Any, new: NewAssociation) -> Any:
     if new.routes:
         port_routes.write(session, row.id, new.routes)
     return row
+
+
+def _check_projects(context: Any, bgpvpn: Any, new: NewAssociation) -> None:
+    """The association belongs to the project of what is associated, which owns the BGPVPN or has it shared with it."""
+    usable = bgpvpn.project_id == new.project_id or lock_sharing(context.session, bgpvpn.id, new.project_id)
+    if usable and new.owner == new.project_id:
+        return
+    if not context.is_admin:
+        raise exceptions.BGPVPNOfAnotherProject(kind=new.kind.value, id=new.target)
+    raise exceptions.BGPVPNProjectMismatch(bgpvpn=bgpvpn.project_id, resource=new.owner, association=new.project_id)
 
 
 def _checked(context: Any, bgpvpn: Any, new: NewAssociation) -> Any:
@@ -207,6 +232,7 @@ def _checked(context: Any, bgpvpn: Any, new: NewAssociation) -> Any:
                 description=new.description,
             )
         case AssociationKind.PORT:
+            conflicts.check_port(context.session, new.target)
             port_routes.check(context, bgpvpn, new.project_id, new.routes)
             return models.PortAssociation(
                 port_id=new.target, advertise_fixed_ips=new.advertise_fixed_ips, description=new.description
@@ -224,7 +250,10 @@ def _homes(session: Any, kind: AssociationKind, target: str) -> set[str]:
 
 
 def _values(session: Any, kind: AssociationKind, rows: Sequence[Any]) -> list[Association]:
-    """Values of the rows: one more statement for the routes of all of them."""
+    """Values of the rows: two more statements, for their BGPVPNs and for the routes of all of them."""
+    bgpvpn = models.Bgpvpn
+    owners: Any = sa.select(bgpvpn.id, bgpvpn.project_id).where(bgpvpn.id.in_({r.bgpvpn_id for r in rows}))
+    projects: dict[str, str] = dict(session.execute(owners).all())
     routes = port_routes.read(session, [r.id for r in rows]) if kind is AssociationKind.PORT else {}
     return [
         Association(
@@ -232,6 +261,7 @@ def _values(session: Any, kind: AssociationKind, rows: Sequence[Any]) -> list[As
             kind=kind,
             project_id=row.project_id,
             bgpvpn=row.bgpvpn_id,
+            bgpvpn_project_id=projects[row.bgpvpn_id],
             target=getattr(row, f"{kind.value}_id"),
             standard=standard(row),
             advertise_extra_routes=getattr(row, "advertise_extra_routes", None),

@@ -18,14 +18,15 @@ from oslo_utils import timeutils, uuidutils
 from isthmus.model.intent import AssociationKind
 from isthmus.neutron import apidef, models
 from isthmus.neutron.paging import Listing
-from isthmus.neutron.store.rows import KINDS, scoped
+from isthmus.neutron.store.rows import KINDS, scoped, shared
 
 _STANDARD = standard_attr.StandardAttribute
 _TAG_FILTERS = ("tags", "tags-any", "not-tags", "not-tags-any")
 CHANGED_SINCE = "changed_since"
 
 
-def bgpvpn_columns() -> dict[str, Any]:
+def bgpvpn_columns(context: Any) -> dict[str, Any]:
+    """`context` says whose resources the lists are compared by, and with whom a BGPVPN is shared."""
     row = models.Bgpvpn
     vni = sa.select(models.Vni.vni).where(models.Vni.bgpvpn_id == row.id, models.Vni.explicit).scalar_subquery()
     return {
@@ -36,9 +37,10 @@ def bgpvpn_columns() -> dict[str, Any]:
         "type": row.type,
         "vni": sa.func.coalesce(vni, 0),
         "local_pref": sa.func.coalesce(row.local_pref, -1),
+        "shared": shared(context),
         **_standard_columns(row),
         **{kind: _least(_target_values(kind)) for kind in apidef.TARGET_LISTS},
-        **{members: _least(_member_ids(kind)) for members, kind in apidef.MEMBER_LISTS.items()},
+        **{members: _least(_member_ids(context, kind)) for members, kind in apidef.MEMBER_LISTS.items()},
     }
 
 
@@ -75,9 +77,9 @@ def _target_values(kind: str) -> Any:
     return sa.select(table.value).where(table.bgpvpn_id == models.Bgpvpn.id, table.kind == kind)
 
 
-def _member_ids(kind: str) -> Any:
+def _member_ids(context: Any, kind: str) -> Any:
     of = KINDS[AssociationKind(kind)]
-    return sa.select(of.target).where(of.table.bgpvpn_id == models.Bgpvpn.id)
+    return scoped(context, sa.select(of.target), of.table).where(of.table.bgpvpn_id == models.Bgpvpn.id)
 
 
 def _least(values: Any) -> Any:
@@ -85,7 +87,9 @@ def _least(values: Any) -> Any:
     return sa.func.coalesce(values.with_only_columns(sa.func.min(column)).scalar_subquery(), "")
 
 
-def matching(query: Any, filters: Mapping[str, Sequence[Any]], columns: Mapping[str, Any], table: Any) -> Any:
+def matching(
+    context: Any, query: Any, filters: Mapping[str, Sequence[Any]], columns: Mapping[str, Any], table: Any
+) -> Any:
     """Each filter is met when one of its values is; those of lists when the list has one of the values."""
     for attribute, values in filters.items():
         # What the database cannot hold it does not have either, and asking for it would be an error there.
@@ -96,7 +100,8 @@ def matching(query: Any, filters: Mapping[str, Sequence[Any]], columns: Mapping[
             query = query.where(models.Bgpvpn.id.in_(holders))
         elif attribute in apidef.MEMBER_LISTS:
             of = KINDS[AssociationKind(apidef.MEMBER_LISTS[attribute])]
-            query = query.where(models.Bgpvpn.id.in_(sa.select(of.table.bgpvpn_id).where(of.target.in_(plain))))
+            holders = scoped(context, sa.select(of.table.bgpvpn_id), of.table).where(of.target.in_(plain))
+            query = query.where(models.Bgpvpn.id.in_(holders))
         elif attribute in _TAG_FILTERS:
             query = query.where(_tagged(attribute, plain, table))
         elif attribute == CHANGED_SINCE:

@@ -1,22 +1,53 @@
-"""What must not be associated with what: a network is in BGPVPNs by itself or by its router, never both.
+"""What must not be in one BGPVPN together, or not at all.
 
-Conflicts are looked up by locking reads: of two requests at once, one waits and sees the other. Rule: functions here
-run in the caller's transaction and raise what the API answers.
+A network is in BGPVPNs by itself or by its router, never both: every interface of every router counts, whatever its
+kind of owner and whoever owns it. What concerns one network or router comes one after another: associations and
+interfaces lock its row before they look (`queue`, `check_interface`), so of two requests at once the second sees the
+first. Two associations, of a router and of its network, lock different rows; they look each other up by locking reads.
+
+Subnets that overlap in a BGPVPN are refused or reported, as the cloud chooses (`Overlapping`).
+
+Rule: functions here run in the caller's transaction and raise what the API answers.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
-from neutron_lib.db import api as db_api
+from neutron.db import models_v2
+from neutron.db.models import l3
+from oslo_log import log as logging
 
+from isthmus.model.intent import AssociationKind
 from isthmus.neutron import exceptions, models, reading
+from isthmus.neutron.conf import Overlapping
+from isthmus.neutron.store.overlaps import Overlap, overlaps
+from isthmus.neutron.values import NewAssociation
+
+LOG = logging.getLogger(__name__)
+
+
+def queue(session: Any, news: Sequence[NewAssociation], policy: Overlapping) -> None:
+    """Wait for whoever changes the same routers, networks, BGPVPNs.
+
+    The first statement of a transaction, so that everything it reads afterwards is not older.
+    """
+    targets = {kind: {n.target for n in news if n.kind is kind} for kind in AssociationKind}
+    if policy is Overlapping.REFUSE:
+        _lock(session, models.Bgpvpn, {n.bgpvpn for n in news})
+    _lock(session, l3.Router, targets[AssociationKind.ROUTER])
+    _lock(session, models_v2.Network, targets[AssociationKind.NETWORK])
+
+
+def _lock(session: Any, table: Any, ids: Collection[str]) -> None:
+    if ids:
+        session.execute(sa.select(table.id).where(table.id.in_(ids)).order_by(table.id).with_for_update()).all()
 
 
 def check_network(session: Any, network: str) -> None:
-    for refused, reason in reading.centralised(session, {network}).items():
-        raise exceptions.BGPVPNNetworkNotSupported(network_id=refused, reason=reason)
+    _check_served(session, {network})
     routers = {p.router for p in reading.places(session, networks={network})}
     for router in _associated_routers(session, routers):
         raise exceptions.BGPVPNNetworkRouterConflict(network_id=network, router_id=router, other="router")
@@ -24,10 +55,33 @@ def check_network(session: Any, network: str) -> None:
 
 def check_router(session: Any, router: str) -> None:
     networks = {p.network for p in reading.places(session, routers={router})}
-    for refused, reason in reading.centralised(session, networks).items():
-        raise exceptions.BGPVPNNetworkNotSupported(network_id=refused, reason=reason)
+    _check_served(session, networks)
     for network in _associated_networks(session, networks):
         raise exceptions.BGPVPNNetworkRouterConflict(network_id=network, router_id=router, other="network")
+
+
+def check_port(session: Any, port: str) -> None:
+    """A port may be in other BGPVPNs than its network and its router: it is the narrower wish."""
+    network: Any = sa.select(models_v2.Port.network_id).where(models_v2.Port.id == port)
+    _check_served(session, set(session.scalars(network)))
+
+
+def check_interface(session: Any, router: str, network: str) -> None:
+    """Before the router gets an interface on the network, in the transaction that makes it."""
+    _lock(session, l3.Router, {router})
+    _lock(session, models_v2.Network, {network})
+    if not _associated_routers(session, {router}):
+        return
+    _check_served(session, {network})
+    if _associated_networks(session, {network}):
+        raise exceptions.BGPVPNNetworkRouterConflict(
+            network_id=network, router_id=router, other="router and the network"
+        )
+
+
+def _check_served(session: Any, networks: Collection[str]) -> None:
+    for refused, reason in reading.centralised(session, networks).items():
+        raise exceptions.BGPVPNNetworkNotSupported(network_id=refused, reason=reason)
 
 
 def _associated_routers(session: Any, routers: set[str]) -> list[str]:
@@ -40,19 +94,54 @@ def _associated_networks(session: Any, networks: set[str]) -> list[str]:
     return sorted(session.scalars(sa.select(column).where(column.in_(networks)).with_for_update(read=True)))
 
 
-@db_api.retry_if_session_inactive()
-def check_interface(context: Any, router: str, network: str) -> None:
-    """Before Neutron attaches the router to the network. Raises what the API answers when that must not be."""
-    with db_api.CONTEXT_READER.using(context):
-        session = context.session
-        if not session.scalar(
-            sa.select(models.RouterAssociation.id).where(models.RouterAssociation.router_id == router)
-        ):
-            return
-        for refused, reason in reading.centralised(session, {network}).items():
-            raise exceptions.BGPVPNNetworkNotSupported(network_id=refused, reason=reason)
-        table = models.NetworkAssociation
-        if session.scalar(sa.select(table.id).where(table.network_id == network).limit(1)):
-            raise exceptions.BGPVPNNetworkRouterConflict(
-                network_id=network, router_id=router, other="router and the network"
-            )
+# -------------------------------------------------------------------------------------------- overlapping subnets
+
+
+def check_overlaps(context: Any, bgpvpns: Collection[str], associations: Collection[str], policy: Overlapping) -> None:
+    """After the associations were made: whether they overlap with anything. Raises BGPVPNOverlappingSubnets (409)."""
+
+    def is_new(overlap: Overlap) -> bool:
+        return bool({claim.association for claim in overlap} & set(associations))
+
+    def told(overlap: Overlap) -> str:
+        return str(overlap) if context.is_admin else overlap.told_to({context.project_id})
+
+    _settle(overlaps(context.session, bgpvpns), is_new, told, policy)
+
+
+def check_interface_overlaps(session: Any, router: str, network: str, policy: Overlapping) -> None:
+    """After the router got an interface on the network, in the transaction that made it."""
+    table = models.RouterAssociation
+    query: Any = sa.select(table.bgpvpn_id).where(table.router_id == router)
+    _check_on_network(session, set(session.scalars(query)), network, policy)
+
+
+def check_subnet_overlaps(session: Any, network: str, policy: Overlapping) -> None:
+    """After the network got a subnet, in the transaction that made it."""
+    table = models.NetworkAssociation
+    query: Any = sa.select(table.bgpvpn_id).where(table.network_id == network)
+    _check_on_network(session, set(session.scalars(query)), network, policy)
+
+
+def _check_on_network(session: Any, bgpvpns: Collection[str], network: str, policy: Overlapping) -> None:
+    def is_new(overlap: Overlap) -> bool:
+        return network in {claim.network for claim in overlap}
+
+    def told(overlap: Overlap) -> str:
+        return overlap.told_to({claim.project for claim in overlap if claim.network == network})
+
+    if bgpvpns:
+        _settle(overlaps(session, bgpvpns), is_new, told, policy)
+
+
+def _settle(
+    found: Mapping[str, Sequence[Overlap]],
+    is_new: Callable[[Overlap], bool],
+    told: Callable[[Overlap], str],
+    policy: Overlapping,
+) -> None:
+    for bgpvpn, pairs in found.items():
+        for overlap in filter(is_new, pairs):
+            if policy is Overlapping.REFUSE:
+                raise exceptions.BGPVPNOverlappingSubnets(bgpvpn_id=bgpvpn, overlap=told(overlap))
+            LOG.warning("in BGPVPN %s, %s", bgpvpn, overlap)

@@ -1,6 +1,7 @@
 """Finding rows: who may see which, and what differs between the kinds of association.
 
-Rule: functions here run in the caller's transaction.
+A project sees its own BGPVPNs and those shared with it; of associations its own, and those of others in BGPVPNs of its
+own. Who may see all is Neutron's to say. Rule: functions here run in the caller's transaction.
 """
 
 from __future__ import annotations
@@ -9,12 +10,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
+from neutron.db import rbac_db_models
 from neutron_lib.db import utils as db_utils
 from oslo_utils import uuidutils
 
 from isthmus.model.intent import AssociationKind
 from isthmus.neutron import exceptions, models
 from isthmus.neutron.values import Standard
+
+EVERYBODY = "*"
+"""The target of an RBAC policy that shares with every project."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +45,34 @@ KINDS = {
 
 
 def scoped(context: Any, query: Any, table: Any) -> Any:
-    """Only the caller's own rows, unless the caller may see all."""
-    if db_utils.model_query_scope_is_project(context, table):
-        return query.where(table.project_id == context.project_id)
-    return query
+    """Only the rows that the caller may know of; `table` is that of BGPVPNs or of a kind of association."""
+    if not db_utils.model_query_scope_is_project(context, table):
+        return query
+    if table is models.Bgpvpn:
+        others = table.id.in_(_policies(models.BgpvpnRbac.object_id, context.project_id))
+    else:
+        own: Any = sa.select(models.Bgpvpn.id).where(models.Bgpvpn.project_id == context.project_id)
+        others = table.bgpvpn_id.in_(own)
+    return query.where(sa.or_(table.project_id == context.project_id, others))
+
+
+def shared(context: Any) -> Any:
+    """Whether a BGPVPN is shared with the caller's project, as an expression beside the BGPVPN's row."""
+    found = _policies(models.BgpvpnRbac.id, context.project_id).where(models.BgpvpnRbac.object_id == models.Bgpvpn.id)
+    return sa.case((found.exists(), 1), else_=0)
+
+
+def lock_sharing(session: Any, bgpvpn_id: str, project_id: str) -> bool:
+    """Whether the BGPVPN is shared with the project. The policies that say so stay until the transaction ends."""
+    query = _policies(models.BgpvpnRbac.id, project_id).where(models.BgpvpnRbac.object_id == bgpvpn_id)
+    return bool(session.scalars(query.with_for_update(read=True)).all())
+
+
+def _policies(column: Any, project_id: str) -> Any:
+    table = models.BgpvpnRbac
+    return sa.select(column).where(
+        table.action == rbac_db_models.ACCESS_SHARED, table.target_project.in_([project_id or "", EVERYBODY])
+    )
 
 
 def find_bgpvpn(context: Any, bgpvpn_id: str) -> Any:
