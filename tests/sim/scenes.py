@@ -6,6 +6,7 @@ nobody may be out of reach. Rules: a scene begins and ends at rest; one that can
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -240,7 +241,8 @@ class Stage:
 
     def _smooth(self) -> bool:
         """Somebody is added, or somebody leaves: nobody else loses a packet. Whoever is reached before and after is
-        reached at every step; an endpoint's next hop may take its time."""
+        reached at every step; an endpoint's next hop may take its time. An address that two machines have may be the
+        other one's afterwards, which was not announced before."""
         sim = self.sim
         if any(h.place.circuits_max < 100 or h.place.routes_max < 100 for h in sim.hosts):
             return False  # a limit that is reached takes away because something was added
@@ -248,6 +250,8 @@ class Stage:
         sources = {h.name: list(sim.expected(h, sim.offered()).sources) for h in sim.hosts}
         before = {h.name: fates(h, sources[h.name], interest) for h in sim.hosts}
         lost: dict[tuple[str, Pair], str] = {}
+        owned = Counter(a for c in sim.clouds for vm in c.vms.values() for a in vm.addresses)
+        doubled = {address for address, owners in owned.items() if owners > 1}
         commits = {h.name: h.switch.commits for h in sim.hosts}
 
         def watch() -> None:
@@ -255,7 +259,7 @@ class Stage:
                 if host.switch.commits != commits[host.name]:
                     commits[host.name] = host.switch.commits
                     for pair, now in fates(host, sources[host.name], interest).items():
-                        if reaches(before[host.name].get(pair)) and not reaches(now):
+                        if pair[2] not in doubled and reaches(before[host.name].get(pair)) and not reaches(now):
                             lost.setdefault((host.name, pair), f"{now} at {sim.line.now:.4f}")
 
         sim.watch = watch
