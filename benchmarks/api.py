@@ -26,13 +26,13 @@ from pathlib import Path
 from typing import Any
 
 from tests.neutron.cloud import Answer, Cloud, Process, User
+from tests.neutron.many import OURS, THEIRS, Filler
 
-from benchmarks.api_rows import OURS, PROJECT, THEIRS, Filler
 from benchmarks.api_table import Figure, aims, page
 
 ROOT = Path(__file__).parent.parent
 UPSTREAM = ROOT / ".venv-upstream/bin"
-BGPVPNS = "bgpvpn/bgpvpns"
+BGPVPNS, PROJECT = "bgpvpn/bgpvpns", "bench"
 CLIENTS, CREATES = 8, 200
 RUNS_MAX, SECONDS_MAX = 15, 10.0
 """A request is repeated until either is reached."""
@@ -205,7 +205,7 @@ def run(home: Path, sizes: list[int], alone: bool) -> tuple[list[Side], dict[str
         second.start()
         sides = [side("ours", first, first), side("theirs", second, first)]
         things = make_things(first.user(PROJECT))
-        fillers = [Filler(first, schema, things.targets) for schema in (OURS, THEIRS)]
+        fillers = [Filler(first, schema, PROJECT, things.targets) for schema in (OURS, THEIRS)]
         kinds = fillers[0].kinds & fillers[1].kinds
         crowds = {}
         for many in sizes:

@@ -8,11 +8,14 @@ from typing import Any
 import pytest
 
 from tests.neutron.cloud import V4, Cloud, User
+from tests.neutron.many import OURS, Filler
 
 pytestmark = pytest.mark.neutron
 
 BGPVPNS = "bgpvpn/bgpvpns"
 KINDS = ("network", "router", "port")
+MANY = 1100
+"""Neutron's models read some things by the 500."""
 
 
 @pytest.fixture
@@ -44,7 +47,7 @@ def grow(admin: User, owner: User) -> Callable[[], dict[str, Any]]:
         made = admin.make(
             BGPVPNS, project_id=owner.project, name="v", route_targets=["1:1", "1:2"], import_targets=["1:3"]
         )
-        admin.put(f"{BGPVPNS}/{made['id']}/tags", {"tags": ["a", "b"]})
+        admin.put(f"bgpvpns/{made['id']}/tags", {"tags": ["a", "b"]})
         port = owner.make("ports", network_id=network["id"])
         one = f"{BGPVPNS}/{made['id']}"
         owner.make(f"{one}/network_associations", network_id=network["id"])
@@ -73,6 +76,24 @@ def test_a_list_of_bgpvpns_costs_the_same_however_long_it_is(
         grow()
     assert {what: selects(request) for what, request in asked.items()} == with_one
     assert len(owner.get(BGPVPNS)) == 5
+
+
+def test_a_list_of_very_many_costs_the_same(
+    cloud: Cloud, selects: Callable[..., int], grow: Callable[..., Any], admin: User, owner: User
+) -> None:
+    asked: dict[str, Callable[[], Any]] = {
+        "BGPVPNs": lambda: admin.get(BGPVPNS, project_id=owner.project),
+        "associations": lambda: admin.get("bgpvpn/bgpvpn_associations", project_id=owner.project),
+    }
+    made = grow()
+    with_one = {what: selects(request) for what, request in asked.items()}
+    one = admin.get(f"{BGPVPNS}/{made['id']}")
+    filler = Filler(cloud, OURS, owner.project, {kind: one[f"{kind}s"] for kind in KINDS})
+    filler.fill(MANY, KINDS)
+    assert len(admin.get(BGPVPNS, project_id=owner.project)) == MANY + 1
+    assert {what: selects(request) for what, request in asked.items()} == with_one
+    filler.clear()
+    assert len(admin.get(BGPVPNS, project_id=owner.project)) == 1
 
 
 @pytest.mark.parametrize("kind", KINDS)

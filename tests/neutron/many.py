@@ -1,7 +1,7 @@
 """Thousands of BGPVPNs at once, as SQL, in networking-bgpvpn's tables and in ours: the same ids, names, numbers.
 
-Each BGPVPN n of `many` has two route targets, one import target, a VNI, and one association of each kind with the n-th
-network, router and port of those given, counted round.
+BGPVPN n of a project has two route targets, one import target, a VNI, and one association of each kind with the n-th
+network, router and port of those given, counted round. It is not told to OVN.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 from tests.neutron.cloud import Cloud
 
-PROJECT = "bench"
 VNI = 100_000
 KINDS = ("network", "router", "port")
 
@@ -37,8 +36,8 @@ OURS = Schema("isthmus_bgpvpns", "bgpvpns", {k: f"isthmus_{k}_associations" for 
 class Filler:
     """Fills one schema up to a number of BGPVPNs."""
 
-    def __init__(self, cloud: Cloud, schema: Schema, targets: Mapping[str, Sequence[str]]) -> None:
-        self._cloud, self._schema, self._targets = cloud, schema, targets
+    def __init__(self, cloud: Cloud, schema: Schema, project: str, targets: Mapping[str, Sequence[str]]) -> None:
+        self._cloud, self._schema, self._project, self._targets = cloud, schema, project, targets
         self._filled = 0
 
     @property
@@ -49,7 +48,7 @@ class Filler:
     def fill(self, many: int, kinds: Collection[str]) -> None:
         rows = f"seq_{self._filled + 1}_to_{many}"
         name = "CONCAT('vpn-', seq)"
-        values = {"id": uuid(0xB), "project_id": f"'{PROJECT}'", "name": name, "type": "'l3'"}
+        values = {"id": uuid(0xB), "project_id": f"'{self._project}'", "name": name, "type": "'l3'"}
         if self._schema is THEIRS:
             lists = {"route_targets": "CONCAT('64512:', seq, ',64513:', seq)", "import_targets": "'64514:1'"}
             values |= lists | {"vni": f"{VNI} + seq", "export_targets": "''", "route_distinguishers": "''"}
@@ -59,11 +58,16 @@ class Filler:
         for number, kind in enumerate(sorted(kinds), 1):
             targets = self._targets[kind]
             target = f"ELT(1 + MOD(seq, {len(targets)}), {', '.join(repr(t) for t in targets)})"
-            values = {"id": uuid(0xA0 + number), "project_id": f"'{PROJECT}'", "bgpvpn_id": uuid(0xB)}
+            values = {"id": uuid(0xA0 + number), "project_id": f"'{self._project}'", "bgpvpn_id": uuid(0xB)}
             self._insert(self._schema.associations[kind], f"{kind}s", values | {f"{kind}_id": target}, rows)
         for table in (self._schema.bgpvpns, *(self._schema.associations[k] for k in kinds)):
             self._cloud.sql(f"ANALYZE TABLE {table}")
         self._filled = many
+
+    def clear(self) -> None:
+        """What was filled goes, without Neutron."""
+        self._cloud.sql(f"DELETE FROM {self._schema.bgpvpns} WHERE id LIKE %s", f"{0xB:08x}-0000-4000-8000-%")
+        self._filled = 0
 
     def _insert_numbers(self, rows: str) -> None:
         lists = (("route_targets", "64512", 0), ("route_targets", "64513", 1), ("import_targets", "64514", 0))
