@@ -18,7 +18,7 @@ from isthmus.node.facts import FlowsApplied, FlowsRead, FlowsRefused, Neighbours
 from isthmus.shell.config import LocalSwitch
 from isthmus.shell.neighbours import PATIENCE_S, Neighbours
 from isthmus.shell.ofctl import Ofctl
-from isthmus.shell.ovsdb import TUNNEL, BridgeReady, SwitchDatabase, SystemId
+from isthmus.shell.ovsdb import TUNNEL, BridgeReady, Plugged, SwitchDatabase, SystemId
 from tests.contract.switches import Switch, installed
 from tests.eventually import eventually
 from tests.shell.background import Background
@@ -104,6 +104,31 @@ def test_circuits_are_plugged_between_the_bridges(switch: Switch, background: Ba
     assert switch.vsctl("port-to-br", inner) == "br-int"
     assert switch.vsctl("get", "Interface", inner, "options:peer").strip('"') == circuit(1)
     assert int(switch.vsctl("get", "Interface", inner, "ofport")) > 0, "the pair is joined"
+
+
+def test_it_says_whose_interfaces_are_plugged(switch: Switch, background: Background) -> None:
+    watched = Watched(switch, background)
+    watched.read()
+
+    def plugged(*names: str) -> None:
+        assert watched.last(Plugged) == Plugged(frozenset(names))
+
+    eventually(plugged)
+    for name in ("vm-1", "vm-2"):
+        switch.vsctl("add-port", "br-int", name, "--", "set", "Interface", name, f"external_ids:iface-id={name}")
+    eventually(lambda: plugged("vm-1", "vm-2"))
+    switch.vsctl("del-port", "br-int", "vm-1")
+    eventually(lambda: plugged("vm-2"))
+    switch.vsctl("set", "Interface", "vm-2", "type=nonsense")
+    eventually(plugged)  # what the switch cannot make is as good as unplugged
+    switch.end_db()
+    eventually(lambda: _unknown(watched))
+    switch.start_db()
+    eventually(plugged)
+
+
+def _unknown(watched: Watched) -> None:
+    assert watched.last(Plugged) == Plugged(None)
 
 
 def test_what_is_no_longer_wanted_is_unplugged_and_what_is_not_ours_stays(

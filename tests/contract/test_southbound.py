@@ -204,6 +204,20 @@ def test_a_port_that_moved_goes_at_once(central: Central, background: Background
     eventually(lambda: watched.ports(), within=HOLD_S / 2)
 
 
+@pytest.mark.parametrize("first", ["the switch", "OVN"])
+def test_a_port_that_is_unplugged_goes_at_once(central: Central, background: Background, first: str) -> None:
+    add_vm(central)
+    watched = Watched(central, background)
+    watched.part.set_plugged(frozenset({"vm-1"}))
+    watched.ports(VM)
+    if first == "the switch":
+        watched.part.set_plugged(frozenset())
+        watched.ports(VM)
+    central.sbctl("lsp-unbind", "vm-1")
+    watched.part.set_plugged(frozenset())
+    eventually(lambda: watched.ports(), within=HOLD_S / 2)
+
+
 def test_a_port_without_a_chassis_is_held_for_a_moment(central: Central, background: Background) -> None:
     add_vm(central)
     add_vm(central, 2)

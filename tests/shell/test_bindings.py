@@ -105,31 +105,41 @@ def test_where_a_port_is(chassis: str, expected: Where) -> None:
 
 
 def test_a_port_that_is_here_is_told() -> None:
-    assert stay({}, {"p": PORT}, {"p": Where.HERE}, 0.0) == {"p": Held(PORT)}
+    assert stay({}, {"p": PORT}, {"p": Where.HERE}, None, 0.0) == {"p": Held(PORT)}
 
 
 def test_a_port_that_is_missed_is_held_until_its_row_has_been_asked_for() -> None:
-    assert stay({"p": Held(PORT)}, {}, {}, 10.0) == {"p": Held(PORT, 10.0 + HOLD_S)}
+    assert stay({"p": Held(PORT)}, {}, {}, frozenset(), 10.0) == {"p": Held(PORT, 10.0 + HOLD_S)}
 
 
 @pytest.mark.parametrize(
-    ("seen", "now", "held"),
+    ("seen", "plugged", "now", "held"),
     [
-        ({}, 10.1, False),  # the row is deleted
-        ({"p": Where.ELSEWHERE}, 10.1, False),  # it has moved
-        ({"p": Where.HERE}, 10.1, False),  # it is here, and its row has become nonsense
-        ({"p": Where.NOWHERE}, 10.1, True),  # ovn-controller has let go of it
-        ({"p": Where.NOWHERE}, 10.0 + HOLD_S, False),  # for too long
+        ({}, {"p"}, 10.1, False),  # the row is deleted
+        ({"p": Where.ELSEWHERE}, {"p"}, 10.1, False),  # it has moved
+        ({"p": Where.HERE}, {"p"}, 10.1, False),  # it is here, and its row has become nonsense
+        ({"p": Where.NOWHERE}, {"p"}, 10.1, True),  # ovn-controller has let go of it
+        ({"p": Where.NOWHERE}, {"p"}, 10.0 + HOLD_S, False),  # for too long
+        ({"p": Where.NOWHERE}, {"other"}, 10.1, False),  # its interface is unplugged
+        ({"p": Where.NOWHERE}, None, 10.1, True),  # or not: the switch's database does not answer
     ],
 )
-def test_what_becomes_of_a_port_that_is_missed(seen: dict[str, Where], now: float, held: bool) -> None:
+def test_what_becomes_of_a_port_that_is_missed(
+    seen: dict[str, Where], plugged: set[str] | None, now: float, held: bool
+) -> None:
     before = {"p": Held(PORT, 10.0 + HOLD_S)}
-    assert stay(before, {}, seen, now) == (before if held else {})
+    known = None if plugged is None else frozenset(plugged)
+    assert stay(before, {}, seen, known, now) == (before if held else {})
+
+
+def test_a_port_that_ovn_says_is_here_is_told_whatever_the_switch_says() -> None:
+    """The two databases speak at different moments; each alone proves nothing."""
+    assert stay({"p": Held(PORT)}, {"p": PORT}, {"p": Where.HERE}, frozenset(), 10.0) == {"p": Held(PORT)}
 
 
 def test_a_port_that_comes_back_is_here_as_if_it_had_never_left() -> None:
-    assert stay({"p": Held(PORT, 13.0)}, {"p": PORT}, {"p": Where.HERE}, 11.0) == {"p": Held(PORT)}
+    assert stay({"p": Held(PORT, 13.0)}, {"p": PORT}, {"p": Where.HERE}, None, 11.0) == {"p": Held(PORT)}
 
 
 def test_a_port_whose_row_becomes_nonsense_goes_at_once() -> None:
-    assert stay({"p": Held(PORT)}, {}, {"p": Where.HERE}, 0.0) == {}
+    assert stay({"p": Held(PORT)}, {}, {"p": Where.HERE}, None, 0.0) == {}

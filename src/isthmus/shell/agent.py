@@ -71,7 +71,7 @@ from isthmus.shell.liveness import Prober
 from isthmus.shell.neighbours import Neighbours
 from isthmus.shell.node_loop import NodeLoop
 from isthmus.shell.ofctl import Ofctl
-from isthmus.shell.ovsdb import BridgeReady, SwitchDatabase, SystemId
+from isthmus.shell.ovsdb import BridgeReady, Plugged, SwitchDatabase, SystemId
 from isthmus.shell.southbound import Southbound
 from isthmus.shell.supervisor import Part, keep
 from isthmus.shell.telling import FRESH_S, Wish
@@ -199,7 +199,7 @@ class Agent:
 
     # What comes in.
 
-    def _hear_switch(self, heard: SwitchRead | SystemId | BridgeReady) -> None:
+    def _hear_switch(self, heard: SwitchRead | SystemId | BridgeReady | Plugged) -> None:
         match heard:
             case SwitchRead():
                 self.loop.tell(heard)
@@ -210,6 +210,8 @@ class Agent:
                 self._neighbours.set_datapath(kind)
                 self._bridge_ready.set()
                 self._ofctl.start_again()
+            case Plugged(ports):
+                self._southbound.set_plugged(ports)
             case _:
                 assert_never(heard)
 

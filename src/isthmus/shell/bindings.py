@@ -4,7 +4,8 @@ Two kinds of rows matter: the attachment circuits of the whole cloud (`isthmus:k
 ports that are bound to this chassis. A row with nonsense in it costs that row and nothing else.
 
 A port that leaves is not always gone. When ovn-controller stops, `Port_Binding.chassis` goes empty though packets still
-flow; when a machine moves, it names another chassis; when a port is deleted, the row goes. `stay` tells them apart.
+flow; when a machine moves, it names another chassis; when a port is deleted, the row goes; when its interface is taken
+out of this switch, the local database says so. `stay` tells them apart.
 """
 
 from __future__ import annotations
@@ -28,9 +29,9 @@ NETWORK_OWNER = "network:"
 """Neutron's own ports (DHCP, router interfaces, metadata) have a device owner that begins so."""
 
 HOLD_S = 3.0
-"""How long a port without a chassis is still ours. A stopping ovn-controller empties the column while its flows go on
-forwarding, and claims the ports again when it is back, as after every package upgrade: 0.1 to 2 s were seen. Longer
-would announce a port that was really unplugged for longer than a BGP speaker's own delays."""
+"""How long a port without a chassis is still ours, if its interface is in our switch. A stopping ovn-controller empties
+the column while its flows go on forwarding, and claims the ports again when it is back, as after every package upgrade:
+0.1 to 2 s were seen. Longer would announce a port that OVN has given up for longer than a BGP speaker's own delays."""
 
 
 class Row(NamedTuple):
@@ -147,9 +148,13 @@ class Held(NamedTuple):
 
 
 def stay(
-    before: Mapping[str, Held], here: Mapping[str, LocalPort], seen: Mapping[str, Where], now: float
+    before: Mapping[str, Held],
+    here: Mapping[str, LocalPort],
+    seen: Mapping[str, Where],
+    plugged: frozenset[str] | None,
+    now: float,
 ) -> dict[str, Held]:
-    """Who is told to the node now.
+    """Who is told to the node now. `plugged`: whose interfaces are in our switch; None if nobody knows.
 
     `here`: the readable ports that are bound to this chassis. `seen`: where each visible row says its port is. Rows of
     ports whose `until` is set are visible wherever they are bound, because the monitor asks for them by name; so a
@@ -162,6 +167,6 @@ def stay(
             continue
         if held.until is None:
             after[name] = Held(held.port, now + HOLD_S)
-        elif place is Where.NOWHERE and now < held.until:
+        elif place is Where.NOWHERE and now < held.until and (plugged is None or name in plugged):
             after[name] = held
     return after

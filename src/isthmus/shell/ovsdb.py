@@ -110,7 +110,14 @@ class BridgeReady:
     datapath_type: str
 
 
-Heard = SwitchRead | SystemId | BridgeReady
+@dataclass(frozen=True, slots=True)
+class Plugged:
+    """The logical ports (`iface-id`) whose interfaces are in the switch; None while the database does not answer."""
+
+    ports: frozenset[str] | None
+
+
+Heard = SwitchRead | SystemId | BridgeReady | Plugged
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,9 +168,11 @@ class _Look:
             return None
         self._say("its", connection_state(idl))
         if not in_sync(idl) or not idl.tables["Open_vSwitch"].rows:
+            self._tell("plugged", Plugged(None))
             return None
         root = next(iter(idl.tables["Open_vSwitch"].rows.values()))
         self._tell("system-id", SystemId(root.external_ids.get("system-id", "")))
+        self._tell("plugged", Plugged(_plugged(idl)))
         if now < self._retry_at:
             return self._retry_at
         bridges = {b.name: b for b in root.bridges}
@@ -342,6 +351,13 @@ def _as_wish(bridge: Row, port: Row) -> PortWish | None:
     interface = port.interfaces[0]
     options = tuple(sorted(interface.options.items()))
     return PortWish(bridge.name, interface.type, options, tag, interface.external_ids.get("iface-id", ""))
+
+
+def _plugged(idl: Any) -> frozenset[str]:
+    """Not one whose device has gone, as a machine's that was switched off: its number is -1 then. No number at all
+    says that the switch has not looked yet."""
+    rows = idl.tables["Interface"].rows.values()
+    return frozenset(i.external_ids["iface-id"] for i in rows if "iface-id" in i.external_ids and i.ofport != [-1])
 
 
 def _number(interface: Row) -> int:

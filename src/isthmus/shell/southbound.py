@@ -78,6 +78,7 @@ class _Look:
     def __init__(self, remotes: tuple[str, ...], hear: Callable[[Heard], None]) -> None:
         self._remotes, self._hear = remotes, hear
         self.chassis = ""
+        self.plugged: frozenset[str] | None = None
         self._held: dict[str, Held] = {}
         """Outlives a connection: who is told to the node."""
         self._said: IntentRead | IntentLost | None = None
@@ -163,7 +164,7 @@ class _Look:
             elif place is Where.HERE and isinstance(port, Nonsense):
                 skipped[row.logical_port] = port.why
         self._skip(skipped)
-        return stay(self._held, here, seen, now)
+        return stay(self._held, here, seen, self.plugged, now)
 
     def _found(self) -> None:
         circuits = {
@@ -217,6 +218,11 @@ class Southbound:
     def set_chassis(self, name: str) -> None:
         """Whose ports are ours. To be said before `run`, and again when it changes."""
         self._looker.chassis = name
+        self._thread.wake()
+
+    def set_plugged(self, names: frozenset[str] | None) -> None:
+        """The logical ports whose interfaces are in our switch; None while that cannot be known."""
+        self._looker.plugged = names
         self._thread.wake()
 
     def tell(self, wish: Wish) -> None:
