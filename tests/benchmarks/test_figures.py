@@ -9,7 +9,7 @@ from benchmarks.forwarding import counters, met
 from benchmarks.samples import Sample, ms, ratio, table, times, verdicts
 from benchmarks.stations import flows, updates
 
-from benchmarks import ladder, page
+from benchmarks import bagpipe, ladder, page
 
 
 @pytest.mark.parametrize(
@@ -149,3 +149,16 @@ def test_the_last_climb_is_shown_as_it_was_printed() -> None:
 def test_a_climb_that_failed_is_not_shown() -> None:
     with pytest.raises(AssertionError, match="top of the ladder"):
         ladder.read(LOG.replace("the top", "nothing"))
+
+
+def test_what_bagpipe_is_told() -> None:
+    """One VPNv4 route, octet by octet (RFC 4271 section 4.3, RFC 4364 section 4.3, RFC 4760 section 3)."""
+    message = bagpipe.update(258)
+    assert message[:16] == b"\xff" * 16 and int.from_bytes(message[16:18], "big") == len(message) and message[18] == 2
+    withdrawn, attributes = message[19:21], message[23:]
+    assert withdrawn == b"\0\0" and int.from_bytes(message[21:23], "big") == len(attributes)
+    assert attributes[:14].hex() == "40010100" + "400200" + "40050400000064"
+    assert attributes[14:25].hex() == "c01008" + "0002fc0000000200"
+    reach = "0001800c" + "00" * 8 + "7f000002" + "00"
+    nlri = "78" + "000641" + "00017f0000020001" + "0a090102"
+    assert attributes[25:].hex() == "800e21" + reach + nlri
