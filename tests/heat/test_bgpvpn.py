@@ -32,6 +32,7 @@ def test_every_property_reaches_the_api(admin: User, stacks: Stacks) -> None:
         "route_distinguishers": ["64512:9"],
         "vni": 4801,
         "local_pref": 0,
+        "tags": ["gold", "prod"],
     }
     path = stacks.create(bgpvpn(**said))
     made = only(admin)
@@ -53,7 +54,13 @@ def test_what_a_template_does_not_say_has_the_apis_default(admin: User, stacks: 
 def test_an_update_changes_in_place_what_the_api_can_change(admin: User, stacks: Stacks) -> None:
     path = stacks.create(bgpvpn(name="before", route_targets=["64512:1"], import_targets=["64512:2"], local_pref=50))
     before = only(admin)
-    changed = {"name": "after", "description": "d", "route_targets": ["64512:1", "64512:3"], "local_pref": 70}
+    changed = {
+        "name": "after",
+        "description": "d",
+        "route_targets": ["64512:1", "64512:3"],
+        "local_pref": 70,
+        "tags": ["gold"],
+    }
     stacks.update(path, bgpvpn(**changed))
     after = only(admin)
     assert after["id"] == before["id"]
@@ -62,7 +69,7 @@ def test_an_update_changes_in_place_what_the_api_can_change(admin: User, stacks:
     stacks.update(path, bgpvpn())
     bare = only(admin)
     assert bare["id"] == before["id"]
-    assert (bare["description"], bare["route_targets"], bare["local_pref"]) == ("", [], None)
+    assert (bare["description"], bare["route_targets"], bare["local_pref"], bare["tags"]) == ("", [], None, [])
     assert bare["name"].startswith(path.split("/")[1])
 
 
