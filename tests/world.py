@@ -17,7 +17,7 @@ from isthmus.fib.entries import CircuitName
 from isthmus.flows.types import FlowKey, Installed
 from isthmus.model.intent import AttachmentIntent, BadIntent
 from isthmus.model.net import IpAddress, Prefix
-from isthmus.model.port import LocalPort
+from isthmus.model.port import Gateway, LocalPort
 from isthmus.node import effects, facts
 from isthmus.node.config import LONG_LIVED_S, Limits, NodeConfig, PeerConfig
 from isthmus.node.core import Node
@@ -111,9 +111,12 @@ class World:
     # What happens in the world
 
     def intent(
-        self, circuits: dict[CircuitName, AttachmentIntent | BadIntent], ports: Iterable[LocalPort] = ()
+        self,
+        circuits: dict[CircuitName, AttachmentIntent | BadIntent],
+        ports: Iterable[LocalPort] = (),
+        gateways: Iterable[Gateway] = (),
     ) -> None:
-        self.tell(facts.IntentRead(circuits, tuple(ports)))
+        self.tell(facts.IntentRead(circuits, tuple(ports), gateways=tuple(gateways)))
 
     def tell(self, *told: facts.Fact) -> None:
         for fact in told:

@@ -12,13 +12,15 @@ import pytest
 
 from isthmus.fib.entries import CircuitName
 from isthmus.flows.types import FlowKey, Installed, cookie
-from isthmus.model.net import IpAddress
-from isthmus.node.effects import ApplyFlows, ReadFlows
+from isthmus.model.net import IpAddress, Mac
+from isthmus.model.port import LocalPort
+from isthmus.node.effects import ApplyFlows, Introduce, ReadFlows
 from isthmus.node.facts import FlowsApplied, FlowsRead, FlowsRefused, NeighboursRead, SwitchLost, SwitchRead
 from isthmus.shell.config import LocalSwitch
+from isthmus.shell.greeter import Greeter
 from isthmus.shell.neighbours import PATIENCE_S, Neighbours
 from isthmus.shell.ofctl import Ofctl
-from isthmus.shell.ovsdb import TUNNEL, BridgeReady, Plugged, SwitchDatabase, SystemId
+from isthmus.shell.ovsdb import TUNNEL, BridgeReady, MachinePorts, Plugged, SwitchDatabase, SystemId
 from tests.contract.switches import Switch, installed
 from tests.eventually import eventually
 from tests.shell.background import Background
@@ -125,6 +127,36 @@ def test_it_says_whose_interfaces_are_plugged(switch: Switch, background: Backgr
     eventually(lambda: _unknown(watched))
     switch.start_db()
     eventually(plugged)
+
+
+def test_a_machine_hears_of_its_new_gateway_and_nobody_else_does(switch: Switch, background: Background) -> None:
+    watched = Watched(switch, background)
+    for name in ("vm-1", "vm-2"):
+        switch.vsctl("add-port", "br-int", name, "--", "set", "Interface", name, f"external_ids:iface-id={name}")
+
+    def numbered() -> MachinePorts:
+        found = watched.last(MachinePorts)
+        assert isinstance(found, MachinePorts) and set(found.ofports) == {"vm-1", "vm-2"}
+        return found
+
+    numbers = eventually(numbered).ofports
+    switch.ofctl("add-flow", "br-int", "icmp6,icmp_type=133,dl_src=fa:16:3e:00:00:01,actions=drop")
+    greeter = Greeter(Path(switch.run_dir), "br-int")
+    greeter.ofports = numbers
+    gateway, old = Mac.parse("fa:16:3e:00:00:fe"), Mac.parse("02:00:5e:01:00:01")
+    machine = LocalPort("vm-1", Mac.parse("fa:16:3e:00:00:01"), (), "neutron-net", 1, True)
+    came = frozenset({(gateway, IpAddress.parse("10.1.0.1")), (gateway, IpAddress.parse("2001:db8::1"))})
+    background.start(greeter.run())
+    background.do(greeter.ask, Introduce((machine,), came, frozenset({old})))
+
+    def heard() -> None:
+        asked = switch.ofctl("dump-flows", "br-int", "icmp6,icmp_type=133")
+        assert "n_packets=1," in asked, asked
+        told = {name: switch.ofctl("dump-ports", "br-int", name) for name in numbers}
+        assert "tx pkts=3," in told["vm-1"], told
+
+    eventually(heard)
+    assert "tx pkts=3," not in switch.ofctl("dump-ports", "br-int", "vm-2")
 
 
 def _unknown(watched: Watched) -> None:

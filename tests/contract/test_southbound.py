@@ -6,6 +6,7 @@ import json
 import socket
 import uuid
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import pytest
 from isthmus.fib.entries import CircuitName
 from isthmus.model.intent import AttachmentIntent, BadIntent, UnknownSchema, to_external_ids
 from isthmus.model.net import IpAddress, Mac, Prefix
-from isthmus.model.port import LocalPort
+from isthmus.model.port import Gateway, LocalPort
 from isthmus.model.vpn import SiteOfOrigin
 from isthmus.node.facts import IntentLost, IntentRead
 from isthmus.shell.bindings import HOLD_S
@@ -29,6 +30,7 @@ pytestmark = [pytest.mark.contract, pytest.mark.skipif(not installed(), reason="
 
 NETWORK = f"neutron-{uuid.UUID(int=7)}"
 AC = "isthmus-ac-1"
+GATEWAY_MAC = "fa:16:3e:00:00:fe"
 INTENT = AttachmentIntent(
     attachment=f"router:{uuid.UUID(int=1)}",
     revision=4,
@@ -164,6 +166,48 @@ def test_changes_follow(central: Central, background: Background) -> None:
         assert watched.latest.circuits == {}
 
     eventually(gone)
+
+
+def add_gateway(central: Central, name: str, router: str, address: str, ids: dict[str, str]) -> None:
+    """A router's port and its end on the switch, as Neutron and Isthmus write them."""
+    central.nbctl(
+        *("--may-exist", "lr-add", router, "--", "lrp-add", router, name, GATEWAY_MAC, address),
+        *("--", "set", "Logical_Router_Port", name, *_ids(ids)),
+        *("--", "lsp-add", "net", f"{name}-s", "--", "lsp-set-type", f"{name}-s", "router"),
+        *("--", "lsp-set-options", f"{name}-s", f"router-port={name}"),
+        *("--", "lsp-set-addresses", f"{name}-s", "router"),
+    )
+
+
+def test_gateways_of_attachments_that_have_a_port_here(central: Central, background: Background) -> None:
+    network, router = INTENT.networks[0].removeprefix("neutron-"), uuid.UUID(int=1)
+    mark = {"neutron:network_name": NETWORK, "neutron:is_ext_gw": "False"}
+    add_gateway(central, "lrp-1", "r", "10.1.0.1/24", mark | {"neutron:router_name": f"neutron-{router}"})
+    add_gateway(central, "lrp-2", "s", "10.1.0.2/24", mark | {"neutron:router_name": "neutron-in-no-vpn"})
+    add_circuit(central, to_external_ids(INTENT))
+    watched = Watched(central, background)
+    watched.ports()
+    assert watched.latest.gateways == (), "nobody is here to have one"
+    add_vm(central)
+    watched.ports(VM)
+    theirs = Gateway(NETWORK, Mac.parse(GATEWAY_MAC), (IpAddress.parse("10.1.0.1"),))
+
+    def seen(*expected: Gateway) -> None:
+        assert watched.latest.gateways == expected
+
+    eventually(lambda: seen(theirs))
+    central.nbctl("set", "Logical_Switch_Port", AC, 'external_ids:"isthmus:revision"="many"')
+
+    def unreadable() -> None:
+        assert isinstance(watched.latest.circuits[AC], BadIntent)
+
+    eventually(unreadable)
+    seen(theirs)
+    central.nbctl("lsp-del", AC, "--", "lsp-del", "lrp-1-s", "--", "lrp-del", "lrp-1")
+    add_circuit(central, to_external_ids(replace(INTENT, attachment=f"network:{network}")))
+    ours = {"isthmus:kind": "gw", "isthmus:attachment": f"network:{network}"}
+    add_gateway(central, "isthmus-gw", "own", "10.1.0.1/24", ours)
+    eventually(lambda: seen(replace(theirs, ours=True)))
 
 
 def test_nonsense_costs_one_row(central: Central, background: Background) -> None:

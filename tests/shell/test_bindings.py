@@ -6,9 +6,21 @@ import pytest
 
 from isthmus.model.intent import AttachmentIntent, BadIntent, UnknownSchema, to_external_ids
 from isthmus.model.net import IpAddress, Mac
-from isthmus.model.port import LocalPort
+from isthmus.model.port import Gateway, LocalPort
 from isthmus.model.vpn import SiteOfOrigin
-from isthmus.shell.bindings import HOLD_S, Held, Nonsense, Row, Where, read_circuit, read_port, stay, where
+from isthmus.shell.bindings import (
+    HOLD_S,
+    Held,
+    Nonsense,
+    Row,
+    Where,
+    read_circuit,
+    read_gateway,
+    read_port,
+    router_ports_of,
+    stay,
+    where,
+)
 
 IDS = {
     "neutron:network_name": "neutron-net",
@@ -143,3 +155,44 @@ def test_a_port_that_comes_back_is_here_as_if_it_had_never_left() -> None:
 
 def test_a_port_whose_row_becomes_nonsense_goes_at_once() -> None:
     assert stay({"p": Held(PORT)}, {}, {"p": Where.HERE}, None, 0.0) == {}
+
+
+ROUTER_PORT = Row(
+    "lrp-1",
+    "patch",
+    ("fa:16:3e:06:c1:7a 10.3.0.1/24 2001:db8:a3::/64",),
+    "",
+    False,
+    {"neutron:router_name": "neutron-r", "neutron:network_name": "neutron-net", "neutron:is_ext_gw": "False"},
+)
+OURS = {"isthmus:kind": "gw", "isthmus:attachment": "network:net"}
+
+
+def test_a_routers_port_is_a_gateway_neutrons_and_ours() -> None:
+    addresses = (IpAddress.parse("10.3.0.1"), IpAddress.parse("2001:db8:a3::"))
+    expected = Gateway("neutron-net", Mac.parse("fa:16:3e:06:c1:7a"), addresses)
+    assert read_gateway(ROUTER_PORT) == expected
+    ours = read_gateway(ROUTER_PORT._replace(external_ids=OURS))
+    assert ours == Gateway("neutron-net", expected.mac, addresses, ours=True)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"type": ""},
+        {"mac": ()},
+        {"mac": ("router",)},
+        {"mac": ("fa:16:3e:06:c1:7a nowhere",)},
+        {"external_ids": dict(ROUTER_PORT.external_ids) | {"neutron:is_ext_gw": "True"}},
+        {"external_ids": OURS | {"isthmus:kind": "lrp", "neutron:network_name": "neutron-net"}},
+        {"external_ids": {}},
+    ],
+)
+def test_other_ports_of_routers_are_none(change: dict[str, object]) -> None:
+    assert read_gateway(ROUTER_PORT._replace(**change)) is None  # type: ignore[arg-type]
+
+
+def test_router_ports_are_found_by_what_is_on_their_rows() -> None:
+    for attachment, ids in (("router:r", dict(ROUTER_PORT.external_ids)), ("network:net", OURS)):
+        key, value = router_ports_of(attachment)
+        assert ids[key] == value

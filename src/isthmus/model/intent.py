@@ -33,6 +33,10 @@ from isthmus.model.vpn import RouteTarget, SiteOfOrigin
 SCHEMA = 1
 KEY = "isthmus:"
 KIND_KEY, KIND_AC = "isthmus:kind", "ac"
+ATTACHMENT_KEY = "isthmus:attachment"
+"""On every row of ours: whose it is."""
+KIND_GATEWAY = "gw"
+"""The kind of our router port on a network without a router; nodes read its addresses only."""
 ASSOCIATION_KEY = "isthmus:a:"
 
 NUMBER_MIN, NUMBER_MAX = 16, 65535
@@ -138,7 +142,7 @@ def to_external_ids(intent: AttachmentIntent) -> dict[str, str]:
         "isthmus:schema": str(SCHEMA),
         "isthmus:revision": str(intent.revision),
         "isthmus:site": str(intent.site),
-        "isthmus:attachment": intent.attachment,
+        ATTACHMENT_KEY: intent.attachment,
         "isthmus:networks": " ".join(sorted(intent.networks)),
         "isthmus:subnets": " ".join(str(p) for p in sorted(intent.subnets)),
         "isthmus:fallback": intent.fallback.value,
@@ -161,9 +165,9 @@ def from_external_ids(row: Mapping[str, str]) -> AttachmentIntent:
     for key in row:
         if key.startswith(KEY) and key not in _KEYS and not key.startswith(ASSOCIATION_KEY):
             raise BadIntent(key, "unknown key")
-    attachment = _text(row, "isthmus:attachment")
+    attachment = _text(row, ATTACHMENT_KEY)
     if not _ATTACHMENT.fullmatch(attachment):
-        raise BadIntent("isthmus:attachment", "must be router:<uuid> or network:<uuid>")
+        raise BadIntent(ATTACHMENT_KEY, "must be router:<uuid> or network:<uuid>")
     networks = tuple(sorted(row.get("isthmus:networks", "").split()))
     return AttachmentIntent(
         attachment=attachment,

@@ -1,4 +1,4 @@
-"""A virtual machine's port as a node sees it, whichever way the news of it came."""
+"""A virtual machine's port, and the router's port that it has as gateway, as a node sees them."""
 
 from __future__ import annotations
 
@@ -23,3 +23,20 @@ class LocalPort:
     up: bool
     device: str = ""
     """Neutron's device id, for people."""
+
+
+Claim = tuple[Mac, IpAddress]
+"""Who has an address."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """A router's port on a tenant network."""
+
+    network: str
+    """Neutron's network name, as a `LocalPort` has it."""
+    mac: Mac
+    addresses: tuple[IpAddress, ...]
+    """Its own; the link-local one follows from the MAC."""
+    ours: bool = False
+    """Isthmus holds it, because the network has no router."""

@@ -26,6 +26,7 @@ from isthmus.model.port import LocalPort
 from isthmus.node import facts
 from isthmus.node.config import NodeConfig, PeerConfig
 from isthmus.node.effects import Dial, Effect, Hangup, Send, SetCircuits, SetNeighbours, SetProbes
+from isthmus.node.gateways import Gateways
 from isthmus.node.memory import Memory, PeerMemory
 from isthmus.node.order import DRAIN_S, END_OF_RIB_WAIT_S, FOREVER_S, GRACEFUL_S, LOOK_WAIT_S, PATIENCE_S, SWEEP_WAIT_S
 from isthmus.node.peers import Peer
@@ -60,6 +61,7 @@ class Node:
         """Attachments with a machine here, those beyond the maximum among them."""
         self.ports: tuple[LocalPort, ...] = ()
         self.exports: tuple[Export, ...] = ()
+        self._gateways = Gateways()
         self.ofports: facts.SwitchRead | None = None
         self.resolved: frozenset[IpAddress] = frozenset()
         self.answers = dict(memory.answers) if memory else {}
@@ -158,7 +160,7 @@ class Node:
         """Take note of one fact."""
         match fact:
             case facts.IntentRead():
-                self._read_intent(fact)
+                self._read_intent(fact, now)
             case facts.IntentLost(why):
                 self.intent_state = why
             case facts.SwitchRead():
@@ -199,7 +201,7 @@ class Node:
             case _:
                 assert_never(fact)
 
-    def _read_intent(self, fact: facts.IntentRead) -> None:
+    def _read_intent(self, fact: facts.IntentRead, now: float) -> None:
         self.intent_state = "in sync"
         if fact == self.intent:
             return
@@ -212,6 +214,7 @@ class Node:
                 good[name] = self.circuits[name]
         self.circuits = dict(sorted(good.items()))
         self.ports = tuple(sorted(fact.ports, key=lambda port: port.name))
+        self._gateways.read(fact.gateways, frozenset(port.network for port in self.ports), now)
         self._all_dirty = True
 
     def _preserved(self, peer: Peer) -> bool:
@@ -256,6 +259,7 @@ class Node:
         deadlines = [d for peer in self.peers.values() for d in peer.deadlines()]
         deadlines += [until for _, until in self.draining.values()]
         deadlines += self.retention.deadlines()
+        deadlines += self._gateways.deadlines()
         deadlines += [since + PATIENCE_S for since in self._waiting.values()]
         if self.drained_at is not None:
             deadlines.append(self.drained_at)
@@ -284,6 +288,7 @@ class Node:
         out += self._whole_states(self.ofports)
         out += self.switch.effects(now, routes_in_sync=self._routes_in_sync(now), hold=self._unreadable())
         out += self._probes(self.ofports.tunnel)
+        out += self._gateways.effects(self.ports, now)
         routes, kept = self._announceable(now)
         for peer in self.peers.values():
             peer.tell(routes, kept, complete=not self._waiting, now=now)

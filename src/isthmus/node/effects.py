@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from isthmus.fib.entries import CircuitName
 from isthmus.flows.types import FlowKey
-from isthmus.model.net import IpAddress
+from isthmus.model.net import IpAddress, Mac
+from isthmus.model.port import Claim, LocalPort
 from isthmus.node.facts import Answer
 
 
@@ -76,4 +77,13 @@ class ApplyFlows:
     delete: frozenset[FlowKey]
 
 
-Effect = Dial | Hangup | Send | SetCircuits | SetNeighbours | SetProbes | ReadFlows | ApplyFlows
+@dataclass(frozen=True, slots=True)
+class Introduce:
+    """Tell these machines who has a gateway's address on their network from now on, and which IPv6 routers are gone."""
+
+    ports: tuple[LocalPort, ...]
+    came: frozenset[Claim]
+    gone: frozenset[Mac]
+
+
+Effect = Dial | Hangup | Send | SetCircuits | SetNeighbours | SetProbes | Introduce | ReadFlows | ApplyFlows

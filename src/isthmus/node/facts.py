@@ -14,6 +14,7 @@ from isthmus.fib.entries import CircuitName
 from isthmus.flows.types import FlowKey, Installed
 from isthmus.model.intent import AttachmentIntent, BadIntent
 from isthmus.model.net import IpAddress
+from isthmus.model.port import Gateway
 from isthmus.model.port import LocalPort as LocalPort
 
 
@@ -25,6 +26,8 @@ class IntentRead:
     ports: tuple[LocalPort, ...]
     skipped: Mapping[str, str] = field(default_factory=dict)
     """Ports of this hypervisor whose rows make no sense, and why: left out, but told."""
+    gateways: tuple[Gateway, ...] = ()
+    """The router ports of the attachments that have a machine here, as far as they are seen."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,7 @@ from isthmus.node.effects import (
     Dial,
     Effect,
     Hangup,
+    Introduce,
     ReadFlows,
     Send,
     SetCircuits,
@@ -65,13 +66,14 @@ from isthmus.shell.bgp_tcp import BgpTcp
 from isthmus.shell.config import Config, ConfigError, Listen, Reflector
 from isthmus.shell.face import AgentStatus, PartStatus
 from isthmus.shell.generation import next_generation
+from isthmus.shell.greeter import Greeter
 from isthmus.shell.http import Http
 from isthmus.shell.idl import use_certificates
 from isthmus.shell.liveness import Prober
 from isthmus.shell.neighbours import Neighbours
 from isthmus.shell.node_loop import NodeLoop
 from isthmus.shell.ofctl import Ofctl
-from isthmus.shell.ovsdb import BridgeReady, Plugged, SwitchDatabase, SystemId
+from isthmus.shell.ovsdb import BridgeReady, MachinePorts, Plugged, SwitchDatabase, SystemId
 from isthmus.shell.southbound import Southbound
 from isthmus.shell.supervisor import Part, keep
 from isthmus.shell.telling import FRESH_S, Wish
@@ -116,6 +118,7 @@ class Agent:
         self.loop = NodeLoop(node, self._carry_out)
         self._ofctl = Ofctl(at.run_dir, at.bridge, self._hear_flows)
         self._neighbours = Neighbours(config.vtep, at.run_dir, self.loop.tell)
+        self._greeter = Greeter(at.run_dir, at.integration_bridge)
         self._prober = Prober(at.run_dir / f"{at.bridge}.mgmt", self.loop.tell)
         self._bgp = BgpTcp(config.vtep, {r.address: r.port for r in config.reflectors}, self.loop.tell)
         self.show = Http(self.look, config.socket, self._drain)
@@ -125,6 +128,7 @@ class Agent:
             Part("ofctl", self._drive_switch),
             Part("neighbours", self._neighbours.run),
             Part("liveness", self._prober.run),
+            Part("greeter", self._greeter.run),
             Part("log", self._log_transitions),
             Part("memory", self._write_memory),
             Part("report", self._report),
@@ -199,10 +203,12 @@ class Agent:
 
     # What comes in.
 
-    def _hear_switch(self, heard: SwitchRead | SystemId | BridgeReady | Plugged) -> None:
+    def _hear_switch(self, heard: SwitchRead | SystemId | BridgeReady | MachinePorts | Plugged) -> None:
         match heard:
             case SwitchRead():
                 self.loop.tell(heard)
+            case MachinePorts(ofports):
+                self._greeter.ofports = ofports
             case SystemId(name):
                 if self._config.host is None and name:
                     self._host_is(name)
@@ -242,6 +248,8 @@ class Agent:
                 self._neighbours.set_neighbours(vteps)
             case SetProbes():
                 self._prober.ask(effect)
+            case Introduce():
+                self._greeter.ask(effect)
             case ReadFlows() | ApplyFlows():
                 self._ofctl.ask(effect)
             case _:

@@ -1,7 +1,8 @@
 """From rows of OVN's `Port_Binding` to what the node is told. Pure: plain values in, plain values out.
 
-Two kinds of rows matter: the attachment circuits of the whole cloud (`isthmus:kind=ac`), and the virtual machines'
-ports that are bound to this chassis. A row with nonsense in it costs that row and nothing else.
+Three kinds of rows matter: the attachment circuits of the whole cloud (`isthmus:kind=ac`), the virtual machines' ports
+that are bound to this chassis, and the router ports that those have as gateway. A row with nonsense in it costs that
+row and nothing else.
 
 A port that leaves is not always gone. When ovn-controller stops, `Port_Binding.chassis` goes empty though packets still
 flow; when a machine moves, it names another chassis; when a port is deleted, the row goes; when its interface is taken
@@ -16,14 +17,26 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
 
-from isthmus.model.intent import KIND_AC, KIND_KEY, AttachmentIntent, BadIntent, from_external_ids
+from isthmus.model.intent import (
+    ATTACHMENT_KEY,
+    KIND_AC,
+    KIND_GATEWAY,
+    KIND_KEY,
+    AttachmentIntent,
+    BadIntent,
+    from_external_ids,
+)
 from isthmus.model.net import IpAddress, Mac
-from isthmus.node.facts import LocalPort
+from isthmus.model.port import Gateway, LocalPort
+
+NEUTRON = "neutron-"
+"""Neutron's names in OVN are its ids with this in front."""
 
 VIF_TYPE = ""
 """`Port_Binding.type` of a virtual machine's port (ovn-sb(5))."""
 
 AC_TYPE = "localport"
+ROUTER_PORT_TYPE = "patch"
 
 NETWORK_OWNER = "network:"
 """Neutron's own ports (DHCP, router interfaces, metadata) have a device owner that begins so."""
@@ -85,6 +98,32 @@ def read_port(row: Row) -> LocalPort | Nonsense | None:
         )
     except ValueError as error:
         return Nonsense(str(error))
+
+
+def router_ports_of(attachment: str) -> tuple[str, str]:
+    """The pair by which the rows of an attachment's router ports are found: Neutron's name of the router, or our own
+    mark."""
+    kind, _, place = attachment.partition(":")
+    return ("neutron:router_name", NEUTRON + place) if kind == "router" else (ATTACHMENT_KEY, attachment)
+
+
+def read_gateway(row: Row) -> Gateway | None:
+    """A router's port on a tenant network; None if it is none, or cannot be read: then it is not told of."""
+    ids = row.external_ids
+    if row.type != ROUTER_PORT_TYPE or not row.mac:
+        return None
+    ours = ids.get(KIND_KEY) == KIND_GATEWAY
+    if ours:
+        network = NEUTRON + ids.get(ATTACHMENT_KEY, "").partition(":")[2]
+    elif KIND_KEY not in ids and ids.get("neutron:is_ext_gw") == "False":
+        network = ids.get("neutron:network_name", "")
+    else:
+        return None
+    mac, *networks = row.mac[0].split()
+    try:
+        return Gateway(network, Mac.parse(mac), _addresses(" ".join(networks)), ours)
+    except ValueError:
+        return None
 
 
 def _mac(column: tuple[str, ...]) -> Mac:

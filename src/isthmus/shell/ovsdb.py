@@ -111,13 +111,20 @@ class BridgeReady:
 
 
 @dataclass(frozen=True, slots=True)
+class MachinePorts:
+    """The numbers of OVN's ports on the integration bridge, by the logical port behind each."""
+
+    ofports: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
 class Plugged:
     """The logical ports (`iface-id`) whose interfaces are in the switch; None while the database does not answer."""
 
     ports: frozenset[str] | None
 
 
-Heard = SwitchRead | SystemId | BridgeReady | Plugged
+Heard = SwitchRead | SystemId | BridgeReady | MachinePorts | Plugged
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,6 +241,11 @@ class _Look:
         if plan or unpinned:
             self._begin(idl, root, lambda txn: self._change_ports(txn, idl, plan, found, bridges, unpinned))
         self._report(found)
+        self._machines(bridges[self._at.integration_bridge])
+
+    def _machines(self, bridge: Row) -> None:
+        behind = {i.external_ids.get("iface-id", ""): _number(i) for port in bridge.ports for i in port.interfaces}
+        self._tell("machines", MachinePorts({name: number for name, number in behind.items() if name and number}))
 
     def _change_ports(
         self,

@@ -1,8 +1,9 @@
 """What OVN's southbound database asks of this chassis, as whole snapshots taken while it was in sync.
 
 Only rows that concern us are asked for: our Chassis row by *name* (its uuid changes when ovn-controller is stopped and
-started), the attachment circuits of the cloud by one constant pair, and the ports bound to our chassis. A port that
-leaves us is asked for by name until it is clear what became of it (`bindings.stay`).
+started), the attachment circuits of the cloud by one constant pair, the ports bound to our chassis, and the router
+ports of those attachments that have a port here. A port that leaves us is asked for by name until it is clear what
+became of it (`bindings.stay`).
 
 Rules: nothing is told while the rows are not in sync with what was asked. A lost connection or a vanished Chassis row
 is `IntentLost`, never an empty snapshot: the node freezes, it does not withdraw. One nonsense row costs that row.
@@ -17,8 +18,20 @@ from typing import Any
 
 from isthmus.fib.entries import CircuitName
 from isthmus.model.intent import KIND_AC, KIND_KEY, AttachmentIntent, BadIntent
+from isthmus.model.port import Gateway
 from isthmus.node.facts import IntentLost, IntentRead, LocalPort
-from isthmus.shell.bindings import Held, Nonsense, Row, Where, read_circuit, read_port, stay, where
+from isthmus.shell.bindings import (
+    Held,
+    Nonsense,
+    Row,
+    Where,
+    read_circuit,
+    read_gateway,
+    read_port,
+    router_ports_of,
+    stay,
+    where,
+)
 from isthmus.shell.idl import Idl, IdlThread, conditions_met, connection, connection_state, in_sync, make_idl, reference
 from isthmus.shell.telling import Telling, Wish
 
@@ -83,6 +96,8 @@ class _Look:
         """Outlives a connection: who is told to the node."""
         self._said: IntentRead | IntentLost | None = None
         self._skipped: dict[str, str] = {}
+        self._attachments: dict[str, AttachmentIntent] = {}
+        """By circuit, as last readable: a row that turns to nonsense does not take its router away."""
         self.telling = Telling()
 
     def open(self) -> Any:
@@ -92,7 +107,7 @@ class _Look:
         self._ask_for_ours(idl)
         self.telling.forget()
         self._rows: dict[Any, Row] = {}
-        self._read: dict[Any, AttachmentIntent | BadIntent | LocalPort | Nonsense | None] = {}
+        self._read: dict[Any, AttachmentIntent | BadIntent | LocalPort | Nonsense | Gateway | None] = {}
         self._session = -1
         return idl
 
@@ -132,7 +147,10 @@ class _Look:
         """The rows to be sent to us."""
         leaving = sorted(name for name, held in self._held.items() if held.until is not None)
         bound_here = ["chassis", "==", ["uuid", own]]
-        return [CIRCUITS, bound_here, *(["logical_port", "==", name] for name in leaving)]
+        here = {held.port.network for held in self._held.values()}
+        served = sorted({a.attachment for a in self._attachments.values() if here.intersection(a.networks)})
+        routers = (["external_ids", "includes", ["map", [[*router_ports_of(name)]]]] for name in served)
+        return [CIRCUITS, bound_here, *(["logical_port", "==", name] for name in leaving), *routers]
 
     def _copy(self, idl: Any) -> None:
         """Bring the plain copies up to date: all of them after a new connection, else what changed."""
@@ -147,8 +165,12 @@ class _Look:
             self._read.pop(uuid, None)
             if uuid in rows:
                 self._rows[uuid] = copied = _plain(rows[uuid])
-                self._read[uuid] = read_circuit(copied) if copied.is_circuit else read_port(copied)
+                other = read_port(copied) or read_gateway(copied)
+                self._read[uuid] = read_circuit(copied) if copied.is_circuit else other
         idl.changed = set()
+        circuits = {row.logical_port: self._read[uuid] for uuid, row in self._rows.items() if row.is_circuit}
+        good = {name: read for name, read in circuits.items() if isinstance(read, AttachmentIntent)}
+        self._attachments = {n: a for n, a in self._attachments.items() if n in circuits} | good
 
     def _who_stays(self, own: str, now: float) -> dict[str, Held]:
         here: dict[str, LocalPort] = {}
@@ -173,7 +195,8 @@ class _Look:
             if isinstance(read := self._read[uuid], AttachmentIntent | BadIntent)
         }
         ports = tuple(self._held[name].port for name in sorted(self._held))
-        self._tell(IntentRead(circuits, ports, self._skipped))
+        gateways = sorted((g for g in self._read.values() if isinstance(g, Gateway)), key=lambda g: (g.network, g.mac))
+        self._tell(IntentRead(circuits, ports, self._skipped, tuple(gateways)))
 
     def _skip(self, skipped: dict[str, str]) -> None:
         if skipped != self._skipped:
