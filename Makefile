@@ -6,7 +6,7 @@ PACKAGES := python3-venv iproute2 iputils-ping util-linux procps ethtool tcpdump
 	openvswitch-switch ovn-central ovn-host mariadb-server frr gobgpd
 KEEP ?=
 
-.PHONY: help install demo test check unit contract neutron lab heat conformance chaos bench test-long format clean
+.PHONY: help install demo test check unit contract neutron lab heat conformance chaos bench bench-api test-long format clean
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -87,6 +87,9 @@ bench: install ## docs/figures.md: routes to flows, two clouds, beside FRR and G
 	$(BIN)/python -m benchmarks.clouds
 	$(BIN)/python -m benchmarks.speakers
 
+bench-api: install .venv-upstream/.stamp ## docs/api-speed.md: the API beside networking-bgpvpn (half an hour, most of it theirs)
+	$(BIN)/python -W ignore -m benchmarks.api --write docs/api-speed.md
+
 test-long: test ## the deep rest: long simulation, faults with their table, slow rungs, chaos and figures with their pages
 	$(BIN)/python -m tests.sim --seeds 1-40 --steps 2500
 	$(BIN)/pytest -q -s tests/faults
@@ -95,6 +98,7 @@ test-long: test ## the deep rest: long simulation, faults with their table, slow
 	$(MAKE) heat
 	$(BIN)/isthmus-lab chaos --write docs/chaos.md
 	$(MAKE) bench
+	$(MAKE) bench-api
 
 format: install ## let ruff write
 	$(BIN)/ruff check --fix -q src tests benchmarks

@@ -56,15 +56,41 @@ def alice(cloud: IdentityCloud) -> Iterator[User]:
 
 
 @pytest.mark.parametrize("transcript", TRANSCRIPTS, ids=lambda path: path.stem)
-def test_the_stock_client_answers_as_written(clients: dict[str, Client], alice: User, transcript: Path) -> None:
-    aliases = [extension["alias"] for extension in alice.get("extensions")]
-    if transcript.stem == "routes_control" and "bgpvpn-routes-control" not in aliases:
-        pytest.skip("no bgpvpn-routes-control yet")
+@pytest.mark.usefixtures("alice")
+def test_the_stock_client_answers_as_written(clients: dict[str, Client], transcript: Path) -> None:
     written = transcript.read_text()
     played = Session(clients).play(written)
     if os.environ.get("ISTHMUS_GOLDEN") == "write":
         transcript.write_text(played)
     assert played.splitlines() == transcript.read_text().splitlines()
+
+
+def test_the_clients_routes_arrive_though_it_does_not_print_them(clients: dict[str, Client], alice: User) -> None:
+    operator, tenant = clients["operator"], clients["tenant"]
+    for name in ("blue", "shared"):
+        assert operator.run("bgpvpn", "create", "--project", "demo", "--name", name)["status"] == 0
+    blue, shared = (alice.get("bgpvpn/bgpvpns", name=name)[0]["id"] for name in ("blue", "shared"))
+    associations = f"bgpvpn/bgpvpns/{blue}/port_associations"
+
+    def routes(*words: str) -> list[tuple[str, int | None]]:
+        done = tenant.run("bgpvpn", "port", "association", *words)
+        assert done["status"] == 0, done
+        found = alice.get(associations)[0]["routes"]
+        return sorted((r.get("prefix") or r["bgpvpn_id"], r.get("local_pref")) for r in found)
+
+    first = ("--prefix-route", "prefix=192.0.2.0/24,local_pref=50", "--bgpvpn-route", "bgpvpn=shared,local_pref=7")
+    made = routes("create", *first, "blue", "web")
+    assert made == sorted([("192.0.2.0/24", 50), (shared, 7)])
+    association = alice.get(associations)[0]["id"]
+    assert routes("set", "--no-advertise-fixed-ips", association, "blue") == made
+    more = routes("set", "--prefix-route", "prefix=198.51.100.0/24", association, "blue")
+    assert more == sorted([*made, ("198.51.100.0/24", None)])
+    assert routes("unset", "--bgpvpn-route", "shared", association, "blue") == [
+        ("192.0.2.0/24", 50),
+        ("198.51.100.0/24", None),
+    ]
+    assert routes("unset", "--all-prefix-routes", association, "blue") == []
+    assert operator.run("bgpvpn", "delete", "blue", "shared")["status"] == 0
 
 
 def test_no_command_and_no_option_is_left_out(clients: dict[str, Client]) -> None:
