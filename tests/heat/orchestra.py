@@ -68,8 +68,8 @@ class Stacks:
         self.wait(path, expect)
         return str(path)
 
-    def update(self, path: str, template: Any, expect: str = "UPDATE_COMPLETE", **parameters: str) -> None:
-        answer = self.call("PUT", path, {"template": template, "parameters": parameters})
+    def update(self, path: str, template: Any, expect: str = "UPDATE_COMPLETE", **more: Any) -> None:
+        answer = self.call("PUT", path, {"template": template} | more)
         assert answer.status == 202, f"{answer.status} {answer.body}"
         self.wait(path, expect)
 

@@ -113,6 +113,23 @@ def test_a_ports_routes_change_in_place(admin: User, stacks: Stacks) -> None:
     assert (third["id"], third["advertise_fixed_ips"], third["routes"]) == (first["id"], True, [])
 
 
+def test_what_somebody_changed_by_hand_is_put_back_when_asked_to(admin: User, stacks: Stacks) -> None:
+    red, port = bgpvpn(admin), admin.make("ports", network_id=admin.network(V4)["id"])["id"]
+    prefix = {"type": "prefix", "prefix": "192.0.2.0/24"}
+    said = template(a=(PORT, {"bgpvpn_id": red, "port_id": port, "routes": [prefix]}))
+    path = stacks.create(said)
+    [made] = below(admin, red, "port")
+    one = f"bgpvpn/bgpvpns/{red}/port_associations"
+    admin.put(f"{one}/{made['id']}", {"port_association": {"routes": [], "advertise_fixed_ips": False}})
+    stacks.update(path, said, converge=True)
+    [after] = below(admin, red, "port")
+    assert (after["id"], after["advertise_fixed_ips"]) == (made["id"], True)
+    assert [_said(route) for route in after["routes"]] == [prefix]
+    admin.delete(f"{one}/{made['id']}")
+    stacks.update(path, said, converge=True)
+    assert [a["port_id"] for a in below(admin, red, "port")] == [port]
+
+
 def _said(route: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in route.items() if value is not None}
 

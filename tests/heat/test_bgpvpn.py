@@ -100,6 +100,24 @@ def test_deleting_one_that_is_gone_already_succeeds(admin: User, stacks: Stacks)
     stacks.delete(path)
 
 
+def test_what_somebody_changed_by_hand_is_put_back_when_asked_to(admin: User, stacks: Stacks) -> None:
+    said = {"name": "ours", "route_targets": ["64512:1"], "local_pref": 50, "vni": 4805}
+    path = stacks.create(bgpvpn(**said))
+    made = only(admin)
+    by_hand = {"name": "mine", "route_targets": ["64512:9"], "local_pref": 9, "description": "by hand"}
+    admin.put(f"bgpvpn/bgpvpns/{made['id']}", {"bgpvpn": by_hand})
+    stacks.update(path, bgpvpn(**said), converge=True)
+    after = only(admin)
+    assert after["id"] == made["id"]
+    assert {name: after[name] for name in said} == said
+    assert after["description"] == ""
+    admin.delete(f"bgpvpn/bgpvpns/{made['id']}")
+    stacks.update(path, bgpvpn(**said), converge=True)
+    again = only(admin)
+    assert again["id"] != made["id"]
+    assert {name: again[name] for name in said} == said
+
+
 @pytest.mark.parametrize(
     ("properties", "sentence"),
     [

@@ -106,7 +106,11 @@ class BGPVPN(neutron.NeutronResource):
     def parse_live_resource_data(self, resource_properties: Any, resource_data: Any) -> Any:
         """What was asked for as `auto` stays so: the number that came of it is no difference."""
         live = super().parse_live_resource_data(resource_properties, resource_data)
-        return {name: value for name, value in live.items() if AUTO not in (resource_properties[name] or ())}
+        return {name: value for name, value in live.items() if not _is_auto(resource_properties[name])}
 
     def _resolve_attribute(self, name: str) -> Any:
         return (self._show_resource() or {}).get(name) if self.resource_id else None
+
+
+def _is_auto(asked: Any) -> bool:
+    return isinstance(asked, list) and AUTO in asked
