@@ -87,7 +87,7 @@ bench: install ## docs/figures.md: routes to flows, two clouds, beside FRR and G
 	$(BIN)/python -m benchmarks.clouds
 	$(BIN)/python -m benchmarks.speakers
 
-bench-api: install .venv-upstream/.stamp ## docs/api-speed.md: the API beside networking-bgpvpn (half an hour, most of it theirs)
+bench-api: install .venv-upstream/.stamp ## docs/api-speed.md: the API beside networking-bgpvpn (half an hour)
 	$(BIN)/python -W ignore -m benchmarks.api --write docs/api-speed.md
 
 test-long: test ## the deep rest: long simulation, faults with their table, slow rungs, chaos and figures with their pages
