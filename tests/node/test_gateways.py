@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from isthmus.model.net import Mac
 from isthmus.model.port import Claim, Gateway
 from isthmus.node.effects import Introduce
 from isthmus.node.facts import IntentLost
-from isthmus.node.gateways import AFTER_S
+from isthmus.node.gateways import AFTER_S, Gateways
 from tests.build import association, attachment, circuit, ip, port
 from tests.world import World
 
@@ -130,3 +133,25 @@ def test_losing_the_database_is_no_change() -> None:
     made = world(OURS)
     made.tell(IntentLost("away"))
     assert now(made, OURS) == []
+
+
+HALF = replace(OURS, addresses=OURS.addresses[1:])
+sights = st.lists(
+    st.tuples(st.sets(st.sampled_from([OURS, HALF, FOUR, SIX])), st.floats(0, 10)), min_size=1, max_size=12
+)
+
+
+@given(sights)
+def test_whatever_happens_only_what_is_so_is_told_and_it_ends(history: list[tuple[set[Gateway], float]]) -> None:
+    watched, when = Gateways(), 0.0
+    for present, pause in history:
+        watched.read(present, frozenset({NET}), when)
+        when += pause
+        for told in watched.effects([MACHINE], when):
+            assert told.came or told.gone
+            assert set(told.came) <= claims(*present)
+            assert not {one.mac for one in present if any(a.version == 6 for a in one.addresses)} & told.gone
+    for _ in AFTER_S:
+        when += ALL_SAID
+        list(watched.effects([MACHINE], when))
+    assert list(watched.effects([MACHINE], when + ALL_SAID)) == list(watched.deadlines()) == []

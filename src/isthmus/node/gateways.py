@@ -74,13 +74,15 @@ class Gateways:
             before = frozenset(one for one in after if not one.ours)
         came = _claims(after) - _claims(before)
         gone = _routers(one for one in before if one.ours or after) - _routers(after)
-        if not came and not gone:
-            return  # what is being told is still so
-        if (old := self._news.get(network)) is not None:
-            came, gone = (came | old.came) & _claims(after), (gone | old.gone) - _routers(after)
-            del self._news[network]
-        if came or gone:
-            self._news[network] = _News(came, gone, now)
+        fresh = _News(frozenset(), frozenset(), now)
+        old = self._news.pop(network, fresh)
+        news = replace(
+            fresh if came or gone else old,
+            came=(came | old.came) & _claims(after),
+            gone=(gone | old.gone) - _routers(after),
+        )
+        if news.came or news.gone:
+            self._news[network] = news
 
     def effects(self, ports: Iterable[LocalPort], now: float) -> Iterator[Introduce]:
         """What is due."""
