@@ -101,7 +101,7 @@ class IdentityCloud(Cloud):
     def _keystone_answers(self) -> None:
         try:
             assert self._session.get(self.identity, timeout=10).status_code == 200
-        except requests.ConnectionError:
+        except (requests.ConnectionError, requests.Timeout):
             raise AssertionError("Keystone does not listen yet") from None
 
     def _fill_catalogue(self) -> None:

@@ -129,7 +129,7 @@ class Orchestra(IdentityCloud):
             heat.check()
             try:
                 assert requests.get(self.heat_endpoint, timeout=10).status_code == 300
-            except requests.ConnectionError:
+            except (requests.ConnectionError, requests.Timeout):
                 raise AssertionError("Heat does not listen yet") from None
 
         eventually(answers, within=60)
