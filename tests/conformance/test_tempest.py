@@ -1,6 +1,8 @@
 """The public Tempest suite for this API, as its authors publish it, against our plugin behind a real Keystone.
 
 A test that is skipped, or no longer there, is a failure here: the suite's words are compared with ours one by one.
+The other part of the same package, its scenarios, starts virtual machines by Nova; the ladder (tests/lab) does that
+without Nova.
 """
 
 from __future__ import annotations
