@@ -9,6 +9,7 @@ import pytest
 from isthmus.bgp.attribute import PathAttributes
 from isthmus.bgp.capability import LongLived
 from isthmus.bgp.family import EVPN
+from isthmus.bgp.session import Session, SessionConfig
 from isthmus.flows.layout import Table
 from isthmus.model.reason import NotBest, Note
 from isthmus.node.order import END_OF_RIB_WAIT_S, RESTART_TIME_S
@@ -17,7 +18,7 @@ from isthmus.node.status import PeerStatus, RouteStatus
 from isthmus.rib.adj_in import NO_LLGR
 from isthmus.rib.decision import LLGR_STALE
 from tests.build import association, attachment, attributes, circuit, path, port
-from tests.world import REFLECTOR, SECOND, World
+from tests.world import ASN, REFLECTOR, SECOND, World
 
 NET, RT = "neutron-a", "64512:1"
 HERE = attachment(1, association(16, networks=(NET,), both=(RT,)), networks=(NET,))
@@ -233,3 +234,17 @@ def test_every_end_of_a_session_is_counted_from_itself() -> None:
     assert notes == {"10.9.0.1/32": Note.LONG_LIVED_STALE.value, "10.9.0.2/32": Note.STALE.value}
     made.wait(second + RESTART_TIME_S + 1 - made.now)
     assert told(made, "10.9.0.2/32").note == Note.LONG_LIVED_STALE
+
+
+def test_what_the_peer_asks_for_its_own_routes_is_shown_and_changes_nothing() -> None:
+    made = World(long_lived_s=LIFE)
+    asking = SessionConfig(ASN, ASN, REFLECTOR, (EVPN,), hold_time_s=30, restart_time_s=1, long_lived_s=77)
+    made.reflectors[REFLECTOR].session = Session(asking)
+    made.switch_on()
+    made.intent({circuit(1): HERE}, [port("p", NET, "10.1.0.5")])
+    made.says(path("10.9.0.1/32", attributes(RT)))
+    made.end_of_rib()
+    assert peer(made).asks_long_lived_s == 77
+    made.cut()
+    made.wait(RESTART_TIME_S + LIFE - 1)
+    assert routes(made) == {"10.9.0.1"}
