@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from tests.neutron.cloud import Cloud, User, missing_tools
+from tests.neutron.numbered import NumberedCloud
 
 with warnings.catch_warnings():
     # Neutron's libraries warn of their own future; ours stay errors.
@@ -31,6 +32,22 @@ def cloud() -> Iterator[Cloud]:
         pytest.skip(f"not installed: {', '.join(missing)}")
     home = Path(tempfile.mkdtemp(prefix="isthmus-neutron-"))  # unix socket paths have at most 107 bytes
     made = Cloud(home)
+    try:
+        made.start(reconcile_interval_s=3600)
+        yield made
+    finally:
+        made.stop()
+        shutil.rmtree(home)
+
+
+@pytest.fixture(scope="session")
+def numbered() -> Iterator[Cloud]:
+    """A cloud of its own, with pools of numbers and self-service."""
+    missing = missing_tools()
+    if missing:
+        pytest.skip(f"not installed: {', '.join(missing)}")
+    home = Path(tempfile.mkdtemp(prefix="isthmus-numbers-"))
+    made = NumberedCloud(home)
     try:
         made.start(reconcile_interval_s=3600)
         yield made

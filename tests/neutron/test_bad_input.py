@@ -294,3 +294,9 @@ VALUES = TEXT | st.sampled_from(["1", "asc", "name", "l3", "vni", "\U0001f600", 
 def test_no_query_makes_the_server_fail(admin: User, query: dict[str, str]) -> None:
     for path in (BGPVPNS, f"{BGPVPNS}/{uuid.UUID(int=1)}/network_associations"):
         assert admin.call("GET", path, **query).status in (200, 400, 404), query
+
+
+def test_without_a_pool_of_route_targets_auto_is_refused_with_a_sentence(admin: User) -> None:
+    answer = admin.call("POST", BGPVPNS, {"bgpvpn": {"route_targets": "auto"}})
+    assert (answer.status, answer.kind) == (400, "BGPVPNNoRouteTargetPool")
+    assert "[isthmus] route_target_pool" in answer.message

@@ -39,3 +39,38 @@ def test_the_defaults_leave_the_lower_half_of_the_vnis_to_people() -> None:
 def test_what_is_wrong_is_named(values: dict[str, object], sentence: str) -> None:
     with pytest.raises(conf.BadConfiguration, match=sentence):
         conf.read(section(**values))
+
+
+def test_pools_and_projects_are_read() -> None:
+    given = {
+        "site": "64512:1",
+        "route_target_pool": ["64512:100-199", "10.0.0.1:7"],
+        "project_numbers": ["alpha 64512:200-299,5000-5099", "\n beta 64512:300-399\n\nalpha 6000"],
+        "number_rest_s": 60.0,
+    }
+    settings = conf.read(section(**given))
+    assert [str(r) for r in settings.route_targets] == ["64512:100-199", "10.0.0.1:7"]
+    read = {project: [str(r) for r in ranges] for project, ranges in settings.projects.items()}
+    assert read == {"alpha": ["64512:200-299", "5000-5099", "6000"], "beta": ["64512:300-399"]}
+    assert settings.number_rest_s == 60
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"route_target_pool": ["64512:1-"]}, r"route_target_pool: '64512:1-' is not a range"),
+        ({"route_target_pool": ["100-199"]}, r"route_target_pool: 100-199 has no administrator \(64512:100-199\)"),
+        ({"project_numbers": ["alpha"]}, "project_numbers = alpha: it must be a project's id and its ranges"),
+        ({"project_numbers": [","]}, "project_numbers = ,: it must be a project's id and its ranges"),
+        ({"project_numbers": ["alpha beta"]}, "project_numbers: 'beta' is not a range"),
+        ({"project_numbers": ["a 64512:1-9", "b 64512:9-20"]}, "64512:1-9 and 64512:9-20 overlap"),
+        ({"project_numbers": ["a 1-9", "b 5"]}, "1-9 and 5 overlap"),
+        ({"project_numbers": ["a 64512:1-9"], "route_target_pool": ["64512:2"]}, "64512:1-9 and 64512:2 overlap"),
+        ({"project_numbers": ["a 8388608"]}, "8388608 and 8388608-16777215 overlap"),
+        ({"route_target_pool": ["1:1-9", "1:1-9"]}, "1:1-9 and 1:1-9 overlap"),
+        ({"number_rest_s": -1.0}, "number_rest_s must not be below zero"),
+    ],
+)
+def test_numbers_that_could_collide_stop_the_start(values: dict[str, object], sentence: str) -> None:
+    with pytest.raises(conf.BadConfiguration, match=sentence):
+        conf.read(section(site="64512:1", **values))

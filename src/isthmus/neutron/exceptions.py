@@ -103,7 +103,29 @@ class BGPVPNVniInUse(exceptions.Conflict):
 
 
 class BGPVPNNoVniLeft(exceptions.Conflict):
-    message = "no VNI is left between %(low)s and %(high)s: widen [isthmus] vni_min and vni_max, or give one"
+    message = (
+        "no VNI is left between %(low)s and %(high)s, where released ones rest for [isthmus] number_rest_s: widen "
+        "[isthmus] vni_min and vni_max, or give one"
+    )
+
+
+class BGPVPNNoRouteTargetPool(exceptions.BadRequest):
+    message = "route_targets: 'auto' needs a pool of route targets; this cloud has none ([isthmus] route_target_pool)"
+
+
+class BGPVPNNoRouteTargetLeft(exceptions.Conflict):
+    message = (
+        "no route target is left in %(pool)s, where released ones rest for [isthmus] number_rest_s: widen [isthmus] "
+        "route_target_pool, or give one"
+    )
+
+
+class BGPVPNRouteDistinguisherInUse(exceptions.Conflict):
+    message = "route distinguisher %(value)s is used by another BGPVPN of this cloud"
+
+
+class BGPVPNNumberNotAllowed(exceptions.NotAuthorized):
+    message = "%(attribute)s: %(value)s is not among what project %(project)s may choose: %(allowed)s"
 
 
 class BGPVPNNoNumberLeft(exceptions.Conflict):

@@ -195,3 +195,42 @@ class Number(model_base.BASEV2):
         nullable=False,
         index=True,
     )
+
+
+class PoolTarget(model_base.BASEV2):
+    """A route target of the pool that is not free: given by the pool, or named by somebody.
+
+    It is free again when it has rested since `released_at` and no BGPVPN has it in a list. The row stays: there are at
+    most as many as the pool has numbers.
+    """
+
+    __tablename__ = "isthmus_pool_targets"
+
+    value: Any = sa.Column(sa.String(TARGET_SIZE), primary_key=True)
+    project_id: Any = sa.Column(sa.String(db.PROJECT_ID_FIELD_SIZE))
+    """The project that the pool gave it to; null when somebody named it."""
+    bgpvpn_id: Any = sa.Column(
+        sa.String(UUID_SIZE), sa.ForeignKey("isthmus_bgpvpns.id", ondelete="SET NULL"), index=True
+    )
+    """The BGPVPN that the pool gave it to."""
+    released_at: Any = sa.Column(sa.DateTime())
+    """Null while it is used."""
+
+
+class RestingNumber(model_base.BASEV2):
+    """A VNI, or the number of an (attachment, BGPVPN), that was released at that time. The row stays when the number
+    is used again."""
+
+    __tablename__ = "isthmus_resting_numbers"
+
+    kind: Any = sa.Column(sa.Enum("vni", "number", name="isthmus_resting_kinds"), primary_key=True)
+    value: Any = sa.Column(sa.Integer(), primary_key=True, autoincrement=False)
+    released_at: Any = sa.Column(sa.DateTime(), nullable=False)
+
+
+class Project(model_base.BASEV2):
+    """A row to lock while something of a project that has a quota is counted and made."""
+
+    __tablename__ = "isthmus_projects"
+
+    id: Any = sa.Column(sa.String(db.PROJECT_ID_FIELD_SIZE), primary_key=True)

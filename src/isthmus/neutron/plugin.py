@@ -16,13 +16,14 @@ from neutron_lib.db import utils as db_utils
 from neutron_lib.services import base
 from oslo_config import cfg
 
-from isthmus.neutron import agents, apidef, association_api, backend, conf, extensions, rbac
+from isthmus.neutron import agents, apidef, association_api, backend, conf, extensions, quotas, rbac
 from isthmus.neutron.backend import Feature
 from isthmus.neutron.guard import Guard
 from isthmus.neutron.hooks import Hooks
-from isthmus.neutron.shown import listing, readable, standard_attributes, text, without_hidden
+from isthmus.neutron.shown import listing, may_choose_any, readable, standard_attributes, text, without_hidden
 from isthmus.neutron.statuses import Statuses
 from isthmus.neutron.store import bgpvpns as store
+from isthmus.neutron.store.targets import Choice
 from isthmus.neutron.values import Bgpvpn, NewBgpvpn
 
 neutron_extensions.append_api_extensions_path([str(Path(extensions.__file__).parent)])
@@ -49,6 +50,7 @@ class BGPVPNPlugin(base.ServicePluginBase):
         super().__init__()
         self._settings = conf.read(cfg.CONF)
         self._backend = backend.load(self._settings)
+        quotas.register()
         self._hooks = Hooks(self._backend)
         self._statuses = Statuses(self._backend, self._settings)
         self._watch = agents.Watch()
@@ -86,9 +88,12 @@ class BGPVPNPlugin(base.ServicePluginBase):
         if "local_pref" in body:
             plain["local_pref"] = body["local_pref"]
         lists = {key: body[key] for key in apidef.TARGET_LISTS if key in body}
-        changed, attachments = store.update_bgpvpn(context, id, plain, lists)
+        changed, attachments = store.update_bgpvpn(context, id, plain, lists, self._choice(context))
         self._backend.changed(attachments)
         return self._answers(context, [changed])[0]
+
+    def _choice(self, context: Any) -> Choice:
+        return Choice(self._settings, may_choose_any(context))
 
     def delete_bgpvpn(self, context: Any, id: str) -> None:
         self._backend.changed(store.delete_bgpvpn(context, id))
@@ -97,7 +102,7 @@ class BGPVPNPlugin(base.ServicePluginBase):
         asked = [body[apidef.BGPVPN] for body in bodies]
         for body in asked:
             backend.require(self._backend, _features(body))
-        return self._answers(context, store.create_bgpvpns(context, [_new(b) for b in asked], self._settings))
+        return self._answers(context, store.create_bgpvpns(context, [_new(b) for b in asked], self._choice(context)))
 
     def _answers(self, context: Any, found: Sequence[Bgpvpn], fields: Any = None) -> list[dict[str, Any]]:
         return self._statuses.bgpvpns(context, [b.id for b in found], [_shown(b, fields) for b in found], fields)
@@ -127,7 +132,8 @@ def _new(body: Mapping[str, Any]) -> NewBgpvpn:
         name=body["name"],
         type=body["type"],
         lists={kind: body[kind] for kind in apidef.TARGET_LISTS},
-        vni=body["vni"],
+        vni=None if body["vni"] == apidef.AUTO else body["vni"],
+        vni_auto=body["vni"] == apidef.AUTO,
         local_pref=body["local_pref"],
         description=text("description", body.get("description") or ""),
     )

@@ -18,6 +18,8 @@ from isthmus.neutron import apidef
 _BGPVPNS = f"{apidef.PATH_PREFIX}/{apidef.BGPVPNS}"
 _BGPVPN = _BGPVPNS + "/{id}"
 SCOPES = ["project"]
+SELF_SERVICE = "bgpvpn_self_service"
+"""What other rules refer to: who is let do this makes BGPVPNs (docs/operator/self-service.md)."""
 _IS_SHARED, _OF_OWNER = "shared_bgpvpn", "bgpvpn_owner"
 _SHARED_READER = f"{rules.ADMIN_OR_PROJECT_READER} or (role:reader and rule:{_IS_SHARED})"
 _OWNER_READER = f"{rules.ADMIN_OR_PROJECT_READER} or (role:reader and rule:{_OF_OWNER})"
@@ -53,23 +55,32 @@ def _words() -> list[Any]:
 
 def _bgpvpn_rules() -> list[Any]:
     show = (("GET", _BGPVPNS), ("GET", _BGPVPN))
+    own = f"rule:{SELF_SERVICE}"
     found = [
-        _rule("create_bgpvpn", rules.ADMIN, "Create a BGPVPN", ("POST", _BGPVPNS)),
+        _rule("create_bgpvpn", own, "Create a BGPVPN", ("POST", _BGPVPNS)),
         _rule("get_bgpvpn", _SHARED_READER, "Show BGPVPNs", *show),
         _rule("update_bgpvpn", rules.ADMIN_OR_PROJECT_MEMBER, "Rename a BGPVPN", ("PUT", _BGPVPN)),
-        _rule("delete_bgpvpn", rules.ADMIN, "Delete a BGPVPN", ("DELETE", _BGPVPN)),
+        _rule("delete_bgpvpn", own, "Delete a BGPVPN", ("DELETE", _BGPVPN)),
         _rule("get_bgpvpn:project_id", rules.ADMIN, "See the project that owns a BGPVPN", *show),
     ]
     for attribute in apidef.GUARDED_ATTRIBUTES:
-        what = f"`{attribute}` of a BGPVPN"
-        found.append(
-            _rule(f"create_bgpvpn:{attribute}", rules.ADMIN, f"Give {what} at its creation", ("POST", _BGPVPNS))
-        )
-        reader = rules.ADMIN if attribute in apidef.ADMIN_ATTRIBUTES else _SHARED_READER
+        what, is_number = f"`{attribute}` of a BGPVPN", attribute in apidef.ADMIN_ATTRIBUTES
+        giver, reader = (own, own) if is_number else (rules.ADMIN, _SHARED_READER)
+        found.append(_rule(f"create_bgpvpn:{attribute}", giver, f"Give {what} at its creation", ("POST", _BGPVPNS)))
         found.append(_rule(f"get_bgpvpn:{attribute}", reader, f"See, filter and sort by {what}", *show))
         if attribute != "vni":
-            found.append(_rule(f"update_bgpvpn:{attribute}", rules.ADMIN, f"Change {what}", ("PUT", _BGPVPN)))
+            found.append(_rule(f"update_bgpvpn:{attribute}", giver, f"Change {what}", ("PUT", _BGPVPN)))
     return found
+
+
+def _self_service_rules() -> list[Any]:
+    writes = (("POST", _BGPVPNS), ("PUT", _BGPVPN))
+    what = "Create and delete BGPVPNs; give, see and change their route targets, route distinguishers and VNIs"
+    any_number = "Give any route target, route distinguisher and VNI, not only 'auto' and what the project has"
+    return [
+        _rule(SELF_SERVICE, rules.ADMIN, what, *writes, ("DELETE", _BGPVPN)),
+        _rule("bgpvpn_any_number", rules.ADMIN, any_number, *writes),
+    ]
 
 
 def _association_rules(resource: str) -> list[Any]:
@@ -125,6 +136,7 @@ def list_rules() -> list[Any]:
     """For Neutron and for oslo.policy's generators."""
     return [
         *_words(),
+        *_self_service_rules(),
         *_bgpvpn_rules(),
         *(rule for kind in _ASSOCIATIONS for rule in _association_rules(kind)),
         *_line_rules(),

@@ -61,6 +61,11 @@ def _hidden(context: Any, project: str, shared: bool, attributes: Sequence[str])
     return [a for a in attributes if not policy.check(context, f"get_bgpvpn:{a}", target)]
 
 
+def may_choose_any(context: Any) -> bool:
+    """Whether the caller may name any number, not only what its project has."""
+    return bool(policy.check(context, "bgpvpn_any_number", {"project_id": context.project_id}))
+
+
 def text(attribute: str, value: Any) -> str:
     """`description` is Neutron's own attribute, whose check lets through what the database refuses."""
     broken = apidef.text_rule(value)

@@ -91,6 +91,8 @@ class NewBgpvpn:
     vni: int | None
     local_pref: int | None
     description: str
+    vni_auto: bool = False
+    """The cloud chooses the VNI, and the API shows it."""
 
 
 @dataclass(frozen=True, slots=True)

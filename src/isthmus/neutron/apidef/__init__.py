@@ -27,6 +27,9 @@ from isthmus.neutron.apidef.words import (
     ASSOCIATIONS_ALIAS as ASSOCIATIONS_ALIAS,
 )
 from isthmus.neutron.apidef.words import (
+    AUTO as AUTO,
+)
+from isthmus.neutron.apidef.words import (
     BGPVPN as BGPVPN,
 )
 from isthmus.neutron.apidef.words import (

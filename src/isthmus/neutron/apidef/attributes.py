@@ -68,7 +68,7 @@ BGPVPN_ATTRIBUTES: Attributes = {
     "tenant_id": _project(),
     "name": {**_CHANGEABLE, **_LISTED, "default": "", "validate": {"type:isthmus_text": db.NAME_FIELD_SIZE}},
     "type": {**_GIVEN_ONCE, **_LISTED, "default": L3, "validate": {"type:values": [L3, L2]}},
-    "route_targets": _targets("route_targets"),
+    "route_targets": _targets("route_targets_or_auto"),
     "import_targets": _targets("route_targets"),
     "export_targets": _targets("route_targets"),
     "route_distinguishers": _targets("route_distinguishers"),

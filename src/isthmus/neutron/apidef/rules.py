@@ -16,7 +16,7 @@ from oslo_utils import uuidutils
 
 from isthmus.model.net import VNI_MAX, IpAddress, Prefix
 from isthmus.model.vpn import RouteDistinguisher, RouteTarget
-from isthmus.neutron.apidef.words import BGPVPN_ROUTE, PREFIX_ROUTE
+from isthmus.neutron.apidef.words import AUTO, BGPVPN_ROUTE, PREFIX_ROUTE
 
 TARGETS_MAX = 64
 """Per list: what an UPDATE can carry beside the other attributes, and far from a row's 16 KB (intent.ROW_BYTES_MAX)."""
@@ -66,14 +66,19 @@ def _to_number(attribute: str, value: Any, low: int, high: int) -> int | None:
     raise exceptions.InvalidInput(error_message=f"{attribute}: '{value}' is not a number within {low} to {high}")
 
 
-def to_vni(value: Any) -> int | None:
-    return _to_number("vni", value, 1, VNI_MAX)
+def to_vni(value: Any) -> int | str | None:
+    return AUTO if value == AUTO else _to_number("vni", value, 1, VNI_MAX)
 
 
 def vni_rule(value: Any, valid_values: Any = None) -> str | None:
-    if value is None or 1 <= value <= VNI_MAX:
+    if value is None or value == AUTO or 1 <= value <= VNI_MAX:
         return None
-    return f"{value} is not within 1 to {VNI_MAX}"
+    return f"{value} is not within 1 to {VNI_MAX}, nor '{AUTO}'"
+
+
+def _target_or_auto(text: str) -> None:
+    if text != AUTO:
+        RouteTarget.parse(text)
 
 
 def to_local_pref(value: Any) -> int | None:
@@ -167,6 +172,7 @@ def _uuid_rule(uuid: Any) -> str | None:
 
 for _name, _rule in {
     "type:isthmus_route_targets": list_rule(RouteTarget.parse),
+    "type:isthmus_route_targets_or_auto": list_rule(_target_or_auto),
     "type:isthmus_route_distinguishers": list_rule(RouteDistinguisher.parse),
     "type:isthmus_vni": vni_rule,
     "type:isthmus_local_pref": local_pref_rule,

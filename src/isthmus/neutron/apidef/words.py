@@ -20,6 +20,8 @@ ROUTER_ASSOCIATION, ROUTER_ASSOCIATIONS = upstream.ROUTER_ASSOCIATION, upstream.
 PORT_ASSOCIATION, PORT_ASSOCIATIONS = upstream_routes.PORT_ASSOCIATION, upstream_routes.PORT_ASSOCIATIONS
 ANY_ASSOCIATION, ANY_ASSOCIATIONS = "bgpvpn_association", "bgpvpn_associations"
 """Associations of every kind and every BGPVPN in one read-only collection."""
+AUTO = "auto"
+"""Asks for a number of the cloud's own."""
 L2, L3 = upstream.BGPVPN_L2, upstream.BGPVPN_L3
 
 TARGET_LISTS = {

@@ -12,9 +12,9 @@ from neutron_lib.db import standard_attr
 from oslo_utils import uuidutils
 
 from isthmus.model.intent import AssociationKind
-from isthmus.neutron import apidef, exceptions, models, reading, settling
+from isthmus.neutron import apidef, exceptions, models, numbers, quotas, reading, settling
 from isthmus.neutron.conf import Overlapping
-from isthmus.neutron.desired import router_attachment
+from isthmus.neutron.desired import network_attachment, router_attachment
 from isthmus.neutron.paging import Listing, order, page
 from isthmus.neutron.store import columns, conflicts, port_routes
 from isthmus.neutron.store.rows import (
@@ -135,6 +135,10 @@ def create_associations(
         session, made = context.session, []
         conflicts.queue(session, news, policy)
         touched: set[str] = set()
+        for project in sorted({new.project_id for new in news}):
+            own = [new for new in news if new.project_id == project]
+            more = {quotas.ASSOCIATION: len(own), quotas.PORT_ROUTE: sum(len(new.routes) for new in own)}
+            quotas.check(context, project, more)
         for new in news:
             row = _create(context, new)
             made += _values(session, new.kind, [row])
@@ -158,6 +162,8 @@ def update_association(
             if value is not None:
                 setattr(row, attribute, value)
         if change.routes is not None:
+            grown = len(change.routes) - len(port_routes.read(session, [row.id])[row.id])
+            quotas.check(context, row.project_id, {quotas.PORT_ROUTE: grown})
             port_routes.check(context, find_bgpvpn(context, row.bgpvpn_id), row.project_id, change.routes)
             port_routes.write(session, row.id, change.routes)
         revise(row)
@@ -182,6 +188,9 @@ def delete_association(context: Any, kind: AssociationKind, bgpvpn_id: str, asso
 def forget(session: Any, kind: AssociationKind, target: str) -> None:
     """In the caller's transaction: what Neutron keeps of the associations of a network, router or port that goes (and
     by its key the associations)."""
+    if kind is not AssociationKind.PORT:
+        name = router_attachment(target) if kind is AssociationKind.ROUTER else network_attachment(target)
+        numbers.release_attachment(session, name)
     of, standards = KINDS[kind], standard_attr.StandardAttribute
     gone: Any = sa.select(of.table.standard_attr_id).where(of.target == target)
     found = list(session.scalars(gone))

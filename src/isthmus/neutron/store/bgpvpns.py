@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,11 +13,11 @@ from neutron_lib.db import standard_attr
 from oslo_utils import uuidutils
 
 from isthmus.model.intent import AssociationKind
-from isthmus.neutron import apidef, exceptions, models, numbers, reading, settling
-from isthmus.neutron.conf import Settings
+from isthmus.neutron import apidef, exceptions, models, numbers, quotas, reading, settling
 from isthmus.neutron.paging import Listing, order, page
-from isthmus.neutron.store import columns
+from isthmus.neutron.store import columns, targets
 from isthmus.neutron.store.rows import KINDS, find_bgpvpn, revise, scoped, shared, standard
+from isthmus.neutron.store.targets import Choice
 from isthmus.neutron.values import Bgpvpn, NewBgpvpn
 
 _WITHOUT_TAGS = sa.orm.defaultload(models.Bgpvpn.standard_attr).lazyload("*")
@@ -45,10 +46,13 @@ def get_bgpvpn(context: Any, bgpvpn_id: str) -> Bgpvpn:
 
 
 @db_api.retry_if_session_inactive()
-def create_bgpvpns(context: Any, news: Sequence[NewBgpvpn], settings: Settings) -> list[Bgpvpn]:
+def create_bgpvpns(context: Any, news: Sequence[NewBgpvpn], choice: Choice) -> list[Bgpvpn]:
     """All of them or none."""
+    settings = choice.settings
     with db_api.CONTEXT_WRITER.using(context):
         session, rows = context.session, []
+        for project, count in sorted(Counter(new.project_id for new in news).items()):
+            quotas.check(context, project, {apidef.BGPVPN: count})
         for new in news:
             row = models.Bgpvpn(
                 id=uuidutils.generate_uuid(),
@@ -60,24 +64,30 @@ def create_bgpvpns(context: Any, news: Sequence[NewBgpvpn], settings: Settings) 
             )
             session.add(row)
             session.flush()
-            _set_targets(session, row.id, new.lists)
-            numbers.claim_vni(session, row.id, new.vni, settings.vni_min, settings.vni_max)
+            targets.write(context, row, {}, new.lists, choice)
+            targets.check_vni(row.project_id, new.vni, choice)
+            numbers.claim_vni(
+                session, row.id, new.vni, settings.vni_min, settings.vni_max, new.vni_auto, settings.number_rest_s
+            )
             rows.append(row)
         return _values(context, rows)
 
 
 @db_api.retry_if_session_inactive()
 def update_bgpvpn(
-    context: Any, bgpvpn_id: str, plain: Mapping[str, Any], lists: Mapping[str, Sequence[str]]
+    context: Any, bgpvpn_id: str, plain: Mapping[str, Any], lists: Mapping[str, Sequence[str]], choice: Choice
 ) -> tuple[Bgpvpn, set[str]]:
     """Change the columns and the lists that are named; the others stay."""
     with db_api.CONTEXT_WRITER.using(context):
         session = context.session
+        if lists:
+            _lock(session, bgpvpn_id)
         row = find_bgpvpn(context, bgpvpn_id)
         for attribute, value in plain.items():
             setattr(row, attribute, value)
         revise(row)
-        _set_targets(session, row.id, lists)
+        if lists:
+            targets.write(context, row, reading.targets(session, [row.id])[row.id], lists, choice)
         session.flush()
         touched = _attachments_of(session, row.id)
         settling.check_sizes(session, touched)
@@ -90,7 +100,9 @@ def delete_bgpvpn(context: Any, bgpvpn_id: str) -> set[str]:
     """Its associations and numbers go with it."""
     with db_api.CONTEXT_WRITER.using(context):
         session = context.session
+        _lock(session, bgpvpn_id)
         row = find_bgpvpn(context, bgpvpn_id)
+        numbers.release_bgpvpn(session, row.id)
         touched = _attachments_of(session, row.id)
         standards = standard_attr.StandardAttribute
         for of in KINDS.values():
@@ -107,17 +119,10 @@ def _attachments_of(session: Any, bgpvpn_id: str) -> set[str]:
     return set(session.scalars(query))
 
 
-def _set_targets(session: Any, bgpvpn_id: str, lists: Mapping[str, Sequence[str]]) -> None:
-    table = models.Target
-    if lists:
-        session.execute(sa.delete(table).where(table.bgpvpn_id == bgpvpn_id, table.kind.in_(lists)))
-    rows = [
-        {"bgpvpn_id": bgpvpn_id, "kind": kind, "value": value, "position": position}
-        for kind, values in lists.items()
-        for position, value in enumerate(values)
-    ]
-    if rows:
-        session.execute(sa.insert(table), rows)
+def _lock(session: Any, bgpvpn_id: str) -> None:
+    """First of all: what is read of the BGPVPN afterwards is what those before have left."""
+    if uuidutils.is_uuid_like(bgpvpn_id):
+        session.execute(sa.select(models.Bgpvpn.id).where(models.Bgpvpn.id == bgpvpn_id).with_for_update())
 
 
 def _values(context: Any, rows: Sequence[Any]) -> list[Bgpvpn]:

@@ -94,6 +94,8 @@ def matching(
     for attribute, values in filters.items():
         # What the database cannot hold it does not have either, and asking for it would be an error there.
         plain = [v for v in values if not isinstance(v, str) or apidef.text_rule(v) is None]
+        if attribute == "vni":
+            plain = [v for v in plain if v != apidef.AUTO]  # no number, and MariaDB would take it for zero
         if attribute in apidef.TARGET_LISTS:
             rows = models.Target
             holders: Any = sa.select(rows.bgpvpn_id).where(rows.kind == attribute, rows.value.in_(plain))
