@@ -181,7 +181,7 @@ def test_a_list_costs_the_same_number_of_statements_whatever_its_length(cloud: C
     grow(1)
     with_one = statements()
     grow(5)
-    assert with_one == statements() == 6
+    assert with_one == statements() <= 16
 
 
 def test_associations(admin: User, owner: User) -> None:

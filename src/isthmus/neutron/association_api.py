@@ -55,7 +55,8 @@ class AssociationRequests:
         return self._answers(context, found, fields)
 
     def show(self, context: Any, id: str, bgpvpn_id: str, fields: Any = None) -> dict[str, Any]:
-        return self._answers(context, [store.get_association(context, self._kind, bgpvpn_id, id)], fields)[0]
+        found = store.get_association(context, self._kind, bgpvpn_id, id)
+        return self._answers(context, [found], fields, exact=True)[0]
 
     def create(self, context: Any, bgpvpn_id: str, **body: Any) -> dict[str, Any]:
         return self._create(context, bgpvpn_id, [body[self._resource]])[0]
@@ -81,8 +82,11 @@ class AssociationRequests:
         self._backend.changed(attachments)
         return self._answers(context, made)
 
-    def _answers(self, context: Any, found: Sequence[Association], fields: Any = None) -> list[dict[str, Any]]:
-        return self._statuses.associations(context, found, [shown(a, fields) for a in found], fields)
+    def _answers(
+        self, context: Any, found: Sequence[Association], fields: Any = None, *, exact: bool = False
+    ) -> list[dict[str, Any]]:
+        answers = [shown(a, fields) for a in found]
+        return self._statuses.associations(context, found, answers, fields, exact=exact)
 
 
 def _features(kind: AssociationKind, routes: Collection[Any] | None) -> list[Feature]:
@@ -171,4 +175,4 @@ def index_all(
 
 def show_any(context: Any, statuses: Statuses, association: str, fields: Any = None) -> dict[str, Any]:
     found = store.get_any(context, association)
-    return statuses.associations(context, [found], [shown_line(found, fields)], fields)[0]
+    return statuses.associations(context, [found], [shown_line(found, fields)], fields, exact=True)[0]

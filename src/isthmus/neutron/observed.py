@@ -1,8 +1,8 @@
 """The facts that a status follows from: what the database says, and what agents report.
 
 Rules: a constant number of SQL statements whatever the number of BGPVPNs; reports are read for the hypervisors
-concerned only. Up to EXACT_MAX attachments what OVN must have is computed and compared with what was settled; a longer
-list takes the revision in the database for that (the next full pass makes it true, should a process have died between).
+concerned only. Of a single object (`exact`) what OVN must have is computed and compared with what was settled; a list
+takes the revision in the database for that (the next full pass makes it true, should a process have died between).
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ from isthmus.neutron.desired import (
 )
 from isthmus.neutron.status import Facts, Verdict
 
-EXACT_MAX = 100
+EXACT_MAX = 20
+"""Attachments of one BGPVPN that are computed."""
 
 SERVED_VIFS = (portbindings.VIF_TYPE_OVS, portbindings.VIF_TYPE_VHOST_USER)
 """What is plugged into the integration bridge; anything else OVN does not deliver to."""
@@ -76,20 +77,22 @@ class _Read:
 
 @db_api.retry_if_session_inactive()
 def association_verdicts(
-    context: Any, backend: Backend, cloud: Cloud, associations: Sequence[Ref]
+    context: Any, backend: Backend, cloud: Cloud, associations: Sequence[Ref], *, exact: bool
 ) -> dict[str, Verdict]:
     """The status of each of these associations, by id."""
     with db_api.CONTEXT_READER.using(context):
-        facts = _facts(context.session, backend, cloud, associations)
+        facts = _facts(context.session, backend, cloud, associations, exact=exact)
     return _verdicts(facts)
 
 
 @db_api.retry_if_session_inactive()
-def bgpvpn_verdicts(context: Any, backend: Backend, cloud: Cloud, bgpvpns: Collection[str]) -> dict[str, Verdict]:
+def bgpvpn_verdicts(
+    context: Any, backend: Backend, cloud: Cloud, bgpvpns: Collection[str], *, exact: bool
+) -> dict[str, Verdict]:
     """The status of each of these BGPVPNs, by id."""
     with db_api.CONTEXT_READER.using(context):
         members = _members(context.session, bgpvpns)
-        facts = _facts(context.session, backend, cloud, members)
+        facts = _facts(context.session, backend, cloud, members, exact=exact)
     verdicts = _verdicts(facts)
     found: dict[str, list[Verdict]] = {b: [] for b in bgpvpns}
     for ref in members:
@@ -110,7 +113,7 @@ def _members(session: Any, bgpvpns: Collection[str]) -> list[Ref]:
     return found
 
 
-def _facts(session: Any, backend: Backend, cloud: Cloud, refs: Sequence[Ref]) -> dict[str, Facts]:
+def _facts(session: Any, backend: Backend, cloud: Cloud, refs: Sequence[Ref], *, exact: bool) -> dict[str, Facts]:
     if not refs:
         return {}
     read = _Read()
@@ -125,7 +128,11 @@ def _facts(session: Any, backend: Backend, cloud: Cloud, refs: Sequence[Ref]) ->
     table = models.Attachment
     rows: Any = sa.select(table.id, table.revision, table.digest).where(table.id.in_(names))
     read.revisions = {name: (revision, content) for name, revision, content in session.execute(rows)}
-    _read_skipped(session, cloud, read, names)
+    if exact and len(names) <= EXACT_MAX:
+        _compute(session, cloud, read, names)
+    else:
+        for network in reading.networks_of(session, reading.ids_of(names, "network")).values():
+            read.skipped[network_attachment(network.id)] = _left_out(network)
     read.hosts = _hosts(session, networks.union(*read.behind.values()))
     return {r.id: _of(r, read, backend) for r in refs}
 
@@ -145,12 +152,8 @@ def _read_bgpvpns(session: Any, read: _Read, bgpvpns: Collection[str]) -> None:
     read.with_rds = set(session.scalars(rds.distinct()))
 
 
-def _read_skipped(session: Any, cloud: Cloud, read: _Read, names: Collection[str]) -> None:
-    """What is left out of each attachment, and for few of them whether OVN was told the last change."""
-    if len(names) > EXACT_MAX:
-        for network in reading.networks_of(session, reading.ids_of(names, "network")).values():
-            read.skipped[network_attachment(network.id)] = _left_out(network)
-        return
+def _compute(session: Any, cloud: Cloud, read: _Read, names: Collection[str]) -> None:
+    """What is left out of each attachment, and whether OVN was told the last change."""
     found = reading.attachments(session, names)
     for name in names:
         try:

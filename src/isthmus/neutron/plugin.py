@@ -73,7 +73,7 @@ class BGPVPNPlugin(base.ServicePluginBase):
         return without_hidden(context, found, self._answers(context, found, fields))
 
     def get_bgpvpn(self, context: Any, id: str, fields: Any = None) -> dict[str, Any]:
-        return self._answers(context, [store.get_bgpvpn(context, id)], fields)[0]
+        return self._answers(context, [store.get_bgpvpn(context, id)], fields, exact=True)[0]
 
     def create_bgpvpn(self, context: Any, bgpvpn: Any) -> dict[str, Any]:
         return self._create(context, [bgpvpn])[0]
@@ -104,8 +104,11 @@ class BGPVPNPlugin(base.ServicePluginBase):
             backend.require(self._backend, _features(body))
         return self._answers(context, store.create_bgpvpns(context, [_new(b) for b in asked], self._choice(context)))
 
-    def _answers(self, context: Any, found: Sequence[Bgpvpn], fields: Any = None) -> list[dict[str, Any]]:
-        return self._statuses.bgpvpns(context, [b.id for b in found], [_shown(b, fields) for b in found], fields)
+    def _answers(
+        self, context: Any, found: Sequence[Bgpvpn], fields: Any = None, *, exact: bool = False
+    ) -> list[dict[str, Any]]:
+        answers = [_shown(b, fields) for b in found]
+        return self._statuses.bgpvpns(context, [b.id for b in found], answers, fields, exact=exact)
 
     def get_bgpvpn_associations(
         self, context: Any, filters: Any = None, fields: Any = None, **paging: Any

@@ -80,7 +80,8 @@ class Facts:
     skipped: Sequence[Skipped] = ()
     """What is left out of it."""
     notes: Sequence[str] = ()
-    """What was asked for and is kept, though nothing forwards accordingly: told, whatever the status."""
+    """What was asked for and is kept, though nothing forwards accordingly, and what overlaps: told, whatever the
+    status."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +170,8 @@ def _known_state(name: str) -> str:
 def association_status(facts: Facts, hosts: Iterable[HostStatus]) -> Verdict:
     """One association; `hosts` are those of `facts.hosts`."""
     verdict = _association_status(facts, hosts)
+    if not facts.notes:
+        return verdict
     reason = "; ".join(words for words in (verdict.reason, *facts.notes) if words)
     return replace(verdict, reason=reason)
 
@@ -211,6 +214,8 @@ def bgpvpn_status(members: Collection[Verdict]) -> Verdict:
     counting = [m for m in members if not m.idle]
     if not counting:
         return Verdict(Status.DOWN, NO_PORT, idle=True)
+    if len(counting) == 1:
+        return counting[0]
     hosts = _unite(counting)
     statuses = {m.status for m in counting}
     if len(statuses) == 1:
@@ -223,9 +228,7 @@ def bgpvpn_status(members: Collection[Verdict]) -> Verdict:
 
 
 def _of_members(members: Sequence[Verdict]) -> str:
-    reasons = Counter(m.reason for m in members if m.status is not Status.ACTIVE)
-    if len(members) == 1:
-        return members[0].reason
+    reasons = Counter(m.reason for m in members if m.reason)
     ranked = sorted(reasons.items(), key=lambda item: (-item[1], item[0]))
     return "; ".join(f"{count} of {len(members)} associations: {words}" for words, count in ranked[:REASONS_MAX])
 

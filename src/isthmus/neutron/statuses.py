@@ -24,21 +24,29 @@ class Statuses:
     def __init__(self, backend: Backend, settings: Settings) -> None:
         self._backend, self._cloud = backend, settings.cloud
 
-    def bgpvpns(self, context: Any, ids: Sequence[str], answers: Sequence[Answer], fields: Any) -> list[Answer]:
-        """The answers about these BGPVPNs, in their order."""
+    def bgpvpns(
+        self, context: Any, ids: Sequence[str], answers: Sequence[Answer], fields: Any = None, *, exact: bool = False
+    ) -> list[Answer]:
+        """The answers about these BGPVPNs, in their order; `exact` where only one was asked for."""
         if not (wanted := _wanted(fields)) or not ids:
             return list(answers)
-        verdicts = observed.bgpvpn_verdicts(context, self._backend, self._cloud, ids)
+        verdicts = observed.bgpvpn_verdicts(context, self._backend, self._cloud, ids, exact=exact)
         return [answer | _shown(verdicts[i], wanted) for i, answer in zip(ids, answers, strict=True)]
 
     def associations(
-        self, context: Any, found: Sequence[Association | AnyAssociation], answers: Sequence[Answer], fields: Any
+        self,
+        context: Any,
+        found: Sequence[Association | AnyAssociation],
+        answers: Sequence[Answer],
+        fields: Any = None,
+        *,
+        exact: bool = False,
     ) -> list[Answer]:
         """The answers about these associations, in their order."""
         if not (wanted := _wanted(fields)) or not found:
             return list(answers)
         refs = [Ref(a.id, a.kind, a.bgpvpn, a.target) for a in found]
-        verdicts = observed.association_verdicts(context, self._backend, self._cloud, refs)
+        verdicts = observed.association_verdicts(context, self._backend, self._cloud, refs, exact=exact)
         return [answer | _shown(verdicts[a.id], wanted) for a, answer in zip(found, answers, strict=True)]
 
 
