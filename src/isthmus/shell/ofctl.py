@@ -22,6 +22,7 @@ from isthmus.flows.render import add_line, delete_line
 from isthmus.node.effects import ApplyFlows, ReadFlows
 from isthmus.node.facts import FlowsApplied, FlowsRead, FlowsRefused, SwitchLost
 from isthmus.shell.openflow import Line
+from isthmus.shell.standby import Standby
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +35,10 @@ LOOK_S = 1.0
 POLL_S = 0.1
 """Between two tries to reach a switch that is gone: how much of a restart we add to its own seconds."""
 
+STANDBY_S = 0.02
+"""When nothing was asked for so long, the `ovs-ofctl` of the next bundle is started. Not sooner: what follows from the
+last bundle, an UPDATE perhaps, goes first."""
+
 COMMAND_S = 60.0
 """No answer of `ovs-ofctl` takes so long but from a switch that hangs."""
 
@@ -41,6 +46,8 @@ WHY_CHARACTERS_MAX = 300
 
 _UNREACHED = ("connecting to", "failed to connect", "Connection reset", "End of file", "Broken pipe", "timed out")
 """What `ovs-ofctl` prints when it was not answered; all else is the switch's or its parser's "no"."""
+
+OFCTL = ("ovs-ofctl", "-O", "OpenFlow15")
 
 Wish = ReadFlows | ApplyFlows
 Heard = FlowsRead | FlowsApplied | FlowsRefused | SwitchLost
@@ -66,6 +73,10 @@ class Ofctl:
         self._lost = ""
         self._readers: list[asyncio.Future[None]] = []
         """Who waits for the next dump."""
+        # --no-names: else it connects two times more, for the names of ports and tables that we never use.
+        self._bundles = Standby(
+            (*OFCTL, "--no-names", "--bundle", "add-flows", self._target, "-"), environment=self._environment
+        )
 
     def ask(self, wish: Wish) -> None:
         """To be answered in the order of asking. Without a connection the dump on its return is the answer."""
@@ -103,6 +114,7 @@ class Ofctl:
             finally:
                 self._wishes = None
                 link.close()
+                await self._bundles.close()
             await asyncio.sleep(POLL_S)
 
     def _gone(self, why: str) -> None:
@@ -140,10 +152,7 @@ class Ofctl:
                 log.info("switch: connected to %s", self._socket)
             self._lost = ""
             while True:
-                wish: Wish = ReadFlows()
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(AUDIT_S):
-                        wish = await self._wishes.get()
+                wish = await self._next(self._wishes)
                 match wish:
                     case ReadFlows():
                         await self._read()
@@ -154,10 +163,22 @@ class Ofctl:
         except Unreached as why:
             return str(why)
 
+    async def _next(self, wishes: asyncio.Queue[Wish]) -> Wish:
+        """What is asked next; a look when nothing was for a while."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(STANDBY_S):
+                return await wishes.get()
+        await self._bundles.prepare()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(AUDIT_S):
+                return await wishes.get()
+        return ReadFlows()
+
     async def _read(self) -> None:
         """A dump; one that is refused is as good as none."""
         try:
-            text = await self._command("dump-flows", "--no-names", self._target)
+            dump = Standby((*OFCTL, "--no-names", "dump-flows", self._target), self._environment)
+            text = await _finish(await dump.take())
         except Refused as why:
             raise Unreached(str(why)) from None
         # Thousands of lines take longer than the loop should wait.
@@ -169,7 +190,7 @@ class Ofctl:
     async def _apply(self, wish: ApplyFlows) -> None:
         try:
             lines = await asyncio.to_thread(bundle, wish)
-            await self._command("--bundle", "add-flows", self._target, "-", stdin=lines)
+            await _finish(await self._bundles.take(), lines)
         except Refused as why:
             log.warning("switch: refused bundle %d: %s", wish.serial, why)
             self._hear(FlowsRefused(wish.serial, str(why)))
@@ -180,27 +201,23 @@ class Ofctl:
     def _target(self) -> str:
         return f"unix:{self._socket}"
 
-    async def _command(self, *args: str, stdin: str = "") -> str:
-        """Run `ovs-ofctl`; its output. Raises Unreached, Refused."""
-        process = await asyncio.create_subprocess_exec(
-            *("ovs-ofctl", "-O", "OpenFlow15", *args),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            env=self._environment,
-        )
-        try:
-            async with asyncio.timeout(COMMAND_S):
-                out, err = await process.communicate(stdin.encode())
-        except TimeoutError:
-            raise Unreached(f"ovs-ofctl {args[0]} had no answer within {COMMAND_S:.0f} s") from None
-        finally:
-            if process.returncode is None:
-                process.kill()
-        if process.returncode == 0:
-            return out.decode()
-        why = " / ".join(err.decode(errors="replace").split("\n"))[:WHY_CHARACTERS_MAX].strip(" /")
-        raise (Unreached if any(word in why for word in _UNREACHED) else Refused)(why)
+
+async def _finish(process: asyncio.subprocess.Process, stdin: str = "") -> str:
+    """Give an `ovs-ofctl` its input; its output. Raises Unreached, Refused."""
+    try:
+        async with asyncio.timeout(COMMAND_S):
+            out, err = await process.communicate(stdin.encode())
+    except TimeoutError:
+        raise Unreached(f"ovs-ofctl had no answer within {COMMAND_S:.0f} s") from None
+    finally:
+        if process.returncode is None:
+            process.kill()
+    if process.returncode == 0:
+        return out.decode()
+    why = " / ".join(err.decode(errors="replace").split("\n"))[:WHY_CHARACTERS_MAX].strip(" /")
+    if process.returncode is None or process.returncode < 0:
+        raise Unreached(why or "ovs-ofctl was ended")
+    raise (Unreached if any(word in why for word in _UNREACHED) else Refused)(why)
 
 
 def bundle(wish: ApplyFlows) -> str:
