@@ -7,14 +7,44 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
+from collections.abc import Mapping
 
 from benchmarks import scene
 from benchmarks.packets import Packets
-from benchmarks.stations import LET_IN_NO_MORE, Stations, Watch, on_the_way, rows
+from benchmarks.stations import (
+    BY_BGP,
+    HAS_FLOW,
+    HAS_FLOW_NO_MORE,
+    IN_NORTHBOUND,
+    IN_SOUTHBOUND,
+    LET_IN,
+    LET_IN_NO_MORE,
+    TOLD,
+    Stations,
+    Watch,
+    on_the_way,
+    rows,
+)
 from isthmus.lab.ladder.ground import Ground
 from isthmus.lab.progress import Step
 
 ALL = "all four ways"
+MAKING = (
+    ("Neutron: request sent → rows in OVN's northbound", IN_NORTHBOUND),
+    ("OVN: → row in the southbound", IN_SOUTHBOUND),
+    ("agent on a-h1: → ports plugged, flows confirmed", LET_IN),
+    ("agent on a-h1: → UPDATE sent", TOLD),
+    *BY_BGP,
+    ("agent on b-h1: → flow in br-vpn", HAS_FLOW),
+)
+DELETING = (
+    ("Neutron: request sent → rows gone from OVN's northbound", IN_NORTHBOUND),
+    ("OVN: → row gone from the southbound", IN_SOUTHBOUND),
+    ("agent on a-h1: → UPDATE sent", TOLD),
+    *BY_BGP,
+    ("agent on b-h1: → flow gone from br-vpn", HAS_FLOW_NO_MORE),
+)
+
 SILENT_S = 1.0
 """Silent for so long is cut off: a packet is sent every 5 ms, and a round trip is under one."""
 
@@ -27,17 +57,16 @@ class Rounds:
     def __init__(self) -> None:
         self.made: Figures = defaultdict(list)
         self.deleted: Figures = defaultdict(list)
-        self.stations: Figures = defaultdict(list)
-        """Since the request was sent, in the rounds that associate."""
-        self.leaving: Figures = defaultdict(list)
-        """The same of the rounds that dissociate."""
+        self.making: Figures = defaultdict(list)
+        self.deleting: Figures = defaultdict(list)
+        """Where the time went."""
 
 
 def watches(ground: Ground) -> list[Watch]:
     lab = ground.lab
     return [
-        rows(lab, "a", "OVN_Northbound", "Logical_Switch_Port", "name", "isthmus-ac-", "rows in OVN's northbound"),
-        rows(lab, "a", "OVN_Southbound", "Port_Binding", "logical_port", "isthmus-ac-", "row in OVN's southbound"),
+        rows(lab, "a", "OVN_Northbound", "Logical_Switch_Port", "name", "isthmus-ac-", IN_NORTHBOUND),
+        rows(lab, "a", "OVN_Southbound", "Port_Binding", "logical_port", "isthmus-ac-", IN_SOUTHBOUND),
         *on_the_way(lab, str(ground.vms[scene.HERE].address(4))),
     ]
 
@@ -76,7 +105,7 @@ def _came(done: Rounds, packets: Packets, stations: Stations, sent: float, answe
     last = max(first.values())
     done.made[f"request sent → {ALL}"].append(last - sent)
     done.made[f"request answered → {ALL}"].append(last - answered)
-    _noted(done.stations, stations, sent)
+    add(done.making, stations.stages(MAKING, sent))
 
 
 def _left(done: Rounds, packets: Packets, stations: Stations, sent: float, answered: float) -> None:
@@ -86,9 +115,9 @@ def _left(done: Rounds, packets: Packets, stations: Stations, sent: float, answe
         done.deleted[f"request sent → last packet {name}"].append(last[name] - sent)
     done.deleted["request sent → nothing passes any way"].append(max(last.values()) - sent)
     stations.until(LET_IN_NO_MORE, sent)  # the last thing to go; the next round begins from nothing
-    _noted(done.leaving, stations, sent)
+    add(done.deleting, stations.stages(DELETING, sent))
 
 
-def _noted(into: Figures, stations: Stations, since: float) -> None:
-    for station, at in stations.first(since).items():
-        into[station].append(at - since)
+def add(into: Figures, one: Mapping[str, float]) -> None:
+    for name, seconds in one.items():
+        into[name].append(seconds)

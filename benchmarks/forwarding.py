@@ -171,7 +171,8 @@ def _ask(lab: Lab, way: Way, act: str, *numbers: float) -> Any:
 
 
 def _pump(lab: Lab, node: str, *words: object) -> subprocess.Popen[str]:
-    # What the switches leave is the sender's: who floods must not take the processor from whom he floods.
-    command = ["nice", "-n", "19", str(lab.programs.python_bin / "python"), "-m", pump.__name__, *map(str, words)]
+    # What the switches leave is the flood's: it must not take the processor from those it floods.
+    nice = ["nice", "-n", "19"] if "udp" in words else []
+    command = [*nice, str(lab.programs.python_bin / "python"), "-m", pump.__name__, *map(str, words)]
     environment = lab.processes.environment({"PYTHONPATH": str(ROOT)})
     return subprocess.Popen(within(node, command), stdout=subprocess.PIPE, text=True, env=environment, cwd=ROOT)

@@ -12,9 +12,9 @@ from collections import defaultdict
 from typing import Any
 
 from benchmarks import scene
-from benchmarks.association import SILENT_S, Figures
+from benchmarks.association import SILENT_S, Figures, add
 from benchmarks.packets import Packets
-from benchmarks.stations import HAS_FLOW_NO_MORE, LET_IN_NO_MORE, Stations, on_the_way
+from benchmarks.stations import BY_BGP, HAS_FLOW, HAS_FLOW_NO_MORE, LET_IN, LET_IN_NO_MORE, TOLD, Stations, on_the_way
 from isthmus.lab.ladder.ground import Ground
 from isthmus.lab.plan import ovs_env
 from isthmus.lab.progress import Step
@@ -23,13 +23,21 @@ from isthmus.lab.vm import OWNER, Vm
 THROUGH_4, THROUGH_6, PLAIN = "b to a, IPv4", "b to a, IPv6", "a to a, IPv4"
 
 
+PLUGGING = (
+    ("Open vSwitch and OVN, then the agent on a-h1: request sent → flow confirmed", LET_IN),
+    ("agent on a-h1: → UPDATE sent", TOLD),
+    *BY_BGP,
+    ("agent on b-h1: → flow in br-vpn", HAS_FLOW),
+)
+
+
 class Rounds:
     """The figures of each round, by what they are figures of."""
 
     def __init__(self) -> None:
         self.plugged: Figures = defaultdict(list)
         self.gone: Figures = defaultdict(list)
-        self.stations: Figures = defaultdict(list)
+        self.stages: Figures = defaultdict(list)
 
 
 class Plug:
@@ -82,8 +90,7 @@ def _plugged(done: Rounds, plug: Plug, packets: Packets, stations: Stations) -> 
     done.plugged["plugged → first packet from the other cloud, IPv4"].append(first[THROUGH_4] - begun)
     done.plugged["plugged → first packet from the other cloud, IPv6"].append(first[THROUGH_6] - begun)
     done.plugged["plugged → first packet from its own cloud, plain Geneve"].append(first[PLAIN] - begun)
-    for station, at in stations.first(begun).items():
-        done.stations[station].append(at - begun)
+    add(done.stages, stations.stages(PLUGGING, begun))
 
 
 def _unplugged(done: Rounds, plug: Plug, packets: Packets, stations: Stations) -> None:

@@ -93,18 +93,50 @@ class Stations:
         return at
 
     def first(self, since: float) -> dict[str, float]:
-        """When each station was first passed since that moment, in the order of passing."""
-        with self._lock:
-            seen = sorted(self._seen, key=lambda item: item[1])
+        """When each station was first passed since that moment."""
         found: dict[str, float] = {}
-        for station, at in seen:
-            if at >= since:
-                found.setdefault(station, at)
+        for station, at in self._since(since):
+            found.setdefault(station, at)
         return found
+
+    def stages(self, order: Sequence[tuple[str, str]], since: float) -> dict[str, float]:
+        with self._lock:
+            return stages(self._seen, order, since)
+
+    def _since(self, since: float) -> list[tuple[str, float]]:
+        with self._lock:
+            return sorted((item for item in self._seen if item[1] >= since), key=lambda item: item[1])
+
+
+def stages(seen: Sequence[tuple[str, float]], order: Sequence[tuple[str, str]], since: float) -> dict[str, float]:
+    """How long each stage took; `order` names the stages and the station at the end of each.
+
+    Backwards from when the last station was first passed: what led there is the last time the one before was passed.
+    (Forwards one would take an UPDATE that told of something else.) Nothing if a station was not passed.
+    """
+    last = [at for station, at in seen if station == order[-1][1] and at >= since]
+    if not last:
+        return {}
+    moments = [min(last)]
+    for _, station in reversed(order[:-1]):
+        before = [at for name, at in seen if name == station and since <= at <= moments[0]]
+        if not before:
+            return {}
+        moments.insert(0, max(before))
+    return {name: end - begin for (name, _), begin, end in zip(order, [since, *moments], moments, strict=False)}
 
 
 LET_IN, LET_IN_NO_MORE = "a-h1 lets in what is for the VM", "a-h1 lets it in no more"
 HAS_FLOW, HAS_FLOW_NO_MORE = "b-h1 has the flow", "b-h1 has the flow no more"
+
+
+IN_NORTHBOUND, IN_SOUTHBOUND = "rows in OVN's northbound", "row in OVN's southbound"
+TOLD, PASSED, HEARD = "UPDATE a-h1 to a-rr", "UPDATE a-rr to b-rr", "UPDATE b-rr to b-h1"
+
+BY_BGP = (
+    ("reflector of cloud a passes it on", PASSED),
+    ("reflector of cloud b passes it on", HEARD),
+)
 
 
 def on_the_way(lab: Lab, address: str) -> list[Watch]:

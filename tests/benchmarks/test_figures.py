@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from benchmarks.forwarding import counters, met
 from benchmarks.samples import Sample, ms, ratio, table, times, verdicts
-from benchmarks.stations import flows, updates
+from benchmarks.stations import flows, stages, updates
 
 from benchmarks import bagpipe, ladder, page
 
@@ -115,6 +115,25 @@ def test_a_packet_meets_the_flows_whose_counters_rise_with_it() -> None:
 def test_a_flow_of_just_that_address_is_seen_to_come_and_go(line: str, station: str | None) -> None:
     read = flows("a-h1", "nw_dst=10.1.0.1", {"ADDED": "came", "DELETED": "went"}).read(line)
     assert read == ((station, None) if station else None)
+
+
+ORDER = (("asked", "row"), ("told", "UPDATE"), ("done", "flow"))
+
+
+@pytest.mark.parametrize(
+    ("seen", "found"),
+    [
+        ([("row", 11.0), ("UPDATE", 13.0), ("flow", 16.0)], {"asked": 1.0, "told": 2.0, "done": 3.0}),
+        # An UPDATE of something else, before; the flow of another round.
+        ([("UPDATE", 10.5), ("flow", 9.0), ("row", 11.0), ("UPDATE", 13.0), ("flow", 16.0), ("UPDATE", 17.0)],
+         {"asked": 1.0, "told": 2.0, "done": 3.0}),
+        ([("row", 11.0), ("flow", 16.0)], {}),
+        ([("row", 9.0), ("UPDATE", 13.0), ("flow", 16.0)], {}),
+        ([], {}),
+    ],
+)  # fmt: skip
+def test_stages_are_found_backwards_from_the_end(seen: list[tuple[str, float]], found: dict[str, float]) -> None:
+    assert stages(seen, ORDER, 10.0) == found
 
 
 def test_an_update_is_told_by_who_sent_it_and_when() -> None:
