@@ -85,12 +85,19 @@ def northbound(cloud: Cloud) -> Iterator[Any]:
 
 
 @pytest.fixture(scope="session")
-def reconciler(cloud: Cloud, northbound: Any) -> Any:
-    """A reconciler in this process, on the cloud's database."""
+def settings(cloud: Cloud) -> Any:
+    """The cloud's settings; with them this process is on the cloud's database."""
     from oslo_config import cfg
 
     from isthmus.neutron import conf
-    from isthmus.neutron.reconciler import Reconciler
 
     cfg.CONF(["--config-file", str(cloud.home / "etc/neutron.conf")], project="neutron")
-    return Reconciler(northbound, conf.read(cfg.CONF))
+    return conf.read(cfg.CONF)
+
+
+@pytest.fixture(scope="session")
+def reconciler(northbound: Any, settings: Any) -> Any:
+    """A reconciler in this process, on the cloud's database."""
+    from isthmus.neutron.reconciler import Reconciler
+
+    return Reconciler(northbound, settings)

@@ -110,8 +110,8 @@ def survey(context: Any, cloud: Cloud) -> dict[str, Settled | None]:
         for name, attachment in reading.attachments(session, None).items():
             if name in found:
                 continue
-            row = rows[name]
-            if digest(_fitting(attachment, cloud, 0)) != row.digest:
+            row = rows.get(name)
+            if row is None or digest(_fitting(attachment, cloud, 0)) != row.digest:
                 found[name] = None
             else:
                 found[name] = Settled(_fitting(attachment, cloud, row.revision), row.revision)

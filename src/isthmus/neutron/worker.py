@@ -1,7 +1,7 @@
 """The process in `neutron-periodic-workers` that makes the full passes, when it holds the OVSDB lock.
 
 Several control nodes run one each; the northbound server gives the lock to one of them, and to the next when that one
-dies. It has its own connection, with only the tables that carry rows of ours.
+dies.
 """
 
 from __future__ import annotations
@@ -10,38 +10,20 @@ import threading
 import time
 from typing import Any
 
-from neutron.conf.plugins.ml2.drivers.ovn import ovn_conf
-from neutron.plugins.ml2.drivers.ovn.mech_driver.ovsdb import ovsdb_monitor
 from oslo_db import exception as db_exc
 from oslo_log import log as logging
-from ovsdbapp.backend.ovs_idl import connection, idlutils
-from ovsdbapp.schema.ovn_northbound import impl_idl
 
+from isthmus.neutron import ovsdb
 from isthmus.neutron.conf import Settings
-from isthmus.neutron.desired import Table
 from isthmus.neutron.northbound import Northbound, Unavailable
 from isthmus.neutron.reconciler import Reconciler
 from neutron import worker
 
 LOG = logging.getLogger(__name__)
 
-SCHEMA = "OVN_Northbound"
 LOCK = "isthmus_reconciler"
 RETRY_S_MAX = 5.0
 """Soonest next try when there is no lock, or the pass failed."""
-
-
-class _Idl(connection.OvsdbIdl):
-    """A connection that asks for the lock."""
-
-    def __init__(self, remote: str) -> None:
-        if remote.startswith("ssl"):
-            ovsdb_monitor._check_and_set_ssl_files(SCHEMA)  # Neutron's own options; there is no public way to them
-        helper = idlutils.get_schema_helper(remote, SCHEMA)
-        for table in Table:
-            helper.register_table(table.value)
-        super().__init__(remote, helper, leader_only=True)
-        self.set_lock(LOCK)
 
 
 class ReconcileWorker(worker.NeutronBaseWorker):
@@ -75,7 +57,7 @@ class ReconcileWorker(worker.NeutronBaseWorker):
         while not self._stop.is_set():
             pause = min(interval, RETRY_S_MAX)
             try:
-                api = api or self._connect()
+                api = api or ovsdb.connect(LOCK)
                 if api.idl.has_lock != had_lock:
                     had_lock = api.idl.has_lock
                     LOG.info("this process %s the full passes", "makes" if had_lock else "no longer makes")
@@ -88,10 +70,6 @@ class ReconcileWorker(worker.NeutronBaseWorker):
                 LOG.exception("full pass failed, begun anew in %.0f s", pause)
                 api, had_lock = self._close(api), False
             self._stop.wait(pause)
-
-    def _connect(self) -> Any:
-        remote, timeout = ovn_conf.get_ovn_nb_connection(), ovn_conf.get_ovn_ovsdb_timeout()
-        return impl_idl.OvnNbApiIdlImpl(connection.Connection(_Idl(remote), timeout=timeout))
 
     @staticmethod
     def _close(api: Any) -> None:
