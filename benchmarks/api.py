@@ -20,7 +20,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -33,9 +33,12 @@ from benchmarks.api_table import Figure, aims, page
 ROOT = Path(__file__).parent.parent
 UPSTREAM = ROOT / ".venv-upstream/bin"
 BGPVPNS, PROJECT = "bgpvpn/bgpvpns", "bench"
+SCHEMAS = {"ours": OURS, "theirs": THEIRS}
 CLIENTS, CREATES = 8, 200
 RUNS_MAX, SECONDS_MAX = 15, 10.0
 """A request is repeated until either is reached."""
+PATIENCE_S = 120.0
+"""Where a list takes longer, what reads as much is not asked too: a page and an association, of networking-bgpvpn."""
 
 
 class Upstream(Cloud):
@@ -79,14 +82,14 @@ class Side:
     def measure(self, what: str, many: int, call: Callable[[], Answer], undo: Callable[[Answer], None]) -> None:
         times, counts, used, status, began = [], [], 0.0, 0, time.perf_counter()
         while len(times) < RUNS_MAX and (not times or time.perf_counter() - began < SECONDS_MAX):
-            before, busy, start = self._statements(), self._processor_seconds(), time.perf_counter()
+            self._listen()
+            busy, start = self._processor_seconds(), time.perf_counter()
             answer = call()
             times.append(time.perf_counter() - start)
             used += self._processor_seconds() - busy
-            counts.append(self._statements() - before)
+            counts.append(self._heard())
             status = answer.status
             undo(answer)
-        # Both Neutrons write a heartbeat now and then: the median of the counts leaves it out.
         figure = Figure(status, min(times), used / len(times), int(statistics.median(counts)))
         self.seen[what, many] = figure
         print(f"{self.name:8} {many:5} {what:45} {figure}", flush=True)
@@ -103,10 +106,18 @@ class Side:
                         ticks += int(words[11]) + int(words[12])
         return ticks / os.sysconf("SC_CLK_TCK")
 
-    def _statements(self) -> int:
-        names = "'Com_select', 'Com_insert', 'Com_update', 'Com_delete'"
-        rows = self.cloud.sql(f"SHOW GLOBAL STATUS WHERE Variable_name IN ({names})", database=None)
-        return sum(int(count) for _name, count in rows)
+    def _listen(self) -> None:
+        self.cloud.sql("TRUNCATE mysql.general_log")
+        self.cloud.sql("SET GLOBAL general_log = 1")
+
+    def _heard(self) -> int:
+        """Statements since then, without the heartbeats that Neutrons write beside requests."""
+        self.cloud.sql("SET GLOBAL general_log = 0")
+        query = (
+            "SELECT COUNT(*) FROM mysql.general_log WHERE argument NOT LIKE %s AND"
+            " (argument LIKE 'SELECT%%FROM%%' OR argument REGEXP '^(INSERT|UPDATE|DELETE)')"
+        )
+        return int(self.cloud.sql(query, "%ovn_hash_ring%")[0][0])
 
 
 def side(name: str, cloud: Cloud, first: Cloud) -> Side:
@@ -116,24 +127,19 @@ def side(name: str, cloud: Cloud, first: Cloud) -> Side:
 
 @dataclass(frozen=True, slots=True)
 class Things:
-    """What the associations are with."""
+    """What the measured associations are with."""
 
-    targets: Mapping[str, list[str]]
     lone_network: str
     routed_network: str
+    crowded: list[str]
 
 
 def make_things(owner: User) -> Things:
-    networks, routers, ports = [], [], []
-    for number in range(20):
-        networks.append(owner.make("networks", name=f"n{number}")["id"])
-        routers.append(owner.make("routers", name=f"r{number}")["id"])
-        ports.append(owner.make("ports", network_id=networks[-1])["id"])
     lone = owner.network({"ip_version": 4, "cidr": "10.1.0.0/24"})
     routed = owner.network({"ip_version": 4, "cidr": "10.2.0.0/24"})
     router = owner.make("routers", name="plugged")
     assert owner.plug(router["id"], routed["subnet_ids"][0]).status == 200
-    return Things({"network": networks, "router": routers, "port": ports}, lone["id"], routed["id"])
+    return Things(lone["id"], routed["id"], [owner.make("networks", name="crowd")["id"] for _ in range(5)])
 
 
 def measure(side: Side, many: int, things: Things) -> None:
@@ -163,18 +169,18 @@ def measure(side: Side, many: int, things: Things) -> None:
     routed = post(associations, "network_association", network_id=things.routed_network)
     side.measure("show", many, get(f"{BGPVPNS}/{some}"), nothing)
     side.measure("filter by name", many, get(BGPVPNS, name=f"vpn-{many}"), nothing)
-    side.measure("list, limit=20", many, get(BGPVPNS, limit=20), nothing)
     side.measure("list", many, get(BGPVPNS), nothing)
     side.measure("list of associations of one", many, get(associations), nothing)
     side.measure("create BGPVPN", many, post(BGPVPNS, "bgpvpn", name="new"), delete(BGPVPNS))
     side.measure("associate network", many, lone, delete(associations))
-    side.measure("associate network behind a router", many, routed, delete(associations))
+    if side.seen["list", many].seconds < PATIENCE_S:
+        side.measure("list, limit=20", many, get(BGPVPNS, limit=20), nothing)
+        side.measure("associate network behind a router", many, routed, delete(associations))
 
 
 def crowd(side: Side, things: Things) -> str:
     """Clients at once: each makes BGPVPNs, then associates each with a network that the others associate too."""
     users = [Patient(side.cloud.endpoint, PROJECT, "admin") for _ in range(CLIENTS)]
-    networks = things.targets["network"]
 
     def work(number: int) -> list[int]:
         user, seen = users[number], []
@@ -183,8 +189,7 @@ def crowd(side: Side, things: Things) -> str:
             seen.append(answer.status)
             if answer.status == 201:
                 path = f"{BGPVPNS}/{answer.body['bgpvpn']['id']}/network_associations"
-                network = networks[turn % 5]
-                body = {"network_association": {"network_id": network}}
+                body = {"network_association": {"network_id": things.crowded[turn % 5]}}
                 seen.append(user.call("POST", path, body).status)
         return seen
 
@@ -197,7 +202,7 @@ def crowd(side: Side, things: Things) -> str:
     return f"{said}; {rate:.0f} a second"
 
 
-def run(home: Path, sizes: list[int], alone: bool) -> tuple[list[Side], dict[str, str], list[str]]:
+def run(home: Path, sizes: list[int], alone: bool) -> tuple[list[Side], dict[str, str]]:
     first = Cloud(home)
     second = Upstream(first)
     try:
@@ -205,17 +210,18 @@ def run(home: Path, sizes: list[int], alone: bool) -> tuple[list[Side], dict[str
         second.start()
         sides = [side("ours", first, first), side("theirs", second, first)]
         things = make_things(first.user(PROJECT))
-        fillers = [Filler(first, schema, PROJECT, things.targets) for schema in (OURS, THEIRS)]
-        kinds = fillers[0].kinds & fillers[1].kinds
+        filler = Filler(first, PROJECT)
+        first.sql("SET GLOBAL log_output = 'TABLE'")
         crowds = {}
         for many in sizes:
-            for which, filler in list(zip(sides, fillers, strict=True))[: 1 if alone else 2]:
-                filler.fill(many, kinds)
+            filler.fill_things(many)
+            for which in sides[: 1 if alone else 2]:
+                filler.fill(SCHEMAS[which.name], many)
                 measure(which, many, things)
                 if many == sizes[0]:
                     crowds[which.name] = crowd(which, things)
                     clear(which)
-        return sides, crowds, sorted(kinds)
+        return sides, crowds
     finally:
         second.stop()
         first.stop()
@@ -223,8 +229,7 @@ def run(home: Path, sizes: list[int], alone: bool) -> tuple[list[Side], dict[str
 
 def clear(side: Side) -> None:
     """The crowd's BGPVPNs go."""
-    table = (THEIRS if side.name == "theirs" else OURS).bgpvpns
-    side.cloud.sql(f"DELETE FROM {table} WHERE name LIKE 'crowd-%%'")
+    side.cloud.sql(f"DELETE FROM {SCHEMAS[side.name].bgpvpns} WHERE name LIKE 'crowd-%%'")
 
 
 def main() -> int:
@@ -236,13 +241,13 @@ def main() -> int:
     sizes = [int(size) for size in chosen.sizes.split(",")]
     home = Path(tempfile.mkdtemp(prefix="isthmus-bench-"))  # unix socket paths have at most 107 bytes
     try:
-        (ours, theirs), crowds, kinds = run(home, sizes, chosen.alone)
+        (ours, theirs), crowds = run(home, sizes, chosen.alone)
     finally:
         shutil.rmtree(home)
     if chosen.alone:
         return 0
     met = aims(theirs.seen, ours.seen, sizes, crowds["ours"])
-    text = page(theirs.seen, ours.seen, sizes, crowds, kinds, met)
+    text = page(theirs.seen, ours.seen, sizes, crowds, met)
     print(text)
     if chosen.write:
         chosen.write.write_text(text)

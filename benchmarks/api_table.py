@@ -52,7 +52,7 @@ def aims(theirs: Seen, ours: Seen, sizes: Sequence[int], crowd: str) -> list[Aim
         slower = ours[what, many].processor / ours[what, few].processor
         words = f"{what}: no slower with {many:,} than with {few}"
         found.append(Aim(words, f"{slower:.2f} times", slower <= ASSOCIATE_TIMES))
-    same = len({ours["list", size].statements for size in sizes}) == 1
+    same = max(ours["list", size].statements for size in sizes) == ours["list", few].statements
     counts = ", ".join(str(ours["list", size].statements) for size in sizes)
     found.append(Aim("statements of a list do not grow with it", counts, same))
     alone = set(crowd.split(";")[0].split()) >= {"201"} and "," not in crowd.split(";")[0]
@@ -60,12 +60,13 @@ def aims(theirs: Seen, ours: Seen, sizes: Sequence[int], crowd: str) -> list[Aim
     return found
 
 
+NOT_ASKED = "not asked: it reads all, as the list does"
 HEAD = """# Speed of the API
 
 Made by `make bench-api`; read the times as orders of magnitude, the machine (two cores) has other work. One run: two
 Neutron 29.0.0 with ML2/OVN (uWSGI, two processes of four threads each) on one MariaDB 10.11 and one database, one with
 networking-bgpvpn 25.0.0 (its database-only driver, all extensions), one with us. The same ids, names, numbers and
-associations in both plugins' tables; each BGPVPN is associated with {kinds}.
+associations in both plugins' tables; each BGPVPN is associated with a network, a router and a port of its own.
 
 One client, one request after another. Each cell: the quickest of up to 15 answers (fewer of what takes seconds); its
 processor time, API and MariaDB together, a mean; SQL statements as MariaDB counts them, Neutron's own included. The
@@ -79,15 +80,16 @@ def page(
     ours: Seen,
     sizes: Sequence[int],
     crowds: Mapping[str, str],
-    kinds: Sequence[str],
     met: Sequence[Aim],
 ) -> str:
-    lines = [HEAD.format(kinds=", ".join(f"one {kind}" for kind in kinds))]
+    lines = [HEAD]
     for size in sizes:
         lines += [f"## {size:,} BGPVPNs", "", "| request | networking-bgpvpn | ours | |", "|---|---|---|---|"]
         for (what, many), figure in ours.items():
             if many == size:
-                lines.append(f"| {what} | {theirs[what, many]} | {figure} | {_times(theirs[what, many], figure)} |")
+                other = theirs.get((what, many))
+                cells = (str(other), str(figure), _times(other, figure)) if other else (NOT_ASKED, str(figure), "")
+                lines.append(f"| {what} | {' | '.join(cells)} |")
         lines.append("")
     lines += ["## Aims", "", "| aim | seen | |", "|---|---|---|"]
     lines += [f"| {aim.what} | {aim.seen} | {'met' if aim.met else '**missed**'} |" for aim in met]
