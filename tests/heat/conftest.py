@@ -24,7 +24,7 @@ def cloud() -> Iterator[Orchestra]:
     home = Path(tempfile.mkdtemp(prefix="isthmus-heat-"))  # unix socket paths have at most 107 bytes
     made = Orchestra(home)
     try:
-        made.start(reconcile_interval_s=3600)
+        made.start(reconcile_interval_s=3600, route_target_pool="64512:100000-199999")
         yield made
     finally:
         made.stop()

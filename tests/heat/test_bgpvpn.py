@@ -123,6 +123,7 @@ def test_what_somebody_changed_by_hand_is_put_back_when_asked_to(admin: User, st
     [
         ({"route_targets": ["65536:65536"]}, "'65536:65536' is not AS:number or IPv4:number"),
         ({"import_targets": ["64512:1", "target:64512:2"]}, "'target:64512:2' is not AS:number or IPv4:number"),
+        ({"export_targets": ["auto"]}, "'auto' is not AS:number or IPv4:number"),
         ({"route_distinguishers": ["auto"]}, "'auto' is not AS:number or IPv4:number"),
         ({"vni": 16777216}, "'16777216' is not a number within 1 to 16777215"),
         ({"vni": "0"}, "'0' is not a number within 1 to 16777215"),
@@ -147,6 +148,20 @@ def test_what_only_the_api_knows_to_be_wrong_is_said_in_its_words(admin: User, s
     assert "64512:1 is given twice" in stacks.resource(path, "vpn")["resource_status_reason"]
     stacks.update(path, bgpvpn(route_targets=["64512:1"]))
     assert only(admin)["route_targets"] == ["64512:1"], "a failed stack is mended by the next update"
+
+
+def test_auto_becomes_numbers_of_the_cloud_that_stay(admin: User, stacks: Stacks) -> None:
+    said = {"route_targets": ["auto"], "vni": "auto"}
+    path = stacks.create(bgpvpn(**said))
+    made = only(admin)
+    [target] = made["route_targets"]
+    assert target.startswith("64512:1")
+    assert made["vni"] > 0
+    stacks.update(path, bgpvpn(**said, name="other"), converge=True)
+    stacks.update(path, bgpvpn(route_targets=["auto", "64512:7"], vni="auto", name="other"))
+    after = only(admin)
+    assert (after["id"], after["name"], after["vni"]) == (made["id"], "other", made["vni"])
+    assert after["route_targets"] == [target, "64512:7"]
 
 
 def test_a_member_may_not_create_one_and_learns_why(cloud: Orchestra, owner: User) -> None:

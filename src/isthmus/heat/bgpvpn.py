@@ -42,7 +42,10 @@ class BGPVPN(neutron.NeutronResource):
         ),
         "description": schema.text("Description of the BGPVPN.", update_allowed=True),
         "tenant_id": schema.project("Project that owns the BGPVPN (name or ID)."),
-        "route_targets": schema.targets("Route targets imported and exported; auto for one of the cloud's own."),
+        "route_targets": schema.targets(
+            "Route targets imported and exported; auto for one of the cloud's own.",
+            "neutron.bgpvpn.route_target_or_auto",
+        ),
         "import_targets": schema.targets("Further route targets imported."),
         "export_targets": schema.targets("Further route targets exported."),
         "route_distinguishers": schema.targets(

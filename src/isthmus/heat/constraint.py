@@ -39,8 +39,8 @@ class _Form:
         return f"'{value}' is not {self.rule}"
 
 
-class RouteDistinguisherConstraint(_Form):
-    """`neutron.bgpvpn.route_distinguisher`; RFC 4364 section 4.2 has the three forms."""
+class RouteTargetConstraint(_Form):
+    """`neutron.bgpvpn.route_target`; RFC 4360 and RFC 5668 have the three forms."""
 
     rule = "AS:number or IPv4:number (32 bits behind a 16-bit AS, 16 bits behind a 32-bit AS or an address)"
 
@@ -48,10 +48,14 @@ class RouteDistinguisherConstraint(_Form):
         return re.fullmatch(RTRD_REGEX, value) is not None
 
 
-class RouteTargetConstraint(RouteDistinguisherConstraint):
-    """`neutron.bgpvpn.route_target`: the same forms, or one of the cloud's own."""
+class RouteDistinguisherConstraint(RouteTargetConstraint):
+    """`neutron.bgpvpn.route_distinguisher`: RFC 4364 section 4.2 has the same three forms."""
 
-    rule = f"{RouteDistinguisherConstraint.rule}, nor '{AUTO}'"
+
+class RouteTargetOrAutoConstraint(RouteTargetConstraint):
+    """`neutron.bgpvpn.route_target_or_auto`: or one of the cloud's own."""
+
+    rule = f"{RouteTargetConstraint.rule}, nor '{AUTO}'"
 
     def fits(self, value: str) -> bool:
         return value == AUTO or super().fits(value)
