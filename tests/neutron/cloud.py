@@ -403,8 +403,8 @@ class Cloud:
         api.check()
         try:
             assert self.user("probe").call("GET", "networks").status == 200
-        except requests.ConnectionError:
-            raise AssertionError("the API does not listen yet") from None
+        except (requests.ConnectionError, requests.Timeout):
+            raise AssertionError("the API does not answer yet") from None
 
     def periodic_workers(self, **isthmus: Any) -> Process:
         """The process that makes the full passes, with options of its own."""
