@@ -91,7 +91,8 @@ def test_a_list_of_very_many_costs_the_same(
     filler.fill_things(MANY)
     filler.fill(OURS, MANY)
     assert len(admin.get(BGPVPNS, project_id=owner.project)) == MANY + 1
-    assert {what: selects(request) for what, request in asked.items()} == with_one
+    for what, request in asked.items():
+        assert selects(request) <= with_one[what], what  # of so many, the status of each is looked at less closely
     filler.clear()
     assert len(admin.get(BGPVPNS, project_id=owner.project)) == 1
 
