@@ -81,7 +81,7 @@ def measure(ground: Ground, count: int, step: Step) -> Rounds:
         packets.until_all(packets.names, time.time())
         for number in range(1, count + 1):
             step.note(f"round {number} of {count}")
-            [association] = api.bgpvpn_router_associations(corp.id)
+            [association] = [one for one in api.bgpvpn_router_associations(corp.id) if one.router_id == router]
             stations.forget()
             sent = time.time()
             api.delete_bgpvpn_router_association(corp, association)

@@ -28,6 +28,12 @@ def version(*command: str) -> str:
     return found[0] if found else "of unknown version"
 
 
+def _nice() -> str:
+    """Said where it was not the usual: a busy machine's way to be quiet for somebody."""
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    return f"; it ran at nice {own}, before the machine's other work" if own < 0 else ""
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
     """When it began, and how busy the machine was with other things then."""
@@ -38,7 +44,7 @@ class Run:
         told = [f"{release()}, Python {platform.python_version()}", *programs]
         return (
             f"Seen on {date.today().isoformat()}, one machine with {os.cpu_count()} cores ({', '.join(told)}). "
-            f"Load {self.before:.1f} when it began, {load():.1f} when it ended (the run itself included)."
+            f"Load {self.before:.1f} when it began, {load():.1f} when it ended, the run itself included{_nice()}."
         )
 
 

@@ -15,16 +15,12 @@ import sys
 import time
 from contextlib import suppress
 
-SEGMENT = 1300
-"""Octets of TCP payload a packet: fits every path of the lab, so all paths carry packets of one size."""
-
 BLOCK = bytes(1 << 16)
 BURST_S = 0.001
 
 
 def sink(address: str, port: int) -> dict[str, float]:
     with socket.create_server((address, port), family=_family(address)) as server:
-        server.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, SEGMENT)
         print("ready", flush=True)
         connection, _ = server.accept()
     buffer, octets, begun = bytearray(1 << 18), 0, 0.0
@@ -38,7 +34,6 @@ def sink(address: str, port: int) -> dict[str, float]:
 def tcp(address: str, port: int, seconds: float) -> dict[str, float]:
     octets, end = 0, time.monotonic() + seconds
     with socket.socket(_family(address), socket.SOCK_STREAM) as connection:
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, SEGMENT)
         connection.connect((address, port))
         while time.monotonic() < end:
             connection.sendall(BLOCK)
