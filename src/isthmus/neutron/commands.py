@@ -12,3 +12,11 @@ def db_sync() -> int:
         warnings.simplefilter("ignore")
         from isthmus.neutron.sync import command
     return command.main()
+
+
+def import_bgpvpn() -> int:
+    """isthmus-import-bgpvpn."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from isthmus.neutron.upstream import command
+    return command.main()

@@ -124,6 +124,7 @@ def _without_vni(session: Any, settings: Settings) -> Iterator[Fault]:
 
 def _gives_vni(bgpvpn: str, settings: Settings) -> Callable[[Any], None]:
     def run(session: Any) -> None:
-        numbers.claim_vni(session, bgpvpn, None, settings.vni_min, settings.vni_max)
+        low, high, rest = settings.vni_min, settings.vni_max, settings.number_rest_s
+        numbers.claim_vni(session, bgpvpn, None, low, high, rest_s=rest)
 
     return run
