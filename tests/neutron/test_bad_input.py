@@ -63,6 +63,7 @@ def test_a_malformed_target_is_refused_with_attribute_and_rule(admin: User, owne
         assert f"Invalid input for {attribute}. Reason: 1:1 is given twice." in answer.message
     assert admin.get(BGPVPNS, name="never") == []
     assert admin.get(f"{BGPVPNS}/{kept['id']}") == kept
+    admin.delete(f"{BGPVPNS}/{kept['id']}")  # others name the same route distinguisher
 
 
 def test_a_malformed_vni_is_refused_with_the_rule(cloud: Cloud, admin: User) -> None:
@@ -149,7 +150,7 @@ def test_a_body_that_is_none(admin: User) -> None:
 
 
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.sampled_from(["1:1", "l2", "64512:1"]),
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.sampled_from(["1:1", "l2", "64512:1", "auto"]),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=5,
 )
@@ -185,7 +186,7 @@ GOOD = {
     },
     "name": st.text(alphabet=st.characters(max_codepoint=0xFFFF, exclude_categories=["Cs"]), max_size=255),
     "type": st.sampled_from(["l2", "l3"]),
-    "vni": st.none() | st.integers(1, 2**24 - 1),
+    "vni": st.none() | st.integers(1, 2**24 - 1) | st.just("auto"),
     "local_pref": st.none() | st.integers(0, 2**32 - 1),
     "description": st.text(max_size=5),
     "project_id": st.text(alphabet="0123456789abcdef", min_size=1),

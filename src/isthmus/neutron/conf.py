@@ -128,7 +128,7 @@ class Settings:
 
 def list_opts() -> list[tuple[str, list[Any]]]:
     """For oslo-config-generator."""
-    return [(GROUP, OPTIONS), (QUOTAS, QUOTA_OPTIONS)]
+    return [(GROUP, OPTIONS), (QUOTAS.lower(), QUOTA_OPTIONS)]
 
 
 def read(conf: Any) -> Settings:

@@ -144,10 +144,11 @@ def given_target(session: Any, bgpvpn: str) -> str | None:
 
 
 def given_to_project(session: Any, project: str, values: Collection[str]) -> set[str]:
-    """Those of the route targets that the pool has given to BGPVPNs of the project."""
+    """Those of the route targets that the pool has given to BGPVPNs of the project: they are not given to others until
+    the transaction ends."""
     table = models.PoolTarget
-    query: Any = sa.select(table.value).where(table.value.in_(values), table.project_id == project)
-    return set(session.scalars(query))
+    query: Any = sa.select(table.value, table.project_id).where(table.value.in_(values)).order_by(table.value)
+    return {value for value, owner in session.execute(query.with_for_update()) if owner == project}
 
 
 def give_target(session: Any, bgpvpn: str, project: str, pool: Sequence[Range], rest_s: float) -> str:
