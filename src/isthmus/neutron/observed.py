@@ -35,6 +35,7 @@ from isthmus.neutron.desired import (
     unserved,
 )
 from isthmus.neutron.status import Facts, Verdict
+from isthmus.neutron.store.overlaps import overlaps
 
 EXACT_MAX = 20
 """Attachments of one BGPVPN that are computed."""
@@ -73,6 +74,8 @@ class _Read:
     """Of attachments: whether anything is served, and what is left out."""
     settled: dict[str, bool] = field(default_factory=dict)
     """Only where it was computed."""
+    overlaps: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """By association: what of it overlaps with something else in the BGPVPN."""
 
 
 @db_api.retry_if_session_inactive()
@@ -118,6 +121,7 @@ def _facts(session: Any, backend: Backend, cloud: Cloud, refs: Sequence[Ref], *,
         return {}
     read = _Read()
     _read_bgpvpns(session, read, {r.bgpvpn for r in refs})
+    read.overlaps = _overlaps(session, {r.bgpvpn for r in refs})
     networks = {r.target for r in refs if r.kind is AssociationKind.NETWORK}
     routers = {r.target for r in refs if r.kind is AssociationKind.ROUTER}
     read.external = set(session.scalars(_external(networks)))
@@ -150,6 +154,17 @@ def _read_bgpvpns(session: Any, read: _Read, bgpvpns: Collection[str]) -> None:
         targets.bgpvpn_id.in_(bgpvpns), targets.kind == "route_distinguishers"
     )
     read.with_rds = set(session.scalars(rds.distinct()))
+
+
+def _overlaps(session: Any, bgpvpns: Collection[str]) -> dict[str, tuple[str, ...]]:
+    """The first of each association and how many more, told to the association's project."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for pairs in overlaps(session, bgpvpns).values():
+        for overlap in pairs:
+            for claim in overlap:
+                found[claim.association].append(overlap.told_to({claim.project}))
+    more = {i: f"{len(told) - 1} more overlaps" for i, told in found.items() if len(told) > 1}
+    return {i: (told[0], more[i]) if i in more else (told[0],) for i, told in found.items()}
 
 
 def _compute(session: Any, cloud: Cloud, read: _Read, names: Collection[str]) -> None:
@@ -199,18 +214,21 @@ def _hosts(session: Any, networks: Collection[str]) -> dict[str, set[str]]:
 
 def _of(ref: Ref, read: _Read, backend: Backend) -> Facts:
     """One association's."""
-    if words := _unserved(ref, read, backend):
+    if words := _unserved(ref, read, unserved_features):
         return Facts("", ref.bgpvpn, 0, (), unserved=words)
     if ref.kind is AssociationKind.ROUTER:
         name, networks = router_attachment(ref.target), read.behind.get(ref.target, set())
     else:
         name, networks = read.homes[ref.target], {ref.target}
     serves, skipped = read.skipped.get(name, (bool(networks), ()))
-    hosts = set[str]().union(*(read.hosts.get(n, ()) for n in networks))
+    if len(networks) == 1:  # as nearly always, and lists are long
+        hosts: Collection[str] = read.hosts.get(next(iter(networks)), ())
+    else:
+        hosts = set[str]().union(*(read.hosts.get(n, ()) for n in networks))
     nothing = "" if serves else "; ".join(status.left_out(s) for s in skipped) or Unserved.NO_INTERFACE.value
     settled = read.settled.get(name, name in read.revisions and not read.settled)
     rds = ref.bgpvpn in read.with_rds and backend.support(Feature.ROUTE_DISTINGUISHERS) is Support.STORED
-    notes = (kept(Feature.ROUTE_DISTINGUISHERS),) if rds else ()
+    notes = (*((kept(Feature.ROUTE_DISTINGUISHERS),) if rds else ()), *read.overlaps.get(ref.id, ()))
     revision = read.revisions[name][0] if name in read.revisions else 0
     return Facts(name, ref.bgpvpn, revision, hosts, settled, nothing, skipped, notes)
 

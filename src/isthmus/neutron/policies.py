@@ -92,7 +92,7 @@ def _association_rules(resource: str) -> list[Any]:
         _rule(f"get_bgpvpn_{resource}", _OWNER_READER, f"Show {words}s of a BGPVPN", *show),
         _rule(f"update_bgpvpn_{resource}", member, f"Update a {words} of a BGPVPN", ("PUT", one)),
         _rule(f"delete_bgpvpn_{resource}", _OWNER_MEMBER, f"Delete a {words} of a BGPVPN", ("DELETE", one)),
-        _rule(f"get_{resource}:project_id", rules.ADMIN, f"See the project that owns a {words}", *show),
+        _rule(f"get_bgpvpn_{resource}:project_id", _OWNER_READER, f"See the project that owns a {words}", *show),
     ]
 
 
@@ -104,18 +104,19 @@ def _line_rules() -> list[Any]:
 
 def _status_rules() -> list[Any]:
     """The words of `status` and `status_reason` name no hypervisor; the details do."""
-    one = {
-        apidef.BGPVPN: (_BGPVPN,),
-        apidef.ANY_ASSOCIATION: (f"{apidef.PATH_PREFIX}/{apidef.ANY_ASSOCIATIONS}" + "/{id}",),
-    } | {f"bgpvpn_{kind}": (f"{_BGPVPNS}/{{bgpvpn_id}}/{kind}s/{{id}}",) for kind in _ASSOCIATIONS}
+    collections = {
+        apidef.BGPVPN: _BGPVPNS,
+        apidef.ANY_ASSOCIATION: f"{apidef.PATH_PREFIX}/{apidef.ANY_ASSOCIATIONS}",
+    } | {f"bgpvpn_{kind}": f"{_BGPVPNS}/{{bgpvpn_id}}/{kind}s" for kind in _ASSOCIATIONS}
     return [
         _rule(
             f"get_{resource}:{attribute}",
             rules.ADMIN,
             f"See `{attribute}` of a {resource.replace('_', ' ')}: its state on each hypervisor, by name",
-            *(("GET", path) for path in paths),
+            ("GET", collection),
+            ("GET", collection + "/{id}"),
         )
-        for resource, paths in one.items()
+        for resource, collection in collections.items()
         for attribute in apidef.STATUS_ADMIN_ATTRIBUTES
     ]
 

@@ -52,9 +52,11 @@ class Overlap(NamedTuple):
 def overlaps(session: Any, bgpvpns: Collection[str]) -> dict[str, list[Overlap]]:
     """Of each of the BGPVPNs that has any: each claim with the narrowest other that covers it, in a stable order."""
     claims: dict[str, set[Claim]] = defaultdict(set)
+    prefixes: dict[str, Prefix] = {}  # few texts, said again by each BGPVPN of a long list
     for bgpvpn, association, project, subnet, network, cidr, address in session.execute(_claims(bgpvpns)):
-        prefix = Prefix.host(IpAddress.parse(address)) if address else Prefix.parse(cidr)
-        claims[bgpvpn].add(Claim(prefix, subnet, network, association, project))
+        if (text := address or cidr) not in prefixes:
+            prefixes[text] = Prefix.host(IpAddress.parse(address)) if address else Prefix.parse(cidr)
+        claims[bgpvpn].add(Claim(prefixes[text], subnet, network, association, project))
     found = {bgpvpn: list(_of(members)) for bgpvpn, members in sorted(claims.items())}
     return {bgpvpn: pairs for bgpvpn, pairs in found.items() if pairs}
 
