@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.neutron.cloud import Answer, Cloud, Process, User
-from tests.neutron.many import OURS, THEIRS, Filler
+from tests.neutron.many import OURS, THEIRS, Filler, bgpvpn_id
 
 from benchmarks.api_table import Figure, aims, page
 
@@ -145,7 +145,7 @@ def make_things(owner: User) -> Things:
 def measure(side: Side, many: int, things: Things) -> None:
     """Every request of the table, with `many` BGPVPNs there."""
     admin = side.admin
-    some = admin.call("GET", BGPVPNS, limit=1, fields="id").body["bgpvpns"][0]["id"]
+    some = bgpvpn_id(1)
 
     def delete(path: str) -> Callable[[Answer], None]:
         def undo(answer: Answer) -> None:

@@ -22,6 +22,10 @@ def uuid(what: str) -> str:
     return f"CONCAT('{_PREFIXES[what]:08x}-0000-4000-8000-', LPAD(HEX(seq), 12, '0'))"
 
 
+def bgpvpn_id(number: int) -> str:
+    return f"{_PREFIXES['bgpvpn']:08x}-0000-4000-8000-{number:012X}"
+
+
 @dataclass(frozen=True, slots=True)
 class Schema:
     """Where one plugin keeps what."""
