@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.neutron.cloud import V4, Answer, Cloud, User
+from tests.neutron.numbered import ALPHA, BETA
 
 pytestmark = pytest.mark.neutron
 
@@ -138,6 +139,16 @@ def test_guest_and_owner_associate_what_is_theirs(admin: User, owner: User, gues
         assert guest.get(one)[f"{kind}s"] == []
 
 
+def test_what_a_guest_associates_is_forwarded(cloud: Cloud, admin: User, owner: User, guest: User) -> None:
+    one, network = make(admin, owner, route_targets=["64512:77"]), guest.network(V4)["id"]
+    share(owner, one, guest.project)
+    bound = bind(guest, one, "network", network)
+    told = cloud.northbound.switch(f"isthmus-ts-{network}")[f"isthmus-ac-{network}"]["external_ids"]
+    assert any("64512:77" in value for value in told.values())
+    owner.delete(bound)
+    assert network not in str(cloud.northbound.ours())
+
+
 def test_a_guest_changes_nothing_of_the_bgpvpn(admin: User, owner: User, guest: User) -> None:
     one = make(admin, owner, name="blue")
     share(owner, one, guest.project)
@@ -219,6 +230,28 @@ def test_filters_and_order(admin: User, owner: User, guest: User) -> None:
     assert names(networks=ours) == [], "what others have in there cannot be guessed"
     assert names(networks=[ours, theirs]) == ["b"]
     assert [b["name"] for b in owner.get(BGPVPNS, networks=theirs)] == ["b"]
+
+
+def test_where_owners_see_their_numbers_guests_do_not(numbered: Cloud) -> None:
+    """Neutron hides attributes of a whole list as the first of it demands: here own and shared ones are mixed."""
+    alpha, beta = numbered.user(ALPHA), numbered.user(BETA)
+    lent = alpha.make(BGPVPNS, name="lent", route_targets="auto", vni="auto")
+    own = beta.make(BGPVPNS, name="own", route_targets="auto", vni="auto")
+    policy = share(alpha, f"{BGPVPNS}/{lent['id']}", BETA)
+    assert "route_targets" in own
+    for order in ("asc", "desc"):
+        seen = {b["name"]: b for b in beta.get(BGPVPNS, sort_key="name", sort_dir=order)}
+        assert seen["own"]["route_targets"] == own["route_targets"]
+        assert not {"route_targets", "vni", "project_id"} & set(seen["lent"])
+    assert "route_targets" not in beta.get(f"{BGPVPNS}/{lent['id']}")
+    for guess in ({"route_targets": lent["route_targets"][0]}, {"vni": lent["vni"]}):
+        assert beta.get(BGPVPNS, **guess) == []
+    found = beta.get(BGPVPNS, route_targets=[lent["route_targets"][0], own["route_targets"][0]])
+    assert [b["name"] for b in found] == ["own"]
+    assert [b["name"] for b in beta.get(BGPVPNS, sort_key="vni", sort_dir="asc")] == ["own"]
+    alpha.delete(policy)
+    for user, made in ((alpha, lent), (beta, own)):
+        user.delete(f"{BGPVPNS}/{made['id']}")
 
 
 def test_who_associates_a_shared_network_and_a_port_on_it(admin: User, owner: User, guest: User) -> None:
