@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import pymysql
 import pytest
 
+from tests.eventually import eventually
 from tests.neutron.cloud import V4, Answer, Cloud, User
 from tests.neutron.numbered import ALPHA, BETA, PLAIN
 
@@ -115,6 +119,33 @@ def test_a_number_is_not_its_old_projects_any_more(numbered: Cloud, alpha: User,
     numbered.admin.make(BGPVPNS, project_id=BETA, import_targets=made["route_targets"])
     refused(post(alpha, import_targets=made["route_targets"]), "import_targets", made["route_targets"][0], "64512:2000")
     assert post(beta, import_targets=made["route_targets"]).status == 403, "an operator gave it, for that BGPVPN"
+
+
+def test_a_number_that_is_being_given_to_others_at_that_moment_is_refused(numbered: Cloud, alpha: User) -> None:
+    """Alpha's number has rested; who gives it to beta has not committed yet when a member of alpha names it."""
+    made = alpha.make(BGPVPNS, route_targets="auto")
+    [target] = made["route_targets"]
+    alpha.delete(f"{BGPVPNS}/{made['id']}")
+    with (
+        ThreadPoolExecutor(max_workers=1) as pool,
+        contextlib.closing(
+            pymysql.connect(unix_socket=str(numbered.sockets["mysql"]), user="root", database="neutron")
+        ) as giver,
+        giver.cursor() as cursor,
+    ):
+        cursor.execute(
+            "UPDATE isthmus_pool_targets SET project_id = %s, released_at = NULL WHERE value = %s", (BETA, target)
+        )
+        naming = pool.submit(post, alpha, import_targets=[target])
+        eventually(lambda: _waits(numbered), within=30)
+        giver.commit()
+        refused(naming.result(), "import_targets", target, "64512:2000-2009")
+    assert alpha.get(BGPVPNS) == []
+    numbered.sql("UPDATE isthmus_pool_targets SET released_at = NOW() WHERE value = %s", target)
+
+
+def _waits(cloud: Cloud) -> None:
+    assert cloud.sql("SELECT 1 FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'"), "nobody waits"
 
 
 def test_what_an_operator_has_put_in_stays_where_it_is(numbered: Cloud, alpha: User) -> None:
