@@ -59,6 +59,8 @@ class Ref(NamedTuple):
 class _Read:
     """What the statements brought."""
 
+    kept: Mapping[Feature, str]
+    """What the backend does not serve, in words."""
     types: dict[str, str] = field(default_factory=dict)
     """Of BGPVPNs."""
     with_rds: set[str] = field(default_factory=set)
@@ -68,8 +70,10 @@ class _Read:
     """The networks that a router has an interface on."""
     revisions: dict[str, tuple[int, str]] = field(default_factory=dict)
     """Revision and digest of attachments."""
+    networks: dict[str, str] = field(default_factory=dict)
+    """Of ports."""
     hosts: dict[str, set[str]] = field(default_factory=dict)
-    """Host names by network."""
+    """Host names by network, and by port where ports are served."""
     skipped: dict[str, tuple[bool, tuple[Skipped, ...]]] = field(default_factory=dict)
     """Of attachments: whether anything is served, and what is left out."""
     settled: dict[str, bool] = field(default_factory=dict)
@@ -119,10 +123,13 @@ def _members(session: Any, bgpvpns: Collection[str]) -> list[Ref]:
 def _facts(session: Any, backend: Backend, cloud: Cloud, refs: Sequence[Ref], *, exact: bool) -> dict[str, Facts]:
     if not refs:
         return {}
-    read = _Read()
+    features = (Feature.L2, Feature.PORTS, Feature.ROUTE_DISTINGUISHERS)
+    read = _Read({f: kept(f) for f in features if backend.support(f) is not Support.SERVED})
     _read_bgpvpns(session, read, {r.bgpvpn for r in refs})
     read.overlaps = _overlaps(session, {r.bgpvpn for r in refs})
-    networks = {r.target for r in refs if r.kind is AssociationKind.NETWORK}
+    ports = {r.target for r in refs if r.kind is AssociationKind.PORT} if Feature.PORTS not in read.kept else set[str]()
+    read.networks = _networks_of_ports(session, ports)
+    networks = {r.target for r in refs if r.kind is AssociationKind.NETWORK}.union(read.networks.values())
     routers = {r.target for r in refs if r.kind is AssociationKind.ROUTER}
     read.external = set(session.scalars(_external(networks)))
     read.homes = reading.homes(session, networks)
@@ -137,8 +144,9 @@ def _facts(session: Any, backend: Backend, cloud: Cloud, refs: Sequence[Ref], *,
     else:
         for network in reading.networks_of(session, reading.ids_of(names, "network")).values():
             read.skipped[network_attachment(network.id)] = _left_out(network)
-    read.hosts = _hosts(session, networks.union(*read.behind.values()))
-    return {r.id: _of(r, read, backend) for r in refs}
+    read.hosts = _hosts(session, models_v2.Port.network_id, networks.union(*read.behind.values()))
+    read.hosts |= _hosts(session, models_v2.Port.id, ports)
+    return {r.id: _of(r, read) for r in refs}
 
 
 def _external(networks: Collection[str]) -> Any:
@@ -189,14 +197,22 @@ def _left_out(network: Network) -> tuple[bool, tuple[Skipped, ...]]:
     return serves, skipped if serves else (*skipped, Skipped("", Unserved.NO_SUBNET))
 
 
-def _hosts(session: Any, networks: Collection[str]) -> dict[str, set[str]]:
-    """The hosts where a port of each network is bound and up, that OVN delivers to."""
+def _networks_of_ports(session: Any, ports: Collection[str]) -> dict[str, str]:
+    table = models_v2.Port
+    query: Any = sa.select(table.id, table.network_id).where(table.id.in_(ports))
+    return dict(session.execute(query).all()) if ports else {}
+
+
+def _hosts(session: Any, of: Any, ids: Collection[str]) -> dict[str, set[str]]:
+    """The hosts where a port is bound and up that OVN delivers to; `of` says whether `ids` are ports or networks."""
+    if not ids:
+        return {}
     port, binding, allocation = models_v2.Port, ml2.PortBinding, models_v2.IPAllocation
     query: Any = (
-        sa.select(port.network_id, binding.host)
+        sa.select(of, binding.host)
         .join(binding, binding.port_id == port.id)
         .where(
-            port.network_id.in_(networks),
+            of.in_(ids),
             port.status == constants.PORT_STATUS_ACTIVE,
             sa.not_(port.device_owner.startswith(constants.DEVICE_OWNER_NETWORK_PREFIX)),
             binding.status == constants.ACTIVE,
@@ -207,19 +223,19 @@ def _hosts(session: Any, networks: Collection[str]) -> dict[str, set[str]]:
         .distinct()
     )
     found: dict[str, set[str]] = defaultdict(set)
-    for network, host in session.execute(query):
-        found[network].add(host)
+    for what, host in session.execute(query):
+        found[what].add(host)
     return found
 
 
-def _of(ref: Ref, read: _Read, backend: Backend) -> Facts:
+def _of(ref: Ref, read: _Read) -> Facts:
     """One association's."""
-    if words := _unserved(ref, read, unserved_features):
+    if words := _unserved(ref, read):
         return Facts("", ref.bgpvpn, 0, (), unserved=words)
     if ref.kind is AssociationKind.ROUTER:
         name, networks = router_attachment(ref.target), read.behind.get(ref.target, set())
-    else:
-        name, networks = read.homes[ref.target], {ref.target}
+    else:  # a port's hosts are found by its own id
+        name, networks = read.homes[read.networks.get(ref.target, ref.target)], {ref.target}
     serves, skipped = read.skipped.get(name, (bool(networks), ()))
     if len(networks) == 1:  # as nearly always, and lists are long
         hosts: Collection[str] = read.hosts.get(next(iter(networks)), ())
@@ -227,21 +243,18 @@ def _of(ref: Ref, read: _Read, backend: Backend) -> Facts:
         hosts = set[str]().union(*(read.hosts.get(n, ()) for n in networks))
     nothing = "" if serves else "; ".join(status.left_out(s) for s in skipped) or Unserved.NO_INTERFACE.value
     settled = read.settled.get(name, name in read.revisions and not read.settled)
-    rds = ref.bgpvpn in read.with_rds and backend.support(Feature.ROUTE_DISTINGUISHERS) is Support.STORED
-    notes = (*((kept(Feature.ROUTE_DISTINGUISHERS),) if rds else ()), *read.overlaps.get(ref.id, ()))
+    rds = read.kept.get(Feature.ROUTE_DISTINGUISHERS) if ref.bgpvpn in read.with_rds else None
+    notes = (*((rds,) if rds else ()), *read.overlaps.get(ref.id, ()))
     revision = read.revisions[name][0] if name in read.revisions else 0
     return Facts(name, ref.bgpvpn, revision, hosts, settled, nothing, skipped, notes)
 
 
-def _unserved(ref: Ref, read: _Read, backend: Backend) -> str:
+def _unserved(ref: Ref, read: _Read) -> str:
     """Why nothing of such an association is forwarded."""
-    asked = {
-        Feature.L2: read.types.get(ref.bgpvpn) == apidef.L2,
-        Feature.PORTS: ref.kind is AssociationKind.PORT,
-    }
-    for feature, wanted in asked.items():
-        if wanted and backend.support(feature) is not Support.SERVED:
-            return kept(feature)
+    if ref.kind is AssociationKind.PORT and Feature.PORTS in read.kept:
+        return read.kept[Feature.PORTS]
+    if read.types.get(ref.bgpvpn) == apidef.L2 and Feature.L2 in read.kept:
+        return read.kept[Feature.L2]
     return EXTERNAL if ref.target in read.external else ""
 
 
