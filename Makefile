@@ -6,7 +6,7 @@ PACKAGES := python3-venv iproute2 iputils-ping util-linux procps ethtool tcpdump
 	openvswitch-switch ovn-central ovn-host mariadb-server frr gobgpd
 KEEP ?=
 
-.PHONY: help install demo test check unit contract neutron lab heat conformance chaos bench bench-api test-long format clean
+.PHONY: help install demo test check unit contract neutron lab heat conformance chaos bench bench-api rehearsal test-long format clean
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -68,7 +68,7 @@ contract: install ## against real Open vSwitch, OVN, FRR and GoBGP
 	$(BIN)/pytest -q -m contract tests
 
 neutron: install ## the service plugin in real Neutron on MariaDB
-	$(BIN)/pytest -q -m neutron tests/neutron
+	$(BIN)/pytest -q -m 'neutron and not long' tests/neutron
 
 lab: install ## the ladder: two clouds, every rung
 	$(BIN)/pytest -q -m 'lab and not long' tests/lab
@@ -94,11 +94,15 @@ test-long: test ## the deep rest: long simulation, faults with their table, slow
 	$(BIN)/python -m tests.sim --seeds 1-40 --steps 2500
 	$(BIN)/pytest -q -s tests/faults
 	$(BIN)/pytest -q -m lab tests/lab
+	$(MAKE) rehearsal
 	$(MAKE) conformance
 	$(MAKE) heat
 	$(BIN)/isthmus-lab chaos --write docs/chaos.md
 	$(MAKE) bench
 	$(MAKE) bench-api
+
+rehearsal: install .venv-upstream/.stamp ## the switch from the real networking-bgpvpn, and the way back
+	$(BIN)/pytest -q -m 'neutron and long' tests/neutron
 
 format: install ## let ruff write
 	$(BIN)/ruff check --fix -q src tests benchmarks
