@@ -185,6 +185,19 @@ def test_what_nothing_forwards_is_down_and_says_so(admin: User, owner: User) -> 
     assert made["status"] == "DOWN" and "port association" in made["status_reason"], made
 
 
+def test_a_guest_reads_how_its_own_associations_stand(cloud: Cloud, admin: User, owner: User) -> None:
+    theirs = Vpn.of_network(admin, owner, {"ip_version": 4, "cidr": "10.7.0.0/24", "gateway_ip": None})
+    guest = cloud.user(uuid.uuid4().hex)
+    shared = {"object_type": "bgpvpn", "object_id": theirs.bgpvpn, "action": "access_as_shared"}
+    answer = admin.call("POST", "rbac-policies", {"rbac_policy": shared | {"target_tenant": guest.project}})
+    assert answer.status == 201, answer.message
+    path = f"bgpvpn/bgpvpns/{theirs.bgpvpn}"
+    assert guest.get(path)["status_reason"] == NOTHING_ASSOCIATED
+    guest.make(f"{path}/network_associations", network_id=guest.network(V4 | {"cidr": "10.8.0.0/24"})["id"])
+    assert guest.get(path)["status_reason"] == NO_PORT
+    assert "10.7.0.0/24" in owner.get(path)["status_reason"]
+
+
 def test_a_router_stands_by_its_networks(cloud: Cloud, admin: User, owner: User, hosts: Two) -> None:
     one, _ = hosts
     bgpvpn = admin.make("bgpvpn/bgpvpns", project_id=owner.project, route_targets=["64512:1"])["id"]

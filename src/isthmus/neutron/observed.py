@@ -36,6 +36,7 @@ from isthmus.neutron.desired import (
 )
 from isthmus.neutron.status import Facts, Verdict
 from isthmus.neutron.store.overlaps import overlaps
+from isthmus.neutron.store.rows import KINDS, scoped
 
 EXACT_MAX = 20
 """Attachments of one BGPVPN that are computed."""
@@ -96,9 +97,9 @@ def association_verdicts(
 def bgpvpn_verdicts(
     context: Any, backend: Backend, cloud: Cloud, bgpvpns: Collection[str], *, exact: bool
 ) -> dict[str, Verdict]:
-    """The status of each of these BGPVPNs, by id."""
+    """The status of each of these BGPVPNs, by id, from the associations that the caller may know of."""
     with db_api.CONTEXT_READER.using(context):
-        members = _members(context.session, bgpvpns)
+        members = _members(context, bgpvpns)
         facts = _facts(context.session, backend, cloud, members, exact=exact)
     verdicts = _verdicts(facts)
     found: dict[str, list[Verdict]] = {b: [] for b in bgpvpns}
@@ -107,16 +108,14 @@ def bgpvpn_verdicts(
     return {bgpvpn: status.bgpvpn_status(of) for bgpvpn, of in found.items()}
 
 
-def _members(session: Any, bgpvpns: Collection[str]) -> list[Ref]:
+def _members(context: Any, bgpvpns: Collection[str]) -> list[Ref]:
+    """A guest in a shared BGPVPN reads how its own associations stand, and nothing of others' subnets."""
     found: list[Ref] = []
-    tables: dict[AssociationKind, tuple[Any, Any]] = {
-        AssociationKind.NETWORK: (models.NetworkAssociation, models.NetworkAssociation.network_id),
-        AssociationKind.ROUTER: (models.RouterAssociation, models.RouterAssociation.router_id),
-        AssociationKind.PORT: (models.PortAssociation, models.PortAssociation.port_id),
-    }
-    for kind, (table, target) in tables.items():
-        query: Any = sa.select(table.id, table.bgpvpn_id, target).where(table.bgpvpn_id.in_(bgpvpns))
-        found += [Ref(i, kind, bgpvpn, to) for i, bgpvpn, to in session.execute(query)]
+    for kind, of in KINDS.items():
+        table = of.table
+        query: Any = sa.select(table.id, table.bgpvpn_id, of.target).where(table.bgpvpn_id.in_(bgpvpns))
+        rows = context.session.execute(scoped(context, query, table))
+        found += [Ref(i, kind, bgpvpn, to) for i, bgpvpn, to in rows]
     return found
 
 
