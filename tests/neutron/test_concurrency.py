@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 from collections import Counter
 from collections.abc import Callable
 
+import pymysql
 import pytest
 
+from tests.eventually import eventually
 from tests.neutron.cloud import V4, Cloud, User
 
 pytestmark = pytest.mark.neutron
@@ -76,3 +79,28 @@ def test_of_many_that_associate_the_same_one_does(cloud: Cloud, owner: User, adm
 
     assert at_once(cloud, owner.project, work) == {201: 1, 400: CLIENTS - 1}
     assert owner.get(f"{BGPVPNS}/{made['id']}")["networks"] == [network]
+
+
+@pytest.mark.parametrize("goes", ["networks", "isthmus_bgpvpns"])
+def test_what_goes_while_it_is_associated_is_not_found(cloud: Cloud, owner: User, admin: User, goes: str) -> None:
+    """The request has looked it up, then waits for whoever deletes it."""
+    vpn, network = admin.make(BGPVPNS, project_id=owner.project)["id"], owner.network()["id"]
+    its_attributes = f"SELECT standard_attr_id FROM {goes} WHERE id = %s"
+    with (
+        concurrent.futures.ThreadPoolExecutor(1) as pool,
+        contextlib.closing(pymysql.connect(unix_socket=str(cloud.sockets["mysql"]), user="root")) as going,
+    ):
+        going.select_db("neutron")
+        row = network if goes == "networks" else vpn
+        going.cursor().execute(f"DELETE FROM standardattributes WHERE id = ({its_attributes})", row)
+        body = {"network_association": {"network_id": network}}
+        asked = pool.submit(owner.call, "POST", f"{BGPVPNS}/{vpn}/network_associations", body)
+        eventually(lambda: one_waits(cloud), within=30)
+        going.commit()
+        assert asked.result().status == 404
+    cloud.northbound.run("--if-exists", "ls-del", f"neutron-{network}")
+
+
+def one_waits(cloud: Cloud) -> None:
+    """For a lock, in the database."""
+    assert cloud.sql("SELECT * FROM information_schema.innodb_lock_waits")

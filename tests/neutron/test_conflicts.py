@@ -304,6 +304,11 @@ def test_the_address_of_a_port_overlaps_with_the_subnets_of_other_networks_only(
     at_home, elsewhere = (owner.make("ports", network_id=n["id"])["id"] for n in (wide, narrow))
     bind(owner, one, "port", at_home)
     assert associate(owner, one, "port", elsewhere).kind == "BGPVPNOverlappingSubnets"
+    body = {"port_id": elsewhere, "advertise_fixed_ips": False}
+    silent = f"{one}/port_associations/{owner.make(f'{one}/port_associations', **body)['id']}"
+    refused = owner.call("PUT", silent, {"port_association": {"advertise_fixed_ips": True}})
+    assert (refused.status, refused.kind) == (409, "BGPVPNOverlappingSubnets")
+    assert owner.get(silent)["advertise_fixed_ips"] is False
 
 
 def test_what_others_have_in_a_shared_vpn_is_not_named(strict: Cloud, admin: User) -> None:

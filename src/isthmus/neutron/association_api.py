@@ -67,7 +67,7 @@ class AssociationRequests:
     def update(self, context: Any, id: str, bgpvpn_id: str, **body: Any) -> dict[str, Any]:
         change = _change(body[self._resource][self._resource])
         backend.require(self._backend, _features(self._kind, change.routes))
-        changed, attachments = store.update_association(context, self._kind, bgpvpn_id, id, change)
+        changed, attachments = store.update_association(context, self._kind, bgpvpn_id, id, change, self._overlapping)
         self._backend.changed(attachments)
         return self._answers(context, [changed])[0]
 

@@ -43,6 +43,7 @@ class BGPVPNPlugin(base.ServicePluginBase):
         apidef.RBAC_ALIAS,
     ]
     path_prefix = apidef.PATH_PREFIX
+    __native_bulk_support = True  # else Neutron makes them one by one and strips nothing from the answer
     __native_pagination_support = True
     __native_sorting_support = True
 

@@ -11,10 +11,12 @@ from oslo_policy import policy as oslo_policy
 
 from isthmus.neutron import apidef
 from isthmus.neutron.paging import Listing
+from isthmus.neutron.store.columns import TAG_FILTERS
 from isthmus.neutron.values import Bgpvpn, Standard
 from neutron import policy
 
-_GUARDED = (*apidef.GUARDED_ATTRIBUTES, *apidef.STATUS_ADMIN_ATTRIBUTES)
+_TAGS = "tags"
+_GUARDED = (*apidef.GUARDED_ATTRIBUTES, *apidef.STATUS_ADMIN_ATTRIBUTES, _TAGS)
 
 
 def listing(
@@ -30,6 +32,7 @@ def readable(context: Any, asked: Listing) -> Listing:
     By what one sees of one's own BGPVPNs only, not of those that others share, the former only are searched.
     """
     used = {*asked.filters, *(key for key, _ascending in asked.sorts)}
+    used |= {_TAGS} if used & set(TAG_FILTERS) else set()
     guarded = [attribute for attribute in _GUARDED if attribute in used]
     hidden = _hidden(context, context.project_id, False, guarded)
     if hidden:

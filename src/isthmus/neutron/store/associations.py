@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from neutron.db import models_v2
 from neutron_lib.db import api as db_api
 from neutron_lib.db import standard_attr
+from oslo_db import exception as db_exc
 from oslo_utils import uuidutils
 
 from isthmus.model.intent import AssociationKind
@@ -131,7 +132,7 @@ def create_associations(
     context: Any, news: Sequence[NewAssociation], policy: Overlapping
 ) -> tuple[list[Association], set[str]]:
     """All of them or none."""
-    with db_api.CONTEXT_WRITER.using(context):
+    with _anew_when_something_went(), db_api.CONTEXT_WRITER.using(context):
         session, made = context.session, []
         conflicts.queue(session, news, policy)
         touched: set[str] = set()
@@ -152,11 +153,19 @@ def create_associations(
 
 @db_api.retry_if_session_inactive()
 def update_association(
-    context: Any, kind: AssociationKind, bgpvpn_id: str, association_id: str, change: AssociationChange
+    context: Any,
+    kind: AssociationKind,
+    bgpvpn_id: str,
+    association_id: str,
+    change: AssociationChange,
+    policy: Overlapping = Overlapping.WARN,
 ) -> tuple[Association, set[str]]:
-    with db_api.CONTEXT_WRITER.using(context):
+    with _anew_when_something_went(), db_api.CONTEXT_WRITER.using(context):
         session = context.session
+        if change.advertise_fixed_ips:
+            conflicts.queue_for_overlaps(session, {bgpvpn_id}, policy)
         row = find_association(context, kind, bgpvpn_id, association_id)
+        claims = change.advertise_fixed_ips and not row.advertise_fixed_ips
         for attribute in ("description", "advertise_extra_routes", "advertise_fixed_ips"):
             value = getattr(change, attribute)
             if value is not None:
@@ -168,6 +177,8 @@ def update_association(
             port_routes.write(session, row.id, change.routes)
         revise(row)
         session.flush()
+        if claims:
+            conflicts.check_overlaps(context, {row.bgpvpn_id}, {row.id}, policy)
         touched = _homes(session, kind, getattr(row, f"{kind.value}_id"))
         session.expire(row)
         return _values(session, kind, [row])[0], touched
@@ -175,7 +186,7 @@ def update_association(
 
 @db_api.retry_if_session_inactive()
 def delete_association(context: Any, kind: AssociationKind, bgpvpn_id: str, association_id: str) -> set[str]:
-    with db_api.CONTEXT_WRITER.using(context):
+    with _anew_when_something_went(), db_api.CONTEXT_WRITER.using(context):
         row = find_association(context, kind, bgpvpn_id, association_id)
         touched = _homes(context.session, kind, getattr(row, f"{kind.value}_id"))
         context.session.delete(row)
@@ -183,6 +194,12 @@ def delete_association(context: Any, kind: AssociationKind, bgpvpn_id: str, asso
         for attachment in touched:
             settling.renumber(context.session, attachment)
         return touched
+
+
+def _anew_when_something_went() -> Any:
+    """A BGPVPN, network, router or port that was there when the transaction began, and is not when a row refers to it:
+    begun anew, the transaction finds it gone and says so."""
+    return db_api.exc_to_retry(db_exc.DBReferenceError)
 
 
 def forget(session: Any, kind: AssociationKind, target: str) -> None:

@@ -21,7 +21,7 @@ from isthmus.neutron.paging import Listing
 from isthmus.neutron.store.rows import KINDS, scoped, shared
 
 _STANDARD = standard_attr.StandardAttribute
-_TAG_FILTERS = ("tags", "tags-any", "not-tags", "not-tags-any")
+TAG_FILTERS = ("tags", "tags-any", "not-tags", "not-tags-any")
 CHANGED_SINCE = "changed_since"
 
 
@@ -104,8 +104,8 @@ def matching(
             of = KINDS[AssociationKind(apidef.MEMBER_LISTS[attribute])]
             holders = scoped(context, sa.select(of.table.bgpvpn_id), of.table).where(of.target.in_(plain))
             query = query.where(models.Bgpvpn.id.in_(holders))
-        elif attribute in _TAG_FILTERS:
-            query = query.where(_tagged(attribute, plain, table))
+        elif attribute in TAG_FILTERS:
+            query = query.where(_tagged(attribute, values, table))
         elif attribute == CHANGED_SINCE:
             query = query.where(columns["updated_at"] >= _moment(plain))
         elif attribute in ("created_at", "updated_at"):
@@ -117,8 +117,10 @@ def matching(
 
 def _tagged(attribute: str, values: Sequence[str], table: Any) -> Any:
     """Neutron's four ways to ask for tags; several may stand in one value, separated by commas."""
-    words = {word for value in values for word in value.split(",")}
-    has = [table.standard_attr_id.in_(sa.select(tag.Tag.standard_attr_id).where(tag.Tag.tag == w)) for w in words]
+    words = sorted({word for value in values for word in value.split(",")})
+    tags = {word: sa.select(tag.Tag.standard_attr_id).where(tag.Tag.tag == word) for word in words}
+    # What the database cannot hold nobody has as a tag.
+    has = [sa.false() if apidef.text_rule(w) else table.standard_attr_id.in_(tags[w]) for w in words]
     found = sa.or_(*has) if attribute.endswith("-any") else sa.and_(*has)
     return sa.not_(found) if attribute.startswith("not-") else found
 

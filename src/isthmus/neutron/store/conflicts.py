@@ -18,6 +18,8 @@ from typing import Any
 import sqlalchemy as sa
 from neutron.db import models_v2
 from neutron.db.models import l3
+from neutron_lib import exceptions as neutron_exceptions
+from neutron_lib.exceptions import l3 as l3_exceptions
 from oslo_log import log as logging
 
 from isthmus.model.intent import AssociationKind
@@ -32,18 +34,29 @@ LOG = logging.getLogger(__name__)
 def queue(session: Any, news: Sequence[NewAssociation], policy: Overlapping) -> None:
     """Wait for whoever changes the same routers, networks, BGPVPNs.
 
-    The first statement of a transaction, so that everything it reads afterwards is not older.
+    The first statement of a transaction, so that everything it reads afterwards is not older. Raises Neutron's own not
+    found for a router or network that has gone since the request looked it up.
     """
     targets = {kind: {n.target for n in news if n.kind is kind} for kind in AssociationKind}
+    queue_for_overlaps(session, {n.bgpvpn for n in news}, policy)
+    for gone in sorted(_lock(session, l3.Router, targets[AssociationKind.ROUTER])):
+        raise l3_exceptions.RouterNotFound(router_id=gone)
+    for gone in sorted(_lock(session, models_v2.Network, targets[AssociationKind.NETWORK])):
+        raise neutron_exceptions.NetworkNotFound(net_id=gone)
+
+
+def queue_for_overlaps(session: Any, bgpvpns: Collection[str], policy: Overlapping) -> None:
+    """The same, for what can make something overlap only."""
     if policy is Overlapping.REFUSE:
-        _lock(session, models.Bgpvpn, {n.bgpvpn for n in news})
-    _lock(session, l3.Router, targets[AssociationKind.ROUTER])
-    _lock(session, models_v2.Network, targets[AssociationKind.NETWORK])
+        _lock(session, models.Bgpvpn, bgpvpns)
 
 
-def _lock(session: Any, table: Any, ids: Collection[str]) -> None:
-    if ids:
-        session.execute(sa.select(table.id).where(table.id.in_(ids)).order_by(table.id).with_for_update()).all()
+def _lock(session: Any, table: Any, ids: Collection[str]) -> set[str]:
+    """Those that are not there."""
+    if not ids:
+        return set()
+    query: Any = sa.select(table.id).where(table.id.in_(ids)).order_by(table.id).with_for_update()
+    return set(ids) - set(session.scalars(query))
 
 
 def check_network(session: Any, network: str) -> None:
@@ -62,8 +75,11 @@ def check_router(session: Any, router: str) -> None:
 
 def check_port(session: Any, port: str) -> None:
     """A port may be in other BGPVPNs than its network and its router: it is the narrower wish."""
-    network: Any = sa.select(models_v2.Port.network_id).where(models_v2.Port.id == port)
-    _check_served(session, set(session.scalars(network)))
+    query: Any = sa.select(models_v2.Port.network_id).where(models_v2.Port.id == port)
+    network = session.scalar(query)
+    if network is None:  # it has gone since the request looked it up
+        raise neutron_exceptions.PortNotFound(port_id=port)
+    _check_served(session, {network})
 
 
 def check_interface(session: Any, router: str, network: str) -> None:
