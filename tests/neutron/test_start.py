@@ -16,6 +16,9 @@ from tests.neutron.cloud import BIN, V4, Cloud, User
 
 pytestmark = pytest.mark.neutron
 
+PARTS = {"shared_bgpvpn", "bgpvpn_owner"}
+"""What other rules are made of; nobody calls them by a request."""
+
 
 def run(*command: str, **env: str) -> subprocess.CompletedProcess[str]:
     environment = os.environ | {"PYTHONWARNINGS": "ignore"} | env
@@ -36,7 +39,7 @@ def test_without_a_site_the_api_does_not_start_and_says_why(cloud: Cloud, tmp_pa
 def test_every_policy_is_described_and_the_sample_file_parses() -> None:
     for rule in policies.list_rules():
         assert rule.description
-        assert rule.operations
+        assert rule.name in PARTS or rule.operations
     done = run(str(BIN / "oslopolicy-sample-generator"), "--namespace", "isthmus")
     assert done.returncode == 0, done.stderr
     lines = [line.removeprefix("#") for line in done.stdout.splitlines() if line.startswith('#"')]
