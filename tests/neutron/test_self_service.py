@@ -144,6 +144,28 @@ def test_a_number_that_is_being_given_to_others_at_that_moment_is_refused(number
     numbered.sql("UPDATE isthmus_pool_targets SET released_at = NOW() WHERE value = %s", target)
 
 
+def test_auto_is_not_a_number_that_is_being_given_to_others_at_that_moment(numbered: Cloud, alpha: User) -> None:
+    """What alpha's BGPVPN had has rested; who gives it to beta has not committed yet when alpha asks again."""
+    made = alpha.make(BGPVPNS, route_targets="auto")
+    [target] = made["route_targets"]
+    assert put(alpha, made, route_targets=[]).status == 200
+    with (
+        ThreadPoolExecutor(max_workers=1) as pool,
+        contextlib.closing(
+            pymysql.connect(unix_socket=str(numbered.sockets["mysql"]), user="root", database="neutron")
+        ) as giver,
+        giver.cursor() as cursor,
+    ):
+        taken = "UPDATE isthmus_pool_targets SET project_id = %s, bgpvpn_id = NULL, released_at = NULL WHERE value = %s"
+        cursor.execute(taken, (BETA, target))
+        asking = pool.submit(put, alpha, made, route_targets="auto")
+        eventually(lambda: _waits(numbered), within=30)
+        giver.commit()
+        [given] = asking.result().body["bgpvpn"]["route_targets"]
+    assert given != target
+    numbered.sql("UPDATE isthmus_pool_targets SET released_at = NOW() WHERE value = %s", target)
+
+
 def _waits(cloud: Cloud) -> None:
     assert cloud.sql("SELECT 1 FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'"), "nobody waits"
 

@@ -137,10 +137,15 @@ def _is_target() -> Any:
 
 
 def given_target(session: Any, bgpvpn: str) -> str | None:
-    """What the pool has given to the BGPVPN already."""
+    """What the pool has given to the BGPVPN already; it is not given to others until the transaction ends."""
     table = models.PoolTarget
     found: Any = sa.select(table.value).where(table.bgpvpn_id == bgpvpn).order_by(table.value).limit(1)
-    return session.scalar(found)
+    value = session.scalar(found)
+    if value is None:
+        return None
+    # It may have rested and been given to another since. Locked by its key: a gap of the index would hold up others.
+    holder: Any = sa.select(table.bgpvpn_id).where(table.value == value).with_for_update()
+    return value if session.scalar(holder) == bgpvpn else None
 
 
 def given_to_project(session: Any, project: str, values: Collection[str]) -> set[str]:

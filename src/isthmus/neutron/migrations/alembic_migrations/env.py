@@ -13,21 +13,10 @@ from neutron.db.migration.connection import DBConnection
 from neutron_lib.db import model_base
 from sqlalchemy import event
 
-from isthmus.neutron import models
+from isthmus.neutron import models  # noqa: F401  our tables join Neutron's metadata
 
 VERSION_TABLE = "alembic_version_isthmus"
-OWN_TABLES = {
-    model.__tablename__
-    for model in (
-        models.Bgpvpn,
-        models.Target,
-        models.Vni,
-        models.NetworkAssociation,
-        models.RouterAssociation,
-        models.Attachment,
-        models.Number,
-    )
-}
+OWN_PREFIX = "isthmus_"
 
 config: Any = context.config
 settings = config.neutron_config
@@ -35,7 +24,7 @@ settings = config.neutron_config
 
 def is_ours(object_: Any, name: Any, type_: str, reflected: bool, compare_to: Any) -> bool:
     """Autogeneration looks at our tables only."""
-    return type_ != "table" or name in OWN_TABLES
+    return type_ != "table" or name.startswith(OWN_PREFIX)
 
 
 @event.listens_for(sa.Table, "after_parent_attach")
