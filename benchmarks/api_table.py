@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -63,10 +64,11 @@ def aims(theirs: Seen, ours: Seen, sizes: Sequence[int], crowd: str) -> list[Aim
 NOT_ASKED = "not asked: it reads all, as the list does"
 HEAD = """# Speed of the API
 
-Made by `make bench-api`; read the times as orders of magnitude, the machine (two cores) has other work. One run: two
-Neutron 29.0.0 with ML2/OVN (uWSGI, two processes of four threads each) on one MariaDB 10.11 and one database, one with
-networking-bgpvpn 25.0.0 (its database-only driver, all extensions), one with us. The same ids, names, numbers and
-associations in both plugins' tables; each BGPVPN is associated with a network, a router and a port of its own.
+Made by `make bench-api`; read the times as orders of magnitude: the machine (two cores) has other work, its load
+average at the end was {load:.0f}. One run: two Neutron 29.0.0 with ML2/OVN (uWSGI, two processes of four threads each) on
+one MariaDB 10.11 and one database, one with networking-bgpvpn 25.0.0 (its database-only driver, all extensions), one
+with us. The same ids, names, numbers and associations in both plugins' tables; each BGPVPN is associated with a
+network, a router and a port of its own.
 
 One client, one request after another. Each cell: the quickest of up to 15 answers (fewer of what takes seconds); its
 processor time, API and MariaDB together, a mean; SQL statements as MariaDB counts them, Neutron's own included. The
@@ -82,7 +84,7 @@ def page(
     crowds: Mapping[str, str],
     met: Sequence[Aim],
 ) -> str:
-    lines = [HEAD]
+    lines = [HEAD.format(load=os.getloadavg()[0])]
     for size in sizes:
         lines += [f"## {size:,} BGPVPNs", "", "| request | networking-bgpvpn | ours | |", "|---|---|---|---|"]
         for (what, many), figure in ours.items():
