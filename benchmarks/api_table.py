@@ -65,10 +65,10 @@ NOT_ASKED = "not asked: it reads all, as the list does"
 HEAD = """# Speed of the API
 
 Made by `make bench-api`; read the times as orders of magnitude: the machine (two cores) has other work, its load
-average at the end was {load:.0f}. One run: two Neutron 29.0.0 with ML2/OVN (uWSGI, two processes of four threads each) on
-one MariaDB 10.11 and one database, one with networking-bgpvpn 25.0.0 (its database-only driver, all extensions), one
-with us. The same ids, names, numbers and associations in both plugins' tables; each BGPVPN is associated with a
-network, a router and a port of its own.
+average at the end was {load:.0f}. One run: two Neutron 29.0.0 with ML2/OVN (uWSGI, two processes of four threads
+each) on one MariaDB 10.11 and one database, one with networking-bgpvpn 25.0.0 (its database-only driver, all
+extensions), one with us. The same ids, names, numbers and associations in both plugins' tables; each BGPVPN is
+associated with a network, a router and a port of its own.
 
 One client, one request after another. Each cell: the quickest of up to 15 answers (fewer of what takes seconds); its
 processor time, API and MariaDB together, a mean; SQL statements as MariaDB counts them, Neutron's own included. The
