@@ -75,6 +75,12 @@ class Filler:
         for table in (schema.bgpvpns, *schema.associations.values(), *(f"{kind}s" for kind in KINDS)):
             self._cloud.sql(f"ANALYZE TABLE {table}")
 
+    def gather(self, bgpvpn: str, many: int) -> None:
+        """The first networks all in one BGPVPN of ours."""
+        values = {"id": "UUID()", "network_id": uuid("network"), "bgpvpn_id": f"'{bgpvpn}'"}
+        owner = {"project_id": f"'{self._project}'"}
+        self._insert(OURS.associations["network"], "network_associations", values | owner, f"seq_1_to_{many}")
+
     def clear(self) -> None:
         """What was filled goes, without Neutron: keys cascade."""
         for what, table in (

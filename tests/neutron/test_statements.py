@@ -85,11 +85,13 @@ def test_a_list_of_very_many_costs_the_same(
         "BGPVPNs": lambda: admin.get(BGPVPNS, project_id=owner.project),
         "associations": lambda: admin.get("bgpvpn/bgpvpn_associations", project_id=owner.project),
     }
-    grow()
+    made = grow()
+    asked["associations of one"] = lambda: owner.get(f"{BGPVPNS}/{made['id']}/network_associations")
     with_one = {what: selects(request) for what, request in asked.items()}
     filler = Filler(cloud, owner.project)
     filler.fill_things(MANY)
     filler.fill(OURS, MANY)
+    filler.gather(made["id"], MANY)
     assert len(admin.get(BGPVPNS, project_id=owner.project)) == MANY + 1
     for what, request in asked.items():
         assert selects(request) <= with_one[what], what  # of so many, the status of each is looked at less closely

@@ -43,7 +43,8 @@ def list_associations(context: Any, kind: AssociationKind, bgpvpn_id: str, listi
         if not uuidutils.is_uuid_like(bgpvpn_id):
             return []
         of, known = KINDS[kind], columns.association_columns(kind)
-        query = scoped(context, sa.select(of.table), of.table).where(of.table.bgpvpn_id == bgpvpn_id)
+        rows_only = sa.select(of.table).options(sa.orm.defaultload(of.table.standard_attr).lazyload("*"))  # no tags
+        query = scoped(context, rows_only, of.table).where(of.table.bgpvpn_id == bgpvpn_id)
         query = columns.matching(context, query, listing.filters, known, of.table)
         keys = order(listing, known)
         missing = of.not_found(id=listing.marker, bgpvpn_id=bgpvpn_id)
