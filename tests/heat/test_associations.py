@@ -90,7 +90,8 @@ def test_a_routers_extra_routes_are_said_both_ways_and_changed_in_place(admin: U
     assert first["advertise_extra_routes"] is False
     stacks.update(path, template(a=(ROUTER, common)))
     [second] = below(admin, common["bgpvpn_id"], "router")
-    assert second == first | {"advertise_extra_routes": True}, "not said means true, as in the API"
+    assert second["id"] == first["id"]
+    assert second["advertise_extra_routes"] is True, "not said means true, as in the API"
 
 
 def test_a_ports_routes_change_in_place(admin: User, stacks: Stacks) -> None:
