@@ -132,6 +132,15 @@ def test_which_bgpvpns_may_be_leaked(cloud: Cloud, admin: User, owner: User) -> 
     assert owner.get(ports_of(vpn)) == []
 
 
+def test_a_bgpvpn_is_leaked_once_however_it_is_written(admin: User, owner: User) -> None:
+    vpn, leaked = bgpvpn(admin, owner), bgpvpn(admin, owner)
+    routes = [{"type": "bgpvpn", "bgpvpn_id": i} for i in (leaked["id"], leaked["id"].upper())]
+    twice = owner.call("POST", ports_of(vpn), {"port_association": {"port_id": port(owner)["id"], "routes": routes}})
+    assert twice.status == 400 and "twice" in twice.message
+    made = owner.make(ports_of(vpn), port_id=port(owner)["id"], routes=routes[1:])
+    assert made["routes"][0]["bgpvpn_id"] == leaked["id"]
+
+
 def test_a_route_goes_with_the_bgpvpn_that_it_leaks(admin: User, owner: User) -> None:
     vpn, leaked = bgpvpn(admin, owner), bgpvpn(admin, owner)
     routes = [{"type": "bgpvpn", "bgpvpn_id": leaked["id"]}, {"type": "prefix", "prefix": "10.0.0.0/8"}]

@@ -149,6 +149,21 @@ def test_what_a_guest_associates_is_forwarded(cloud: Cloud, admin: User, owner: 
     assert network not in str(cloud.northbound.ours())
 
 
+def test_a_guest_does_not_draw_the_others_traffic_to_itself(admin: User, owner: User, guest: User) -> None:
+    one, own = make(admin, owner), make(admin, guest)
+    share(owner, one, guest.project)
+    port, ports = resources(guest)["port"], f"{one}/port_associations"
+    plain = {"type": "prefix", "prefix": "10.9.0.0/16"}
+    bound = guest.make(ports, port_id=port, routes=[plain])
+    for route in (plain | {"local_pref": 4294967295}, {"type": "bgpvpn", "bgpvpn_id": uuid_of(own)}):
+        body = {"port_association": {"port_id": resources(guest)["port"], "routes": [route]}}
+        refused = guest.call("POST", ports, body)
+        assert (refused.status, refused.kind) == (403, "BGPVPNPortAssocRouteNotForGuests")
+        body = {"port_association": {"routes": [route]}}
+        assert guest.call("PUT", f"{ports}/{bound['id']}", body).status == 403
+    assert [a["routes"] for a in guest.get(ports)] == [[plain | {"local_pref": None}]]
+
+
 def test_a_guest_changes_nothing_of_the_bgpvpn(admin: User, owner: User, guest: User) -> None:
     one = make(admin, owner, name="blue")
     share(owner, one, guest.project)

@@ -52,6 +52,13 @@ class BGPVPNPortAssocRouteBGPVPNTypeDiffer(exceptions.BadRequest):
     message = "routes: BGPVPN %(bgpvpn_id)s is of type %(type)s, that of the association of type %(other)s"
 
 
+class BGPVPNPortAssocRouteNotForGuests(exceptions.NotAuthorized):
+    message = (
+        "routes: BGPVPN %(bgpvpn_id)s belongs to another project, which decides about preferences and about what is "
+        "leaked into it: prefixes without local_pref are possible"
+    )
+
+
 class BGPVPNPortAssocRouteToItself(exceptions.BadRequest):
     message = "routes: BGPVPN %(bgpvpn_id)s cannot be leaked into itself"
 

@@ -122,7 +122,10 @@ def to_routes(value: Any) -> Any:
 def _to_route(route: Any) -> Any:
     if not isinstance(route, dict):
         return route
-    return {**route, "local_pref": to_local_pref(route.get("local_pref"))}
+    found = {**route, "local_pref": to_local_pref(route.get("local_pref"))}
+    if isinstance(found.get("bgpvpn_id"), str):
+        found["bgpvpn_id"] = found["bgpvpn_id"].lower()  # as every id is stored: in capitals it is the same BGPVPN
+    return found
 
 
 def routes_rule(value: Any, valid_values: Any = None) -> str | None:

@@ -90,7 +90,8 @@ def update_bgpvpn(
             targets.write(context, row, reading.targets(session, [row.id])[row.id], lists, choice)
         session.flush()
         touched = _attachments_of(session, row.id)
-        settling.check_sizes(session, touched)
+        if lists or "local_pref" in plain:
+            settling.check_sizes(session, touched)
         session.expire(row)
         return _values(context, [row])[0], touched
 

@@ -45,8 +45,14 @@ def write(session: Any, association: str, routes: Sequence[Route]) -> None:
 
 
 def check(context: Any, bgpvpn: Any, project: str, routes: Sequence[Route]) -> None:
-    """Whether each BGPVPN that is leaked may be. `bgpvpn` is the association's row. Raises what the API answers."""
+    """Whether each BGPVPN that is leaked may be. `bgpvpn` is the association's row. Raises what the API answers.
+
+    A guest in a shared BGPVPN must not draw the others' traffic to itself: no preferences, nothing leaked.
+    """
+    guest = bgpvpn.project_id != project and not context.is_admin
     for route in routes:
+        if guest and (route.bgpvpn is not None or route.local_pref is not None):
+            raise exceptions.BGPVPNPortAssocRouteNotForGuests(bgpvpn_id=bgpvpn.id)
         if route.bgpvpn is None:
             continue
         try:
