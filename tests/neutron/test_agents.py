@@ -97,7 +97,8 @@ def test_it_goes_down_with_its_chassis_and_can_be_deleted(admin: User, hyperviso
         assert ours(admin, hypervisor.name)["alive"] is False
 
     everywhere(down)
-    admin.delete(f"agents/{agent}")
+    # 404 from a process that has heard meanwhile that the chassis itself is gone.
+    assert admin.call("DELETE", f"agents/{agent}").status in (204, 404)
 
     def forgotten() -> None:
         assert admin.call("GET", f"agents/{agent}").status == 404
