@@ -25,9 +25,9 @@ with warnings.catch_warnings():
     import isthmus.neutron.worker  # noqa: F401
 
 
-LAST = ("test_start.py", "test_sync.py")
-"""They start and kill API processes of the shared cloud. For a minute Neutron goes on handing events of OVN to those
-that are dead (its hash ring): a port that comes up meanwhile stays down."""
+LAST = ("test_conflicts.py", "test_start.py", "test_sync.py")
+"""They start and kill API processes on the shared cloud's database. Neutron goes on handing some of OVN's events to
+those that are dead (its hash ring keeps a host's nodes alive together): a port that comes up then may stay down."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
