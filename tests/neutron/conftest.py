@@ -25,13 +25,22 @@ with warnings.catch_warnings():
     import isthmus.neutron.worker  # noqa: F401
 
 
+FIRST = ("test_status_api.py", "test_agents.py")
+"""They need every event of OVN to arrive."""
 LAST = ("test_conflicts.py", "test_start.py", "test_sync.py")
 """They start and kill API processes on the shared cloud's database. Neutron goes on handing some of OVN's events to
 those that are dead (its hash ring keeps a host's nodes alive together): a port that comes up then may stay down."""
 
 
+def _place(item: pytest.Item) -> int:
+    name = item.path.name
+    if name in FIRST:
+        return -1
+    return LAST.index(name) + 1 if name in LAST else 0
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: LAST.index(item.path.name) if item.path.name in LAST else -1)
+    items.sort(key=_place)
 
 
 @pytest.fixture(scope="session")
