@@ -387,6 +387,20 @@ class Cloud:
         eventually(lambda: self._api_answers(api), within=180)
         return api
 
+    @property
+    def log_size(self) -> int:
+        """Where the API's log ends now, in bytes."""
+        return self._log.stat().st_size
+
+    def logged(self, *words: str, since: int = 0) -> list[str]:
+        """The lines of the API's log with one of the words."""
+        lines = self._log.read_bytes()[since:].decode(errors="replace").splitlines()
+        return [line for line in lines if any(word in line for word in words)]
+
+    @property
+    def _log(self) -> Path:
+        return self.home / "log/api.out"
+
     def kill_api(self) -> None:
         """At once, whatever it was doing."""
         for process in self._processes:

@@ -241,8 +241,7 @@ def test_overlapping_subnets_are_logged_by_default(cloud: Cloud, admin: User, ow
     one, (wide, narrow) = make(admin, owner), overlapping(owner)
     bind(owner, one, "network", wide["id"])
     bind(owner, one, "network", narrow["id"])
-    log = (cloud.home / "log/api.out").read_text()
-    [line] = [line for line in log.splitlines() if one.rsplit("/", 1)[-1] in line and "overlap" in line]
+    [line] = [line for line in cloud.logged(one.rsplit("/", 1)[-1]) if "overlap" in line]
     for network, prefix in ((wide, "10.1.0.0/24"), (narrow, "10.1.0.128/25")):
         assert f"{prefix} of subnet {network['subnet_ids'][0]} of network {network['id']}" in line
 
@@ -309,6 +308,27 @@ def test_the_address_of_a_port_overlaps_with_the_subnets_of_other_networks_only(
     refused = owner.call("PUT", silent, {"port_association": {"advertise_fixed_ips": True}})
     assert (refused.status, refused.kind) == (409, "BGPVPNOverlappingSubnets")
     assert owner.get(silent)["advertise_fixed_ips"] is False
+
+
+def test_an_address_that_would_overlap_is_refused_too(strict: Cloud, admin: User) -> None:
+    owner = strict.user(uuid.uuid4().hex)
+    one, wide = make(admin, owner), owner.network(V4)
+    late = owner.network(OTHER_V4, {**V4, "cidr": "10.1.0.128/25"})
+    apart, covered = late["subnet_ids"]
+    bind(owner, one, "network", wide["id"])
+    router = owner.make("routers", name="r")["id"]
+    assert owner.plug(router, apart).status == 200
+    bind(owner, one, "router", router)
+    port = owner.make("ports", network_id=late["id"], fixed_ips=[{"subnet_id": apart}])["id"]
+    bind(owner, one, "port", port)
+    [interface] = [p["id"] for p in owner.get("ports", device_id=router)]
+    for moving in (port, interface):
+        before = owner.get(f"ports/{moving}")["fixed_ips"]
+        body = {"port": {"fixed_ips": [{"subnet_id": apart}, {"subnet_id": covered}]}}
+        refused = owner.call("PUT", f"ports/{moving}", body)
+        assert (refused.status, refused.kind) == (409, "BGPVPNOverlappingSubnets")
+        assert wide["id"] in refused.message
+        assert owner.get(f"ports/{moving}")["fixed_ips"] == before
 
 
 def test_what_others_have_in_a_shared_vpn_is_not_named(strict: Cloud, admin: User) -> None:

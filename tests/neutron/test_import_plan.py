@@ -75,6 +75,17 @@ def test_a_bgpvpn_that_the_api_would_refuse_stays_behind_with_its_associations(
     assert found.refused[1].endswith("its BGPVPN is not imported")
 
 
+def test_bgpvpns_of_one_route_distinguisher_stay_behind_and_name_each_other() -> None:
+    having = {"lists": {"route_distinguishers": ("64512:9", "64512:10")}}
+    one, other = bgpvpn(**having), bgpvpn(OTHER, lists={"route_distinguishers": ("64512:9",)})
+    found = made([one, other, bgpvpn("3" * 8 + ONE[8:])])
+    assert [b.id[0] for b in found.bgpvpns] == ["3"]
+    words = "route distinguisher 64512:9 is also that of BGPVPN"
+    assert found.refused == (f"BGPVPN {ONE} (blue): {words} {OTHER}", f"BGPVPN {OTHER} (blue): {words} {ONE}")
+    assert made([other], ours=side([one])).refused == (f"BGPVPN {OTHER} (blue): {words} {ONE}",)
+    assert made([one], ours=side([one])).is_clean
+
+
 def test_two_bgpvpns_of_one_vni_are_both_named_unless_nobody_insists_on_it() -> None:
     theirs = side([bgpvpn(vni=7), bgpvpn(OTHER, vni=7)])
     found = plan(theirs, EMPTY, Surroundings())

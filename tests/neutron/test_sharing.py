@@ -245,6 +245,10 @@ def test_filters_and_order(admin: User, owner: User, guest: User) -> None:
     assert names(networks=ours) == [], "what others have in there cannot be guessed"
     assert names(networks=[ours, theirs]) == ["b"]
     assert [b["name"] for b in owner.get(BGPVPNS, networks=theirs)] == ["b"]
+    for key in ("project_id", "tenant_id"):
+        assert names(**{key: owner.project}) == [], "whose a shared one is cannot be guessed"
+        assert names(**{key: [owner.project, guest.project]}) == ["a"]
+        assert [b["name"] for b in admin.get(BGPVPNS, **{key: owner.project})] == ["b"]
 
 
 def test_where_owners_see_their_numbers_guests_do_not(numbered: Cloud) -> None:

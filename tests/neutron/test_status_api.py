@@ -224,7 +224,36 @@ def test_a_change_that_was_not_settled_is_build(cloud: Cloud, vpn: Vpn, hosts: T
     vpn.stands("BUILD", "the last change is not in OVN yet")
 
 
-def test_status_is_read_only_and_no_filter(vpn: Vpn) -> None:
+def test_lists_are_filtered_by_status(cloud: Cloud, admin: User, owner: User, hosts: Two) -> None:
+    vpns = {vpn.bgpvpn: vpn for vpn in (Vpn.of_network(admin, owner) for _ in range(4))}
+    ids = sorted(vpns)
+    up = [ids[0], ids[3]]
+    for vpn in (vpns[i] for i in up):
+        vpn.port(hosts[0])
+    hosts[0].reports(*(vpns[i].active(cloud) for i in up))
+    for i in up:
+        vpns[i].stands("ACTIVE", "")
+
+    def found(collection: str, key: str = "id", **query: Any) -> list[str]:
+        return [one[key] for one in owner.get(f"bgpvpn/{collection}", **query)]
+
+    assert found("bgpvpns", status="ACTIVE") == up
+    assert found("bgpvpns", status="DOWN") == ids[1:3]
+    assert found("bgpvpns", status=["ACTIVE", "DOWN"], id=ids[2:]) == ids[2:]
+    assert found("bgpvpns", status="nonsense") == []
+    assert owner.get("bgpvpn/bgpvpns", status="ACTIVE", fields="id") == [{"id": i} for i in up]
+    assert found("bgpvpns", status="ACTIVE", limit=1) == up[:1]
+    assert found("bgpvpns", status="ACTIVE", limit=1, marker=up[0]) == up[1:]
+    assert found("bgpvpns", status="ACTIVE", limit=1, marker=up[1], page_reverse=True) == up[:1]
+    assert found("bgpvpns", status="DOWN", limit=1, marker=up[1], page_reverse=True) == ids[2:3]
+    assert sorted(found("bgpvpn_associations", "bgpvpn_id", status="ACTIVE")) == up
+    for i in ids:
+        members = f"bgpvpns/{i}/network_associations"
+        assert len(found(members, status="ACTIVE")) == (i in up)
+        assert len(found(members, status="DOWN")) == (i not in up)
+
+
+def test_status_is_read_only_and_no_sort_key(vpn: Vpn) -> None:
     path = f"bgpvpn/bgpvpns/{vpn.bgpvpn}"
     assert vpn.admin.call("PUT", path, {"bgpvpn": {"status": "ACTIVE"}}).status == 400
     assert vpn.admin.call("GET", "bgpvpn/bgpvpns", sort_key="status").status == 400

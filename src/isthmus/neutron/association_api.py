@@ -18,7 +18,7 @@ from isthmus.neutron import apidef, backend
 from isthmus.neutron.backend import Backend, Feature
 from isthmus.neutron.conf import Overlapping
 from isthmus.neutron.shown import listing, standard_attributes, text
-from isthmus.neutron.statuses import Statuses
+from isthmus.neutron.statuses import Statuses, unlimited
 from isthmus.neutron.store import associations as store
 from isthmus.neutron.store import port_routes
 from isthmus.neutron.values import AnyAssociation, Association, AssociationChange, NewAssociation
@@ -51,8 +51,9 @@ class AssociationRequests:
     def index(
         self, context: Any, bgpvpn_id: str, filters: Any = None, fields: Any = None, **paging: Any
     ) -> list[dict[str, Any]]:
-        found = store.list_associations(context, self._kind, bgpvpn_id, listing(filters, **paging))
-        return self._answers(context, found, fields)
+        asked = listing(filters, **paging)
+        found = store.list_associations(context, self._kind, bgpvpn_id, unlimited(asked))
+        return self._answers(context, self._statuses.associations_of(context, asked, found), fields)
 
     def show(self, context: Any, id: str, bgpvpn_id: str, fields: Any = None) -> dict[str, Any]:
         found = store.get_association(context, self._kind, bgpvpn_id, id)
@@ -169,7 +170,8 @@ def index_all(
     context: Any, statuses: Statuses, filters: Any = None, fields: Any = None, **paging: Any
 ) -> list[dict[str, Any]]:
     """Associations of every kind and every BGPVPN."""
-    found = store.list_all(context, listing(filters, **paging))
+    asked = listing(filters, **paging)
+    found = statuses.associations_of(context, asked, store.list_all(context, unlimited(asked)))
     return statuses.associations(context, found, [shown_line(line, fields) for line in found], fields)
 
 

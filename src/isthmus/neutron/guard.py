@@ -1,8 +1,8 @@
 """Refusals at the rows of Neutron's that matter, in the transaction that makes them.
 
 Neutron has an event before it gives a router an interface, but not in the transaction that does, and none before a
-subnet is made: between a look and the row an association could slip in. SQLAlchemy tells of the rows themselves,
-whoever makes them, by whatever request.
+subnet is made or a port gets another address: between a look and the row an association could slip in. SQLAlchemy
+tells of the rows themselves, whoever makes them, by whatever request.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ class Guard:
         sa.event.listen(l3.RouterPort, "before_insert", self._before_interface)
         sa.event.listen(l3.RouterPort, "after_insert", self._after_interface)
         sa.event.listen(models_v2.Subnet, "after_insert", self._after_subnet)
+        sa.event.listen(models_v2.IPAllocation, "after_insert", self._after_address)
 
     def _before_interface(self, mapper: Any, connection: Any, row: Any) -> None:
         """Neutron takes its port back and answers 409 with what this raises."""
@@ -53,6 +54,9 @@ class Guard:
 
     def _after_subnet(self, mapper: Any, connection: Any, row: Any) -> None:
         conflicts.check_subnet_overlaps(connection, row.network_id, self._overlapping)
+
+    def _after_address(self, mapper: Any, connection: Any, row: Any) -> None:
+        conflicts.check_address_overlaps(connection, row.port_id, row.network_id, self._overlapping)
 
 
 def _network(connection: Any, port: str) -> str:

@@ -21,7 +21,7 @@ from isthmus.neutron.backend import Feature
 from isthmus.neutron.guard import Guard
 from isthmus.neutron.hooks import Hooks
 from isthmus.neutron.shown import listing, may_choose_any, readable, standard_attributes, text, without_hidden
-from isthmus.neutron.statuses import Statuses
+from isthmus.neutron.statuses import Statuses, unlimited
 from isthmus.neutron.store import bgpvpns as store
 from isthmus.neutron.store.targets import Choice
 from isthmus.neutron.values import Bgpvpn, NewBgpvpn
@@ -70,7 +70,8 @@ class BGPVPNPlugin(base.ServicePluginBase):
         return self._backend.workers()
 
     def get_bgpvpns(self, context: Any, filters: Any = None, fields: Any = None, **paging: Any) -> list[dict[str, Any]]:
-        found = store.list_bgpvpns(context, readable(context, listing(filters, **paging)))
+        asked = readable(context, listing(filters, **paging))
+        found = self._statuses.bgpvpns_of(context, asked, store.list_bgpvpns(context, unlimited(asked)))
         return without_hidden(context, found, self._answers(context, found, fields))
 
     def get_bgpvpn(self, context: Any, id: str, fields: Any = None) -> dict[str, Any]:

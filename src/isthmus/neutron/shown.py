@@ -16,6 +16,7 @@ from isthmus.neutron.values import Bgpvpn, Standard
 from neutron import policy
 
 _TAGS = "tags"
+_PROJECT = ("project_id", "tenant_id")
 _GUARDED = (*apidef.GUARDED_ATTRIBUTES, *apidef.STATUS_ADMIN_ATTRIBUTES, _TAGS)
 
 
@@ -29,7 +30,8 @@ def listing(
 def readable(context: Any, asked: Listing) -> Listing:
     """Filtering or sorting by what one must not see would tell it. Raises what Neutron answers 403.
 
-    By what one sees of one's own BGPVPNs only, not of those that others share, the former only are searched.
+    By what one sees of one's own BGPVPNs only, not of those that others share, the former only are searched. Whose a
+    shared one is belongs to that; which are one's own one knows.
     """
     used = {*asked.filters, *(key for key, _ascending in asked.sorts)}
     used |= {_TAGS} if used & set(TAG_FILTERS) else set()
@@ -37,9 +39,9 @@ def readable(context: Any, asked: Listing) -> Listing:
     hidden = _hidden(context, context.project_id, False, guarded)
     if hidden:
         raise oslo_policy.PolicyNotAuthorized(f"get_bgpvpn:{hidden[0]}", {}, {})
-    if _hidden(context, "", True, guarded):
+    if _hidden(context, "", True, guarded + [_PROJECT[0]] * bool(used & set(_PROJECT))):
         own = {context.project_id}
-        for key in ("project_id", "tenant_id"):
+        for key in _PROJECT:
             own &= set(asked.filters.get(key, own))
         return replace(asked, filters={**asked.filters, "project_id": sorted(own)})
     return asked

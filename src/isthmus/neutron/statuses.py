@@ -1,21 +1,34 @@
-"""`status`, `status_reason` and `status_details` beside the other attributes of an answer.
+"""`status`, `status_reason` and `status_details` beside the other attributes of an answer, and `status` as a filter.
+
+The database knows no status: with that filter it is asked for everything that the other filters let through
+(`unlimited`), and the page is cut from what has the status (`bgpvpns_of`, `associations_of`).
 
 Rule: nothing is read for whoever asks for other fields only.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, TypeVar
 
 from isthmus.neutron import apidef, observed
 from isthmus.neutron.backend import Backend
 from isthmus.neutron.conf import Settings
 from isthmus.neutron.observed import Ref
+from isthmus.neutron.paging import Listing
 from isthmus.neutron.status import Verdict
-from isthmus.neutron.values import AnyAssociation, Association
+from isthmus.neutron.values import AnyAssociation, Association, Bgpvpn
 
 Answer = dict[str, Any]
+_Bound = TypeVar("_Bound", Association, AnyAssociation)
+_Found = TypeVar("_Found", Bgpvpn, Association, AnyAssociation)
+STATUS = "status"
+
+
+def unlimited(asked: Listing) -> Listing:
+    """What the database is asked for."""
+    return replace(asked, limit=None) if STATUS in asked.filters else asked
 
 
 class Statuses:
@@ -23,6 +36,18 @@ class Statuses:
 
     def __init__(self, backend: Backend, settings: Settings) -> None:
         self._backend, self._cloud = backend, settings.cloud
+
+    def bgpvpns_of(self, context: Any, asked: Listing, found: list[Bgpvpn]) -> list[Bgpvpn]:
+        """Of an `unlimited` list, what was asked for."""
+        if STATUS not in asked.filters or not found:
+            return found
+        verdicts = observed.bgpvpn_verdicts(context, self._backend, self._cloud, [b.id for b in found], exact=False)
+        return _page(asked, found, verdicts)
+
+    def associations_of(self, context: Any, asked: Listing, found: list[_Bound]) -> list[_Bound]:
+        if STATUS not in asked.filters or not found:
+            return found
+        return _page(asked, found, self._verdicts(context, found, exact=False))
 
     def bgpvpns(
         self, context: Any, ids: Sequence[str], answers: Sequence[Answer], fields: Any = None, *, exact: bool = False
@@ -45,9 +70,22 @@ class Statuses:
         """The answers about these associations, in their order."""
         if not (wanted := _wanted(fields)) or not found:
             return list(answers)
-        refs = [Ref(a.id, a.kind, a.bgpvpn, a.target) for a in found]
-        verdicts = observed.association_verdicts(context, self._backend, self._cloud, refs, exact=exact)
+        verdicts = self._verdicts(context, found, exact=exact)
         return [answer | _shown(verdicts[a.id], wanted) for a, answer in zip(found, answers, strict=True)]
+
+    def _verdicts(
+        self, context: Any, found: Sequence[Association | AnyAssociation], *, exact: bool
+    ) -> dict[str, Verdict]:
+        refs = [Ref(a.id, a.kind, a.bgpvpn, a.target) for a in found]
+        return observed.association_verdicts(context, self._backend, self._cloud, refs, exact=exact)
+
+
+def _page(asked: Listing, found: list[_Found], verdicts: Mapping[str, Verdict]) -> list[_Found]:
+    """`found` is in the order of the answer, also where the page is the one before the marker."""
+    kept = [one for one in found if verdicts[one.id].status in asked.filters[STATUS]]
+    if not asked.limit:
+        return kept
+    return kept[-asked.limit :] if asked.reverse else kept[: asked.limit]
 
 
 def _wanted(fields: Any) -> set[str]:

@@ -31,7 +31,7 @@ class Bgpvpn(resource.Resource):
     resources_key = "bgpvpns"
     base_path = "/bgpvpn/bgpvpns"
     allow_list = True
-    _query_mapping = resource.QueryParameters("name", "project_id", "fields")
+    _query_mapping = resource.QueryParameters("name", "project_id", "status", "fields")
 
     type = resource.Body("type")
     project_id = resource.Body("project_id")

@@ -30,11 +30,13 @@ class ListStatus(command.Lister):
         return parser
 
     def take_action(self, parsed_args: Namespace) -> Table:
-        found = Bgpvpn.list(resources.network(self.app), fields=["id", "name", "type", "status", "status_reason"])
-        wanted = [b for b in found if not parsed_args.status or b.status in parsed_args.status]
+        wanted = {"fields": ["id", "name", "type", "status", "status_reason"]}
+        if parsed_args.status:
+            wanted["status"] = parsed_args.status
+        found = Bgpvpn.list(resources.network(self.app), **wanted)
         return (
             ("ID", "Name", "Type", "Status", "Reason"),
-            [(b.id, b.name, b.type, b.status, b.status_reason) for b in wanted],
+            [(b.id, b.name, b.type, b.status, b.status_reason) for b in found],
         )
 
 

@@ -109,10 +109,11 @@ STATUS: Attributes = {
         "allow_put": False,
         "is_visible": True,
         "enforce_policy": name in STATUS_ADMIN_ATTRIBUTES,
+        "is_filter": name == "status",
     }
     for name in STATUS_ATTRIBUTES
 }
-"""No filter and no sort key: it is no column, it follows from what agents report."""
+"""No sort keys: they are no columns, they follow from what agents report; so a filter reads all that may have it."""
 
 
 def _association(kind: str) -> Attributes:

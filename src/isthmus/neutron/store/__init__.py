@@ -11,4 +11,5 @@ of the attachments concerned. SQLAlchemy rows never leave this package, nor `rea
     conflicts      what must not be associated with what
     overlaps       which subnets of one BGPVPN overlap
     columns        what can be compared and sorted, as SQL
+    pages          a list as a request asks for it
 """

@@ -16,8 +16,8 @@ from isthmus.model.intent import AssociationKind
 from isthmus.neutron import apidef, exceptions, models, numbers, quotas, reading, settling
 from isthmus.neutron.conf import Overlapping
 from isthmus.neutron.desired import network_attachment, router_attachment
-from isthmus.neutron.paging import Listing, order, page
-from isthmus.neutron.store import columns, conflicts, port_routes
+from isthmus.neutron.paging import Listing
+from isthmus.neutron.store import columns, conflicts, pages, port_routes
 from isthmus.neutron.store.rows import (
     KINDS,
     find_association,
@@ -26,6 +26,7 @@ from isthmus.neutron.store.rows import (
     revise,
     scoped,
     standard,
+    without_tags,
 )
 from isthmus.neutron.values import AnyAssociation, Association, AssociationChange, NewAssociation
 
@@ -43,16 +44,11 @@ def list_associations(context: Any, kind: AssociationKind, bgpvpn_id: str, listi
         if not uuidutils.is_uuid_like(bgpvpn_id):
             return []
         of, known = KINDS[kind], columns.association_columns(kind)
-        rows_only = sa.select(of.table).options(sa.orm.defaultload(of.table.standard_attr).lazyload("*"))  # no tags
-        query = scoped(context, rows_only, of.table).where(of.table.bgpvpn_id == bgpvpn_id)
-        query = columns.matching(context, query, listing.filters, known, of.table)
-        keys = order(listing, known)
+        visible = scoped(context, sa.select(of.table), of.table)
         missing = of.not_found(id=listing.marker, bgpvpn_id=bgpvpn_id)
-        marker = columns.marker(context, listing, keys, of.table, missing)
-        rows = list(context.session.scalars(page(query, listing, keys, marker)))
-        if listing.reverse:
-            rows.reverse()
-        return _values(context.session, kind, rows)
+        where, options = [of.table.bgpvpn_id == bgpvpn_id], [without_tags(of.table)]
+        found = pages.rows(context, visible, listing, known, of.table, missing, where=where, options=options)
+        return _values(context.session, kind, [row for (row,) in found])
 
 
 @db_api.retry_if_session_inactive()
@@ -79,13 +75,8 @@ def list_all(context: Any, listing: Listing) -> list[AnyAssociation]:
             "type": table.c.type,
             "resource_id": table.c.target,
         }
-        query = columns.matching(context, sa.select(table), listing.filters, known, table)
-        keys = order(listing, known)
-        marker = _line_marker(context, listing, table, keys)
-        rows = list(context.session.execute(page(query, listing, keys, marker)))
-        if listing.reverse:
-            rows.reverse()
-        return [_line(row) for row in rows]
+        missing = exceptions.BGPVPNAssociationNotFound(id=listing.marker)
+        return [_line(row) for row in pages.rows(context, sa.select(table), listing, known, table, missing)]
 
 
 def _line(row: Any) -> AnyAssociation:
@@ -111,16 +102,6 @@ def _lines(context: Any, kind: AssociationKind) -> Any:
     return scoped(context, query.join(models.Bgpvpn, models.Bgpvpn.id == of.table.bgpvpn_id), of.table)
 
 
-def _line_marker(context: Any, listing: Listing, table: Any, keys: Sequence[tuple[Any, bool]]) -> Any:
-    if not listing.marker:
-        return None
-    query = sa.select(*(column for column, _ascending in keys)).where(table.c.id == listing.marker)
-    found = context.session.execute(query).first() if uuidutils.is_uuid_like(listing.marker) else None
-    if found is None:
-        raise exceptions.BGPVPNAssociationNotFound(id=listing.marker)
-    return tuple(found)
-
-
 @db_api.retry_if_session_inactive()
 def get_association(context: Any, kind: AssociationKind, bgpvpn_id: str, association_id: str) -> Association:
     with db_api.CONTEXT_READER.using(context):
@@ -132,9 +113,9 @@ def get_association(context: Any, kind: AssociationKind, bgpvpn_id: str, associa
 def create_associations(
     context: Any, news: Sequence[NewAssociation], policy: Overlapping
 ) -> tuple[list[Association], set[str]]:
-    """All of them or none."""
+    """All of one kind; all of them or none."""
     with _anew_when_something_went(), db_api.CONTEXT_WRITER.using(context):
-        session, made = context.session, []
+        session, rows = context.session, []
         conflicts.queue(session, news, policy)
         touched: set[str] = set()
         for project in sorted({new.project_id for new in news}):
@@ -142,9 +123,9 @@ def create_associations(
             more = {quotas.ASSOCIATION: len(own), quotas.PORT_ROUTE: sum(len(new.routes) for new in own)}
             quotas.check(context, project, more)
         for new in news:
-            row = _create(context, new)
-            made += _values(session, new.kind, [row])
+            rows.append(_create(context, new))
             touched |= _homes(session, new.kind, new.target)
+        made = _values(session, news[0].kind, rows)
         conflicts.check_overlaps(context, {m.bgpvpn for m in made}, {m.id for m in made}, policy)
         for attachment in touched:
             settling.renumber(session, attachment)

@@ -14,29 +14,21 @@ from oslo_utils import uuidutils
 
 from isthmus.model.intent import AssociationKind
 from isthmus.neutron import apidef, exceptions, models, numbers, quotas, reading, settling
-from isthmus.neutron.paging import Listing, order, page
-from isthmus.neutron.store import columns, targets
-from isthmus.neutron.store.rows import KINDS, find_bgpvpn, revise, scoped, shared, standard
+from isthmus.neutron.paging import Listing
+from isthmus.neutron.store import columns, pages, targets
+from isthmus.neutron.store.rows import KINDS, find_bgpvpn, revise, scoped, shared, standard, without_tags
 from isthmus.neutron.store.targets import Choice
 from isthmus.neutron.values import Bgpvpn, NewBgpvpn
-
-_WITHOUT_TAGS = sa.orm.defaultload(models.Bgpvpn.standard_attr).lazyload("*")
-"""With a list of rows Neutron's model reads their tags, 500 a statement; `_tags` reads them in one."""
 
 
 @db_api.retry_if_session_inactive()
 def list_bgpvpns(context: Any, listing: Listing) -> list[Bgpvpn]:
     with db_api.CONTEXT_READER.using(context):
-        known = columns.bgpvpn_columns(context)
-        query = scoped(context, sa.select(models.Bgpvpn).options(_WITHOUT_TAGS), models.Bgpvpn)
-        query = columns.matching(context, query, listing.filters, known, models.Bgpvpn)
-        keys = order(listing, known)
+        table, known = models.Bgpvpn, columns.bgpvpn_columns(context)
+        visible = scoped(context, sa.select(table), table)
         missing = exceptions.BGPVPNNotFound(id=listing.marker)
-        marker = columns.marker(context, listing, keys, models.Bgpvpn, missing)
-        rows = list(context.session.scalars(page(query, listing, keys, marker)))
-        if listing.reverse:
-            rows.reverse()
-        return _values(context, rows)
+        found = pages.rows(context, visible, listing, known, table, missing, options=[without_tags(table)])
+        return _values(context, [row for (row,) in found])
 
 
 @db_api.retry_if_session_inactive()

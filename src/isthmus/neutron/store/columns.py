@@ -13,11 +13,10 @@ import sqlalchemy as sa
 from neutron.db.models import tag
 from neutron_lib import exceptions as neutron_exceptions
 from neutron_lib.db import standard_attr
-from oslo_utils import timeutils, uuidutils
+from oslo_utils import timeutils
 
 from isthmus.model.intent import AssociationKind
 from isthmus.neutron import apidef, models
-from isthmus.neutron.paging import Listing
 from isthmus.neutron.store.rows import KINDS, scoped, shared
 
 _STANDARD = standard_attr.StandardAttribute
@@ -132,16 +131,3 @@ def _moment(values: Sequence[Any]) -> Any:
         raise neutron_exceptions.InvalidInput(
             error_message=f"{CHANGED_SINCE}: {list(values)} is not a time like 2026-01-31T12:00:00Z"
         ) from None
-
-
-def marker(context: Any, listing: Listing, keys: Sequence[tuple[Any, bool]], table: Any, missing: Exception) -> Any:
-    """The sort values of the row behind which the page starts; None without a marker. Raises `missing`."""
-    if not listing.marker:
-        return None
-    found = None
-    if uuidutils.is_uuid_like(listing.marker):
-        query = scoped(context, sa.select(*(column for column, _ascending in keys)).select_from(table), table)
-        found = context.session.execute(query.where(table.id == listing.marker)).first()
-    if found is None:
-        raise missing
-    return tuple(found)

@@ -18,6 +18,7 @@ from typing import Any
 import sqlalchemy as sa
 from neutron.db import models_v2
 from neutron.db.models import l3
+from neutron_lib import constants
 from neutron_lib import exceptions as neutron_exceptions
 from neutron_lib.exceptions import l3 as l3_exceptions
 from oslo_log import log as logging
@@ -137,6 +138,16 @@ def check_subnet_overlaps(session: Any, network: str, policy: Overlapping) -> No
     table = models.NetworkAssociation
     query: Any = sa.select(table.bgpvpn_id).where(table.network_id == network)
     _check_on_network(session, set(session.scalars(query)), network, policy)
+
+
+def check_address_overlaps(session: Any, port: str, network: str, policy: Overlapping) -> None:
+    """After a port, or an interface of a router, got one more address, in the transaction that gave it."""
+    routers, ports, interfaces = models.RouterAssociation, models.PortAssociation, l3.RouterPort
+    by_port: Any = sa.select(ports.bgpvpn_id).where(ports.port_id == port, ports.advertise_fixed_ips)
+    by_router: Any = sa.select(routers.bgpvpn_id).join(interfaces, interfaces.router_id == routers.router_id)
+    by_router = by_router.where(interfaces.port_id == port, interfaces.port_type.in_(constants.ROUTER_INTERFACE_OWNERS))
+    found = {bgpvpn for (bgpvpn,) in session.execute(by_port.union(by_router))}
+    _check_on_network(session, found, network, policy)
 
 
 def _check_on_network(session: Any, bgpvpns: Collection[str], network: str, policy: Overlapping) -> None:

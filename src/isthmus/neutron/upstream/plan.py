@@ -20,6 +20,8 @@ from isthmus.neutron.apidef import rules
 from isthmus.neutron.store import port_routes
 from isthmus.neutron.upstream.contents import Association, Bgpvpn, Contents
 
+_DISTINGUISHERS = "route_distinguishers"
+
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
@@ -67,9 +69,18 @@ def _shared(theirs: Contents, taken: Mapping[int, str]) -> dict[int, list[str]]:
     return {vni: ids for vni, ids in claims.items() if len(ids) > 1}
 
 
+def _shared_distinguishers(theirs: Contents, ours: Contents) -> dict[str, set[str]]:
+    """Each route distinguisher that more than one BGPVPN has, theirs and ours together."""
+    having: dict[str, set[str]] = {}
+    for bgpvpn in (*theirs.bgpvpns.values(), *ours.bgpvpns.values()):
+        for value in bgpvpn.lists[_DISTINGUISHERS]:
+            having.setdefault(value, set()).add(bgpvpn.id)
+    return {value: ids for value, ids in having.items() if len(ids) > 1}
+
+
 def plan(theirs: Contents, ours: Contents, around: Surroundings) -> Plan:
     """What to do; the same every time."""
-    shared = _shared(theirs, around.taken)
+    shared, distinguishers = _shared(theirs, around.taken), _shared_distinguishers(theirs, ours)
     bgpvpns: list[Bgpvpn] = []
     same, differs, refused = 0, [], []
     for new in sorted(theirs.bgpvpns.values(), key=lambda b: b.id):
@@ -79,7 +90,7 @@ def plan(theirs: Contents, ours: Contents, around: Surroundings) -> Plan:
             same += not found
             differs += [f"{name}: {', '.join(found)}"] if found else []
             continue
-        faults = list(_bgpvpn_faults(new, shared))
+        faults = [*_bgpvpn_faults(new, shared), *_distinguisher_faults(new, distinguishers)]
         refused += [f"{name}: {'; '.join(faults)}"] if faults else []
         bgpvpns += [] if faults else [new]
     known = dict(ours.bgpvpns) | {b.id: b for b in bgpvpns}
@@ -150,7 +161,7 @@ def _bgpvpn_faults(new: Bgpvpn, shared: Mapping[int, list[str]]) -> Iterator[str
     if not new.project_id:
         yield "it belongs to no project"
     for kind in apidef.TARGET_LISTS:
-        parse = RouteDistinguisher.parse if kind == "route_distinguishers" else RouteTarget.parse
+        parse = RouteDistinguisher.parse if kind == _DISTINGUISHERS else RouteTarget.parse
         broken = rules.list_rule(parse)(list(new.lists[kind]))
         if broken:
             yield f"{kind}: {broken}"
@@ -163,6 +174,13 @@ def _bgpvpn_faults(new: Bgpvpn, shared: Mapping[int, list[str]]) -> Iterator[str
     if new.vni is not None and new.vni in shared:
         others = ", ".join(i for i in shared[new.vni] if i != new.id)
         yield f"VNI {new.vni} is also that of BGPVPN {others}"
+
+
+def _distinguisher_faults(new: Bgpvpn, shared: Mapping[str, Collection[str]]) -> Iterator[str]:
+    for value in new.lists[_DISTINGUISHERS]:
+        others = sorted(set(shared.get(value, ())) - {new.id})
+        if others:
+            yield f"route distinguisher {value} is also that of BGPVPN {', '.join(others)}"
 
 
 class _Bound:
