@@ -2,7 +2,7 @@
 # PYTHON is Debian's own interpreter, which Debian's uWSGI plugin is built for; on another system say PYTHON=...
 PYTHON ?= /usr/bin/python3
 BIN := .venv/bin
-PACKAGES := python3-venv iproute2 iputils-ping util-linux procps ethtool tcpdump udhcpc uwsgi-core uwsgi-plugin-python3 \
+PACKAGES := python3-venv openssl iproute2 iputils-ping util-linux procps ethtool tcpdump udhcpc uwsgi-core uwsgi-plugin-python3 \
 	openvswitch-switch ovn-central ovn-host mariadb-server frr gobgpd
 KEEP ?=
 

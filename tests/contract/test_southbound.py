@@ -19,10 +19,10 @@ from isthmus.model.port import Gateway, LocalPort
 from isthmus.model.vpn import SiteOfOrigin
 from isthmus.node.facts import IntentLost, IntentRead
 from isthmus.shell.bindings import HOLD_S
-from isthmus.shell.config import Tls
 from isthmus.shell.idl import use_certificates
 from isthmus.shell.southbound import Southbound
-from tests.contract.switches import Central, installed, run
+from tests.certificates import certificates
+from tests.contract.switches import Central, installed
 from tests.eventually import eventually
 from tests.shell.background import Background
 
@@ -314,21 +314,6 @@ def test_a_chassis_that_is_not_there_is_named(central: Central, background: Back
 def test_another_endpoint_is_taken_when_one_does_not_answer(central: Central, background: Background) -> None:
     add_vm(central)
     Watched(central, background, "host-1", "tcp:127.0.0.1:9", central.sb, "unix:/nonexistent").ports(VM)
-
-
-def certificates(directory: Path, name: str = "end") -> Tls:
-    """A new authority, and one certificate from it for both ends, of this common name."""
-
-    def openssl(*args: str) -> None:
-        run("openssl", *args)
-
-    key, request, certificate = (str(directory / f"end.{kind}") for kind in ("key", "csr", "pem"))
-    ca_key, ca = str(directory / "ca.key"), str(directory / "ca.pem")
-    curve = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
-    openssl("req", "-x509", *curve, "-keyout", ca_key, "-out", ca, "-days", "2", "-subj", "/CN=authority")
-    openssl("req", *curve, "-keyout", key, "-out", request, "-subj", f"/CN={name}")
-    openssl("x509", "-req", "-in", request, "-CA", ca, "-CAkey", ca_key, "-CAcreateserial", "-out", certificate)
-    return Tls(Path(key), Path(certificate), Path(ca))
 
 
 def test_over_tls_with_certificates(central: Central, background: Background, tmp_path: Path) -> None:

@@ -26,8 +26,8 @@ from isthmus.shell.idl import use_certificates
 from isthmus.shell.southbound import Southbound
 from isthmus.shell.telling import FRESH_S, SPREAD_S, WRITE_S, Wish
 from tests.build import uuid
+from tests.certificates import certificates
 from tests.contract.switches import Central, installed
-from tests.contract.test_southbound import certificates
 from tests.eventually import eventually
 from tests.shell.background import Background
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ import pytest
 from isthmus.model.net import IpAddress
 from isthmus.node.config import Limits
 from isthmus.shell.config import Config, ConfigError, LocalSwitch, Reflector, Tls, parse, read
+from tests.certificates import certificates
 
 FILE = Path("/etc/isthmus/agent.toml")
 EXAMPLE = Path(__file__).parent.parent.parent / "etc/agent.toml"
@@ -91,15 +94,56 @@ def test_metrics_can_be_switched_off() -> None:
     assert good(lambda text: text + '[metrics]\nlisten = ""').metrics.host == ""
 
 
+def with_ssl(tls: Tls, more: str = "") -> Config:
+    said = {"private_key": tls.private_key, "certificate": tls.certificate, "ca_cert": tls.ca_cert}
+    lines = "".join(f'{key} = "{file}"\n' for key, file in said.items())
+    return good(lambda text: (text if more else text.replace("tcp:", "ssl:")) + lines + more)
+
+
 def test_certificates_are_taken_with_ssl(tmp_path: Path) -> None:
-    files = {key: tmp_path / f"{key}.pem" for key in ("private_key", "certificate", "ca_cert")}
-    for file in files.values():
-        file.write_text("PEM")
-    said = "".join(f'{key} = "{file}"\n' for key, file in files.items())
-    config = good(lambda text: text.replace("tcp:", "ssl:") + said)
-    assert config.tls == Tls(files["private_key"], files["certificate"], files["ca_cert"])
-    for_ovsdb = good(lambda text: text + said + '[ovsdb]\nendpoint = "ssl:127.0.0.1:6640"')
-    assert for_ovsdb.tls == config.tls
+    tls = certificates(tmp_path)
+    assert with_ssl(tls).tls == with_ssl(tls, '[ovsdb]\nendpoint = "ssl:127.0.0.1:6640"').tls == tls
+
+
+def test_certificates_that_cannot_be_used_stop_the_start(tmp_path: Path) -> None:
+    for name in ("ours", "other"):
+        (tmp_path / name).mkdir()
+    ours, other = certificates(tmp_path / "ours"), certificates(tmp_path / "other")
+    nonsense, locked = tmp_path / "nonsense.pem", tmp_path / "locked.pem"
+    nonsense.write_text("PEM")
+    encrypt = ["openssl", "pkey", "-in", str(ours.private_key), "-aes128", "-passout", "pass:word", "-out", str(locked)]
+    subprocess.run(encrypt, check=True)
+    for tls, sentence in (
+        (replace(ours, ca_cert=nonsense), f"ca_cert must have certificates in PEM; {nonsense} has none"),
+        (replace(ours, certificate=nonsense), f"certificate must have certificates in PEM; {nonsense} has none"),
+        (
+            replace(ours, private_key=other.private_key),
+            f"private_key does not belong to certificate {ours.certificate}",
+        ),
+        (
+            replace(ours, private_key=locked),
+            f"private_key must have a key in PEM without a password; {locked} has none",
+        ),
+        (
+            replace(ours, private_key=ours.certificate, certificate=ours.private_key),
+            f"certificate must have certificates in PEM; {ours.private_key} has none",
+        ),
+    ):
+        with pytest.raises(ConfigError) as caught:
+            with_ssl(tls)
+        assert str(caught.value) == f"{FILE}: southbound.{sentence}"
+
+
+def test_paths_where_nothing_can_be_made_stop_the_start(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for table, line, rule in (
+        ("show", f'socket = "{tmp_path}"', f"socket must be a file's path; {tmp_path} is a directory"),
+        ("show", f'socket = "{tmp_path}/file/x"', f"socket must be below directories; {tmp_path}/file is a file"),
+        ("state", f'directory = "{tmp_path}/file"', f"directory must be below directories; {tmp_path}/file is a file"),
+    ):
+        with pytest.raises(ConfigError) as caught:
+            good(_set(table, line))
+        assert str(caught.value) == f"{FILE}: {table}.{rule}"
 
 
 def _set(table: str, line: str) -> Callable[[str], str]:
@@ -124,6 +168,8 @@ def _without(line: str) -> Callable[[str], str]:
 
 WRONG = [
     (lambda _: "[agent", "not TOML: "),
+    (_set("agent", f"as = {'9' * 5000}"), "not TOML: "),
+    (lambda t: f"{t}deep = {'[' * 5000}", "not TOML: "),
     (_set("agent", "color = 1"), "agent.color is not a key of this table; known are as, host, router_id, vtep"),
     (lambda t: t + "[agents]", "agents is not a table of this file; known are agent, reflectors, ovsdb, southbound,"),
     (lambda t: "agent = 3\n" + t.replace("[agent]", "[ovsdb]"), "agent must be a table"),
@@ -176,6 +222,8 @@ WRONG = [
     (_set("southbound", 'endpoints = "tcp:a:1"'), "southbound.endpoints must be a list with at least one endpoint"),
     (_set("southbound", 'endpoints = ["tcp:192.0.2.21"]'), "southbound.endpoints must be unix:/<path>, tcp:<host>:"),
     (_set("southbound", 'endpoints = ["tcp:a:70000"]'), "southbound.endpoints must be unix:/<path>, tcp:<host>:"),
+    (_set("southbound", 'endpoints = ["tcp:192.0.2.999:1"]'), "southbound.endpoints must be unix:/<path>, tcp:<host>:"),
+    (_set("southbound", 'endpoints = ["tcp:2001:db8::1:9"]'), "southbound.endpoints must be unix:/<path>, tcp:<host>:"),
     (_set("southbound", 'endpoints = ["ssl:a:6642"]'), "southbound.private_key is missing"),
     (_set("southbound", 'ca_cert = "/etc/ca.pem"'), "southbound.ca_cert has no use: no endpoint begins with ssl:"),
     (
@@ -183,6 +231,8 @@ WRONG = [
         "southbound.private_key must be a file that can be read; /nowhere/key.pem is not",
     ),
     (_set("show", 'socket = "agent.sock"'), "show.socket must be an absolute path, not 'agent.sock'"),
+    (_set("show", f'socket = "/{"x" * 107}"'), "show.socket must have at most 107 bytes: no socket has a longer path"),
+    (_set("show", 'socket = "/tmp/a\\u0000"'), "show.socket must be an absolute path, not '/tmp/a"),
     (_set("metrics", 'listen = "9179"'), "metrics.listen must be <address>:<port> or empty, not '9179'"),
     (_set("metrics", 'listen = "localhost:9179"'), "metrics.listen must be <address>:<port> or empty, not 'localhost:"),
     (_set("metrics", 'listen = "127.0.0.1:99999"'), "metrics.listen must be <address>:<port> or empty, not '127.0.0."),

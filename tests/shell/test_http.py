@@ -18,7 +18,7 @@ from isthmus.cli.main import main
 from isthmus.cli.reading import AgentInfo, PartInfo, read
 from isthmus.node.status import Detail, NodeStatus
 from isthmus.shell import drain
-from isthmus.shell.config import Listen
+from isthmus.shell.config_kinds import Listen
 from isthmus.shell.face import AgentStatus, PartStatus
 from isthmus.shell.http import Http
 from tests.eventually import eventually

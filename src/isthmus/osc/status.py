@@ -30,7 +30,7 @@ class ListStatus(command.Lister):
         return parser
 
     def take_action(self, parsed_args: Namespace) -> Table:
-        wanted = {"fields": ["id", "name", "type", "status", "status_reason"]}
+        wanted: dict[str, Any] = {"fields": ["id", "name", "type", "status", "status_reason"]}
         if parsed_args.status:
             wanted["status"] = parsed_args.status
         found = Bgpvpn.list(resources.network(self.app), **wanted)

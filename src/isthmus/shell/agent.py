@@ -63,7 +63,8 @@ from isthmus.node.status import Detail, NodeStatus
 from isthmus.shell import config as configuration
 from isthmus.shell import drain, keeping, memory_file
 from isthmus.shell.bgp_tcp import BgpTcp
-from isthmus.shell.config import Config, ConfigError, Listen, Reflector
+from isthmus.shell.config import Config, ConfigError, Reflector
+from isthmus.shell.config_kinds import Listen
 from isthmus.shell.face import AgentStatus, PartStatus
 from isthmus.shell.generation import next_generation
 from isthmus.shell.greeter import Greeter

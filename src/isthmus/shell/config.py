@@ -6,17 +6,18 @@ one sentence that names the file, the key and the rule, so that an operator need
 
 from __future__ import annotations
 
-import ipaddress
-import os
+import ssl
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 from isthmus.bgp.capability import LONG_LIVED_MAX_S
 from isthmus.model.net import IpAddress
 from isthmus.node.config import CIRCUITS_MAX, LONG_LIVED_S, ROUTES_PER_PEER_MAX, ROUTES_PER_VIEW_MAX, Limits
+from isthmus.shell import config_kinds as kinds
+from isthmus.shell.config_kinds import Listen
 
 T = TypeVar("T")
 
@@ -27,8 +28,6 @@ AS_MAX = 2**32 - 1
 
 LIMIT_MAX = 10_000_000
 """Larger than any switch or memory here could serve: a typing mistake."""
-
-DATAPATH_TYPES = ("", "system", "netdev")
 
 
 class ConfigError(ValueError):
@@ -66,13 +65,6 @@ class LocalSwitch:
     datapath_type: str = ""
     """Empty: as the integration bridge has it, because patch ports join bridges of one datapath only."""
     run_dir: Path = Path("/run/openvswitch")
-
-
-class Listen(NamedTuple):
-    """Where metrics are served; an empty host means nowhere."""
-
-    host: str
-    port: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,124 +121,6 @@ class _Table:
                 raise self.fail(key, f"is not a key of this table; known are {known}")
 
 
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise ValueError(f"must be text, not {value!r}")
-    return value
-
-
-def _name(value: object) -> str:
-    text = _text(value)
-    if not text or any(c.isspace() or c == "/" for c in text):
-        raise ValueError(f"must be a name without blanks and slashes, not '{text}'")
-    return text
-
-
-def _between(low: int, high: int) -> Callable[[object], int]:
-    def kind(value: object) -> int:
-        if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-            raise ValueError(f"must be a number from {low} to {high}, not {value!r}")
-        return value
-
-    return kind
-
-
-def _hold_time(value: object) -> int:
-    """RFC 4271 section 4.2: zero or at least three seconds."""
-    if value == 0 and not isinstance(value, bool):
-        return 0
-    try:
-        return _between(3, 65535)(value)
-    except ValueError:
-        raise ValueError(f"must be 0 or a number from 3 to 65535, not {value!r}") from None
-
-
-def _unicast(value: object) -> IpAddress:
-    """An address that one machine can have and another can reach."""
-    text = _text(value)
-    try:
-        address = IpAddress.parse(text)
-    except ValueError:
-        raise ValueError(f"must be an IP address, not '{text}'") from None
-    what = ipaddress.ip_address(bytes(address))
-    if what.is_multicast or what.is_unspecified or text == "255.255.255.255":
-        raise ValueError(f"must be the address of one machine, not {address}")
-    return address
-
-
-def _vtep(value: object) -> IpAddress:
-    address = _unicast(value)
-    if address.version != 4:
-        raise ValueError(
-            f"must be an IPv4 address, not {address}: tunnels over IPv6 are not built yet, and the router-id and the"
-            " Router's MAC are made from it"
-        )
-    return address
-
-
-def _router_id(value: object) -> IpAddress:
-    """RFC 6286: four bytes, not zero."""
-    address = _unicast(value)
-    if address.version != 4:
-        raise ValueError(f"must be written as an IPv4 address, not {address}")
-    return address
-
-
-def _endpoint(value: object) -> str:
-    """As Open vSwitch's programs take it: unix:<path>, tcp:<address>:<port> or ssl:<address>:<port>."""
-    text = _text(value)
-    kind, _, rest = text.partition(":")
-    if kind == "unix" and rest.startswith("/"):
-        return text
-    if kind in ("tcp", "ssl"):
-        host, _, port = rest.rpartition(":")
-        if host and port.isascii() and port.isdigit() and 0 < int(port) < 65536 and not any(c in host for c in ", "):
-            return text
-    raise ValueError(f"must be unix:/<path>, tcp:<host>:<port> or ssl:<host>:<port>, not '{text}'")
-
-
-def _endpoints(value: object) -> tuple[str, ...]:
-    if not isinstance(value, list) or not value:
-        raise ValueError("must be a list with at least one endpoint")
-    return tuple(_endpoint(v) for v in value)
-
-
-def _datapath_type(value: object) -> str:
-    if value not in DATAPATH_TYPES:
-        raise ValueError(f"must be 'system', 'netdev' or empty (as the integration bridge has it), not {value!r}")
-    return _text(value)
-
-
-def _path(value: object) -> Path:
-    path = Path(_text(value))
-    if not path.is_absolute():
-        raise ValueError(f"must be an absolute path, not '{path}'")
-    return path
-
-
-def _readable(value: object) -> Path:
-    path = _path(value)
-    if not path.is_file() or not os.access(path, os.R_OK):
-        raise ValueError(f"must be a file that can be read; {path} is not")
-    return path
-
-
-def _listen(value: object) -> Listen:
-    """`host:port`, `[v6]:port` or empty for nowhere."""
-    text = _text(value)
-    if not text:
-        return Listen("", 0)
-    host, _, port = text.rpartition(":")
-    host = host.removeprefix("[").removesuffix("]")
-    if not (port.isascii() and port.isdigit() and 0 <= int(port) < 65536):
-        raise ValueError(f"must be <address>:<port> or empty, not '{text}'")
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        raise ValueError(f"must be <address>:<port> or empty, not '{text}'") from None
-    return Listen(host, int(port))
-
-
 def _reflectors(file: Path, value: object) -> tuple[Reflector, ...]:
     if not isinstance(value, list) or not value:
         raise ConfigError(f"{file}: reflectors must have at least one [[reflectors]] table")
@@ -254,11 +128,11 @@ def _reflectors(file: Path, value: object) -> tuple[Reflector, ...]:
     for number, item in enumerate(value, 1):
         table = _Table(file, f"reflectors #{number}", item)
         reflector = Reflector(
-            address=table.take("address", _unicast),
-            asn=table.take("as", _between(1, AS_MAX)),
-            port=table.take("port", _between(1, 65535), BGP_PORT),
-            hold_time_s=table.take("hold_time_s", _hold_time, 30),
-            long_lived_s=table.take("long_lived_s", _between(0, LONG_LIVED_MAX_S), LONG_LIVED_S),
+            address=table.take("address", kinds.unicast),
+            asn=table.take("as", kinds.between(1, AS_MAX)),
+            port=table.take("port", kinds.between(1, 65535), BGP_PORT),
+            hold_time_s=table.take("hold_time_s", kinds.hold_time, 30),
+            long_lived_s=table.take("long_lived_s", kinds.between(0, LONG_LIVED_MAX_S), LONG_LIVED_S),
         )
         table.done()
         if reflector.address in found:
@@ -270,11 +144,11 @@ def _reflectors(file: Path, value: object) -> tuple[Reflector, ...]:
 def _switch(table: _Table) -> LocalSwitch:
     default = LocalSwitch()
     switch = LocalSwitch(
-        endpoint=table.take("endpoint", _endpoint, default.endpoint),
-        bridge=table.take("bridge", _name, default.bridge),
-        integration_bridge=table.take("integration_bridge", _name, default.integration_bridge),
-        datapath_type=table.take("datapath_type", _datapath_type, default.datapath_type),
-        run_dir=table.take("run_dir", _path, default.run_dir),
+        endpoint=table.take("endpoint", kinds.endpoint, default.endpoint),
+        bridge=table.take("bridge", kinds.name, default.bridge),
+        integration_bridge=table.take("integration_bridge", kinds.name, default.integration_bridge),
+        datapath_type=table.take("datapath_type", kinds.datapath_type, default.datapath_type),
+        run_dir=table.take("run_dir", kinds.path, default.run_dir),
     )
     table.done()
     if switch.bridge == switch.integration_bridge:
@@ -286,14 +160,15 @@ def _switch(table: _Table) -> LocalSwitch:
 
 def _southbound(table: _Table, ovsdb: str) -> tuple[tuple[str, ...], Tls | None]:
     """The endpoints, and the one set of certificates that every `ssl:` connection of this process uses."""
-    endpoints = table.take("endpoints", _endpoints)
+    endpoints = table.take("endpoints", kinds.endpoints)
     tls = None
     if any(e.startswith("ssl:") for e in (*endpoints, ovsdb)):
         tls = Tls(
-            private_key=table.take("private_key", _readable),
-            certificate=table.take("certificate", _readable),
-            ca_cert=table.take("ca_cert", _readable),
+            private_key=table.take("private_key", kinds.readable),
+            certificate=table.take("certificate", kinds.readable),
+            ca_cert=table.take("ca_cert", kinds.readable),
         )
+        _check_certificates(table, tls)
     for key in ("private_key", "certificate", "ca_cert"):
         if tls is None and table.has(key):
             raise table.fail(key, "has no use: no endpoint begins with ssl:")
@@ -301,18 +176,36 @@ def _southbound(table: _Table, ovsdb: str) -> tuple[tuple[str, ...], Tls | None]
     return endpoints, tls
 
 
+def _check_certificates(table: _Table, tls: Tls) -> None:
+    """What OpenSSL says of them now, it would say of every connection."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    for key, path in (("ca_cert", tls.ca_cert), ("certificate", tls.certificate)):
+        try:
+            context.load_verify_locations(path)
+        except ssl.SSLError:
+            raise table.fail(key, f"must have certificates in PEM; {path} has none") from None
+    try:
+        context.load_cert_chain(tls.certificate, tls.private_key, password=lambda: " ")
+    except ssl.SSLError as error:
+        if error.reason == "KEY_VALUES_MISMATCH":
+            raise table.fail("private_key", f"does not belong to certificate {tls.certificate}") from None
+        raise table.fail(
+            "private_key", f"must have a key in PEM without a password; {tls.private_key} has none"
+        ) from None
+
+
 def parse(text: str, file: Path) -> Config:
     """The configuration that `text` says; `file` is only named in errors. Raises ConfigError."""
     try:
         whole = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # beside its own error: a number of thousands of digits; deep nesting
         raise ConfigError(f"{file}: not TOML: {error}") from None
     _known_tables(whole, file)
     agent = _Table(file, "agent", whole.get("agent", {}))
-    host = agent.take("host", _name, "") or None
-    vtep = agent.take("vtep", _vtep)
-    router_id = agent.take("router_id", _router_id, vtep)
-    asn = agent.take("as", _between(1, AS_MAX))
+    host = agent.take("host", kinds.name, "") or None
+    vtep = agent.take("vtep", kinds.vtep)
+    router_id = agent.take("router_id", kinds.router_id, vtep)
+    asn = agent.take("as", kinds.between(1, AS_MAX))
     switch = _switch(_Table(file, "ovsdb", whole.get("ovsdb", {})))
     southbound, tls = _southbound(_Table(file, "southbound", whole.get("southbound", {})), switch.endpoint)
     names = ("show", "metrics", "state", "limits")
@@ -326,13 +219,13 @@ def parse(text: str, file: Path) -> Config:
         switch=switch,
         southbound=southbound,
         tls=tls,
-        socket=show.take("socket", _path, Path("/run/isthmus/agent.sock")),
-        metrics=metrics.take("listen", _listen, Listen("127.0.0.1", 9179)),
-        state=state.take("directory", _path, Path("/var/lib/isthmus")),
+        socket=show.take("socket", kinds.socket, Path("/run/isthmus/agent.sock")),
+        metrics=metrics.take("listen", kinds.listen, Listen("127.0.0.1", 9179)),
+        state=state.take("directory", kinds.directory, Path("/var/lib/isthmus")),
         limits=Limits(
-            routes_per_view=limits.take("routes_per_view", _between(1, LIMIT_MAX), ROUTES_PER_VIEW_MAX),
-            routes_per_peer=limits.take("routes_per_peer", _between(1, LIMIT_MAX), ROUTES_PER_PEER_MAX),
-            circuits=limits.take("attachments", _between(1, LIMIT_MAX), CIRCUITS_MAX),
+            routes_per_view=limits.take("routes_per_view", kinds.between(1, LIMIT_MAX), ROUTES_PER_VIEW_MAX),
+            routes_per_peer=limits.take("routes_per_peer", kinds.between(1, LIMIT_MAX), ROUTES_PER_PEER_MAX),
+            circuits=limits.take("attachments", kinds.between(1, LIMIT_MAX), CIRCUITS_MAX),
         ),
     )
     for table in (agent, show, metrics, state, limits):

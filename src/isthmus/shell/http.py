@@ -14,7 +14,7 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from isthmus.node.status import Detail, NodeStatus
-from isthmus.shell.config import Listen
+from isthmus.shell.config_kinds import Listen
 from isthmus.shell.face import AgentStatus, to_json
 from isthmus.shell.metrics import page
 
