@@ -18,7 +18,7 @@ README = page.PAGE.parent.parent / "README.md"
 LINE = re.compile(r"^ *(?P<seconds>[\d.]+) s  ok +rung (?P<number>\d+)  (?P<title>.+)$")
 TOP = re.compile(r"^the top of the ladder after (\d+) s$", flags=re.MULTILINE)
 BLOCK = re.compile(r"(?<=\n```\n)(?: *[\d.]+ s  ok +rung .*\n)+the top of the ladder after \d+ s\n(?=```\n)")
-SAYS_HOW_MANY = re.compile(r": (\d+ of \d+ packets lost.*)$")
+SAYS_HOW_MANY = re.compile(r": (\d+ of \d+ packets lost.*|lost when .*)$")
 
 
 class Climb(NamedTuple):

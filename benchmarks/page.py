@@ -23,7 +23,7 @@ Written by the commands named under each heading, each its own part; run them ag
 ROUTES = "BGP bytes to flows committed: `python -m benchmarks.routes`"
 CLOUDS = "Two clouds: `python -m benchmarks.clouds`"
 SPEAKERS = "Beside others: `python -m benchmarks.speakers`"
-LADDER = "The ladder: `make demo`"
+LADDER = "The ladder: `make demo | tee demo.log`, then `python -m benchmarks.ladder demo.log`"
 ORDER = (ROUTES, CLOUDS, SPEAKERS, LADDER)
 
 

@@ -68,6 +68,11 @@ def test_the_backend_is_told_which_attachment_changed_and_refuses_what_it_cannot
     assert set(told.read_text().split()) == {f"network:{network['id']}", f"router:{router['id']}"}
     assert recording.northbound.ours() == [], "nobody else writes"
 
+    routers = f"{one}/router_associations"
+    refused = owner.call("POST", routers, {"router_association": {"router_id": owner.make("routers", name="s")["id"]}})
+    assert (refused.status, refused.kind) == (400, "BGPVPNNotSupported")
+    assert "advertise_extra_routes" in refused.message
+    assert owner.get(routers) == []
     refused = admin.call("POST", BGPVPNS, {"bgpvpn": {"type": "l2"}})
     assert (refused.status, refused.kind) == (400, "BGPVPNNotSupported")
     assert "l2" in refused.message

@@ -132,6 +132,30 @@ def test_more_than_a_node_can_read_is_refused(admin: User, owner: User) -> None:
     assert len(owner.get(BGPVPNS, networks=network["id"])) == len(answers) - 1
 
 
+def test_an_interface_that_would_be_more_than_a_node_can_read_is_refused(
+    cloud: Cloud, admin: User, owner: User
+) -> None:
+    """What OVN has of the router stays: nothing of it would be left if it did not fit."""
+    router = owner.make("routers", name="r")["id"]
+    assert owner.plug(router, owner.network(V4)["subnet_ids"][0]).status == 200
+    count = 64
+    while count:
+        targets = [f"4294967295:{n}" for n in range(count)]
+        made = admin.make(BGPVPNS, project_id=owner.project, import_targets=targets, export_targets=targets)
+        body = {"router_association": {"router_id": router}}
+        if owner.call("POST", f"{BGPVPNS}/{made['id']}/router_associations", body).status != 201:
+            count //= 2
+    for number in range(2, 12):  # there is room for a few, but not for another association
+        rows = [row for row in cloud.northbound.ours() if router in row]
+        answer = owner.plug(router, owner.network({**V4, "cidr": f"10.{number}.0.0/24"})["subnet_ids"][0])
+        if answer.status != 200:
+            break
+    assert (answer.status, answer.kind) == (409, "RouterInterfaceAttachmentConflict")
+    assert "at most 16384 fit" in answer.message
+    assert len(owner.get("ports", device_id=router)) == number - 1
+    assert [row for row in cloud.northbound.ours() if router in row] == rows != []
+
+
 def test_a_body_that_is_none(admin: User) -> None:
     for body in (
         b"",

@@ -346,6 +346,34 @@ def test_what_others_have_in_a_shared_vpn_is_not_named(strict: Cloud, admin: Use
     assert ours["subnet_ids"][0] not in refused.message
 
 
+def test_an_association_and_an_interface_that_overlap_at_once(strict: Cloud, admin: User) -> None:
+    """They lock nothing in common but the BGPVPN."""
+    owner = strict.user(uuid.uuid4().hex)
+    with ThreadPoolExecutor(2) as pool:
+        for number in range(4):
+            one, (wide, narrow) = make(admin, owner), overlapping(owner)
+            here, there = (owner.make("routers", name="r")["id"] for _ in range(2))
+            bind(owner, one, "router", here)
+            assert owner.plug(there, wide["subnet_ids"][0]).status == 200
+            plugged = pool.submit(owner.plug, here, narrow["subnet_ids"][0])
+            bound = pool.submit(associate, owner, one, "router", there)
+            assert (plugged.result().status, bound.result().status) in {(200, 409), (409, 201)}, number
+
+
+def test_what_overlapped_before_holds_nothing_else_up(cloud: Cloud, strict: Cloud, admin: User) -> None:
+    """A cloud that was not strict when it was associated: another subnet of the network is welcome."""
+    owner, later = cloud.user(uuid.uuid4().hex), strict
+    one, (wide, narrow) = make(admin, owner), overlapping(owner)
+    for network in (wide, narrow):
+        bind(owner, one, "network", network["id"])
+    again = later.user(owner.project)
+    again.make("subnets", network_id=narrow["id"], **OTHER_V4)
+    port = again.make("ports", network_id=narrow["id"])["id"]
+    assert again.call("DELETE", f"ports/{port}").status == 204
+    body = {"subnet": {"network_id": narrow["id"], **V4, "cidr": "10.1.0.0/25"}}
+    assert again.call("POST", "subnets", body).kind == "BGPVPNOverlappingSubnets"
+
+
 def test_two_associations_that_overlap_at_once(strict: Cloud, admin: User) -> None:
     owner = strict.user(uuid.uuid4().hex)
     with ThreadPoolExecutor(2) as pool:

@@ -121,7 +121,7 @@ def test_everything_survives(
     upstream.route(by_port, type="prefix", prefix="10.9.0.1/16", local_pref=7)
     before, theirs = counted(cloud), upstream.rows()
 
-    plan = write.look(neutron_context.get_admin_context(), False)
+    plan = write.look(neutron_context.get_admin_context(), False, settings)
     assert plan.is_clean
     assert (counted(cloud), upstream.rows()) == (before, theirs), "looking changes nothing"
     assert (bring(), upstream.rows()) == (plan, theirs), "done what was said, and theirs are only read"

@@ -184,6 +184,23 @@ def test_a_gateway_moves_our_default_routes_and_joins_the_sets(cloud: Cloud, own
     assert not any(port["id"] in match for _priority, match, _action in policies(cloud, router))
 
 
+def test_the_external_subnets_gateway_moves_our_default_route(cloud: Cloud, owner: User, vpn: Vpn) -> None:
+    router, _network = routed(owner, V4)
+    vpn.bind("router", router)
+    outside = external(cloud, {"ip_version": 4, "cidr": "192.0.2.0/24"})
+    owner.put(f"routers/{router}", {"router": {"external_gateway_info": {"network_id": outside["id"]}}})
+    [inside] = cloud.admin.get(f"networks/{outside['id']}")["subnets"]
+    subnet = f"subnets/{inside}"
+    try:
+        cloud.admin.put(subnet, {"subnet": {"gateway_ip": None}})
+        assert OURS[0] in default_routes(cloud, router)
+        cloud.admin.put(subnet, {"subnet": {"gateway_ip": "192.0.2.1"}})
+        assert OURS[0] not in default_routes(cloud, router)
+    finally:
+        cloud.admin.put(subnet, {"subnet": {"gateway_ip": "192.0.2.1"}})
+        owner.put(f"routers/{router}", {"router": {"external_gateway_info": None}})
+
+
 def test_a_default_route_of_the_routers_own_wins(cloud: Cloud, owner: User, vpn: Vpn) -> None:
     router, _network = routed(owner, V4)
     vpn.bind("router", router)

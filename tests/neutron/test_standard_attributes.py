@@ -117,6 +117,36 @@ def test_every_attribute_filters_and_sorts(admin: User, owner: User) -> None:
             admin.get(BGPVPNS, sort_key=attribute, sort_dir="desc", limit=2)
 
 
+def test_pages_by_every_attribute_lose_nothing(cloud: Cloud, admin: User, owner: User) -> None:
+    """Behind a marker whatever its value: true, false, none, a time that is not known."""
+    one = f"{BGPVPNS}/{bgpvpn(admin, owner)['id']}"
+    made = []
+    for number, flag in enumerate((True, False, True)):
+        port = owner.make("ports", network_id=owner.network(V4)["id"])["id"]
+        router = owner.make("routers", name="r")["id"]
+        made += [
+            owner.make(f"{one}/port_associations", port_id=port, advertise_fixed_ips=flag),
+            owner.make(f"{one}/router_associations", router_id=router, advertise_extra_routes=flag),
+            bgpvpn(admin, owner, name=f"n{number}", vni=None, local_pref=None if flag else 7),
+        ]
+    cloud.sql(
+        "UPDATE standardattributes SET created_at = NULL, updated_at = NULL WHERE id IN (SELECT standard_attr_id FROM"
+        " isthmus_port_associations WHERE id = %s)",
+        made[0]["id"],
+    )
+    derived = {"status", "status_reason", "status_details", "tags", "routes"}
+    for path in (f"{one}/port_associations", f"{one}/router_associations", BGPVPNS, LINES):
+        mine = {} if path.startswith(one) else {"project_id": owner.project}
+        everything = sorted(x["id"] for x in admin.get(path, **mine))
+        for attribute in admin.get(path, **mine)[0].keys() - derived:
+            for direction in ("asc", "desc"):
+                asked = {"sort_key": attribute, "sort_dir": direction, "limit": 1, **mine}
+                seen: list[str] = []
+                while page := admin.get(path, **asked, **({"marker": seen[-1]} if seen else {})):
+                    seen.append(page[0]["id"])
+                assert sorted(seen) == everything, (path, attribute, direction)
+
+
 def test_a_list_sorts_by_its_smallest_member(admin: User, owner: User) -> None:
     for name, targets in (("b", ["9:9", "2:2"]), ("a", ["1:1"]), ("c", ["3:3"]), ("none", [])):
         bgpvpn(admin, owner, name=name, route_targets=targets)

@@ -185,6 +185,21 @@ def test_what_nothing_forwards_is_down_and_says_so(admin: User, owner: User) -> 
     assert made["status"] == "DOWN" and "port association" in made["status_reason"], made
 
 
+def test_static_routes_that_should_be_announced_are_told(admin: User, owner: User) -> None:
+    network, router = owner.network(V4), owner.make("routers", name="r")["id"]
+    assert owner.plug(router, network["subnet_ids"][0]).status == 200
+    path = f"bgpvpn/bgpvpns/{admin.make('bgpvpn/bgpvpns', project_id=owner.project)['id']}/router_associations"
+    one = f"{path}/{owner.make(path, router_id=router)['id']}"
+    assert owner.get(one)["status_reason"] == NO_PORT
+    routes = [{"destination": "10.99.0.0/16", "nexthop": "10.1.0.50"}]
+    owner.put(f"routers/{router}", {"router": {"routes": routes}})
+    kept = "advertise_extra_routes is kept, but nothing forwards accordingly yet"
+    assert owner.get(one)["status_reason"] == f"{NO_PORT}; {kept}"
+    assert [a["status_reason"] for a in owner.get(path)] == [f"{NO_PORT}; {kept}"]
+    owner.put(one, {"router_association": {"advertise_extra_routes": False}})
+    assert owner.get(one)["status_reason"] == NO_PORT
+
+
 def test_a_guest_reads_how_its_own_associations_stand(cloud: Cloud, admin: User, owner: User) -> None:
     theirs = Vpn.of_network(admin, owner, {"ip_version": 4, "cidr": "10.7.0.0/24", "gateway_ip": None})
     guest = cloud.user(uuid.uuid4().hex)

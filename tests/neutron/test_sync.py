@@ -151,6 +151,28 @@ def test_changed_by_hand_in_ovn(cloud: Cloud, place: Place, sync: Sync, words: s
     assert whole(cloud) == before
 
 
+def test_nonsense_in_a_row_holds_nothing_up(cloud: Cloud, place: Place, sync: Sync) -> None:
+    """Neither a name that is none nor a revision that no database holds."""
+    run, ac = cloud.northbound.run, f"isthmus-ac-{place.router}"
+    run("ls-add", "somebodys")
+    try:
+        run("set", "Logical_Switch", "somebodys", 'external_ids:"isthmus:attachment"=garbage')
+        run("set", "Logical_Switch_Port", ac, f'external_ids:"isthmus:revision"="{2**63}"')
+        run("lr-del", f"isthmus-lr-{place.lone}")
+        stray = "Logical_Switch somebodys: its isthmus:attachment is 'garbage', which is none"
+        eventually(lambda: _holds(sync.look(), stray))
+        assert sync.repair().left == [stray]
+        assert place.told(place.router) == place.told(place.lone) == [place.bgpvpn]
+        exit_code, lines = command(cloud)
+        assert (exit_code, lines) == (1, [stray, "1 differences"])
+    finally:
+        run("ls-del", "somebodys")
+
+
+def _holds(lines: list[str], words: str) -> None:
+    assert words in lines, lines
+
+
 def _said(lines: list[str], words: str) -> None:
     assert [line for line in lines if line.endswith(f": {words}")], lines
 

@@ -67,7 +67,7 @@ class AssociationRequests:
 
     def update(self, context: Any, id: str, bgpvpn_id: str, **body: Any) -> dict[str, Any]:
         change = _change(body[self._resource][self._resource])
-        backend.require(self._backend, _features(self._kind, change.routes))
+        backend.require(self._backend, _features(self._kind, change.routes, change.advertise_extra_routes))
         changed, attachments = store.update_association(context, self._kind, bgpvpn_id, id, change, self._overlapping)
         self._backend.changed(attachments)
         return self._answers(context, [changed])[0]
@@ -78,7 +78,7 @@ class AssociationRequests:
     def _create(self, context: Any, bgpvpn_id: str, bodies: Sequence[Any]) -> list[dict[str, Any]]:
         news = [_new(context, self._kind, bgpvpn_id, body[self._resource]) for body in bodies]
         for new in news:
-            backend.require(self._backend, _features(self._kind, new.routes))
+            backend.require(self._backend, _features(self._kind, new.routes, new.advertise_extra_routes))
         made, attachments = store.create_associations(context, news, self._overlapping)
         self._backend.changed(attachments)
         return self._answers(context, made)
@@ -90,10 +90,15 @@ class AssociationRequests:
         return self._statuses.associations(context, found, answers, fields, exact=exact)
 
 
-def _features(kind: AssociationKind, routes: Collection[Any] | None) -> list[Feature]:
-    if kind is not AssociationKind.PORT:
-        return []
-    return [Feature.PORTS, *([Feature.PORT_ROUTES] if routes else [])]
+def _features(kind: AssociationKind, routes: Collection[Any] | None, extra_routes: bool | None) -> list[Feature]:
+    """What such an association asks of the backend beyond the ordinary."""
+    match kind:
+        case AssociationKind.NETWORK:
+            return []
+        case AssociationKind.ROUTER:
+            return [Feature.EXTRA_ROUTES] if extra_routes else []
+        case AssociationKind.PORT:
+            return [Feature.PORTS, *([Feature.PORT_ROUTES] if routes else [])]
 
 
 def _new(context: Any, kind: AssociationKind, bgpvpn_id: str, body: Mapping[str, Any]) -> NewAssociation:

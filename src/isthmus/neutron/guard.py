@@ -7,6 +7,8 @@ tells of the rows themselves, whoever makes them, by whatever request.
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 import sqlalchemy as sa
@@ -15,14 +17,16 @@ from neutron.db.models import l3
 from neutron_lib import constants
 from neutron_lib.exceptions import l3 as l3_exceptions
 
-from isthmus.neutron import exceptions
+from isthmus.neutron import exceptions, settling
 from isthmus.neutron.conf import Overlapping
+from isthmus.neutron.desired import network_attachment, router_attachment
 from isthmus.neutron.store import conflicts
 
 _REFUSALS = (
     exceptions.BGPVPNNetworkNotSupported,
     exceptions.BGPVPNNetworkRouterConflict,
     exceptions.BGPVPNOverlappingSubnets,
+    exceptions.BGPVPNTooManyAssociations,
 )
 
 
@@ -37,27 +41,50 @@ class Guard:
         sa.event.listen(models_v2.IPAllocation, "after_insert", self._after_address)
 
     def _before_interface(self, mapper: Any, connection: Any, row: Any) -> None:
-        """Neutron takes its port back and answers 409 with what this raises."""
         if row.port_type in constants.ROUTER_INTERFACE_OWNERS:
-            try:
+            with _as_neutron_refuses():
                 conflicts.check_interface(connection, row.router_id, _network(connection, row.port_id))
-            except _REFUSALS as refusal:
-                raise l3_exceptions.RouterInterfaceAttachmentConflict(reason=refusal) from None
 
     def _after_interface(self, mapper: Any, connection: Any, row: Any) -> None:
         if row.port_type in constants.ROUTER_INTERFACE_OWNERS:
-            network = _network(connection, row.port_id)
-            try:
-                conflicts.check_interface_overlaps(connection, row.router_id, network, self._overlapping)
-            except _REFUSALS as refusal:
-                raise l3_exceptions.RouterInterfaceAttachmentConflict(reason=refusal) from None
+            with _as_neutron_refuses():
+                subnets = _subnets(connection, row.port_id)
+                conflicts.check_interface_overlaps(connection, row.router_id, subnets, self._overlapping)
+                settling.check_sizes(connection, {router_attachment(row.router_id)})
 
     def _after_subnet(self, mapper: Any, connection: Any, row: Any) -> None:
-        conflicts.check_subnet_overlaps(connection, row.network_id, self._overlapping)
+        conflicts.check_subnet_overlaps(connection, row.network_id, row.id, self._overlapping)
+        settling.check_sizes(connection, {network_attachment(row.network_id)})
 
     def _after_address(self, mapper: Any, connection: Any, row: Any) -> None:
-        conflicts.check_address_overlaps(connection, row.port_id, row.network_id, self._overlapping)
+        router = _router(connection, row.port_id)
+        conflicts.check_address_overlaps(connection, row.port_id, router, row.subnet_id, self._overlapping)
+        if router is not None:
+            settling.check_sizes(connection, {router_attachment(router)})
+
+
+@contextlib.contextmanager
+def _as_neutron_refuses() -> Iterator[None]:
+    """Neutron takes its port back and answers 409 with what this raises."""
+    try:
+        yield
+    except _REFUSALS as refusal:
+        raise l3_exceptions.RouterInterfaceAttachmentConflict(reason=refusal) from None
 
 
 def _network(connection: Any, port: str) -> str:
     return str(connection.scalar(sa.select(models_v2.Port.network_id).where(models_v2.Port.id == port)))
+
+
+def _subnets(connection: Any, port: str) -> set[str]:
+    table = models_v2.IPAllocation
+    return set(connection.scalars(sa.select(table.subnet_id).where(table.port_id == port)))
+
+
+def _router(connection: Any, port: str) -> str | None:
+    """The router that the port is an interface of."""
+    table = l3.RouterPort
+    query: Any = sa.select(table.router_id)
+    query = query.where(table.port_id == port, table.port_type.in_(constants.ROUTER_INTERFACE_OWNERS))
+    found: str | None = connection.scalar(query)
+    return found

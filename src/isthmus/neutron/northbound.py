@@ -10,6 +10,7 @@ keys somebody has cleared is still found, replaced and counted once. OVSDB's row
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -57,6 +58,10 @@ NAMED = (Table.SWITCH, Table.SWITCH_PORT, Table.ROUTER, Table.ROUTER_PORT)
 ORDER = (Table.SWITCH, Table.ROUTER, Table.ROUTER_PORT, Table.SWITCH_PORT, Table.POLICY, Table.ROUTE)
 """Parents are made before what hangs on them, and taken away after."""
 
+_NAME = re.compile(r"(router|network):[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_REVISION = re.compile(r"[0-9]{1,18}", re.ASCII)
+"""The database's column has room for more: whoever writes such a one by hand cannot make the next too large."""
+
 _EMPTY: dict[str, Value] = {"ipv6_ra_configs": (), "options": (), "nexthops": frozenset(), "output_port": frozenset()}
 
 
@@ -99,7 +104,11 @@ class Northbound:
 
     def attachments(self) -> set[str]:
         """Every attachment of which anything is left in the database."""
-        return self._run(_Attachments(self._get()))
+        return self._run(_Claims(self._get()))[0]
+
+    def strays(self) -> list[str]:
+        """Rows whose key names no attachment, in words: somebody else's hand. Nothing of ours touches them."""
+        return self._run(_Claims(self._get()))[1]
 
     def _run(self, wanted: Any) -> Any:
         try:
@@ -154,15 +163,22 @@ class _Rows(_Reading):
         self.result = {key: _value(key.table, row) for key, row in _rows_of(self.api, self.attachment)}
 
 
-class _Attachments(_Reading):
+class _Claims(_Reading):
+    """The attachments that rows name, and in words the rows that name something else."""
+
     def run_idl(self, txn: Any) -> None:
-        found = set()
+        found, strays = set(), []
         for table in Table:
             for row in list(self.api.tables[table].rows.values()):
                 attachment = row.external_ids.get(ATTACHMENT_KEY)
-                if attachment:
+                if attachment is None:
+                    continue
+                if _NAME.fullmatch(attachment):
                     found.add(attachment)
-        self.result = found
+                else:
+                    name = getattr(row, "name", "") or row.uuid
+                    strays.append(f"{table.value} {name}: its {ATTACHMENT_KEY} is {attachment!r}, which is none")
+        self.result = found, sorted(strays)
 
 
 class _Apply(command.BaseCommand):
@@ -235,8 +251,9 @@ def _uuid(attachment: str) -> str:
 
 
 def _revision(row: Any) -> int:
+    """0 for what no revision of ours can be."""
     text = row.external_ids.get(REVISION_KEY, "") if row is not None else ""
-    return int(text) if text.isascii() and text.isdigit() else 0
+    return int(text) if _REVISION.fullmatch(text) else 0
 
 
 def _find(api: Any, table: Table, name: str) -> Any:

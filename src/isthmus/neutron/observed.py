@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 import sqlalchemy as sa
 from neutron.db import models_v2
@@ -21,7 +21,7 @@ from neutron_lib.api.definitions import portbindings
 from neutron_lib.db import api as db_api
 
 from isthmus.model.intent import AssociationKind, BadIntent
-from isthmus.neutron import agents, apidef, models, reading, status
+from isthmus.neutron import agents, apidef, models, reading, status, wishes
 from isthmus.neutron.backend import Backend, Feature, Support
 from isthmus.neutron.desired import (
     Cloud,
@@ -37,6 +37,7 @@ from isthmus.neutron.desired import (
 from isthmus.neutron.status import Facts, Verdict
 from isthmus.neutron.store.overlaps import overlaps
 from isthmus.neutron.store.rows import KINDS, scoped
+from isthmus.neutron.values import Ref
 
 EXACT_MAX = 20
 """Attachments of one BGPVPN that are computed."""
@@ -47,15 +48,6 @@ SERVED_VIFS = (portbindings.VIF_TYPE_OVS, portbindings.VIF_TYPE_VHOST_USER)
 EXTERNAL = "it is an external network"
 
 
-class Ref(NamedTuple):
-    """An association."""
-
-    id: str
-    kind: AssociationKind
-    bgpvpn: str
-    target: str
-
-
 @dataclass(slots=True)
 class _Read:
     """What the statements brought."""
@@ -64,7 +56,6 @@ class _Read:
     """What the backend does not serve, in words."""
     types: dict[str, str] = field(default_factory=dict)
     """Of BGPVPNs."""
-    with_rds: set[str] = field(default_factory=set)
     external: set[str] = field(default_factory=set)
     homes: dict[str, str] = field(default_factory=dict)
     behind: dict[str, set[str]] = field(default_factory=dict)
@@ -79,6 +70,8 @@ class _Read:
     """Of attachments: whether anything is served, and what is left out."""
     settled: dict[str, bool] = field(default_factory=dict)
     """Only where it was computed."""
+    wishes: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """By association: what it asks for that is kept and not served."""
     overlaps: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """By association: what of it overlaps with something else in the BGPVPN."""
 
@@ -122,8 +115,8 @@ def _members(context: Any, bgpvpns: Collection[str]) -> list[Ref]:
 def _facts(session: Any, backend: Backend, cloud: Cloud, refs: Sequence[Ref], *, exact: bool) -> dict[str, Facts]:
     if not refs:
         return {}
-    features = (Feature.L2, Feature.PORTS, Feature.ROUTE_DISTINGUISHERS)
-    read = _Read({f: kept(f) for f in features if backend.support(f) is not Support.SERVED})
+    read = _Read({f: kept(f) for f in Feature if backend.support(f) is not Support.SERVED})
+    read.wishes = wishes.unserved(session, refs, read.kept)
     _read_bgpvpns(session, read, {r.bgpvpn for r in refs})
     read.overlaps = _overlaps(session, {r.bgpvpn for r in refs})
     ports = {r.target for r in refs if r.kind is AssociationKind.PORT} if Feature.PORTS not in read.kept else set[str]()
@@ -154,13 +147,9 @@ def _external(networks: Collection[str]) -> Any:
 
 
 def _read_bgpvpns(session: Any, read: _Read, bgpvpns: Collection[str]) -> None:
-    table, targets = models.Bgpvpn, models.Target
+    table = models.Bgpvpn
     types: Any = sa.select(table.id, table.type).where(table.id.in_(bgpvpns))
     read.types = dict(session.execute(types).all())
-    rds: Any = sa.select(targets.bgpvpn_id).where(
-        targets.bgpvpn_id.in_(bgpvpns), targets.kind == "route_distinguishers"
-    )
-    read.with_rds = set(session.scalars(rds.distinct()))
 
 
 def _overlaps(session: Any, bgpvpns: Collection[str]) -> dict[str, tuple[str, ...]]:
@@ -233,8 +222,8 @@ def _of(ref: Ref, read: _Read) -> Facts:
         return Facts("", ref.bgpvpn, 0, (), unserved=words)
     if ref.kind is AssociationKind.ROUTER:
         name, networks = router_attachment(ref.target), read.behind.get(ref.target, set())
-    else:  # a port's hosts are found by its own id
-        name, networks = read.homes[read.networks.get(ref.target, ref.target)], {ref.target}
+    else:  # a port's hosts are found by its own id; one that has gone since the list was read has no network
+        name, networks = read.homes.get(read.networks.get(ref.target, ref.target), ""), {ref.target}
     serves, skipped = read.skipped.get(name, (bool(networks), ()))
     if len(networks) == 1:  # as nearly always, and lists are long
         hosts: Collection[str] = read.hosts.get(next(iter(networks)), ())
@@ -242,8 +231,7 @@ def _of(ref: Ref, read: _Read) -> Facts:
         hosts = set[str]().union(*(read.hosts.get(n, ()) for n in networks))
     nothing = "" if serves else "; ".join(status.left_out(s) for s in skipped) or Unserved.NO_INTERFACE.value
     settled = read.settled.get(name, name in read.revisions and not read.settled)
-    rds = read.kept.get(Feature.ROUTE_DISTINGUISHERS) if ref.bgpvpn in read.with_rds else None
-    notes = (*((rds,) if rds else ()), *read.overlaps.get(ref.id, ()))
+    notes = (*read.wishes.get(ref.id, ()), *read.overlaps.get(ref.id, ()))
     revision = read.revisions[name][0] if name in read.revisions else 0
     return Facts(name, ref.bgpvpn, revision, hosts, settled, nothing, skipped, notes)
 

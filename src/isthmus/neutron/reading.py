@@ -140,9 +140,10 @@ def ids_of(attachments: Collection[str], kind: str) -> set[str]:
     return {uuid for k, uuid in pairs if k == kind}
 
 
-def attachments(session: Any, wanted: Collection[str] | None) -> dict[str, Attachment]:
-    """Those that have an l3 association with a number, of `wanted` or of all: what desired.py needs."""
-    associations = _associations(session, bound(session, wanted))
+def attachments(session: Any, wanted: Collection[str] | None, unnumbered: int | None = None) -> dict[str, Attachment]:
+    """Those that have an l3 association with a number, of `wanted` or of all: what desired.py needs. With `unnumbered`
+    those without a number yet have that one."""
+    associations = _associations(session, bound(session, wanted), unnumbered)
     routers = _routers(session, ids_of(associations, "router"))
     networks = networks_of(session, ids_of(associations, "network"))
     found: dict[str, Attachment] = {}
@@ -153,7 +154,7 @@ def attachments(session: Any, wanted: Collection[str] | None) -> dict[str, Attac
     return found
 
 
-def _associations(session: Any, members: list[Bound]) -> dict[str, list[Association]]:
+def _associations(session: Any, members: list[Bound], unnumbered: int | None) -> dict[str, list[Association]]:
     bgpvpns = {m.bgpvpn for m in members}
     numbers = _numbers(session, {m.attachment for m in members})
     vnis = dict(
@@ -163,7 +164,8 @@ def _associations(session: Any, members: list[Bound]) -> dict[str, list[Associat
     preferences = _local_prefs(session, bgpvpns)
     found: dict[str, list[Association]] = defaultdict(list)
     for m in members:
-        if (m.attachment, m.bgpvpn) not in numbers or m.bgpvpn not in vnis:
+        number = numbers.get((m.attachment, m.bgpvpn), unnumbered)
+        if number is None or m.bgpvpn not in vnis:
             continue  # being made or being taken away just now: the settling that follows sees it whole
         found[m.attachment].append(
             Association(
@@ -171,7 +173,7 @@ def _associations(session: Any, members: list[Bound]) -> dict[str, list[Associat
                 kind=m.kind,
                 network=m.network,
                 bgpvpn=m.bgpvpn,
-                number=numbers[m.attachment, m.bgpvpn],
+                number=number,
                 vni=vnis[m.bgpvpn],
                 imports=_union(lists[m.bgpvpn], "import_targets"),
                 exports=_union(lists[m.bgpvpn], "export_targets"),
@@ -238,6 +240,19 @@ def _gateways(session: Any, ids: Collection[str]) -> dict[str, dict[str, set[int
         if gateway:
             versions.add(IpAddress.parse(gateway).version)
     return found
+
+
+def with_gateway_on(session: Any, networks: Collection[str]) -> set[str]:
+    """The routers whose gateway is on one of the networks."""
+    query: Any = (
+        sa.select(l3.RouterPort.router_id)
+        .join(models_v2.Port, models_v2.Port.id == l3.RouterPort.port_id)
+        .where(
+            l3.RouterPort.port_type == constants.DEVICE_OWNER_ROUTER_GW,
+            models_v2.Port.network_id.in_(networks),
+        )
+    )
+    return set(session.scalars(query)) if networks else set()
 
 
 def _extra_defaults(session: Any, ids: Collection[str]) -> dict[str, set[int]]:

@@ -9,11 +9,11 @@ from typing import Any
 from isthmus.neutron.backend import Feature, Support
 from isthmus.neutron.conf import Settings
 
-REFUSED = frozenset({Feature.L2, Feature.PORT_ROUTES})
+REFUSED = frozenset({Feature.L2, Feature.EXTRA_ROUTES, Feature.PORT_ROUTES})
 
 
 class RecordingBackend:
-    """One line per attachment and call in the file `[isthmus] recording`; refuses two features, to show how."""
+    """One line per attachment and call in the file `[isthmus] recording`; refuses some features, to show how."""
 
     def __init__(self, settings: Settings) -> None:
         self._file = Path(settings.recording)

@@ -14,7 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 from neutron_lib.db import api as db_api
 
-from isthmus.model.intent import BadIntent
+from isthmus.model.intent import NUMBER_MAX, BadIntent
 from isthmus.model.vpn import SiteOfOrigin
 from isthmus.neutron import exceptions, models, numbers, reading
 from isthmus.neutron.desired import (
@@ -52,8 +52,9 @@ def renumber(session: Any, attachment: str) -> None:
 
 
 def check_sizes(session: Any, attachments: Collection[str]) -> None:
-    """Raises BGPVPNTooManyAssociations when an attachment's row would be more than an OVSDB client can bear."""
-    for attachment in reading.attachments(session, attachments).values():
+    """Raises BGPVPNTooManyAssociations when an attachment's row would be more than an OVSDB client can bear, once what
+    has no number yet has one."""
+    for attachment in reading.attachments(session, attachments, NUMBER_MAX).values():
         try:
             desired(attachment, _LONGEST, _LONGEST_REVISION)
         except BadIntent as error:
@@ -131,6 +132,7 @@ def around(context: Any, networks: Collection[str], routers: Collection[str]) ->
     with db_api.CONTEXT_READER.using(context):
         session = context.session
         beside = {p.router for p in reading.places(session, networks=networks)}
+        beside |= reading.with_gateway_on(session, networks)
         names = {router_attachment(r) for r in beside | set(routers)} | {network_attachment(n) for n in networks}
         known = set(session.scalars(sa.select(models.Attachment.id).where(models.Attachment.id.in_(names))))
         return known | {b.attachment for b in reading.bound(session, names)}

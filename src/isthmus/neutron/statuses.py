@@ -15,10 +15,9 @@ from typing import Any, TypeVar
 from isthmus.neutron import apidef, observed
 from isthmus.neutron.backend import Backend
 from isthmus.neutron.conf import Settings
-from isthmus.neutron.observed import Ref
 from isthmus.neutron.paging import Listing
 from isthmus.neutron.status import Verdict
-from isthmus.neutron.values import AnyAssociation, Association, Bgpvpn
+from isthmus.neutron.values import AnyAssociation, Association, Bgpvpn, Ref
 
 Answer = dict[str, Any]
 _Bound = TypeVar("_Bound", Association, AnyAssociation)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from isthmus.model.intent import AssociationKind
 
@@ -118,3 +119,12 @@ class AssociationChange:
     advertise_extra_routes: bool | None = None
     advertise_fixed_ips: bool | None = None
     routes: Sequence[Route] | None = None
+
+
+class Ref(NamedTuple):
+    """Which association, of what, with which BGPVPN."""
+
+    id: str
+    kind: AssociationKind
+    bgpvpn: str
+    target: str

@@ -22,6 +22,8 @@ from isthmus.neutron.store.rows import KINDS, scoped, shared
 _STANDARD = standard_attr.StandardAttribute
 TAG_FILTERS = ("tags", "tags-any", "not-tags", "not-tags-any")
 CHANGED_SINCE = "changed_since"
+_LONG_AGO = sa.cast(sa.literal("1970-01-01"), sa.DateTime)
+"""Of rows without a time (imported ones, repaired ones): null has no place in an order."""
 
 
 def bgpvpn_columns(context: Any) -> dict[str, Any]:
@@ -53,10 +55,15 @@ def association_columns(kind: AssociationKind) -> dict[str, Any]:
         **_standard_columns(of.table),
     }
     if kind is AssociationKind.ROUTER:
-        columns["advertise_extra_routes"] = models.RouterAssociation.advertise_extra_routes
+        columns["advertise_extra_routes"] = _flag(models.RouterAssociation.advertise_extra_routes)
     if kind is AssociationKind.PORT:
-        columns["advertise_fixed_ips"] = models.PortAssociation.advertise_fixed_ips
+        columns["advertise_fixed_ips"] = _flag(models.PortAssociation.advertise_fixed_ips)
     return columns
+
+
+def _flag(column: Any) -> Any:
+    """As a number: a page starts behind a value, and what is behind True no database says."""
+    return sa.cast(column, sa.Integer)
 
 
 def _standard_columns(row: Any) -> dict[str, Any]:
@@ -66,8 +73,8 @@ def _standard_columns(row: Any) -> dict[str, Any]:
     return {
         "description": sa.func.coalesce(of(_STANDARD.description), ""),
         "revision_number": of(_STANDARD.revision_number),
-        "created_at": of(_STANDARD.created_at),
-        "updated_at": of(_STANDARD.updated_at),
+        "created_at": sa.func.coalesce(of(_STANDARD.created_at), _LONG_AGO),
+        "updated_at": sa.func.coalesce(of(_STANDARD.updated_at), of(_STANDARD.created_at), _LONG_AGO),
     }
 
 
@@ -89,8 +96,13 @@ def _least(values: Any) -> Any:
 def matching(
     context: Any, query: Any, filters: Mapping[str, Sequence[Any]], columns: Mapping[str, Any], table: Any
 ) -> Any:
-    """Each filter is met when one of its values is; those of lists when the list has one of the values."""
+    """Each filter is met when one of its values is; those of lists when the list has one of the values.
+
+    What is no attribute of the resource is no filter: a Neutron that does not validate filters lets it through.
+    """
     for attribute, values in filters.items():
+        if not _is_filter(attribute, columns, table):
+            continue
         # What the database cannot hold it does not have either, and asking for it would be an error there.
         plain = [v for v in values if not isinstance(v, str) or apidef.text_rule(v) is None]
         if attribute == "vni":
@@ -109,9 +121,15 @@ def matching(
             query = query.where(columns["updated_at"] >= _moment(plain))
         elif attribute in ("created_at", "updated_at"):
             query = query.where(columns[attribute].in_([_moment([v]) for v in plain]))
-        elif attribute in columns:
+        else:
             query = query.where(columns[attribute].in_(plain))
     return query
+
+
+def _is_filter(attribute: str, columns: Mapping[str, Any], table: Any) -> bool:
+    if attribute in TAG_FILTERS:
+        return hasattr(table, "standard_attr_id")
+    return ("updated_at" if attribute == CHANGED_SINCE else attribute) in columns
 
 
 def _tagged(attribute: str, values: Sequence[str], table: Any) -> Any:

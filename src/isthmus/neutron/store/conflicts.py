@@ -18,7 +18,6 @@ from typing import Any
 import sqlalchemy as sa
 from neutron.db import models_v2
 from neutron.db.models import l3
-from neutron_lib import constants
 from neutron_lib import exceptions as neutron_exceptions
 from neutron_lib.exceptions import l3 as l3_exceptions
 from oslo_log import log as logging
@@ -126,39 +125,45 @@ def check_overlaps(context: Any, bgpvpns: Collection[str], associations: Collect
     _settle(overlaps(context.session, bgpvpns), is_new, told, policy)
 
 
-def check_interface_overlaps(session: Any, router: str, network: str, policy: Overlapping) -> None:
-    """After the router got an interface on the network, in the transaction that made it."""
+def check_interface_overlaps(session: Any, router: str, subnets: Collection[str], policy: Overlapping) -> None:
+    """After the router got an interface on these subnets, in the transaction that made it."""
     table = models.RouterAssociation
     query: Any = sa.select(table.bgpvpn_id).where(table.router_id == router)
-    _check_on_network(session, set(session.scalars(query)), network, policy)
+    _check_on_subnets(session, query, subnets, policy)
 
 
-def check_subnet_overlaps(session: Any, network: str, policy: Overlapping) -> None:
-    """After the network got a subnet, in the transaction that made it."""
+def check_subnet_overlaps(session: Any, network: str, subnet: str, policy: Overlapping) -> None:
+    """After the network got the subnet, in the transaction that made it."""
     table = models.NetworkAssociation
     query: Any = sa.select(table.bgpvpn_id).where(table.network_id == network)
-    _check_on_network(session, set(session.scalars(query)), network, policy)
+    _check_on_subnets(session, query, {subnet}, policy)
 
 
-def check_address_overlaps(session: Any, port: str, network: str, policy: Overlapping) -> None:
-    """After a port, or an interface of a router, got one more address, in the transaction that gave it."""
-    routers, ports, interfaces = models.RouterAssociation, models.PortAssociation, l3.RouterPort
-    by_port: Any = sa.select(ports.bgpvpn_id).where(ports.port_id == port, ports.advertise_fixed_ips)
-    by_router: Any = sa.select(routers.bgpvpn_id).join(interfaces, interfaces.router_id == routers.router_id)
-    by_router = by_router.where(interfaces.port_id == port, interfaces.port_type.in_(constants.ROUTER_INTERFACE_OWNERS))
-    found = {bgpvpn for (bgpvpn,) in session.execute(by_port.union(by_router))}
-    _check_on_network(session, found, network, policy)
+def check_address_overlaps(session: Any, port: str, router: str | None, subnet: str, policy: Overlapping) -> None:
+    """After a port, or the router's interface that it is, got an address of the subnet, in the transaction that gave
+    it."""
+    if router is not None:
+        check_interface_overlaps(session, router, {subnet}, policy)
+    table = models.PortAssociation
+    query: Any = sa.select(table.bgpvpn_id).where(table.port_id == port, table.advertise_fixed_ips)
+    _check_on_subnets(session, query, {subnet}, policy)
 
 
-def _check_on_network(session: Any, bgpvpns: Collection[str], network: str, policy: Overlapping) -> None:
+def _check_on_subnets(session: Any, affected: Any, subnets: Collection[str], policy: Overlapping) -> None:
+    """`affected` selects BGPVPNs. What was read before may be older than another request that has just committed: with
+    `refuse`, all that make something overlap in a BGPVPN wait for one another, then look at what is there now."""
+
     def is_new(overlap: Overlap) -> bool:
-        return network in {claim.network for claim in overlap}
+        return any(claim.subnet in subnets for claim in overlap)
 
     def told(overlap: Overlap) -> str:
-        return overlap.told_to({claim.project for claim in overlap if claim.network == network})
+        return overlap.told_to({claim.project for claim in overlap if claim.subnet in subnets})
 
+    refuses = policy is Overlapping.REFUSE
+    bgpvpns = set(session.scalars(affected.with_for_update(read=True) if refuses else affected))
     if bgpvpns:
-        _settle(overlaps(session, bgpvpns), is_new, told, policy)
+        queue_for_overlaps(session, bgpvpns, policy)
+        _settle(overlaps(session, bgpvpns, latest=refuses), is_new, told, policy)
 
 
 def _settle(

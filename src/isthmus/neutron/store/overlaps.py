@@ -49,11 +49,14 @@ class Overlap(NamedTuple):
         return f"{sides[0]} and {sides[1]} overlap"
 
 
-def overlaps(session: Any, bgpvpns: Collection[str]) -> dict[str, list[Overlap]]:
-    """Of each of the BGPVPNs that has any: each claim with the narrowest other that covers it, in a stable order."""
+def overlaps(session: Any, bgpvpns: Collection[str], *, latest: bool = False) -> dict[str, list[Overlap]]:
+    """Of each of the BGPVPNs that has any: each claim with the narrowest other that covers it, in a stable order.
+
+    `latest`: as it is now, not as it was when the transaction began, and it stays so until that ends.
+    """
     claims: dict[str, set[Claim]] = defaultdict(set)
     prefixes: dict[str, Prefix] = {}  # few texts, said again by each BGPVPN of a long list
-    for bgpvpn, association, project, subnet, network, cidr, address in session.execute(_claims(bgpvpns)):
+    for bgpvpn, association, project, subnet, network, cidr, address in _claims(session, bgpvpns, latest):
         if (text := address or cidr) not in prefixes:
             prefixes[text] = Prefix.host(IpAddress.parse(address)) if address else Prefix.parse(cidr)
         claims[bgpvpn].add(Claim(prefixes[text], subnet, network, association, project))
@@ -72,8 +75,15 @@ def _of(claims: Iterable[Claim]) -> Iterable[Overlap]:
         around.append(claim)
 
 
-def _claims(bgpvpns: Collection[str]) -> Any:
+def _claims(session: Any, bgpvpns: Collection[str], latest: bool) -> Iterable[Any]:
     """(BGPVPN, association, its project, subnet, network, CIDR, address or null)"""
+    parts = _selects(bgpvpns)
+    if not latest:
+        return session.execute(sa.union_all(*parts))
+    return [row for part in parts for row in session.execute(part.with_for_update(read=True))]
+
+
+def _selects(bgpvpns: Collection[str]) -> tuple[Any, ...]:
     subnet, allocation = models_v2.Subnet, models_v2.IPAllocation
     networks, routers, ports = models.NetworkAssociation, models.RouterAssociation, models.PortAssociation
 
@@ -83,7 +93,7 @@ def _claims(bgpvpns: Collection[str]) -> Any:
         query: Any = sa.select(*said).select_from(table).join(bgpvpn, bgpvpn.id == table.bgpvpn_id)
         return query.where(bgpvpn.id.in_(bgpvpns), bgpvpn.type == apidef.L3)
 
-    return sa.union_all(
+    return (
         of(networks, sa.null()).join(subnet, subnet.network_id == networks.network_id),
         of(routers, sa.null())
         .join(l3.RouterPort, l3.RouterPort.router_id == routers.router_id)

@@ -62,7 +62,7 @@ class Sync:
     def _differences(self) -> list[str]:
         context = neutron_context.get_admin_context()
         survey = settling.survey(context, self._settings.cloud)
-        found = []
+        found = self._northbound.strays()
         for name in sorted(set(survey) | self._northbound.attachments()):
             there = self._northbound.rows(name)
             if name not in survey:

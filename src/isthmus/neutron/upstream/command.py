@@ -51,16 +51,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(arguments: Sequence[str]) -> int:
     settings = from_files.read(arguments, _OPTIONS, _USAGE)
     context, drop = neutron_context.get_admin_context(), cfg.CONF.drop_shared_vnis
-    if cfg.CONF.import_mode == DRY_RUN:
-        plan = write.look(context, drop)
-        _tell(plan, "would be imported")
-        return CLEAN if plan.is_clean else LEFT
+    dry = cfg.CONF.import_mode == DRY_RUN
     try:
-        plan = write.carry_out(context, drop, settings)
+        plan = (write.look if dry else write.carry_out)(context, drop, settings)
     except neutron_exceptions.NeutronException as error:
-        raise BadConfiguration(f"nothing is imported: {error}") from None
-    _tell(plan, "imported")
-    if plan.associations:
+        raise BadConfiguration(f"nothing {'could be' if dry else 'is'} imported: {error}") from None
+    _tell(plan, "would be imported" if dry else "imported")
+    if plan.associations and not dry:
         print("OVN follows with the next full pass; `isthmus-db-sync repair` does it now")
     return CLEAN if plan.is_clean else LEFT
 

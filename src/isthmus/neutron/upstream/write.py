@@ -27,28 +27,42 @@ from isthmus.neutron.values import Standard
 
 
 @db_api.retry_if_session_inactive()
-def look(context: Any, drop_shared_vnis: bool) -> plan.Plan:
-    """What an import would do; nothing is locked or written."""
-    with db_api.CONTEXT_READER.using(context):
-        return _planned(context.session, drop_shared_vnis)
+def look(context: Any, drop_shared_vnis: bool, settings: Settings) -> plan.Plan:
+    """What an import would do: it is done, and taken back. Raises what `carry_out` would."""
+    try:
+        with db_api.CONTEXT_WRITER.using(context):
+            raise _TakenBack(_carry_out(context.session, drop_shared_vnis, settings))
+    except _TakenBack as done:
+        return done.plan
 
 
 @db_api.retry_if_session_inactive()
 def carry_out(context: Any, drop_shared_vnis: bool, settings: Settings) -> plan.Plan:
     """The same, done. Raises what the API answers when numbers run out or a router's BGPVPNs pass one row's size."""
     with db_api.CONTEXT_WRITER.using(context):
-        session = context.session
-        made = _planned(session, drop_shared_vnis)
-        # A chosen VNI is taken before any is given out: the cloud's range may hold it.
-        for bgpvpn in sorted(made.bgpvpns, key=lambda b: b.vni is None):
-            _add_bgpvpn(session, bgpvpn, settings)
-        for association in made.associations:
-            _add_association(session, association)
-        attachments = _attachments(session, made.associations)
-        for attachment in sorted(attachments):
-            settling.renumber(session, attachment)
-        settling.check_sizes(session, attachments)
-        return made
+        return _carry_out(context.session, drop_shared_vnis, settings)
+
+
+class _TakenBack(Exception):
+    """Ends a transaction that must leave nothing."""
+
+    def __init__(self, made: plan.Plan) -> None:
+        super().__init__()
+        self.plan = made
+
+
+def _carry_out(session: Any, drop_shared_vnis: bool, settings: Settings) -> plan.Plan:
+    made = _planned(session, drop_shared_vnis)
+    # A chosen VNI is taken before any is given out: the cloud's range may hold it.
+    for bgpvpn in sorted(made.bgpvpns, key=lambda b: b.vni is None):
+        _add_bgpvpn(session, bgpvpn, settings)
+    for association in made.associations:
+        _add_association(session, association)
+    attachments = _attachments(session, made.associations)
+    for attachment in sorted(attachments):
+        settling.renumber(session, attachment)
+    settling.check_sizes(session, attachments)
+    return made
 
 
 def _planned(session: Any, drop_shared_vnis: bool) -> plan.Plan:
