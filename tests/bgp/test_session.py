@@ -368,6 +368,19 @@ def test_a_hold_time_of_zero_means_no_timers(ours: int, theirs: int) -> None:
     assert session.state is State.ESTABLISHED
 
 
+@pytest.mark.parametrize(("ours", "theirs"), [(0, 30), (30, 0)])
+def test_even_so_a_session_that_does_not_come_about_is_given_up(ours: int, theirs: int) -> None:
+    session = a.session_in(State.OPEN_SENT, settings=a.config(hold_time_s=ours))
+    session.handle(Received(a.hello(hold_time_s=theirs)), 0.0)
+    session.outputs()
+    session.tick(OPEN_HOLD_S - 0.1)
+    assert session.state is State.OPEN_CONFIRM and session.outputs() == []
+    session.tick(OPEN_HOLD_S)
+    outputs = session.outputs()
+    assert notification(outputs) == Notification(NotificationCode.HOLD_TIMER_EXPIRED, 0)
+    assert down(outputs).text == "no KEEPALIVE came after its OPEN" and not down(outputs).was_up
+
+
 def test_a_peer_that_takes_the_connection_but_says_nothing_is_left() -> None:
     session = a.session_in(State.OPEN_SENT)
     session.tick(OPEN_HOLD_S)
@@ -468,7 +481,10 @@ def test_a_survived_fault_is_counted_and_remembered() -> None:
     bad = next(v for v in all_vectors() if v.fields["case"] == "undefined ORIGIN")
     session.handle(Received(frame(MessageType.UPDATE, bad.octets)), 1.0)
     assert session.counters.updates_treated_as_withdraw == 1
-    assert session.counters.last_fault == "treat as withdraw: undefined origin: origin: 3"
+    fault, _, missing = session.counters.last_fault.partition("; still missing: ")
+    assert fault == "treat as withdraw: undefined origin: origin: 3" and missing
+    session.handle(Closed("reset"), 2.0)
+    assert session.counters.last_fault == fault, "the next session says everything anew"
 
 
 def test_a_new_connection_begins_with_a_clean_stream() -> None:

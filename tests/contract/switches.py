@@ -65,6 +65,9 @@ class Rundir:
             process.kill()
             process.wait(5)
 
+    def signal(self, name: str, what: signal.Signals) -> None:
+        self._running[name].send_signal(what)
+
     def alive(self, name: str) -> None:
         """Assert that it has not died; what it printed is the message."""
         assert self._running[name].poll() is None, (self.path / f"{name}.out").read_text()
@@ -150,6 +153,13 @@ class Switch:
         """As a crash would: nothing is cleaned up but the process."""
         self.dir.end("ovs-vswitchd", signal.SIGKILL)
 
+    def hang_vswitchd(self) -> None:
+        """It keeps its connections and does nothing."""
+        self.dir.signal("ovs-vswitchd", signal.SIGSTOP)
+
+    def go_on_vswitchd(self) -> None:
+        self.dir.signal("ovs-vswitchd", signal.SIGCONT)
+
     def vsctl(self, *args: str) -> str:
         """`ovs-vsctl`; it waits until the switch has done what was asked."""
         return run("ovs-vsctl", f"--db={self.db}", "--timeout=10", *args, env=self.dir.env).strip()
@@ -173,7 +183,7 @@ class Central:
     def __enter__(self) -> Self:
         self.dir.database("nb", NB_SCHEMA)
         self.start_sb()
-        self.dir.start("northd", ["ovn-northd", f"--ovnnb-db={self.nb}", f"--ovnsb-db={self.sb}"])
+        self.start_northd()
         self.nbctl("init")
         return self
 
@@ -186,6 +196,17 @@ class Central:
 
     def end_sb(self) -> None:
         self.dir.end("sb")
+
+    def lose_sb(self) -> None:
+        """It ends, and what it had is gone."""
+        self.end_sb()
+        (self.dir.path / "sb.db").unlink()
+
+    def start_northd(self) -> None:
+        self.dir.start("northd", ["ovn-northd", f"--ovnnb-db={self.nb}", f"--ovnsb-db={self.sb}"])
+
+    def end_northd(self) -> None:
+        self.dir.end("northd")
 
     def nbctl(self, *args: str, wait: str = "sb") -> str:
         """`ovn-nbctl`; returns when the southbound database has it too."""

@@ -116,3 +116,21 @@ def test_a_switch_that_restarts_is_asked_again_and_silences_nobody(world: World)
     world.heard.clear()
     world.says(Answer.ANSWERS)
     assert [fact.answers[ENDPOINT] for fact in world.heard] == [Answer.ANSWERS]
+
+
+def test_a_switch_that_hangs_silences_nobody(world: World) -> None:
+    world.ask(ENDPOINT)
+    world.says(Answer.ANSWERS)
+    world.switch.hang_vswitchd()
+    since = time.monotonic()
+
+    def long_enough_to_condemn() -> None:
+        assert time.monotonic() - since > 2 * (LOST + 1) * PROBE_S
+
+    eventually(long_enough_to_condemn)
+    assert world.heard[-1].answers == {ENDPOINT: Answer.ANSWERS}
+    world.switch.go_on_vswitchd()
+    world.flow("br-far", "del-flows", REFLECT)
+    world.says(Answer.SILENT)
+    world.reflect()
+    world.says(Answer.ANSWERS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 import uuid
 from collections.abc import Iterator
@@ -383,6 +384,36 @@ def test_a_changed_bridge_is_read_again(flows: Flows, switch: Switch) -> None:
         SwitchLost("the bridge was changed; its flows are read again"),
         FlowsRead({FlowKey(3, 5, ""): Installed(1, "drop")}),
     )
+
+
+def look(flows: Flows, times: int, then: ApplyFlows | None = None) -> None:
+    """So many ask to be shown the counters at once, and then the node has a wish; until all have been shown them."""
+
+    async def asked() -> None:
+        looks = [asyncio.create_task(flows.part.look()) for _ in range(times)]
+        if then is not None:
+            asyncio.get_running_loop().call_soon(flows.part.ask, then)
+        await asyncio.gather(*looks)
+
+    flows.background.call(asked)
+
+
+def test_however_many_look_one_dump_serves_them_after_the_nodes_bundle(flows: Flows) -> None:
+    flows.heard.clear()
+    look(flows, 20, ApplyFlows(1, COOKIE, {DROP: "drop"}, frozenset()))
+    assert flows.heard == [FlowsApplied(1), FlowsRead({DROP: Installed(COOKIE, "drop")})]
+
+
+def test_who_looks_at_a_switch_that_hangs_leaves_nothing_behind(flows: Flows, switch: Switch) -> None:
+    flows.heard.clear()
+    switch.hang_vswitchd()
+    for _ in range(3):
+        look(flows, 5)  # shown what was known before, a second later
+    flows.background.do(flows.part.ask, ApplyFlows(1, COOKIE, {DROP: "drop"}, frozenset()))
+    flows.background.do(flows.part.ask, ReadFlows())
+    switch.go_on_vswitchd()
+    flows.hears(FlowsApplied(1), FlowsRead({DROP: Installed(COOKIE, "drop")}))
+    assert flows.heard[:-2] == [FlowsRead({})], "one dump for all who looked"
 
 
 def test_ten_thousand_flows_are_one_bundle(flows: Flows) -> None:

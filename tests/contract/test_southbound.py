@@ -307,6 +307,33 @@ def test_a_lost_server_freezes_and_comes_back(central: Central, background: Back
     assert all(f.ports for f in watched.heard[told:] if isinstance(f, IntentRead))
 
 
+def test_a_database_made_anew_is_no_wish_of_the_cloud(central: Central, background: Background) -> None:
+    """ovn-controller registers itself before northd has filled it."""
+    add_circuit(central, to_external_ids(INTENT))
+    add_vm(central)
+    watched = Watched(central, background)
+    watched.ports(VM)
+    told = len(watched.heard)
+    central.end_northd()
+    central.lose_sb()
+    central.start_sb()
+    central.sbctl("chassis-add", "host-1", "geneve", "192.0.2.1")
+    watched.lost("made anew, and northd has not filled it yet")
+    central.start_northd()
+    eventually(lambda: central.sbctl("lsp-bind", "vm-1", "host-1"))
+    watched.ports(VM)
+    for fact in watched.heard[told:]:
+        assert isinstance(fact, IntentLost) or (fact.ports == (VM,) and fact.circuits == {CircuitName(AC): INTENT})
+
+
+def test_an_older_northbound_is_not_followed_at_once(central: Central, background: Background) -> None:
+    add_vm(central)
+    watched = Watched(central, background)
+    watched.ports(VM)
+    central.nbctl("set", "NB_Global", ".", "nb_cfg=0", "--", "lsp-del", "vm-1", wait="none")
+    watched.lost("says less than before (nb_cfg 0 after")
+
+
 def test_a_chassis_that_is_not_there_is_named(central: Central, background: Background) -> None:
     Watched(central, background, chassis="host-9").lost("chassis 'host-9' is not registered")
 

@@ -10,7 +10,7 @@ import pytest
 from isthmus.lab import frr
 from isthmus.lab.chaos import table
 from isthmus.lab.chaos.cases import CASES
-from isthmus.lab.chaos.table import NOTHING, PRINTED, Allowed, Result
+from isthmus.lab.chaos.table import AGAIN_S, KNOWN_S, NOTHING, PRINTED, Allowed, Finding, Noticed, Result
 from isthmus.lab.chaos.traffic import Count, count
 from isthmus.lab.gobgp import configuration
 from isthmus.lab.hypervisor import agent_configuration
@@ -55,10 +55,28 @@ def test_a_case_keeps_its_limit_or_not(
     assert Result("a case", allowed, counts(*vpn), counts(*plain)).kept is kept
 
 
+@pytest.mark.parametrize(
+    ("silent_s", "back_s", "kept"),
+    [
+        (0.8, 0.3, True),
+        (KNOWN_S, AGAIN_S, True),
+        (KNOWN_S + 0.01, 0.3, False),
+        (float("inf"), 0.3, False),
+        (0.8, float("inf"), False),
+    ],
+)
+def test_a_silent_hypervisor_is_known_in_time_or_the_case_fails(silent_s: float, back_s: float, kept: bool) -> None:
+    finding = Noticed(silent_s, back_s).finding("b-h1")
+    result = Result("silent", PRINTED, counts(900, 900), counts(0, 0), finding)
+    assert result.kept is kept
+    line = table.text([result]).splitlines()[1]
+    assert f"{'kept' if kept else 'MORE'}; b-h1 sends it nothing after {silent_s:.2f} s" in line
+
+
 def test_the_table_says_what_a_reader_asks() -> None:
     results = [
         Result("quiet", NOTHING, counts(0, 0), counts(0, 0)),
-        Result("loud", NOTHING, counts(0, 150), counts(0, 0), "a finding"),
+        Result("loud", NOTHING, counts(0, 150), counts(0, 0), Finding("a finding")),
     ]
     lines = table.text(results).splitlines()
     assert [line.split()[0] for line in lines] == ["case", "quiet", "loud"]

@@ -55,7 +55,7 @@ def test_everything_can_be_said() -> None:
         """
         agent = { host = "compute-1", vtep = "192.0.2.11", router_id = "192.0.2.99", as = 4200000000 }
         reflectors = [
-          { address = "2001:db8::1", as = 64512, port = 1790, hold_time_s = 0, long_lived_s = 0 },
+          { address = "192.0.2.1", as = 64512, port = 1790, hold_time_s = 0, long_lived_s = 0 },
           { address = "192.0.2.2", as = 64513, hold_time_s = 65535 },
         ]
         [ovsdb]
@@ -81,7 +81,7 @@ def test_everything_can_be_said() -> None:
     )
     assert (config.host, str(config.router_id), config.asn) == ("compute-1", "192.0.2.99", 4200000000)
     assert [(str(r.address), r.asn, r.port, r.hold_time_s, r.long_lived_s) for r in config.reflectors] == [
-        ("2001:db8::1", 64512, 1790, 0, 0),
+        ("192.0.2.1", 64512, 1790, 0, 0),
         ("192.0.2.2", 64513, 179, 65535, 604800),
     ]
     assert config.switch == LocalSwitch("tcp:127.0.0.1:6640", "br-x", "br-y", "netdev", Path("/tmp/run"))
@@ -189,6 +189,14 @@ WRONG = [
         "agent.router_id must be written as an IPv4 address, not 2001:db8::1",
     ),
     (_set("agent", 'router_id = "0.0.0.0"'), "agent.router_id must be the address of one machine, not 0.0.0.0"),
+    (
+        _set("reflectors", 'address = "2001:db8::1"'),
+        "reflectors #1.address must be an IPv4 address, not 2001:db8::1: BGP is spoken from the vtep",
+    ),
+    (
+        _set("reflectors", 'address = "fe80::1%eth0"'),
+        "reflectors #1.address must be an IPv4 address, not fe80::1%eth0: BGP is spoken from the vtep",
+    ),
     (_set("agent", "as = 0"), "agent.as must be a number from 1 to 4294967295, not 0"),
     (_set("agent", "as = 4294967296"), "agent.as must be a number from 1 to 4294967295, not 4294967296"),
     (_set("agent", 'as = "64512"'), "agent.as must be a number from 1 to 4294967295, not '64512'"),

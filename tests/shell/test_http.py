@@ -55,6 +55,14 @@ def test_the_status_arrives_whole(background: Background, tmp_path: Path) -> Non
     assert agent == AgentInfo("0.1.0", "host-1", 12.5, [PartInfo("ofctl", 2, "why")], "in sync")
 
 
+def test_as_much_is_said_as_is_asked_for(background: Background, tmp_path: Path) -> None:
+    serve(background, tmp_path / "agent.sock", story.troubled())
+    status, _ = read(ask(tmp_path / "agent.sock", "/status?detail=states"))
+    assert status.routes == [] and status.peers == story.troubled().peers
+    with pytest.raises(NotAnswered, match="400 Bad Request"):
+        ask(tmp_path / "agent.sock", "/status?detail=perhaps")
+
+
 def test_only_the_owner_and_the_group_may_ask(background: Background, tmp_path: Path) -> None:
     serve(background, tmp_path / "agent.sock", story.node())
     assert stat.S_IMODE((tmp_path / "agent.sock").stat().st_mode) == 0o660
@@ -69,7 +77,10 @@ def test_what_is_not_there_is_not_answered(background: Background, tmp_path: Pat
 def test_draining_is_asked_for_remembered_and_undone(background: Background, tmp_path: Path) -> None:
     state, at = tmp_path / "state", tmp_path / "agent.sock"
 
-    async def look(_: bool) -> tuple[NodeStatus, AgentStatus]:
+    asked: list[Detail] = []
+
+    async def look(detail: Detail) -> tuple[NodeStatus, AgentStatus]:
+        asked.append(detail)
         return story.node(drain="drained" if drain.stored(state) else "in use"), AGENT
 
     door = background.do(Http, look, at, lambda wanted: drain.store(state, wanted))
@@ -81,6 +92,7 @@ def test_draining_is_asked_for_remembered_and_undone(background: Background, tmp
     eventually(opened)
     assert main(["drain", "--socket", str(at)]) == 0
     assert drain.stored(state)
+    assert set(asked) == {Detail.STATES}, "waiting costs the agent nothing"
     assert "drain        drained" in summary.text(*read(ask(at, "/status")))
     with pytest.raises(NotAnswered, match="400 Bad Request"):
         tell(at, "/drain", "perhaps")

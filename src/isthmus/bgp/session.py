@@ -17,6 +17,7 @@ from typing import assert_never
 
 from isthmus.bgp.attribute import PathAttributes
 from isthmus.bgp.capability import Agreed, GracefulRestart, LongLived, offer
+from isthmus.bgp.damage import Damage
 from isthmus.bgp.errors import FaultAction, MessageError
 from isthmus.bgp.events import (
     Closed,
@@ -83,7 +84,8 @@ __all__ = [
 CONNECT_TIMEOUT_S = 10.0
 """A reflector answers a SYN in milliseconds; the kernel would go on for two minutes."""
 OPEN_HOLD_S = 60.0
-"""How long a peer may take over its OPEN. RFC 4271 section 8.2.2 suggests four minutes; a hypervisor waits less."""
+"""How long a peer may take over its OPEN, and over the KEEPALIVE after it if there is to be no hold time. RFC 4271
+section 8.2.2 suggests four minutes; a hypervisor waits less."""
 JITTER_SPAN = 0.25
 """RFC 4271 section 10: timers run at 0.75 to 1.0 of their value."""
 
@@ -104,6 +106,8 @@ _UNEXPECTED = {
     State.ESTABLISHED: FsmError.UNEXPECTED_IN_ESTABLISHED,
 }
 """The states with a connection, and RFC 6608's word for a message that does not belong there."""
+
+_SILENCE = {State.OPEN_SENT: "no OPEN came", State.OPEN_CONFIRM: "no KEEPALIVE came after its OPEN"}
 
 _OPEN_REASONS = {
     OpenError.BAD_PEER_AS: DownReason.PEER_AS,
@@ -132,7 +136,7 @@ class Counters:
     last_error: str = ""
     """Why the last attempt ended that was not ended here."""
     last_fault: str = ""
-    """The last malformed attribute or route that the session survived."""
+    """The last malformed attribute or route that the session survived, and what is missing since (damage.py)."""
 
 
 class Session:
@@ -154,6 +158,7 @@ class Session:
         self._outputs: list[Output] = []
         self._stream = Stream()
         self._reader: UpdateReader | None = None
+        self._fault, self._damage = "", Damage()
         self._deadline: float | None = None
         """When waiting ends: for the next try, for an answer, for a sign of life."""
         self._keepalive_at: float | None = None
@@ -309,7 +314,8 @@ class Session:
         self.agreed = agree(self.config, hello)
         self.state = State.OPEN_CONFIRM
         self._send(MessageType.KEEPALIVE, encode_keepalive())
-        self._heard(now)
+        # Without a hold time a session may be silent for ever, but only once it is one.
+        self._deadline = now + (self.agreed.hold_time_s or OPEN_HOLD_S)
         self._time_keepalives(now)
 
     def _time_keepalives(self, now: float) -> None:
@@ -340,7 +346,9 @@ class Session:
             self.counters.updates_treated_as_withdraw += bool(withdraw)
             self.counters.faults_discarded += len(update.faults) - len(withdraw)
             if update.faults:
-                self.counters.last_fault = str(update.faults[-1])
+                self._fault = str(update.faults[-1])
+            if self._damage.read(update, withdrawn_by_fault=bool(withdraw)) or update.faults:
+                self.counters.last_fault = f"{self._fault}{self._damage}"
             self._outputs.append(Routes(update))
 
     def _refresh_requested(self, body: bytes) -> None:
@@ -372,7 +380,7 @@ class Session:
                 early = self.state is State.OPEN_SENT
                 self._notify(Notification(NotificationCode.HOLD_TIMER_EXPIRED, 0))
                 reason = DownReason.NO_ANSWER if early else DownReason.HOLD_TIMER
-                text = "no OPEN came" if early else "neither KEEPALIVE nor UPDATE came within the hold time"
+                text = _SILENCE.get(self.state, "neither KEEPALIVE nor UPDATE came within the hold time")
                 self._end(reason, text, now, hangup=True)
             case _:
                 assert_never(self.state)
@@ -398,6 +406,7 @@ class Session:
             self._failures = 0
         self.state, self.agreed, self._reader, self._stream = State.IDLE, None, None, Stream()
         self._deadline = self._keepalive_at = None
+        self._damage, self.counters.last_fault = Damage(), self._fault
         if self._wanted:
             wait = min(self.config.connect_retry_s * 2 ** min(self._failures, 16), CONNECT_RETRY_MAX_S)
             self._deadline = now + wait * self._pace

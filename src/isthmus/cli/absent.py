@@ -6,9 +6,11 @@ comes about; then the sessions of this side. Who was not asked is not accused.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
-from isthmus.cli.known import Place, covers
+from isthmus.bgp.damage import still_missing
+from isthmus.cli.known import Place, Told, covers
 from isthmus.cli.leg import (
     Leg,
     beyond_maximum,
@@ -24,7 +26,7 @@ from isthmus.cli.leg import (
 )
 from isthmus.cli.verdict import Cause, Step, Verdict
 from isthmus.model.reason import NotAnnounced, NotImported
-from isthmus.node.status import PortStatus, RouteStatus, ViewStatus
+from isthmus.node.status import PeerStatus, PortStatus, RouteStatus, ViewStatus
 
 
 def absent(leg: Leg, view: ViewStatus) -> Verdict:
@@ -97,12 +99,11 @@ def _refused(leg: Leg, view: ViewStatus, holders: list[Place]) -> Verdict | None
 
 def _heard(leg: Leg, view: ViewStatus, holders: list[Place]) -> RouteStatus | None:
     """A route for the destination that arrived and is in another view or in none."""
-    host = f"{leg.destination}/{32 if '.' in leg.destination else 128}"
     arrived = [r for r in leg.start.node.status.routes if r.peer and r.view != view.view]
     exports = [e for p in holders for e in p.node.exports(p.machine, leg.destination)]
     if exports:
         names = {e.route_distinguisher for e in exports}
-        return next((r for r in arrived if r.prefix == host and r.route_distinguisher in names), None)
+        return next((r for r in arrived if r.prefix == _host(leg.destination) and r.route_distinguisher in names), None)
     # Nobody asked has it, so any port may be meant; the one that would be imported but for its form, most of all.
     unused = [r for r in arrived if not r.view and covers(r.prefix, leg.destination)]
     unused.sort(key=lambda r: not _meet(r.route_targets, view.import_targets))
@@ -173,8 +174,8 @@ def _kept_back(leg: Leg, place: Place, export: PortStatus) -> Verdict:
 
 def _on_the_way(leg: Leg, place: Place) -> Verdict:
     here, there = leg.start.node, place.node
-    bad = next((p for p in here.status.peers if p.treated_as_withdraw), None)
-    if bad is not None:
+    exports = there.exports(place.machine, leg.destination)
+    if (bad := _malformed(leg, exports)) is not None:
         sentence = f"{here.name} treats an UPDATE of {bad.address} as a withdrawal (RFC 7606): {bad.last_fault}"
         return leg.wrong(Cause.ROUTE_MALFORMED, Step.ROUTE, sentence, here, "show peers")
     full = next((p for p in here.status.peers if p.refused), None)
@@ -185,11 +186,30 @@ def _on_the_way(leg: Leg, place: Place) -> Verdict:
     if late is not None:
         sentence = f"{late.address} has not sent {here.name} all its routes yet (no End-of-RIB)"
         return leg.wrong(Cause.NOT_IN_SYNC, Step.ROUTE, sentence, here, "show peers")
-    told = sorted({p for e in there.exports(place.machine, leg.destination) for p in e.announced_to})
+    told = sorted({p for e in exports for p in e.announced_to})
     ours = [p.address for p in here.status.peers if speaks(p)]
     sentence = f"{there.name} announces {leg.destination} to {_list(told)}, and {_list(ours)} does not tell "
     sentence += f"{here.name}: look at the reflectors between them"
-    return leg.wrong(Cause.NOT_PASSED_ON, Step.ROUTE, sentence, there, f"show ports --prefix {leg.destination}")
+    verdict = leg.wrong(Cause.NOT_PASSED_ON, Step.ROUTE, sentence, there, f"show ports --prefix {leg.destination}")
+    return replace(verdict, remarks=tuple(_once_malformed(here)))
+
+
+def _malformed(leg: Leg, exports: list[PortStatus]) -> PeerStatus | None:
+    """The peer whose malformed UPDATE is why the route is missing: one that it has not mended is of this route, or
+    may be, because there are more than it names. What was mended long ago accuses nobody."""
+    wanted = {f"{e.route_distinguisher} {_host(leg.destination)}" for e in exports}
+    for peer in leg.start.node.status.peers:
+        missing, more = still_missing(peer.last_fault)
+        if peer.treated_as_withdraw and (more or not wanted.isdisjoint(missing)):
+            return peer
+    return None
+
+
+def _once_malformed(here: Told) -> Iterator[str]:
+    for peer in here.status.peers:
+        if peer.treated_as_withdraw:
+            times = f"{peer.treated_as_withdraw} of {peer.address}'s UPDATEs"
+            yield f"{here.name} has treated {times} as withdrawals (RFC 7606) since it was started"
 
 
 def _nobody(leg: Leg, view: ViewStatus) -> Verdict:
@@ -219,6 +239,11 @@ def silent(leg: Leg, because: str) -> Verdict:
     name, why = next(iter(leg.known.silent.items()))
     sentence = f"{because}, and the agent of {names} does not answer: {why}"
     return Verdict(Cause.AGENT_SILENT, Step.FAR_END, sentence, f"on {name}: systemctl status isthmus-agent", leg.way)
+
+
+def _host(address: str) -> str:
+    """The prefix that is this address alone."""
+    return f"{address}/{32 if '.' in address else 128}"
 
 
 def _list(values: Iterable[str]) -> str:

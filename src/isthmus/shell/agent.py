@@ -191,8 +191,9 @@ class Agent:
         self.loop.tell(DrainWanted(wanted))
 
     async def look(self, detail: Detail) -> tuple[NodeStatus, AgentStatus]:
-        """What is shown: the flows' counters are read first."""
-        await self._ofctl.look()
+        """What is shown: the flows' counters are read first, but for somebody who only wants to know states."""
+        if detail is not Detail.STATES:
+            await self._ofctl.look()
         agent = AgentStatus(
             version=importlib.metadata.version("isthmus"),
             host=self._host,

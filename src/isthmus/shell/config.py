@@ -128,7 +128,7 @@ def _reflectors(file: Path, value: object) -> tuple[Reflector, ...]:
     for number, item in enumerate(value, 1):
         table = _Table(file, f"reflectors #{number}", item)
         reflector = Reflector(
-            address=table.take("address", kinds.unicast),
+            address=table.take("address", kinds.reflector),
             asn=table.take("as", kinds.between(1, AS_MAX)),
             port=table.take("port", kinds.between(1, 65535), BGP_PORT),
             hold_time_s=table.take("hold_time_s", kinds.hold_time, 30),

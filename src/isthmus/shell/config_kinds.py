@@ -80,6 +80,13 @@ def vtep(value: object) -> IpAddress:
     return address
 
 
+def reflector(value: object) -> IpAddress:
+    address = unicast(value)
+    if address.version != 4:
+        raise ValueError(f"must be an IPv4 address, not {value}: BGP is spoken from the vtep")
+    return address
+
+
 def router_id(value: object) -> IpAddress:
     """RFC 6286: four bytes, not zero."""
     address = unicast(value)

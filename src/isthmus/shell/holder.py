@@ -95,12 +95,13 @@ class Holder:
 
     def _wait(self) -> int:
         """Until the child has ended; what it says is heard, the last words too."""
+        child = self._child
         while True:
-            self._hear()
-            pid, status = os.waitpid(self._child, os.WNOHANG)
-            if pid:
-                self._hear()
-                self._child = 0
+            self._hear(child)
+            if os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None:
+                self._child = 0  # before it is reaped: no signal may look for it when its number is free
+                self._hear(child)
+                _, status = os.waitpid(child, 0)
                 return os.waitstatus_to_exitcode(status) if os.WIFEXITED(status) else 128 + os.WTERMSIG(status)
             select.select([self._bell, self._ear.fileno()], [], [])
             self._silence()
@@ -117,8 +118,8 @@ class Holder:
         if select.select([self._bell], [], [], 0)[0]:
             os.read(self._bell, 4096)
 
-    def _hear(self) -> None:
-        """Everything that waits."""
+    def _hear(self, child: int) -> None:
+        """Everything that waits; only the child is listened to."""
         room = socket.CMSG_SPACE(_CREDENTIALS.size) + socket.CMSG_SPACE(DESCRIPTORS_MAX * 4)
         while True:
             try:
@@ -131,7 +132,7 @@ class Holder:
                     descriptors.frombytes(value[: len(value) - len(value) % descriptors.itemsize])
                 elif level == socket.SOL_SOCKET and kind == socket.SCM_CREDENTIALS:
                     sender = _CREDENTIALS.unpack(value)[0]
-            if sender == self._child:
+            if sender == child:
                 lines = data.decode(errors="replace").splitlines()
                 self._told({name: value for name, _, value in (line.partition("=") for line in lines)}, descriptors)
             for descriptor in descriptors:

@@ -61,8 +61,12 @@ class Http:
         await web.UnixSite(runner, str(at)).start()
         restrict(at)
 
-    async def _status(self, _: web.Request) -> web.Response:
-        body = await asyncio.to_thread(to_json, *await self._look(Detail.ALL))
+    async def _status(self, request: web.Request) -> web.Response:
+        """All of it, or with `?detail=states` what is told of a node with very many routes at no cost."""
+        wanted = request.query.get("detail", Detail.ALL.name).upper()
+        if wanted not in Detail.__members__:
+            raise web.HTTPBadRequest(text=f"detail is one of {', '.join(Detail.__members__).lower()}")
+        body = await asyncio.to_thread(to_json, *await self._look(Detail[wanted]))
         return web.Response(body=body, content_type="application/json")
 
     async def _set_drain(self, request: web.Request) -> web.Response:

@@ -6,7 +6,7 @@ packet-in, on an OpenFlow connection of their own.
 
 Rules: only an endpoint that has answered can fall silent, because another maker's PE knows no probes. Silence is
 counted in probes, never in seconds: what this process was too busy to read is read before the next round counts. While
-there is no connection nobody is asked and nobody is blamed.
+there is no connection, or the switch does not answer on it, nobody is asked and nobody is blamed.
 """
 
 from __future__ import annotations
@@ -111,7 +111,8 @@ class Prober:
             await asyncio.sleep(RECONNECT_S)
 
     async def _rounds(self, line: Line) -> None:
-        """In bursts, spread over the time of a round."""
+        """In bursts, spread over the time of a round. Each waits until the switch has taken the one before: what a
+        switch that hangs has not sent is nobody's silence, and no more than a burst is ever written to it."""
         while True:
             endpoints = sorted(self._watch.answers)
             bursts = [endpoints[at : at + BURST] for at in range(0, len(endpoints), BURST)] or [[]]
@@ -122,7 +123,11 @@ class Prober:
                     self._tell()
                 if self._tunnel is not None:
                     line.write(b"".join(self._probe(endpoint, self._tunnel) for endpoint in there))
+                echo = line.echo()
                 await asyncio.sleep(pause)
+                if not echo.done():
+                    await echo
+                    await asyncio.sleep(pause)  # the far ends have as long as ever
 
     def _probe(self, endpoint: IpAddress, tunnel: int) -> bytes:
         frame = PROBE_MAC + ANSWER_MAC + PROBE_TYPE.to_bytes(2, "big") + self._secret + endpoint

@@ -3,14 +3,16 @@
 Everything runs one after the other in one task, so there are never two bundles at once, and a dump is either before a
 bundle or after it. While there is no connection nothing is queued: the dump on its return answers every wish.
 
-Rules: a bundle's answer is `FlowsApplied`, `FlowsRefused` (the switch said no, nothing of it is there) or `SwitchLost`
-(nobody knows). A periodic dump finds what a foreign hand changed.
+Rules: what the node asks is served in its order, and before somebody who only wants to look; of those, however many
+there are, one dump serves all. A bundle's answer is `FlowsApplied`, `FlowsRefused` (the switch said no, nothing of it
+is there) or `SwitchLost` (nobody knows). A periodic dump finds what a foreign hand changed.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import logging
 import os
 from collections.abc import Callable
@@ -50,6 +52,8 @@ _UNREACHED = ("connecting to", "failed to connect", "Connection reset", "End of 
 OFCTL = ("ovs-ofctl", "-O", "OpenFlow15")
 
 Wish = ReadFlows | ApplyFlows
+Wishes = asyncio.PriorityQueue[tuple[bool, int, Wish | None]]
+"""The node's first, in its order. None: somebody only wants to look."""
 Heard = FlowsRead | FlowsApplied | FlowsRefused | SwitchLost
 
 
@@ -68,11 +72,12 @@ class Ofctl:
         self._socket = run_dir / f"{bridge}.mgmt"
         self._environment = dict(os.environ) | {"OVS_RUNDIR": str(run_dir)}
         self._hear = hear
-        self._wishes: asyncio.Queue[Wish] | None = None
+        self._wishes: Wishes | None = None
+        self._number = itertools.count()
         self._again = asyncio.Event()
         self._lost = ""
-        self._readers: list[asyncio.Future[None]] = []
-        """Who waits for the next dump."""
+        self._looked: asyncio.Future[None] | None = None
+        """Done with the next dump; None when nobody looks."""
         # --no-names: else it connects two times more, for the names of ports and tables that we never use.
         self._bundles = Standby(
             (*OFCTL, "--no-names", "--bundle", "add-flows", self._target, "-"), environment=self._environment
@@ -81,16 +86,16 @@ class Ofctl:
     def ask(self, wish: Wish) -> None:
         """To be answered in the order of asking. Without a connection the dump on its return is the answer."""
         if self._wishes is not None:
-            self._wishes.put_nowait(wish)
+            self._wishes.put_nowait((False, next(self._number), wish))
 
     async def look(self) -> None:
         """Read the flows now, for somebody who wants their counters; a slow switch is not waited for."""
         if self._wishes is None:
             return
-        read = asyncio.get_running_loop().create_future()
-        self._readers.append(read)
-        self._wishes.put_nowait(ReadFlows())
-        await asyncio.wait([read], timeout=LOOK_S)
+        if self._looked is None:
+            self._looked = asyncio.get_running_loop().create_future()
+            self._wishes.put_nowait((True, next(self._number), None))
+        await asyncio.wait([self._looked], timeout=LOOK_S)
 
     def start_again(self) -> None:
         """The bridge was made or changed: whatever is known of its flows may be wrong."""
@@ -108,7 +113,7 @@ class Ofctl:
                 self._gone(f"no OpenFlow at {self._socket}: {getattr(error, 'strerror', None) or error}")
                 await asyncio.sleep(POLL_S)
                 continue
-            self._wishes = asyncio.Queue()
+            self._wishes = asyncio.PriorityQueue()
             try:
                 self._gone(await self._until_lost(link))
             finally:
@@ -144,7 +149,7 @@ class Ofctl:
         return "the bridge was changed; its flows are read again"
 
     async def _serve(self) -> str:
-        """Answer wishes in order, and look from time to time."""
+        """Answer wishes, and look from time to time."""
         assert self._wishes is not None
         try:
             await self._read()
@@ -154,7 +159,9 @@ class Ofctl:
             while True:
                 wish = await self._next(self._wishes)
                 match wish:
-                    case ReadFlows():
+                    case None if self._looked is None:
+                        pass  # a dump that was due anyway has served
+                    case ReadFlows() | None:
                         await self._read()
                     case ApplyFlows():
                         await self._apply(wish)
@@ -163,15 +170,15 @@ class Ofctl:
         except Unreached as why:
             return str(why)
 
-    async def _next(self, wishes: asyncio.Queue[Wish]) -> Wish:
+    async def _next(self, wishes: Wishes) -> Wish | None:
         """What is asked next; a look when nothing was for a while."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(STANDBY_S):
-                return await wishes.get()
+                return (await wishes.get())[2]
         await self._bundles.prepare()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(AUDIT_S):
-                return await wishes.get()
+                return (await wishes.get())[2]
         return ReadFlows()
 
     async def _read(self) -> None:
@@ -183,9 +190,9 @@ class Ofctl:
             raise Unreached(str(why)) from None
         # Thousands of lines take longer than the loop should wait.
         self._hear(FlowsRead(await asyncio.to_thread(parse_dump, text)))
-        readers, self._readers = self._readers, []
-        for read in readers:
-            read.set_result(None)
+        if self._looked is not None:
+            self._looked.set_result(None)
+            self._looked = None
 
     async def _apply(self, wish: ApplyFlows) -> None:
         try:

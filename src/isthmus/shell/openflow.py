@@ -75,6 +75,7 @@ class Line(asyncio.Protocol):
         self._rest = b""
         self._transport: asyncio.WriteTransport | None = None
         self._greeted: asyncio.Future[int] = loop.create_future()
+        self._echo: asyncio.Future[None] = loop.create_future()
         self.ended: asyncio.Future[str] = loop.create_future()
 
     @classmethod
@@ -95,6 +96,12 @@ class Line(asyncio.Protocol):
     def write(self, data: bytes) -> None:
         if self._transport is not None and data:
             self._transport.write(data)
+
+    def echo(self) -> asyncio.Future[None]:
+        """Done when the switch has read all that was written before; one at a time."""
+        self._echo = asyncio.get_running_loop().create_future()
+        self.write(_message(_ECHO_REQUEST))
+        return self._echo
 
     def close(self) -> None:
         if self._transport is not None:
@@ -133,5 +140,7 @@ class Line(asyncio.Protocol):
             self._greeted.set_result(version)
         elif kind == _ECHO_REQUEST:
             self.write(_message(_ECHO_REPLY, body, xid))
+        elif kind == _ECHO_REPLY and not self._echo.done():
+            self._echo.set_result(None)
         elif kind == _PACKET_IN and self._hear is not None:
             self._hear(packet_in(body))

@@ -5,8 +5,9 @@ started), the attachment circuits of the cloud by one constant pair, the ports b
 ports of those attachments that have a port here. A port that leaves us is asked for by name until it is clear what
 became of it (`bindings.stay`).
 
-Rules: nothing is told while the rows are not in sync with what was asked. A lost connection or a vanished Chassis row
-is `IntentLost`, never an empty snapshot: the node freezes, it does not withdraw. One nonsense row costs that row.
+Rules: nothing is told while the rows are not in sync with what was asked. A lost connection, a vanished Chassis row or
+a database made anew that northd has yet to fill (`refill.py`) is `IntentLost`, never an empty snapshot: the node
+freezes, it does not withdraw. One nonsense row costs that row.
 What the node reports goes the other way over the same connection (`telling.py`).
 """
 
@@ -33,6 +34,7 @@ from isthmus.shell.bindings import (
     where,
 )
 from isthmus.shell.idl import Idl, IdlThread, conditions_met, connection, connection_state, in_sync, make_idl, reference
+from isthmus.shell.refill import Global, Refill
 from isthmus.shell.telling import Telling, Wish
 
 log = logging.getLogger(__name__)
@@ -48,7 +50,7 @@ SCHEMA: dict[str, Any] = {
             "columns": {"name": {"type": "string"}, "external_ids": {"type": _TEXTS}},
             "isRoot": True,
         },
-        "SB_Global": {"columns": {"nb_cfg": {"type": "integer"}}, "isRoot": True},
+        "SB_Global": {"columns": {"nb_cfg": {"type": "integer"}, "options": {"type": _TEXTS}}, "isRoot": True},
         "Port_Binding": {
             "columns": {
                 "logical_port": {"type": "string"},
@@ -98,6 +100,7 @@ class _Look:
         self._skipped: dict[str, str] = {}
         self._attachments: dict[str, AttachmentIntent] = {}
         """By circuit, as last readable: a row that turns to nonsense does not take its router away."""
+        self._refill = Refill()
         self.telling = Telling()
 
     def open(self) -> Any:
@@ -127,6 +130,9 @@ class _Look:
         self._ask_for_ours(idl)
         if not conditions_met(idl):
             return None
+        if doubt := self._refill.doubt(_global(idl), now):
+            self._lost(doubt)
+            return self._refill.until
         own = next((str(uuid) for uuid in idl.tables["Chassis"].rows), "")
         if not own:
             self._lost(f"chassis '{self.chassis}' is not registered in the southbound database")
@@ -218,6 +224,11 @@ class _Look:
             log.info("southbound: in sync, %d circuits, %d ports here", len(fact.circuits), len(fact.ports))
         self._said = fact
         self._hear(fact)
+
+
+def _global(idl: Any) -> Global | None:
+    rows = idl.tables["SB_Global"].rows.items()
+    return next((Global(str(uuid), int(row.nb_cfg), bool(row.options)) for uuid, row in rows), None)
 
 
 def _plain(row: Any) -> Row:

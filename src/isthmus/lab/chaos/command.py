@@ -84,7 +84,7 @@ TOPOLOGIES = {
 
 
 def chaos(out: TextIO, *, names: Sequence[str], only: str | None, write: Path | None, keep: bool) -> bool:
-    """One lab after the other, each from nothing; whether no case lost more than it may. Raises Refusal, PartFailed."""
+    """One lab after the other, each from nothing; whether every case kept its limits. Raises Refusal, PartFailed."""
     cases = [case for case in CASES if only is None or only in case.title]
     if not cases:
         raise Refusal(f"no case has '{only}' in its title (there are: {'; '.join(c.title for c in CASES)})")
@@ -139,12 +139,14 @@ def _run(lab: Lab, case: Case, streams: Streams, through_vpn: int, progress: Pro
         streams.mark()
         _until_calm(streams, step)
         streams.mark()
-        note = case.act(lab, lab.site("a-h1")) or ""
+        finding = case.act(lab, lab.site("a-h1"))
         _until_agents_well(lab, step)
         counts = _until_calm(streams, step)
         vpn, plain = tuple(counts[:through_vpn]), tuple(counts[through_vpn:])
-        step.result(f"VPN {[one['lost'] for one in vpn]}, plain {[one['lost'] for one in plain]} {note}")
-        return table.Result(case.title, case.limit(lab), vpn, plain, note)
+        result = table.Result(case.title, case.limit(lab), vpn, plain, finding)
+        found = finding.words if finding is not None else ""
+        step.result(f"VPN {[one['lost'] for one in vpn]}, plain {[one['lost'] for one in plain]} {found}")
+        return result
 
 
 def _until_agents_well(lab: Lab, step: Step) -> None:

@@ -24,6 +24,32 @@ PRINTED = Allowed("printed", None)
 
 
 @dataclass(frozen=True, slots=True)
+class Finding:
+    """What a case has seen beside packets, and whether that is as it must be."""
+
+    words: str
+    kept: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Noticed:
+    """How soon the others knew that a hypervisor had fallen silent, and that it was back; infinite: not at all."""
+
+    silent_s: float
+    back_s: float
+
+    def finding(self, observer: str) -> Finding:
+        words = f"{observer} sends it nothing after {self.silent_s:.2f} s, uses it again {self.back_s:.2f} s after its "
+        return Finding(f"{words}return", self.silent_s <= KNOWN_S and self.back_s <= AGAIN_S)
+
+
+KNOWN_S = 1.0
+"""So long at most others send to a hypervisor that has died: three lost probes, one round to count them, one bundle."""
+AGAIN_S = 5.0
+"""So long at most one that is back is not used: its next answer, one bundle, and what finding its MAC takes."""
+
+
+@dataclass(frozen=True, slots=True)
 class Result:
     """One case: the streams through the VPN and, beside them, plain OVN between the cloud's hypervisors."""
 
@@ -31,11 +57,15 @@ class Result:
     allowed: Allowed
     vpn: tuple[Count, ...]
     plain: tuple[Count, ...]
-    note: str = ""
+    finding: Finding | None = None
 
     @property
     def kept(self) -> bool:
-        """Whether no more was lost than allowed."""
+        """Whether no more was lost than allowed, and what was found is as it must be."""
+        return self._lost_little and (self.finding is None or self.finding.kept)
+
+    @property
+    def _lost_little(self) -> bool:
         if self.allowed.lost is None:
             return True
         limit = self.allowed.lost + (_worst(self.plain) if self.allowed.beyond_plain else 0)
@@ -54,7 +84,9 @@ def rows(results: Sequence[Result]) -> list[tuple[str, ...]]:
 
 
 def _row(result: Result) -> tuple[str, ...]:
-    verdict = "" if result.allowed.lost is None else "kept" if result.kept else "MORE"
+    asserted = result.allowed.lost is not None or result.finding is not None
+    verdict = "MORE" if not result.kept else "kept" if asserted else ""
+    found = result.finding.words if result.finding is not None else ""
     return (
         result.title,
         _lost(result.vpn),
@@ -62,7 +94,7 @@ def _row(result: Result) -> tuple[str, ...]:
         _lost(result.plain),
         _gap(result.plain),
         result.allowed.words,
-        "; ".join(word for word in (verdict, result.note) if word),
+        "; ".join(word for word in (verdict, found) if word),
     )
 
 
@@ -99,13 +131,15 @@ agent, session and stream is well again.
 
 "Printed" cases have no limit: FRR 8.4 withdraws EVPN routes the moment a session ends, whatever was agreed on, so
 others stop sending until the routes are told again; our own forwarding stands all the while. A silent hypervisor
-is lost to itself; what counts there is how soon the others know.
+is lost to itself; what counts there is that the others know within {known:g} s, and use it again within {again:g} s of
+its return.
 """
 
 
 def markdown(parts: Sequence[tuple[str, Sequence[Result]]], streams: Sequence[str], machine: str) -> str:
     """The page; each part has a heading of its own."""
-    page = [PAGE.format(rate=round(1 / PACE_S), machine=machine, streams=", ".join(streams))]
+    rate, named = round(1 / PACE_S), ", ".join(streams)
+    page = [PAGE.format(rate=rate, machine=machine, streams=named, known=KNOWN_S, again=AGAIN_S)]
     for heading, results in parts:
         head, *body = rows(results)
         page += [f"## {heading}\n", "| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
