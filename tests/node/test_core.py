@@ -15,7 +15,7 @@ from isthmus.model.intent import AttachmentIntent, BadIntent, UnknownSchema
 from isthmus.model.port import LocalPort
 from isthmus.model.reason import NotAnnounced
 from isthmus.node import effects, facts
-from isthmus.node.order import DRAIN_S, END_OF_RIB_WAIT_S, GRACEFUL_S, RETRY_S, SWEEP_WAIT_S
+from isthmus.node.order import DRAIN_S, END_OF_RIB_WAIT_S, GRACEFUL_S, RETRY_S, SETTLE_S, SWEEP_WAIT_S
 from isthmus.node.report import status
 from tests.build import association, attachment, attributes, circuit, ip, net, nlri, path, port, uuid
 from tests.world import REFLECTOR, SECOND, World
@@ -298,6 +298,7 @@ def test_losing_the_only_reflector_keeps_forwarding_until_it_says_otherwise() ->
     assert set(world.reflectors[REFLECTOR].routes) == {net("10.1.0.5/32")}, "told again"
     assert any("nw_dst=10.9.0.1" in match for match in matches(world, Table.VIEW)), "not contradicted yet"
     world.end_of_rib()
+    world.wait(SETTLE_S)
     assert not any("nw_dst=10.9.0.1" in match for match in matches(world, Table.VIEW)), "it has said all there is"
 
 

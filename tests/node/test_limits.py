@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from isthmus.fib.entries import view_id
 from isthmus.flows.layout import Table
-from isthmus.model.reason import AttachmentState, NotInstalled
+from isthmus.model.reason import AttachmentState, NotAnnounced, NotInstalled
+from isthmus.node.bulletin import About, bulletin
 from isthmus.node.config import Limits
 from isthmus.node.report import status
 from isthmus.node.status import Detail
@@ -63,13 +66,40 @@ def test_a_peer_with_too_many_routes_keeps_its_session_and_is_asked_again_when_t
     routes = [path(f"10.9.0.{n}/32", attributes(RT)) for n in range(1, 7)]
     made.says(*routes)
     assert made.node.rib.count(REFLECTOR) == 4
-    assert made.node.peers[REFLECTOR].refused == 2
+    assert len(made.node.peers[REFLECTOR].refused) == 2
     made.says(path("10.9.0.1/32", attributes(RT), vni=7009))
     assert made.node.rib.count(REFLECTOR) == 4, "a route it has may change"
     made.reflectors[REFLECTOR].answers = routes[2:]
     made.says(withdraw=[nlri("10.9.0.1/32"), nlri("10.9.0.2/32")])
     assert destinations(made) >= {"10.9.0.3", "10.9.0.4", "10.9.0.5", "10.9.0.6"}
-    assert made.node.peers[REFLECTOR].refused == 0
+    assert len(made.node.peers[REFLECTOR].refused) == 0
+
+
+def refused(made: World) -> int:
+    return status(made.node, made.now).peers[0].refused
+
+
+def test_a_refused_route_counts_once_and_until_it_is_withdrawn() -> None:
+    made = world(routes_per_peer=4)
+    made.says(*(path(f"10.9.0.{n}/32", attributes(RT)) for n in (1, 2, 3, 4)))
+    for med in range(5):
+        made.says(path("10.9.0.5/32", attributes(RT, med=med)), path("10.9.0.6/32", attributes(RT, med=med)))
+    assert refused(made) == 2
+    made.says(withdraw=[nlri("10.9.0.5/32"), nlri("10.9.0.99/32")])
+    assert refused(made) == 1
+    made.says(path("10.9.0.6/32", attributes(RT)), withdraw=[nlri("10.9.0.1/32")])
+    assert refused(made) == 0 and made.node.rib.count(REFLECTOR) == 4, "it has found room"
+    assert limit(made, "routes_per_peer") == ("NEAR", 4, 0)
+
+
+def test_what_a_peer_that_cannot_be_asked_again_was_refused_stays_refused() -> None:
+    made = world(routes_per_peer=4)
+    agreed = made.node.peers[REFLECTOR].session.agreed
+    assert agreed is not None
+    made.node.peers[REFLECTOR].session.agreed = replace(agreed, route_refresh=False)
+    made.says(*(path(f"10.9.0.{n}/32", attributes(RT)) for n in range(1, 7)))
+    made.says(withdraw=[nlri(f"10.9.0.{n}/32") for n in (1, 2, 3)])
+    assert refused(made) == 2, "nobody has said them again"
 
 
 def test_attachments_beyond_the_maximum_are_named_and_the_others_served() -> None:
@@ -81,6 +111,52 @@ def test_attachments_beyond_the_maximum_are_named_and_the_others_served() -> Non
     made.intent({circuit(2): BLUE}, [port("q", B, "10.2.0.5")])
     made.wait(5)
     assert set(made.circuits) == {circuit(2)}
+
+
+PURPLE = attachment(1, association(16, networks=(A, B), both=(RT,)), networks=(A, B))
+
+
+def test_ports_beyond_the_maximum_are_named_and_disturb_no_other() -> None:
+    made = world(ports=2)
+    rows = {circuit(1): PURPLE}
+    ports = [port("b", A, "10.1.0.5"), port("a", A, "10.1.0.6"), port("c", B, "10.1.0.5", revision=9)]
+    outsiders = [port("0", "neutron-z", "10.3.0.5"), port("1", "neutron-z", "10.3.0.6")]
+    made.intent(rows, [*ports, *outsiders])
+    told = status(made.node, made.now)
+    assert limit(made, "ports") == ("FULL", 2, 1), "who is in no VPN does not count"
+    why = {p.port: p.why_not for p in told.ports}
+    assert why == {"a": "", "b": "", "c": NotAnnounced.TOO_MANY_PORTS.value}, "though it has moved last"
+    assert set(made.reflectors[REFLECTOR].routes) == {net("10.1.0.5/32"), net("10.1.0.6/32")}
+    assert {a for m in told.machines if m.port == "c" for d in m.doors for a in d.closed} == {"10.1.0.5"}
+    before = dict(made.flows)
+    made.intent(rows, [*reversed(ports), *outsiders])
+    assert made.flows == before, "the order of arrival decides nothing"
+    made.intent(rows, ports[1:])
+    made.wait(5)
+    assert limit(made, "ports") == ("NEAR", 2, 0)
+    assert set(made.reflectors[REFLECTOR].routes) == {net("10.1.0.5/32"), net("10.1.0.6/32")}, "room is used"
+    assert made.node.exports[0].port == "a" and not any(e.why_not for e in made.node.exports)
+
+
+def test_an_attachment_that_has_only_ports_beyond_the_maximum_says_so_to_its_cloud() -> None:
+    made = world(ports=1)
+    assert set(made.reflectors[REFLECTOR].routes) == {net("10.1.0.5/32")}
+    told = bulletin(made.node, About("1", 0, 0.0), made.now, None)
+    assert told is not None
+    (blue,) = [a for a in told.attachments if a.attachment == BLUE.attachment]
+    assert [*blue.bgpvpns.values()] == [f"1 address is not announced: {NotAnnounced.TOO_MANY_PORTS.value}"]
+
+
+@pytest.mark.parametrize(
+    ("ports", "expected"),
+    [(79, ("ROOM", 79, 0)), (80, ("NEAR", 80, 0)), (100, ("NEAR", 100, 0)), (103, ("FULL", 100, 3))],
+)
+def test_ports_warn_at_eighty_percent(ports: int, expected: tuple[str, int, int]) -> None:
+    made = World(limits=Limits(ports=100))
+    made.switch_on()
+    made.intent({circuit(1): RED}, [port(f"p{n:03}", A, f"10.1.0.{n + 5}") for n in range(ports)])
+    assert limit(made, "ports") == expected
+    assert len(made.reflectors[REFLECTOR].routes) == expected[1]
 
 
 def test_more_targets_than_an_update_carries_are_refused_by_name_and_nothing_breaks() -> None:

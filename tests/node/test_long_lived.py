@@ -12,7 +12,8 @@ from isthmus.bgp.family import EVPN
 from isthmus.bgp.session import Session, SessionConfig
 from isthmus.flows.layout import Table
 from isthmus.model.reason import NotBest, Note
-from isthmus.node.order import END_OF_RIB_WAIT_S, RESTART_TIME_S
+from isthmus.node import effects
+from isthmus.node.order import END_OF_RIB_WAIT_S, RESTART_TIME_S, SETTLE_S
 from isthmus.node.report import status
 from isthmus.node.status import PeerStatus, RouteStatus
 from isthmus.rib.adj_in import NO_LLGR
@@ -79,6 +80,16 @@ def test_kept_then_least_preferred_then_gone() -> None:
     assert routes(made) == set() and peer(made).kept == "" and peer(made).received == 0
 
 
+def test_attempts_that_fail_leave_nothing_behind() -> None:
+    made = world()
+    made.cut()
+    deadlines = len(list(made.node.retention.deadlines()))
+    made.wait(RESTART_TIME_S - 1)
+    dials = [e for e in made.log if isinstance(e, effects.Dial)]
+    assert len(dials) > 3, "or this test proves nothing"
+    assert len(list(made.node.retention.deadlines())) == deadlines
+
+
 def test_a_life_of_nothing_ends_with_the_time_of_rfc_4724() -> None:
     made = world(long_lived_s=0)
     made.cut()
@@ -108,6 +119,7 @@ def test_end_of_rib_ends_it_and_what_is_said_again_counts_in_full(away: float) -
     made.says(path("10.9.0.1/32", attributes(RT)))
     assert told(made, "10.9.0.1/32").note == "" and told(made, "10.9.0.2/32").note != ""
     made.end_of_rib()
+    made.wait(SETTLE_S)
     assert routes(made) == {"10.9.0.1"} and peer(made).kept == ""
     made.wait(LIFE + RESTART_TIME_S)
     assert routes(made) == {"10.9.0.1"}, "no old timer takes away what is confirmed"
@@ -165,6 +177,8 @@ def test_anything_that_is_confirmed_beats_what_is_long_lived_stale() -> None:
     assert where(made) == {"10.9.0.1": OTHER, "10.9.0.2": FAR}
     assert told(made, "10.9.0.1/32").why == NotBest.LONG_LIVED_STALE
     made.end_of_rib(by=SECOND)
+    assert where(made) == {"10.9.0.1": OTHER, "10.9.0.2": FAR}, "it may not have heard of everybody"
+    made.wait(SETTLE_S)
     assert where(made) == {"10.9.0.1": OTHER}
 
 

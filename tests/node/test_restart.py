@@ -15,7 +15,7 @@ from isthmus.model.port import LocalPort
 from isthmus.node import effects, facts
 from isthmus.node.facts import Answer
 from isthmus.node.memory import BadMemory, Memory, decode, encode, sealed
-from isthmus.node.order import INVENTORY_WAIT_S, LOOK_WAIT_S, PATIENCE_S
+from isthmus.node.order import DRAIN_S, GRACEFUL_S, INVENTORY_WAIT_S, LOOK_WAIT_S, PATIENCE_S, SETTLE_S
 from isthmus.node.report import status
 from tests.build import association, attachment, attributes, circuit, ip, net, nlri, path, port
 from tests.world import REFLECTOR, SECOND, World
@@ -113,6 +113,20 @@ def test_a_route_that_the_session_has_not_confirmed_does_not_outlive_its_end_of_
     assert routes(fresh) == {"10.9.0.1"}
 
 
+def test_an_exchange_while_the_only_reflector_settles_contradicts_nothing_sooner() -> None:
+    world = settled()
+    world.cut()
+    world.restore()
+    world.end_of_rib()
+    fresh = started(world.handed_over())
+    assert routes(fresh) == {"10.9.0.1", "10.9.0.2"}
+    fresh.wait(SETTLE_S - 2)
+    assert routes(fresh) == {"10.9.0.1", "10.9.0.2"}
+    fresh.says(path("10.9.0.1/32", attributes(RT)))
+    fresh.wait(2)
+    assert routes(fresh) == {"10.9.0.1"}
+
+
 def test_what_is_withdrawn_in_the_gap_goes_with_the_first_octets() -> None:
     """The stream has no gap: nothing needs to be marked, waited for or swept."""
     world = settled()
@@ -171,7 +185,35 @@ def test_a_drained_node_withdraws_what_it_inherits() -> None:
     fresh = world.handed_over()
     fresh.tell(facts.DrainWanted(True))
     started(fresh)
+    assert set(fresh.reflectors[REFLECTOR].routes) == {HERE}, "others have been asked to prefer another way"
+    fresh.wait(GRACEFUL_S)
     assert fresh.reflectors[REFLECTOR].routes == {}
+
+
+def test_a_node_that_goes_on_leaves_gracefully_though_its_cloud_does_not_answer() -> None:
+    fresh = settled().handed_over()
+    fresh.reflectors[REFLECTOR].history.clear()
+    fresh.tell(facts.IntentLost("no server of the southbound database answers"))
+    fresh.switch_on()
+    fresh.tell(facts.DrainWanted(True))
+    assert status(fresh.node, fresh.now).drain == "leaving"
+    assert sent(fresh) == ["+10.1.0.5/32"]
+    told = fresh.reflectors[REFLECTOR].history[-1].attributes
+    assert told is not None and (told.local_pref, told.communities) == (0, (0xFFFF0000,))
+    fresh.wait(GRACEFUL_S)
+    assert status(fresh.node, fresh.now).drain == "drained"
+    assert sent(fresh) == ["+10.1.0.5/32", "-10.1.0.5/32"]
+    fresh.tell(facts.DrainWanted(False))
+    started(fresh)
+    assert set(fresh.reflectors[REFLECTOR].routes) == {HERE}
+
+
+def test_a_drained_node_that_crashed_takes_back_what_a_peer_may_have_kept_before_its_cloud_answers() -> None:
+    fresh = settled().crashed()
+    fresh.tell(facts.DrainWanted(True))
+    assert status(fresh.node, fresh.now).drain == "drained"
+    fresh.switch_on()
+    assert sent(fresh) == ["-10.1.0.5/32", "end"]
 
 
 def test_a_row_of_a_newer_version_keeps_what_was_told() -> None:
@@ -359,6 +401,27 @@ def test_a_session_that_was_lost_is_no_restart() -> None:
     world.cut()
     world.restore()
     assert offered(world).hex() == "4078" + PRESERVED
+
+
+@pytest.mark.parametrize("left", [0, 1], ids=["all are gone", "one is gone"])
+def test_a_machine_that_has_gone_meanwhile_does_not_cost_the_others_their_routes(left: int) -> None:
+    world = settled()
+    world.intent({circuit(1): red()}, [vm(), port("q", A, "10.1.0.6")])
+    world.cut()
+    world.intent({circuit(1): red()}, [vm()][:left])
+    world.wait(DRAIN_S)
+    world.restore()
+    assert offered(world).hex() == "4078" + (PRESERVED if left else LOST)
+
+
+def test_a_flow_that_is_missing_for_what_is_still_offered_is_told_of() -> None:
+    world = settled()
+    world.cut()
+    world.obedient = False
+    world.flows = {key: flow for key, flow in world.flows.items() if key.table != Table.INBOUND}
+    world.tell(facts.FlowsRead(dict(world.flows)))
+    world.restore()
+    assert offered(world).hex() == "4078" + LOST
 
 
 def test_a_restart_is_said_once() -> None:

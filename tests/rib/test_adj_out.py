@@ -11,6 +11,13 @@ def routes(*prefixes: str) -> dict[RouteKey, Announcement]:
     return {a.nlri.key(): a for a in found}
 
 
+def test_a_route_that_is_about_to_go_says_so_and_is_otherwise_the_same() -> None:
+    one = Announcement(nlri("10.1.0.5/32"), attributes("64512:1", local_pref=300))
+    leaving = one.leaving()
+    assert (leaving.attributes.local_pref, leaving.attributes.communities) == (0, (0xFFFF0000,))
+    assert (leaving.nlri, leaving.attributes.route_targets) == (one.nlri, one.attributes.route_targets)
+
+
 def test_only_the_difference_is_told() -> None:
     told = AdjRibOut()
     assert told.plan(routes("10.1.0.5/32", "10.1.0.6/32")).put == routes("10.1.0.5/32", "10.1.0.6/32")

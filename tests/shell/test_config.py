@@ -76,6 +76,7 @@ def test_everything_can_be_said() -> None:
         routes_per_view = 1
         routes_per_peer = 2
         attachments = 3
+        ports = 4
         """,
         FILE,
     )
@@ -87,7 +88,7 @@ def test_everything_can_be_said() -> None:
     assert config.switch == LocalSwitch("tcp:127.0.0.1:6640", "br-x", "br-y", "netdev", Path("/tmp/run"))
     assert config.southbound == ("unix:/tmp/sb.sock", "tcp:[2001:db8::2]:6642")
     assert (config.socket, config.metrics, config.state) == (Path("/tmp/a.sock"), ("::1", 9000), Path("/tmp/state"))
-    assert config.limits == Limits(1, 2, 3)
+    assert config.limits == Limits(1, 2, 3, 4)
 
 
 def test_metrics_can_be_switched_off() -> None:

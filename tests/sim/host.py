@@ -145,7 +145,8 @@ class Host:
             PeerConfig(a, self.asn, HOLD_S, self._rng.random() * 0.99, self.place.long_lived_s) for a in self.reflectors
         )
         vtep = IpAddress.parse(self.place.vtep)
-        limits = Limits(routes_per_view=self.place.routes_max, circuits=self.place.circuits_max)
+        place = self.place
+        limits = Limits(routes_per_view=place.routes_max, circuits=place.circuits_max, ports=place.ports_max)
         config = NodeConfig(vtep, vtep, self.asn, peers, self.generation, limits)
         memory = decode(self.memory) if self.memory is not None else None
         if memory is not None:
@@ -156,6 +157,8 @@ class Host:
         self._line.note(f"{self.name}: agent starts, run {self.generation}")
         self.rows, self.ports, self.version, self.unread = {}, (), 0, frozenset()
         self._resolved, self._wanted_neighbours, self._plugging = set(), frozenset(), None
+        if self.drained:
+            self.leaves_at = self._line.now + GRACEFUL_S
         self.tell(run, facts.DrainWanted(self.drained))
         self._adopt(run)
         self.switch.attach(lambda fact: self.tell(run, fact))
@@ -302,7 +305,8 @@ class Host:
             self._line.stir()
             before = set(link.tap.announced)
             gone = link.tap.hear(data, agreed)
-            run.inherited -= link.tap.repeated
+            if run.node.intent is not None and run.node.ofports is not None:
+                run.inherited -= link.tap.repeated  # else it repeats, leaving, what it cannot know to be its own
             for route in gone:
                 if route.key() in run.inherited:
                     continue  # whoever left in between gets no drain: the flow's circuit is not known any more

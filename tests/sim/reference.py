@@ -32,6 +32,8 @@ class Place(NamedTuple):
     routes_max: int
     """Of one view."""
     circuits_max: int
+    ports_max: int
+    """Of those that are in a VPN."""
     long_lived_s: int
     """How much longer than two minutes it believes a session that has ended."""
 
@@ -103,6 +105,12 @@ def served(place: Place, rows: Iterable[Row], ports: Iterable[Port]) -> list[Row
     return sorted(live, key=lambda row: row.circuit)[: place.circuits_max]
 
 
+def admitted(place: Place, rows: Iterable[Row], ports: Iterable[Port]) -> list[Port]:
+    """As many ports as a hypervisor may have in VPNs, by name; `rows` are those that are served."""
+    networks = {network for row in rows for a in row.associations for network in a.networks}
+    return sorted((p for p in ports if p.network in networks), key=lambda p: p.name)[: place.ports_max]
+
+
 def row_serves(row: Row) -> Callable[[str], bool]:
     """Whether the router behind the row has an interface on the address' subnet: else it would route it onwards."""
     return lambda address: any(covers(subnet, address) for subnet in row.subnets)
@@ -110,9 +118,10 @@ def row_serves(row: Row) -> Callable[[str], bool]:
 
 def offers(place: Place, rows: Iterable[Row], ports: Iterable[Port]) -> list[Offer]:
     """What this hypervisor announces. Of several that share VNI and address only one is: inbound must be exact."""
-    ports = list(ports)
+    rows = served(place, rows, ports := list(ports))
+    ports = admitted(place, rows, ports)
     rivals: dict[tuple[int, str], list[Offer]] = {}
-    for row in served(place, rows, ports):
+    for row in rows:
         for port in ports:
             if not port.up:
                 continue
@@ -143,8 +152,9 @@ def standing(
     """What this hypervisor does, knowing its cloud's rows, its own ports, what others are heard to offer, and which
     tunnel endpoints have fallen silent."""
     ports = list(ports)
-    rows = served(place, rows, ports)
+    everybody, rows = ports, served(place, rows, ports)
     own = offers(place, rows, ports)
+    ports = admitted(place, rows, ports)
     networks = {p.network for p in ports}
     sources: dict[tuple[str, str], View] = {}
     doors: dict[View, list[Row]] = {}
@@ -163,7 +173,7 @@ def standing(
     everything = [*own, *heard]
     usable = {view: _usable(view, behind, everything) for view, behind in doors.items()}
     return Standing(
-        circuits={r.circuit: r for r in rows if any(p.addresses and covering(r, p.network) for p in ports)},
+        circuits={r.circuit: r for r in rows if any(p.addresses and covering(r, p.network) for p in everybody)},
         sources=sources,
         views={view: _view(place, rivals, silent) for view, rivals in usable.items()},
         inbound={(o.vni, o.address): o.circuit for o in own},

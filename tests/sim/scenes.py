@@ -181,14 +181,15 @@ class Stage:
 
     def _calm_reflector(self) -> bool:
         """A reflector dies and comes back while routes have another way: no flow changes anywhere. Or it is its cloud's
-        only one, returns soon and takes its time: no flow changes in its cloud."""
+        only one and returns soon, whether it takes its time or says End-of-RIB to whoever is first: no flow changes in
+        its cloud."""
         sim = self.sim
         reflector = self.rng.choice([r for r in sim.reflectors if r.up])
         joined, everybody_up = sim.joined(), all(r.up for r in sim.reflectors)
-        reflector.patient = True
         reflector.up = False
         alone, parted = not sim.up(reflector.asn), sim.joined() != joined
         reflector.up = True
+        reflector.patient = not alone or self.rng.random() < 0.5
         hosts = [h for h in sim.hosts if h.asn == reflector.asn or not alone]
         if (parted and not alone) or (alone and not everybody_up):
             return False
@@ -244,7 +245,7 @@ class Stage:
         reached at every step; an endpoint's next hop may take its time. An address that two machines have may be the
         other one's afterwards, which was not announced before."""
         sim = self.sim
-        if any(h.place.circuits_max < 100 or h.place.routes_max < 100 for h in sim.hosts):
+        if any(min(h.place.circuits_max, h.place.routes_max, h.place.ports_max) < 100 for h in sim.hosts):
             return False  # a limit that is reached takes away because something was added
         interest = sim.interest()
         sources = {h.name: list(sim.expected(h, sim.offered()).sources) for h in sim.hosts}

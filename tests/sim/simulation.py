@@ -95,8 +95,10 @@ class Simulation:
             vtep, mac = f"172.30.{index + 1}.{n}", f"02:78:ac:1e:{index + 1:02x}:{n:02x}"
             routes_max = self.rng.choice((20_000, 3, 8)) if self._limited else 20_000
             circuits_max = self.rng.choice((1000, 1, 2)) if self._limited else 1000
+            ports_max = self.rng.choice((1000, 1, 3)) if self._limited else 1000
             long_lived_s = self.rng.choice((604_800, 604_800, 100, 0))
-            place = Place(f"{cloud.name}-{n}", cloud.name, vtep, mac, routes_max, circuits_max, long_lived_s)
+            limits = (routes_max, circuits_max, ports_max)
+            place = Place(f"{cloud.name}-{n}", cloud.name, vtep, mac, *limits, long_lived_s)
             host = Host(place, cloud.asn, tuple(addresses), self.line, self.rng, self, self.underlay)
             self.hosts.append(host)
 
@@ -211,6 +213,8 @@ class Simulation:
             peer = r.peers[host.name]
             if not peer.up or peer.owes_end or not peer.said_end or not host.node.peers[r.address].in_sync:
                 return f"its session with {r.name} is not in sync"
+            if not host.node.peers[r.address].has_settled:
+                return f"it waits for what {r.name} may hear yet"
         if ours and not host.node.switch.swept and host.name not in self.left_whole:
             return "it has not swept"
         return ""

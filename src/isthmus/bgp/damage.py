@@ -1,7 +1,7 @@
 """Routes that a malformed UPDATE has cost (RFC 7606: treated as withdrawn) and that the peer has not said again since.
 
 A fault that was corrected is history, one that was not may be why a route is missing: whoever asks why needs to know
-which. Written behind the last fault as text, because that is what leaves the process, and read back from it.
+which.
 """
 
 from __future__ import annotations
@@ -15,8 +15,6 @@ MISSING_MAX = 1000
 """Remembered; a peer of which more is malformed is in no need of a longer list."""
 NAMED_MAX = 10
 
-_STILL, _MORE = "; still missing: ", " and more"
-
 
 class Damage:
     """Of one session."""
@@ -24,31 +22,21 @@ class Damage:
     def __init__(self) -> None:
         self._missing: dict[NlriKey, None] = {}
 
-    def read(self, update: Update, *, withdrawn_by_fault: bool) -> bool:
-        """Take note of an update; whether anything is different now."""
-        before = len(self._missing)
+    def __len__(self) -> int:
+        return len(self._missing)
+
+    def read(self, update: Update, *, withdrawn_by_fault: bool) -> None:
+        """Take note of an update."""
         if withdrawn_by_fault:
-            for route in update.withdrawn[: MISSING_MAX - before]:
+            for route in update.withdrawn[: MISSING_MAX - len(self._missing)]:
                 self._missing[route.key()] = None
-        elif before:
+        elif self._missing:
             for route in update.withdrawn:
                 self._missing.pop(route.key(), None)
         if self._missing:
             for route in update.announced:
                 self._missing.pop(route.key(), None)
-        return withdrawn_by_fault or len(self._missing) != before
 
-    def __str__(self) -> str:
-        """To stand behind the fault; empty if all is mended."""
-        if not self._missing:
-            return ""
-        named = ", ".join(f"{rd} {prefix}" for rd, _, prefix in islice(self._missing, NAMED_MAX))
-        return _STILL + named + (_MORE if len(self._missing) > NAMED_MAX else "")
-
-
-def still_missing(fault: str) -> tuple[frozenset[str], bool]:
-    """Of a fault's text: routes by RD and prefix, and whether there are more than are named."""
-    _, there, names = fault.rpartition(_STILL)
-    if not there:
-        return frozenset(), False
-    return frozenset(names.removesuffix(_MORE).split(", ")), names.endswith(_MORE)
+    def named(self) -> list[str]:
+        """The first few, by RD and prefix."""
+        return [f"{rd} {prefix}" for rd, _, prefix in islice(self._missing, NAMED_MAX)]

@@ -136,7 +136,7 @@ class Counters:
     last_error: str = ""
     """Why the last attempt ended that was not ended here."""
     last_fault: str = ""
-    """The last malformed attribute or route that the session survived, and what is missing since (damage.py)."""
+    """The last malformed attribute or route that the session survived."""
 
 
 class Session:
@@ -158,7 +158,7 @@ class Session:
         self._outputs: list[Output] = []
         self._stream = Stream()
         self._reader: UpdateReader | None = None
-        self._fault, self._damage = "", Damage()
+        self.damage = Damage()
         self._deadline: float | None = None
         """When waiting ends: for the next try, for an answer, for a sign of life."""
         self._keepalive_at: float | None = None
@@ -346,9 +346,8 @@ class Session:
             self.counters.updates_treated_as_withdraw += bool(withdraw)
             self.counters.faults_discarded += len(update.faults) - len(withdraw)
             if update.faults:
-                self._fault = str(update.faults[-1])
-            if self._damage.read(update, withdrawn_by_fault=bool(withdraw)) or update.faults:
-                self.counters.last_fault = f"{self._fault}{self._damage}"
+                self.counters.last_fault = str(update.faults[-1])
+            self.damage.read(update, withdrawn_by_fault=bool(withdraw))
             self._outputs.append(Routes(update))
 
     def _refresh_requested(self, body: bytes) -> None:
@@ -406,7 +405,7 @@ class Session:
             self._failures = 0
         self.state, self.agreed, self._reader, self._stream = State.IDLE, None, None, Stream()
         self._deadline = self._keepalive_at = None
-        self._damage, self.counters.last_fault = Damage(), self._fault
+        self.damage = Damage()
         if self._wanted:
             wait = min(self.config.connect_retry_s * 2 ** min(self._failures, 16), CONNECT_RETRY_MAX_S)
             self._deadline = now + wait * self._pace

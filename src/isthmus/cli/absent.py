@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from isthmus.bgp.damage import still_missing
 from isthmus.cli.known import Place, Told, covers
 from isthmus.cli.leg import (
     Leg,
@@ -150,6 +149,7 @@ def _kept_back(leg: Leg, place: Place, export: PortStatus) -> Verdict:
     causes = {
         NotAnnounced.NO_EXPORT_TARGET.value: Cause.NO_EXPORT_TARGETS,
         NotAnnounced.TOO_MANY_TARGETS.value: Cause.TOO_MANY_TARGETS,
+        NotAnnounced.TOO_MANY_PORTS.value: Cause.NODE_FULL,
         NotAnnounced.PORT_DOWN.value: Cause.PORT_DOWN,
         NotAnnounced.DUPLICATE_ADDRESS.value: Cause.DUPLICATE_ADDRESS,
         NotAnnounced.DRAINED.value: Cause.DRAINED,
@@ -199,8 +199,7 @@ def _malformed(leg: Leg, exports: list[PortStatus]) -> PeerStatus | None:
     may be, because there are more than it names. What was mended long ago accuses nobody."""
     wanted = {f"{e.route_distinguisher} {_host(leg.destination)}" for e in exports}
     for peer in leg.start.node.status.peers:
-        missing, more = still_missing(peer.last_fault)
-        if peer.treated_as_withdraw and (more or not wanted.isdisjoint(missing)):
+        if peer.missing_more or not wanted.isdisjoint(peer.missing):
             return peer
     return None
 

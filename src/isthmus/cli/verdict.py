@@ -70,7 +70,7 @@ class Cause(StrEnum):
 
     VIEW_FULL = "the import view has as many routes as it may"
     PEER_FULL = "a reflector has as many routes here as it may"
-    NODE_FULL = "the hypervisor serves as many attachments as it may"
+    NODE_FULL = "the hypervisor serves as many attachments or ports as it may"
 
     SESSION_DOWN = "no BGP session"
     NO_COMMON_FAMILY = "no BGP session, because the peer offers no EVPN"

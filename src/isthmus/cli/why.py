@@ -30,7 +30,7 @@ from isthmus.cli.leg import (
     unplugged,
 )
 from isthmus.cli.verdict import BadQuestion, Cause, Step, Verdict, Way
-from isthmus.model.reason import Note, NotInstalled
+from isthmus.model.reason import NotAnnounced, Note, NotInstalled
 from isthmus.node.status import DoorStatus, RouteStatus, ViewStatus
 
 MEANT_MAX = 4
@@ -212,6 +212,9 @@ def _walk(leg: Leg) -> Place | Verdict:
     view = node.view(door.view)
     if (wrong := beyond_maximum(leg, node, door.circuit, Step.ATTACHMENT)) is not None:
         return wrong
+    if any(e.why_not == NotAnnounced.TOO_MANY_PORTS.value for e in node.exports(leg.start.machine, leg.source)):
+        sentence = f"{node.name} does not serve {leg.start}: {NotAnnounced.TOO_MANY_PORTS.value}"
+        return leg.wrong(Cause.NODE_FULL, Step.ATTACHMENT, sentence, node, "show ports --why-not")
     if view is None:
         sentence = f"the BGPVPNs of {leg.start} import no route target, so it looks nothing up"
         return leg.wrong(Cause.NO_IMPORT_TARGETS, Step.VIEW, sentence, node, "show attachments")

@@ -27,6 +27,7 @@ Nobody can say whether they concern this node."""
 _EXCEPTIONS = frozenset(
     {
         NotAnnounced.TOO_MANY_TARGETS,
+        NotAnnounced.TOO_MANY_PORTS,
         NotAnnounced.NUMBER_CLASH,
         NotAnnounced.NOT_SERVED,
         NotAnnounced.DUPLICATE_ADDRESS,
@@ -112,7 +113,7 @@ def _wrong(node: Node) -> dict[CircuitName, dict[str, str]]:
 def _full(node: Node) -> Iterator[tuple[CircuitName, str]]:
     """The circuits and BGPVPNs whose view has routes beyond its maximum."""
     for number, view in node.tables.views.items():
-        if not node.tables.surplus.get(number):
+        if not node.tables.surplus(number):
             continue
         for circuit in sorted(view.circuits):
             for a in node.circuits[circuit].associations:

@@ -15,6 +15,10 @@ ROUTES_PER_PEER_MAX = 500_000
 CIRCUITS_MAX = 1_000
 """Routers with workload on one hypervisor: each costs two patch ports; far more than hypervisors carry."""
 
+PORTS_MAX = 4_000
+"""Virtual machines' ports in VPNs on one hypervisor: each costs a flow for every address and VPN inbound, and one for
+every address outbound; far more than hypervisors carry."""
+
 LONG_LIVED_S = 7 * 24 * 3600
 """A week, after the two minutes of RFC 4724: a site whose reflectors are lost on a Friday night forwards to all it knew
 until somebody has slept. What has gone meanwhile costs nothing (its hypervisor does not deliver it); what has moved is
@@ -28,6 +32,7 @@ class Limits:
     routes_per_view: int = ROUTES_PER_VIEW_MAX
     routes_per_peer: int = ROUTES_PER_PEER_MAX
     circuits: int = CIRCUITS_MAX
+    ports: int = PORTS_MAX
 
 
 @dataclass(frozen=True, slots=True)

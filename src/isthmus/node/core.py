@@ -11,7 +11,7 @@ computes; calling `effects` twice gives nothing the second time. order.py has th
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import assert_never
 
 from isthmus.bgp import events as bgp
@@ -21,21 +21,31 @@ from isthmus.fib.entries import Circuit, CircuitName, Forwarding, InboundKey
 from isthmus.flows.render import Renderer
 from isthmus.flows.types import FlowKey
 from isthmus.model.intent import AttachmentIntent, BadIntent, UnknownSchema
-from isthmus.model.net import IpAddress
+from isthmus.model.net import IpAddress, Prefix
 from isthmus.model.port import LocalPort
 from isthmus.node import facts
+from isthmus.node.admission import Admission, admit
 from isthmus.node.config import NodeConfig, PeerConfig
 from isthmus.node.effects import Dial, Effect, Hangup, Send, SetCircuits, SetNeighbours, SetProbes
 from isthmus.node.gateways import Gateways
 from isthmus.node.memory import Memory, PeerMemory
-from isthmus.node.order import DRAIN_S, END_OF_RIB_WAIT_S, FOREVER_S, GRACEFUL_S, LOOK_WAIT_S, PATIENCE_S, SWEEP_WAIT_S
+from isthmus.node.order import (
+    DRAIN_S,
+    END_OF_RIB_WAIT_S,
+    FOREVER_S,
+    GRACEFUL_S,
+    LOOK_WAIT_S,
+    PATIENCE_S,
+    SETTLE_S,
+    SWEEP_WAIT_S,
+)
 from isthmus.node.peers import Peer
 from isthmus.node.retention import Age, Retention
 from isthmus.node.switch import LEARNT, Switch
 from isthmus.node.tables import Tables
 from isthmus.rib.adj_in import AdjRibIn, Path, PathKey, Touched, merge
 from isthmus.rib.adj_out import Announcement, RouteKey
-from isthmus.vpn.exports import Export, Speaker, announcement, exports
+from isthmus.vpn.exports import Export, Speaker, announcement
 from isthmus.vpn.views import views
 
 
@@ -56,9 +66,7 @@ class Node:
         self.intent_state = "not read yet"
         self.circuits: dict[CircuitName, AttachmentIntent] = {}
         self.refused: dict[CircuitName, BadIntent] = {}
-        self.beyond: frozenset[CircuitName] = frozenset()
-        self.workloads = 0
-        """Attachments with a machine here, those beyond the maximum among them."""
+        self.admitted = Admission()
         self.ports: tuple[LocalPort, ...] = ()
         self.exports: tuple[Export, ...] = ()
         self._gateways = Gateways()
@@ -179,8 +187,8 @@ class Node:
                 self.switch.lost(why)
             case facts.DrainWanted(wanted):
                 if wanted != (self.drained_at is not None):
-                    # A fresh process of a drained node has announced nothing, so there is nothing to leave gracefully.
-                    self.drained = wanted and self.intent is None
+                    # Whoever has told nobody anything, as a fresh process of a drained node, need not leave gracefully.
+                    self.drained = wanted and not any(peer.told.told for peer in self.peers.values())
                     self.drained_at = now + GRACEFUL_S if wanted else None
                     self._all_dirty = True
             case facts.NeighboursRead(resolved):
@@ -218,13 +226,16 @@ class Node:
         self._all_dirty = True
 
     def _preserved(self, peer: Peer) -> bool:
-        """Whether something was told to this peer in earlier sessions, and the switch itself says that it holds all of
-        that still."""
+        """Whether the switch itself says that it holds still what this peer was told in earlier sessions; of that, as
+        soon as it is known, only what this node offers still: the rest is withdrawn by name before End-of-RIB, and
+        one machine that has gone should not cost the routes of all others."""
         there = self.switch.installed
-        if there is None or not peer.before:
+        if there is None:
             return False
-        keys = (Renderer.inbound_key(InboundKey(a.nlri.label, a.nlri.prefix)) for a in peer.before.values())
-        return all(key in there and there[key].ours for key in keys)
+        keys = {Renderer.inbound_key(InboundKey(a.nlri.label, a.nlri.prefix)) for a in peer.before.values()}
+        if self._base:  # the cloud's intent has been computed
+            keys &= {flow for _, flow, _, _ in self._offers}
+        return bool(keys) and all(key in there and there[key].ours for key in keys)
 
     def _read_answers(self, answers: Mapping[IpAddress, facts.Answer]) -> None:
         """Of one who is not asked any more nothing is taken in: the answer was under way."""
@@ -248,7 +259,9 @@ class Node:
         for peer in self.peers.values():
             peer.session.tick(now)
             if peer.up_since is not None and not peer.in_sync and now >= peer.up_since + END_OF_RIB_WAIT_S:
-                self._in_sync(peer)
+                self._in_sync(peer, None)  # it has had its time
+            if peer.settles_at is not None and now >= peer.settles_at:
+                self._settled()
         if any(until <= now for _, until in self.draining.values()):
             self._all_dirty = True
         self._age(now)
@@ -283,7 +296,7 @@ class Node:
             out += self._drain_session(peer, now)
         if self.intent is None or self.ofports is None:
             # Nothing is known of what should be, so nothing is known to be wrong: only look.
-            return out + self.switch.look(now)
+            return out + self._leave(now) + self.switch.look(now)
         self._compute(self.ofports, now)
         out += self._whole_states(self.ofports)
         out += self.switch.effects(now, routes_in_sync=self._routes_in_sync(now), hold=self._unreadable())
@@ -292,6 +305,16 @@ class Node:
         routes, kept = self._announceable(now)
         for peer in self.peers.values():
             peer.tell(routes, kept, complete=not self._waiting, now=now)
+            out += self._drain_session(peer, now)
+        return out
+
+    def _leave(self, now: float) -> list[Effect]:
+        """Being taken out of use does not wait for the cloud's intent: it concerns only what was told."""
+        out: list[Effect] = []
+        for peer in self.peers.values():
+            if self.drained_at is not None:
+                told = {} if self.drained else {key: route.leaving() for key, route in peer.told.told.items()}
+                peer.tell(told, (), complete=self.drained, now=now)
             out += self._drain_session(peer, now)
         return out
 
@@ -307,12 +330,10 @@ class Node:
                     out.append(Send(peer.address, data))
                 case bgp.Up():
                     peer.came_up(now)
-                case bgp.Down(reason, text, _):
+                case bgp.Down(reason, text, was_up):
                     peer.went_down(f"{reason.value}: {text}" if text else reason.value, now)
-                    self.rib.mark_stale(peer.address, now)
-                    self.retention.ended(peer.address, now)
-                    self._contradict()
-                    self._age(now)
+                    if was_up:  # an attempt that failed ends nothing that anybody has said
+                        self._ended(peer, now)
                 case bgp.Routes(update):
                     self._routes(peer, update, now)
                 case bgp.RefreshRequested():
@@ -321,34 +342,69 @@ class Node:
                     assert_never(output)
         return out
 
+    def _ended(self, peer: Peer, now: float) -> None:
+        self.rib.mark_stale(peer.address, now)
+        self.retention.ended(peer.address, now)
+        self._contradict()
+        self._age(now)
+
     def _routes(self, peer: Peer, update: Update, now: float) -> None:
         agreed, attributes = peer.session.agreed, update.attributes
         if agreed is None:
             # The session has ended since, in the same batch: what it said, End-of-RIB too, is as good as unsaid.
             return
         if update.end_of_rib == EVPN:
-            self._in_sync(peer)
+            self._in_sync(peer, now)
         announced = []
         if attributes is not None:
             router_id = agreed.peer_router_id
             announced = [Path(peer.address, router_id, nlri, attributes, now) for nlri in update.announced]
         withdrawn = [(n.prefix, PathKey(peer.address, n.rd, n.ethernet_tag)) for n in update.withdrawn]
-        merge(self._touched, self.rib.apply((), withdrawn))
-        admitted = self.rib.admit(peer.address, announced, self.config.limits.routes_per_peer)
-        merge(self._touched, self.rib.apply(admitted, ()))
-        peer.note_refused(len(announced) - len(admitted))
-        if peer.may_ask_again(self.rib.count(peer.address), self.config.limits.routes_per_peer):
-            peer.session.ask_refresh(EVPN)
+        self._take(peer, announced, withdrawn)
 
-    def _in_sync(self, peer: Peer) -> None:
+    def _take(self, peer: Peer, announced: Sequence[Path], withdrawn: Sequence[tuple[Prefix, PathKey]]) -> None:
+        """Remember what a peer said, as far as it may have so much."""
+        if peer.refused:
+            for prefix, key in withdrawn:
+                if not self.rib.knows(prefix, key):
+                    peer.refused.withdraw(prefix, key)
+        merge(self._touched, self.rib.apply((), withdrawn))
+        admitted, beyond = self.rib.admit(peer.address, announced, self.config.limits.routes_per_peer)
+        merge(self._touched, self.rib.apply(admitted, ()))
+        if peer.refused:
+            for path in admitted:
+                peer.refused.admit(path)
+        for path in beyond:
+            peer.refused.refuse(path)
+        self._ask_again(peer)
+
+    def _ask_again(self, peer: Peer) -> None:
+        peer.ask_again(self.rib.count(peer.address), self.config.limits.routes_per_peer)
+
+    def _in_sync(self, peer: Peer, said_at: float | None) -> None:
+        """`said_at`: when it said End-of-RIB. Those that return together may have said it before they knew anything."""
+        alone = not any(other.has_settled for other in self.peers.values() if other is not peer)
+        if alone and not peer.in_sync and self.retention and said_at is not None:
+            peer.settles_at = said_at + SETTLE_S
         peer.in_sync = True
+        if alone:
+            self._contradict()
+        else:
+            self._settled()
+
+    def _settled(self) -> None:
+        """Time has passed, or one has known all the while: from here on what they do not say is not so."""
+        for peer in self.peers.values():
+            peer.settles_at = None
         self._contradict()
 
     def _contradict(self) -> None:
         """A session in sync has said all there is: what only ended sessions said is not so."""
-        if any(peer.in_sync for peer in self.peers.values()):
+        if any(peer.has_settled for peer in self.peers.values()):
             merge(self._touched, self.rib.sweep(self.peers))
             self.retention.contradicted()
+            for peer in self.peers.values():
+                self._ask_again(peer)
 
     def _age(self, now: float) -> None:
         """What ended sessions said gets older."""
@@ -366,12 +422,12 @@ class Node:
             return
         renderer = Renderer(self.config.router_mac, ofports.tunnel, ofports.circuits)
         if self._all_dirty:
-            served = self._served()
-            fresh = exports(served, self.ports)
+            self.admitted = admit(self.circuits, self.ports, self.config.limits)
+            fresh = self.admitted.exports()
             self._note_draining(fresh, ofports, now)
             self.exports = fresh
             self._offers = [self._offer(export) for export in fresh if export.why_not is None]
-            changes = self.tables.rebuild(views(served, self.ports), fresh, self.rib, renderer)
+            changes = self.tables.rebuild(views(self.admitted.circuits, self.admitted.ports), fresh, self.rib, renderer)
         else:
             changes = self.tables.refresh(self._touched, self.rib, renderer)
         base_dirty = self._all_dirty or self._base_dirty
@@ -387,13 +443,6 @@ class Node:
         base = renderer.base(self._forwarding(ofports), *tunnels)
         self.switch.want(base, self._base - base.keys())
         self._base = set(base)
-
-    def _served(self) -> dict[CircuitName, AttachmentIntent]:
-        """The attachments but those beyond this hypervisor's maximum; by name, so that a restart serves the same."""
-        here = {port.network for port in self.ports}
-        live = [n for n, i in self.circuits.items() if any(here.intersection(a.networks) for a in i.associations)]
-        self.workloads, self.beyond = len(live), frozenset(live[self.config.limits.circuits :])
-        return {name: intent for name, intent in self.circuits.items() if name not in self.beyond}
 
     def _offer(self, export: Export) -> tuple[Export, FlowKey, RouteKey, Announcement]:
         route = announcement(export, self.speaker, leaving=self.drained_at is not None)

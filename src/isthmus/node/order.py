@@ -24,6 +24,12 @@ long as routes take to change everywhere; here that is two reflectors and one bu
 END_OF_RIB_WAIT_S = 30.0
 """A peer that sends no End-of-RIB counts as in sync after this: RFC 4724 makes the marker optional for it."""
 
+SETTLE_S = 30.0
+"""After the End-of-RIB of a peer that returns while no other is in sync: so long what it did not say again stands. A
+reflector that was killed and has no deferral timer (RFC 4724 section 4.1) says "that was all" to whoever is first, with
+an empty table, because nobody else has dialled yet. Every hypervisor has within the longest wait between two attempts
+(CONNECT_RETRY_MAX_S), which is as long; reflectors of other clouds should be told to."""
+
 SWEEP_WAIT_S = 60.0
 """From start: what an earlier run learnt is swept when every peer is in sync, or when one is and this has passed."""
 

@@ -1,7 +1,8 @@
 """One peer of the node: its session, what it was told, and how far it is in sync.
 
 Rules: the session decides about bytes, this file about routes. A peer is *in sync* from its End-of-RIB (or a deadline)
-until its session ends. Our own End-of-RIB follows the whole inventory.
+until its session ends; while it *settles* its silence about a route is no proof yet. Our own End-of-RIB follows the
+whole inventory.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from isthmus.node.memory import OpenSession, PeerMemory
 from isthmus.node.order import END_OF_RIB_WAIT_S, INVENTORY_WAIT_S, RESTART_TIME_S
 from isthmus.rib.adj_in import Path
 from isthmus.rib.adj_out import AdjRibOut, Announcement, RouteKey
+from isthmus.rib.refused import Refused
 from isthmus.vpn.exports import Export, Speaker, announcement
 
 ROOM_AGAIN = 0.8
@@ -34,10 +36,12 @@ class Peer:
     up_since: float | None = None
     changed_at: float = 0.0
     in_sync: bool = False
+    settles_at: float | None = None
+    """In sync, but it may know too little still to contradict what is stale, until then."""
     reason: str = "not tried yet"
     end_of_rib_owed: bool = False
-    refused: int = 0
-    """Announcements not taken because the peer has as many routes as it may; forgotten when it says all again."""
+    refused: Refused = field(default_factory=Refused)
+    """Routes not taken because the peer has as many as it may; forgotten when it says all again."""
     before: dict[RouteKey, Announcement] = field(default_factory=dict)
     """What sessions before this one said, of this run or the last: the peer may have kept it for us."""
     begun: bool = True
@@ -87,7 +91,8 @@ class Peer:
 
     def suspend(self, received: Iterable[Path]) -> OpenSession | None:
         """Stop, so that the next run can go on; None if there is nothing to go on with."""
-        up_since, flags = self.up_since, (self.in_sync, self.end_of_rib_owed, self.told.again)
+        # One that settles is not waited for longer by the next run: END_OF_RIB_WAIT_S from when it came up.
+        up_since, flags = self.up_since, (self.has_settled, self.end_of_rib_owed, self.told.again)
         worth = self.speaks_evpn
         suspended = self.session.suspend()
         if suspended is None or up_since is None or not worth:
@@ -99,6 +104,11 @@ class Peer:
         return self.config.address
 
     @property
+    def has_settled(self) -> bool:
+        """Whether what it does not say is not so."""
+        return self.in_sync and self.settles_at is None
+
+    @property
     def speaks_evpn(self) -> bool:
         agreed = self.session.agreed
         return self.up_since is not None and agreed is not None and EVPN in agreed.families
@@ -108,12 +118,13 @@ class Peer:
         self.reason = ""
         self.end_of_rib_owed = self.speaks_evpn
         self.told = AdjRibOut()
-        self.refused = 0
+        self.refused.clear()
 
     def went_down(self, why: str, now: float) -> None:
         if self.up_since is not None:
             self.changed_at = now
         self.up_since, self.in_sync, self.end_of_rib_owed = None, False, False
+        self.settles_at = None
         self.reason = why
         self.before |= self.told.told
         self.told = AdjRibOut()
@@ -144,15 +155,11 @@ class Peer:
         self.session.send_end_of_rib(EVPN)
         self.end_of_rib_owed, self.before = False, {}
 
-    def note_refused(self, count: int) -> None:
-        self.refused += count
-
-    def may_ask_again(self, count: int, at_most: int) -> bool:
-        """Whether there is room again for what was refused: then the peer is asked for everything, once."""
-        if not self.refused or not self.speaks_evpn or count > at_most * ROOM_AGAIN:
-            return False
-        self.refused = 0
-        return True
+    def ask_again(self, count: int, at_most: int) -> None:
+        """When there is room again for what was refused, the peer is asked for everything, once. One that cannot be
+        asked has it refused still."""
+        if self.refused and self.speaks_evpn and count <= at_most * ROOM_AGAIN and self.session.ask_refresh(EVPN):
+            self.refused.clear()
 
     def told_about(self, export: Export, speaker: Speaker) -> bool:
         return announcement(export, speaker).nlri.key() in self.told
@@ -163,6 +170,8 @@ class Peer:
             yield session
         if self.up_since is not None and not self.in_sync:
             yield self.up_since + END_OF_RIB_WAIT_S
+        if self.settles_at is not None:
+            yield self.settles_at
         if self.up_since is not None and self.end_of_rib_owed:
             yield self.up_since + INVENTORY_WAIT_S
 

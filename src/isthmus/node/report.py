@@ -101,7 +101,7 @@ def _association(a: AssociationIntent) -> AssociationStatus:
 def _attachment_state(node: Node, name: CircuitName, ports: int) -> AttachmentState:
     if (error := node.refused.get(name)) is not None:
         return AttachmentState.UNKNOWN_SCHEMA if isinstance(error, UnknownSchema) else AttachmentState.BAD_ROW
-    if name in node.beyond:
+    if name in node.admitted.beyond:
         return AttachmentState.TOO_MANY
     if not ports:
         return AttachmentState.NO_WORKLOAD
@@ -141,7 +141,7 @@ _KEPT = {Age.STALE: Note.STALE, Age.LONG_LIVED: Note.LONG_LIVED_STALE}
 
 def _peer(node: Node, peer: Peer, now: float) -> PeerStatus:
     counters, agreed, received = peer.session.counters, peer.session.agreed, node.rib.count(peer.address)
-    kept = node.retention.kept(peer.address) if received else None
+    kept, missing = node.retention.kept(peer.address) if received else None, peer.session.damage.named()
     return PeerStatus(
         address=str(peer.address),
         asn=peer.config.asn,
@@ -150,7 +150,7 @@ def _peer(node: Node, peer: Peer, now: float) -> PeerStatus:
         reason=peer.reason,
         families=[str(f) for f in agreed.families] if agreed else [],
         received=received,
-        refused=peer.refused,
+        refused=len(peer.refused),
         announced=len(peer.told),
         in_sync=peer.in_sync,
         updates_in=counters.received[MessageType.UPDATE],
@@ -160,6 +160,8 @@ def _peer(node: Node, peer: Peer, now: float) -> PeerStatus:
         notifications_in=counters.received[MessageType.NOTIFICATION],
         notifications_out=counters.sent[MessageType.NOTIFICATION],
         last_fault=counters.last_fault or counters.last_error,
+        missing=missing,
+        missing_more=len(peer.session.damage) - len(missing),
         kept="" if kept is None else _KEPT[kept[1]].value,
         kept_s=0.0 if kept is None else round(now - kept[0], 3),
         asks_long_lived_s=max((one.time_s for _, one in agreed.long_lived), default=0) if agreed else 0,
@@ -167,7 +169,8 @@ def _peer(node: Node, peer: Peer, now: float) -> PeerStatus:
 
 
 def _port(node: Node, export: Export) -> PortStatus:
-    told = [str(p.address) for p in node.peers.values() if p.told_about(export, node.speaker)]
+    peers = node.peers.values() if export.why_not is not NotAnnounced.TOO_MANY_PORTS else ()  # another's, perhaps
+    told = [str(p.address) for p in peers if p.told_about(export, node.speaker)]
     return PortStatus(
         port=export.port,
         address=str(export.prefix.address),
@@ -219,7 +222,7 @@ def _door(
 ) -> DoorStatus:
     ofport = node.ofports.circuits.get(circuit) if node.ofports else None
     view = next((v for a in port.addresses if (v := node.tables.sources.get(SourceKey(circuit, a)))), None)
-    open_ = ofport is not None and node.switch.installed is not None
+    open_ = ofport is not None and node.switch.installed is not None and port.name not in node.admitted.ports_beyond
     return DoorStatus(
         circuit=circuit,
         attachment=intent.attachment,

@@ -21,12 +21,15 @@ that warns at once."""
 def limits(node: Node) -> Iterator[LimitStatus]:
     """Those of the node, of each peer, of each view."""
     most = node.config.limits
-    yield _limit("attachments", "", node.workloads - len(node.beyond), len(node.beyond), most.circuits)
+    admitted = node.admitted
+    beyond, ports_beyond = len(admitted.beyond), len(admitted.ports_beyond)
+    yield _limit("attachments", "", admitted.workloads - beyond, beyond, most.circuits)
+    yield _limit("ports", "", admitted.members - ports_beyond, ports_beyond, most.ports)
     for peer in node.peers.values():
         taken = node.rib.count(peer.address)
-        yield _limit("routes_per_peer", str(peer.address), taken, peer.refused, most.routes_per_peer)
+        yield _limit("routes_per_peer", str(peer.address), taken, len(peer.refused), most.routes_per_peer)
     for number in node.tables.views:
-        refused = len(node.tables.surplus.get(number, ()))
+        refused = len(node.tables.surplus(number))
         taken = node.tables.size(number) - refused
         yield _limit("routes_per_view", f"{number:#x}", taken, refused, most.routes_per_view)
 

@@ -83,7 +83,7 @@ def _why_not_installed(
     if entry.hidden is not None:
         return entry.hidden
     hop = entry.target.vtep if isinstance(entry.target, NextHop) else None
-    if prefix in node.tables.surplus.get(view, ()):
+    if prefix in node.tables.surplus(view):
         return NotInstalled.VIEW_FULL
     if node.tables.flow_of(view, prefix) is None:
         return NotInstalled.NO_CIRCUIT if hop is None else NotInstalled.NO_TUNNEL_PORT

@@ -3,8 +3,9 @@
     session ends ── RESTART_TIME_S ──► long-lived stale: least preferred, NO_LLGR goes ── long_lived_s ──► gone
 
 Rules: what a reflector offered decides nothing here, because it is not on the way of any packet: whoever is cut off
-from it for a week may well have all its tunnels. A session in sync ends all of this at once, whosever it is: what is
-then still stale is contradicted. While the peer's own session is up and says its routes again nothing gets older.
+from it for a week may well have all its tunnels. A session in sync ends all of this, whosever it is: what is then still
+stale is contradicted; the first one to return has SETTLE_S to hear of everybody. While the peer's own session is up and
+says its routes again nothing gets older.
 """
 
 from __future__ import annotations
@@ -49,6 +50,10 @@ class Retention:
     def contradicted(self) -> None:
         """Nothing stale is left."""
         self._ages.clear()
+
+    def __bool__(self) -> bool:
+        """Whether something may be stale."""
+        return bool(self._ages)
 
     def due(self, now: float, up: Collection[IpAddress]) -> Iterator[Step]:
         """What gets older now, but for peers that are `up`."""

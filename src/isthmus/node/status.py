@@ -122,6 +122,10 @@ class PeerStatus:
     notifications_out: int
     last_fault: str
     """The last message or attribute of the peer that was refused, or our last failed attempt."""
+    missing: list[str] = field(default_factory=list)
+    """Routes, by RD and prefix, that malformed UPDATEs have cost and that were not said again: the first few."""
+    missing_more: int = 0
+    """How many more of those."""
     kept: str = ""
     """What becomes of the routes of a session that ended, while nothing contradicts them: a `Note` in words."""
     kept_s: float = 0.0

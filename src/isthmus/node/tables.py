@@ -6,7 +6,7 @@ one flow whatever the table's size. Recompute is the reference: `refresh` of eve
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field
 
 from isthmus.fib.entries import NextHop, SourceKey, ViewId
@@ -15,10 +15,15 @@ from isthmus.flows.types import FlowKey
 from isthmus.model.net import IpAddress, Prefix
 from isthmus.model.vpn import RouteTarget
 from isthmus.node.config import ROUTES_PER_VIEW_MAX
+from isthmus.node.overfull import SORT_AGAIN_FROM, Overfull, Place
 from isthmus.rib.adj_in import AdjRibIn, Touched
 from isthmus.vpn.exports import Export, Speaker
 from isthmus.vpn.imports import Entry, decide, endpoints
 from isthmus.vpn.views import View, Views
+
+FORGET_BELOW = 0.8
+"""Of the maximum: a view that comes down to it is not kept in order any more. One that is now full and now not is not
+sorted each time."""
 
 
 @dataclass(slots=True)
@@ -41,8 +46,8 @@ class Tables:
     silent: frozenset[IpAddress] = frozenset()
     """Endpoints that do not answer any more, as the node last said."""
     routes_max: int = ROUTES_PER_VIEW_MAX
-    surplus: dict[ViewId, frozenset[Prefix]] = field(default_factory=dict)
-    """What each full view refuses."""
+    _overfull: dict[ViewId, Overfull] = field(default_factory=dict)
+    """Views with more than the maximum, and those that had."""
     _sizes: dict[ViewId, int] = field(default_factory=dict)
     """How many entries of each view ask for a flow."""
     _importers: dict[RouteTarget, set[ViewId]] = field(default_factory=dict)
@@ -97,20 +102,18 @@ class Tables:
         self, number: ViewId, prefixes: Iterable[Prefix], rib: AdjRibIn, renderer: Renderer, changes: Changes
     ) -> None:
         entries = self.entries.setdefault(number, {})
-        changed = set(prefixes)
-        for prefix in changed:
+        changed = {prefix: entries.get(prefix) for prefix in prefixes}
+        for prefix, before in changed.items():
             paths = rib.paths(prefix)
             local = self.exports.get(prefix, ())
             entry = decide(self.views[number], prefix, paths, local, self.speaker, self.silent, renderer.circuits)
-            self._count(number, entries.get(prefix), -1)
+            self._count(number, before, -1)
             self._count(number, entry, +1)
             if entry is None:
                 entries.pop(prefix, None)
             else:
                 entries[prefix] = entry
-        before, after = self.surplus.get(number, frozenset()), self._beyond_limit(number)
-        self.surplus[number] = after
-        for prefix in changed | (before ^ after):
+        for prefix in changed.keys() | self._fit(number, changed):
             self._render(number, prefix, renderer, changes)
 
     def _render(self, number: ViewId, prefix: Prefix, renderer: Renderer, changes: Changes) -> None:
@@ -119,19 +122,31 @@ class Tables:
         if (old := flows.pop(prefix, None)) is not None:
             changes.gone.add(old)
         entry = self.entries[number].get(prefix)
-        if entry is None or entry.hidden is not None or prefix in self.surplus[number]:
+        if entry is None or entry.hidden is not None or prefix in self.surplus(number):
             return
         if (flow := renderer.route(number, prefix, entry.target)) is not None:
             flows[prefix] = flow[0]
             changes.put[flow[0]] = flow[1]
 
-    def _beyond_limit(self, number: ViewId) -> frozenset[Prefix]:
-        """What a full view refuses: local addresses come first, then the order of prefixes, so the order in which
-        routes came decides nothing and a restart refuses the same."""
-        if self._sizes.get(number, 0) <= self.routes_max:
-            return frozenset()
-        usable = [(isinstance(e.target, NextHop), p) for p, e in self.entries[number].items() if e.hidden is None]
-        return frozenset(prefix for _, prefix in sorted(usable)[self.routes_max :])
+    def surplus(self, number: ViewId) -> Set[Prefix]:
+        """What a full view refuses."""
+        full = self._overfull.get(number)
+        return frozenset() if full is None else full.surplus
+
+    def _fit(self, number: ViewId, changed: Mapping[Prefix, Entry | None]) -> set[Prefix]:
+        """Which routes of a view may be beyond its maximum now and were not, or were. `changed`: as they were."""
+        size, full = self._sizes.get(number, 0), self._overfull.get(number)
+        if size <= self.routes_max and (full is None or size < self.routes_max * FORGET_BELOW):
+            return set() if full is None else self._overfull.pop(number).surplus
+        entries = self.entries[number]
+        if full is None or len(changed) > len(full) * SORT_AGAIN_FROM:
+            places = (place for p, e in entries.items() if (place := _place(p, e)) is not None)
+            fresh = self._overfull[number] = Overfull(places, self.routes_max)
+            return fresh.surplus ^ (set() if full is None else full.surplus)
+        moved: set[Prefix] = set()
+        for prefix, before in changed.items():
+            moved |= full.replace(_place(prefix, before), _place(prefix, entries.get(prefix)))
+        return moved
 
     def concerned(self, changed: frozenset[IpAddress]) -> Touched:
         """The prefixes for which any of these endpoints is a candidate, as `refresh` wants them."""
@@ -147,7 +162,7 @@ class Tables:
         changes.gone |= set(self._flows.pop(view, {}).values())
         for entry in self.entries.pop(view).values():
             self._count(view, entry, -1)
-        self.surplus.pop(view, None)
+        self._overfull.pop(view, None)
         self._sizes.pop(view, None)
 
     def _count(self, number: ViewId, entry: Entry | None, by: int) -> None:
@@ -165,3 +180,8 @@ class Tables:
 
     def flow_of(self, view: ViewId, prefix: Prefix) -> FlowKey | None:
         return self._flows.get(view, {}).get(prefix)
+
+
+def _place(prefix: Prefix, entry: Entry | None) -> Place | None:
+    """Of an entry that asks for a flow."""
+    return None if entry is None or entry.hidden is not None else Place(isinstance(entry.target, NextHop), prefix)

@@ -49,6 +49,10 @@ class Path:
     """Stale for longer than the time of RFC 4724."""
 
     @property
+    def key(self) -> PathKey:
+        return PathKey(self.peer, self.nlri.rd, self.nlri.ethernet_tag)
+
+    @property
     def stale(self) -> bool:
         return self.stale_since is not None
 
@@ -71,12 +75,14 @@ class AdjRibIn:
 
     def now(self, path: Path) -> Path:
         """The path as it stands: whoever took it earlier does not know that it has become stale since."""
-        key = PathKey(path.peer, path.nlri.rd, path.nlri.ethernet_tag)
-        return self._paths.get(path.nlri.prefix, {}).get(key, path)
+        return self._paths.get(path.nlri.prefix, {}).get(path.key, path)
 
     def prefixes(self, targets: Iterable[RouteTarget]) -> set[Prefix]:
         """Every prefix that has a path with one of these targets."""
         return {prefix for target in targets for prefix in self._prefixes.get(target, ())}
+
+    def knows(self, prefix: Prefix, key: PathKey) -> bool:
+        return key in self._paths.get(prefix, {})
 
     def count(self, peer: IpAddress) -> int:
         return self._counts.get(peer, 0)
@@ -85,18 +91,21 @@ class AdjRibIn:
         for paths in self._paths.values():
             yield from paths.values()
 
-    def admit(self, peer: IpAddress, announced: Sequence[Path], at_most: int) -> Sequence[Path]:
-        """Those of a peer's routes that it may have: all that replace one, and new ones while there is room."""
+    def admit(self, peer: IpAddress, announced: Sequence[Path], at_most: int) -> tuple[Sequence[Path], Sequence[Path]]:
+        """Those of a peer's routes that it may have, and the others: all that replace one, new ones while there is
+        room."""
         room = at_most - self.count(peer)
         if room >= len(announced):
-            return announced
-        admitted = []
+            return announced, ()
+        admitted, beyond = [], []
         for path in announced:
-            known = PathKey(path.peer, path.nlri.rd, path.nlri.ethernet_tag) in self._paths.get(path.nlri.prefix, {})
+            known = self.knows(path.nlri.prefix, path.key)
             if known or room > 0:
                 admitted.append(path)
                 room -= not known
-        return admitted
+            else:
+                beyond.append(path)
+        return admitted, beyond
 
     def apply(self, announced: Iterable[Path], withdrawn: Iterable[tuple[Prefix, PathKey]]) -> Touched:
         """Withdrawals first, as in one UPDATE (RFC 4271 section 4.3: the same prefix in both counts as announced)."""
@@ -150,7 +159,7 @@ class AdjRibIn:
 
     def _put(self, path: Path, touched: Touched) -> None:
         prefix = path.nlri.prefix
-        key = PathKey(path.peer, path.nlri.rd, path.nlri.ethernet_tag)
+        key = path.key
         paths = self._paths.setdefault(prefix, {})
         old = paths.get(key)
         if old is not None and old.attributes == path.attributes and old.nlri == path.nlri:

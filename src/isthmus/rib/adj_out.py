@@ -7,13 +7,14 @@ announcements of one route are one.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from isthmus.bgp.attribute import PathAttributes
 from isthmus.bgp.nlri.evpn import EvpnPrefix
 from isthmus.model.delta import Plan, diff
 from isthmus.model.net import Prefix
 from isthmus.model.vpn import RouteDistinguisher
+from isthmus.rib.decision import GRACEFUL_SHUTDOWN
 
 RouteKey = tuple[RouteDistinguisher, int, Prefix]
 
@@ -24,6 +25,10 @@ class Announcement:
 
     nlri: EvpnPrefix
     attributes: PathAttributes
+
+    def leaving(self) -> Announcement:
+        """The same route when it is about to go: everybody is asked to prefer another (RFC 8326)."""
+        return replace(self, attributes=replace(self.attributes, local_pref=0, communities=(GRACEFUL_SHUTDOWN,)))
 
 
 class AdjRibOut:

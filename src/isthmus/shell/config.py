@@ -15,7 +15,14 @@ from typing import TypeVar
 
 from isthmus.bgp.capability import LONG_LIVED_MAX_S
 from isthmus.model.net import IpAddress
-from isthmus.node.config import CIRCUITS_MAX, LONG_LIVED_S, ROUTES_PER_PEER_MAX, ROUTES_PER_VIEW_MAX, Limits
+from isthmus.node.config import (
+    CIRCUITS_MAX,
+    LONG_LIVED_S,
+    PORTS_MAX,
+    ROUTES_PER_PEER_MAX,
+    ROUTES_PER_VIEW_MAX,
+    Limits,
+)
 from isthmus.shell import config_kinds as kinds
 from isthmus.shell.config_kinds import Listen
 
@@ -226,6 +233,7 @@ def parse(text: str, file: Path) -> Config:
             routes_per_view=limits.take("routes_per_view", kinds.between(1, LIMIT_MAX), ROUTES_PER_VIEW_MAX),
             routes_per_peer=limits.take("routes_per_peer", kinds.between(1, LIMIT_MAX), ROUTES_PER_PEER_MAX),
             circuits=limits.take("attachments", kinds.between(1, LIMIT_MAX), CIRCUITS_MAX),
+            ports=limits.take("ports", kinds.between(1, LIMIT_MAX), PORTS_MAX),
         ),
     )
     for table in (agent, show, metrics, state, limits):

@@ -1,0 +1,132 @@
+"""A reflector that returns alone says "that was all" before it has heard of everybody: what is stale stands a while."""
+
+from __future__ import annotations
+
+from isthmus.flows.layout import Table
+from isthmus.model.net import IpAddress
+from isthmus.model.reason import Note
+from isthmus.node import effects
+from isthmus.node.config import Limits
+from isthmus.node.order import SETTLE_S
+from isthmus.node.report import status
+from tests.build import association, attachment, attributes, circuit, nlri, path, port
+from tests.world import REFLECTOR, SECOND, World
+
+A, RT = "neutron-a", "64512:1"
+RED = attachment(1, association(16, networks=(A,), both=(RT,)), networks=(A,))
+
+
+def begun(*peers: IpAddress, limits: Limits | None = None) -> World:
+    world = World(peers=peers or (REFLECTOR,), limits=limits)
+    world.switch_on()
+    world.intent({circuit(1): RED}, [port("p", A, "10.1.0.5")])
+    return world
+
+
+def returned(world: World, by: IpAddress = REFLECTOR) -> None:
+    """It dies, and is back with nothing to say."""
+    world.cut(by)
+    world.wait(3)
+    world.restore(by)
+    world.end_of_rib(by)
+
+
+def routes(world: World) -> set[str]:
+    return {key.match.rsplit("=", 1)[1] for key in world.flows if key.table == Table.VIEW and key.match}
+
+
+def test_not_one_flow_is_touched_while_others_are_still_to_dial() -> None:
+    world = begun()
+    world.says(*(path(f"10.9.0.{n}/32", attributes(RT)) for n in (1, 2, 3, 4)))
+    world.end_of_rib()
+    world.log.clear()
+    returned(world)
+    world.wait(SETTLE_S - 20)
+    assert routes(world) == {f"10.9.0.{n}" for n in (1, 2, 3, 4)}
+    told = status(world.node, world.now)
+    assert {(r.installed, r.why, r.note) for r in told.routes if r.peer} == {(True, "", Note.STALE.value)}
+    assert (told.peers[0].in_sync, told.peers[0].kept) == (True, Note.STALE.value)
+    world.says(*(path(f"10.9.0.{n}/32", attributes(RT)) for n in (1, 2, 3)))
+    assert [e for e in world.log if isinstance(e, effects.ApplyFlows)] == []
+    world.says(withdraw=[nlri("10.9.0.3/32")])
+    assert routes(world) == {"10.9.0.1", "10.9.0.2", "10.9.0.4"}, "what it takes back goes at once"
+    world.wait(19)
+    assert routes(world) == {"10.9.0.1", "10.9.0.2", "10.9.0.4"}
+    world.wait(1)
+    assert routes(world) == {"10.9.0.1", "10.9.0.2"}
+    assert status(world.node, world.now).peers[0].kept == ""
+
+
+def test_what_it_says_otherwise_replaces_what_is_stale() -> None:
+    world = begun()
+    world.says(path("10.9.0.1/32", attributes(RT)))
+    world.end_of_rib()
+    returned(world)
+    world.says(path("10.9.0.1/32", attributes(RT, next_hop="172.30.2.2")))
+    (found,) = [r for r in status(world.node, world.now).routes if r.peer]
+    assert (found.next_hop, found.note) == ("172.30.2.2", "")
+
+
+def test_two_reflectors_that_return_together_settle_together() -> None:
+    world = begun(REFLECTOR, SECOND)
+    for one in (REFLECTOR, SECOND):
+        world.says(path("10.9.0.1/32", attributes(RT)), by=one)
+        world.end_of_rib(one)
+    world.cut(SECOND)
+    returned(world)
+    assert routes(world), "only one returned; what the other said is as good as its own"
+    settled = world.now + SETTLE_S
+    world.restore(SECOND)
+    world.end_of_rib(SECOND)
+    assert routes(world), "both may be as empty as on the day they were made"
+    world.wait(settled - world.now - 1)
+    assert routes(world)
+    world.wait(1)
+    assert not routes(world), "the first has had its time"
+    returned(world)
+    assert not routes(world)
+
+
+def test_one_that_returns_to_one_that_knows_needs_no_time() -> None:
+    world = begun(REFLECTOR, SECOND)
+    for one in (REFLECTOR, SECOND):
+        world.says(path("10.9.0.1/32", attributes(RT)), by=one)
+        world.end_of_rib(one)
+    world.says(path("10.9.0.2/32", attributes(RT)))
+    returned(world)
+    assert routes(world) == {"10.9.0.1"}
+
+
+def test_one_that_was_in_sync_all_the_time_contradicts_at_once() -> None:
+    world = begun(REFLECTOR, SECOND)
+    world.says(path("10.9.0.1/32", attributes(RT)))
+    world.end_of_rib()
+    world.end_of_rib(SECOND)
+    world.cut()
+    assert not routes(world)
+
+
+def test_a_reflector_that_goes_again_while_it_settles_has_contradicted_nothing() -> None:
+    world = begun()
+    world.says(path("10.9.0.1/32", attributes(RT)))
+    world.end_of_rib()
+    for _ in range(3):
+        returned(world)
+        world.wait(SETTLE_S - 1)
+        assert routes(world)
+    world.cut()
+    world.wait(SETTLE_S * 2)
+    assert routes(world)
+
+
+def test_room_that_comes_when_a_reflector_has_settled_is_used() -> None:
+    world = begun(limits=Limits(routes_per_peer=4))
+    world.says(*(path(f"10.9.0.{n}/32", attributes(RT)) for n in (1, 2, 3, 4)))
+    world.end_of_rib()
+    returned(world)
+    fresh = [path(f"10.9.1.{n}/32", attributes(RT)) for n in (1, 2)]
+    world.reflectors[REFLECTOR].answers = fresh
+    world.says(*fresh)
+    assert len(world.node.peers[REFLECTOR].refused) == 2
+    world.wait(SETTLE_S)
+    assert routes(world) == {"10.9.1.1", "10.9.1.2"}

@@ -1,0 +1,38 @@
+"""What a peer said too much: counted by the route, and beyond the names by the announcement."""
+
+from __future__ import annotations
+
+from isthmus.rib.adj_in import Path
+from isthmus.rib.refused import Refused
+from tests.build import attributes, path
+
+
+def route(number: int) -> Path:
+    return path(f"10.0.0.{number}/32", attributes("1:1"))
+
+
+def test_a_route_is_one_however_often_it_is_said() -> None:
+    refused = Refused()
+    for _ in range(3):
+        refused.refuse(route(1))
+    refused.refuse(route(2))
+    assert len(refused) == 2
+    refused.withdraw(route(1).nlri.prefix, route(1).key)
+    refused.withdraw(route(9).nlri.prefix, route(9).key)
+    assert len(refused) == 1
+    refused.admit(route(2))
+    assert not refused
+
+
+def test_beyond_the_names_there_is_a_number_that_falls_too() -> None:
+    refused = Refused(names_max=2)
+    for number in range(5):
+        refused.refuse(route(number))
+    refused.refuse(route(0))
+    assert len(refused) == 5
+    for number in (4, 0, 3, 1, 2, 7):
+        refused.withdraw(route(number).nlri.prefix, route(number).key)
+    assert len(refused) == 0
+    refused.refuse(route(1))
+    refused.clear()
+    assert not refused
