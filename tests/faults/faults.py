@@ -203,6 +203,8 @@ BGP = (
     Fault("peer's limit", C.PEER_FULL, lambda w: limited(w, "a-h1", Limits(routes_per_peer=4))),
     Fault("source hypervisor's limit of attachments", C.NODE_FULL, lambda w: limited(w, "a-h1", Limits(circuits=0))),
     Fault("far hypervisor's limit of attachments", C.NODE_FULL, lambda w: limited(w, "b-h1", Limits(circuits=0))),
+    Fault("source hypervisor's limit of ports", C.NODE_FULL, lambda w: limited(w, "a-h1", Limits(ports=0))),
+    Fault("far hypervisor's limit of ports", C.NODE_FULL, lambda w: limited(w, "b-h1", Limits(ports=0))),
     Fault("machine moved while the reflector was away", C.ROUTE_STALE, moved_off, destination="10.11.0.10"),
 )
 
