@@ -26,11 +26,11 @@ from isthmus.model.port import LocalPort
 from isthmus.node import facts
 from isthmus.node.admission import Admission, admit
 from isthmus.node.config import NodeConfig, PeerConfig
-from isthmus.node.effects import Dial, Effect, Hangup, Send, SetCircuits, SetNeighbours, SetProbes
+from isthmus.node.draining import Draining
+from isthmus.node.effects import Dial, Effect, Hangup, Send
 from isthmus.node.gateways import Gateways
 from isthmus.node.memory import Memory, PeerMemory
 from isthmus.node.order import (
-    DRAIN_S,
     END_OF_RIB_WAIT_S,
     FOREVER_S,
     GRACEFUL_S,
@@ -43,6 +43,7 @@ from isthmus.node.peers import Peer
 from isthmus.node.retention import Age, Retention
 from isthmus.node.switch import LEARNT, Switch
 from isthmus.node.tables import Tables
+from isthmus.node.whole_states import WholeStates
 from isthmus.rib.adj_in import AdjRibIn, Path, PathKey, Touched, merge
 from isthmus.rib.adj_out import Announcement, RouteKey
 from isthmus.vpn.exports import Export, Speaker, announcement
@@ -75,7 +76,7 @@ class Node:
         self.answers = dict(memory.answers) if memory else {}
         """Of those that were asked; what is not here is not known."""
         self.tables.silent = self.silent
-        self.draining: dict[InboundKey, tuple[CircuitName, float]] = {}
+        self.draining = Draining()
         self.drained_at: float | None = None
         """An operator takes this node out of use: from then on nothing is announced."""
         self.drained = False
@@ -90,11 +91,7 @@ class Node:
         self._waiting: dict[RouteKey, float] = {}
         """Routes whose flow is not confirmed, and since when."""
         self._inherited = frozenset(key for peer in self.peers.values() if peer.resumed for key in peer.told.told)
-        self._wanted_circuits: frozenset[CircuitName] | None = None
-        self._wanted_neighbours: frozenset[IpAddress] | None = None
-        self._probed: frozenset[IpAddress] = frozenset()
-        self._probed_by: int | None = None
-        """The tunnel port the prober was told of."""
+        self._whole = WholeStates()
 
     # From run to run
 
@@ -239,7 +236,7 @@ class Node:
 
     def _read_answers(self, answers: Mapping[IpAddress, facts.Answer]) -> None:
         """Of one who is not asked any more nothing is taken in: the answer was under way."""
-        self.answers |= {endpoint: answer for endpoint, answer in answers.items() if endpoint in self._probed}
+        self.answers |= {endpoint: answer for endpoint, answer in answers.items() if endpoint in self._whole.probed}
         changed = self.silent ^ self.tables.silent
         if changed:
             self.tables.silent = self.silent
@@ -262,15 +259,14 @@ class Node:
                 self._in_sync(peer, None)  # it has had its time
             if peer.settles_at is not None and now >= peer.settles_at:
                 self._settled()
-        if any(until <= now for _, until in self.draining.values()):
-            self._all_dirty = True
+        self._all_dirty = self._all_dirty or self.draining.is_due(now)
         self._age(now)
         self.drained = self.drained or (self.drained_at is not None and now >= self.drained_at)
 
     def next_deadline(self) -> float | None:
         """When `tick` and `effects` should be called next if nothing else happens (seconds, the clock of `now`)."""
         deadlines = [d for peer in self.peers.values() for d in peer.deadlines()]
-        deadlines += [until for _, until in self.draining.values()]
+        deadlines += self.draining.deadlines()
         deadlines += self.retention.deadlines()
         deadlines += self._gateways.deadlines()
         deadlines += [since + PATIENCE_S for since in self._waiting.values()]
@@ -298,9 +294,14 @@ class Node:
             # Nothing is known of what should be, so nothing is known to be wrong: only look.
             return out + self._leave(now) + self.switch.look(now)
         self._compute(self.ofports, now)
-        out += self._whole_states(self.ofports)
+        out += self._whole.circuits(self._circuits() | (self._unreadable() & self.ofports.circuits.keys()))
+        out += self._whole.neighbours(
+            self.tables.endpoints
+        )  # losers too: when the winner falls silent the next is ready
         out += self.switch.effects(now, routes_in_sync=self._routes_in_sync(now), hold=self._unreadable())
-        out += self._probes(self.ofports.tunnel)
+        # Asked are those whose answers the switch would hand to us: without that flow everybody is silent.
+        asked = frozenset(e for e in self.tables.endpoints if self.switch.has(Renderer.answer_key(e)))
+        out += self._whole.probes({e: self.answers.get(e, facts.Answer.UNKNOWN) for e in asked}, self.ofports.tunnel)
         out += self._gateways.effects(self.ports, now)
         routes, kept = self._announceable(now)
         for peer in self.peers.values():
@@ -424,7 +425,7 @@ class Node:
         if self._all_dirty:
             self.admitted = admit(self.circuits, self.ports, self.config.limits)
             fresh = self.admitted.exports()
-            self._note_draining(fresh, ofports, now)
+            self.draining.note(self.exports, fresh, ofports.circuits, now)
             self.exports = fresh
             self._offers = [self._offer(export) for export in fresh if export.why_not is None]
             changes = self.tables.rebuild(views(self.admitted.circuits, self.admitted.ports), fresh, self.rib, renderer)
@@ -448,26 +449,8 @@ class Node:
         route = announcement(export, self.speaker, leaving=self.drained_at is not None)
         return export, Renderer.inbound_key(export.inbound), route.nlri.key(), route
 
-    def _note_draining(self, fresh: tuple[Export, ...], ofports: facts.SwitchRead, now: float) -> None:
-        """An address that was announced and is no longer keeps its inbound flow for a while; one that is from now on
-        delivered by another circuit of the same BGPVPN keeps the old way until that circuit is plugged."""
-        wanted = {e.inbound: e.circuit for e in fresh if e.why_not is None}
-        vpns = {e.inbound: e.bgpvpn for e in fresh if e.why_not is None}
-        for e in self.exports:
-            if e.why_not is None and wanted.get(e.inbound) != e.circuit and e.circuit in ofports.circuits:
-                self.draining[e.inbound] = (e.circuit, now + DRAIN_S)
-            if vpns.get(e.inbound, e.bgpvpn) != e.bgpvpn:
-                # The number is another BGPVPN's now: not one packet of that one may come out here.
-                self.draining.pop(e.inbound, None)
-        unplugged = {key for key, circuit in wanted.items() if circuit not in ofports.circuits}
-        self.draining = {
-            key: (circuit, until)
-            for key, (circuit, until) in self.draining.items()
-            if wanted.get(key) != circuit and (until > now or key in unplugged)
-        }
-
     def _forwarding(self, ofports: facts.SwitchRead) -> Forwarding:
-        inbound = {key: circuit for key, (circuit, _) in self.draining.items()}
+        inbound = self.draining.ways()
         for e in self.exports:
             if e.why_not is None and (e.circuit in ofports.circuits or e.inbound not in inbound):
                 inbound[e.inbound] = e.circuit
@@ -480,7 +463,7 @@ class Node:
 
     def _circuits(self) -> frozenset[CircuitName]:
         """Circuits to plug: those with a local address in some BGPVPN, and those still draining."""
-        return frozenset({e.circuit for e in self.exports}) | {name for name, _ in self.draining.values()}
+        return frozenset({e.circuit for e in self.exports}).union(self.draining.ways().values())
 
     def _unreadable(self) -> frozenset[CircuitName]:
         """Circuits of which an earlier run knew more than this one can read: what stands for them stays."""
@@ -513,27 +496,6 @@ class Node:
     def forwards(self, export: Export) -> bool:
         """Whether the switch is known to deliver this address."""
         return self.switch.has(Renderer.inbound_key(export.inbound))
-
-    def _whole_states(self, ofports: facts.SwitchRead) -> list[Effect]:
-        out: list[Effect] = []
-        circuits = self._circuits() | (self._unreadable() & ofports.circuits.keys())
-        if circuits != self._wanted_circuits:
-            self._wanted_circuits = circuits
-            out.append(SetCircuits(circuits))
-        # Losers too: when the winner falls silent the next one is ready.
-        if (endpoints := self.tables.endpoints) != self._wanted_neighbours:
-            self._wanted_neighbours = endpoints
-            out.append(SetNeighbours(endpoints))
-        return out
-
-    def _probes(self, tunnel: int | None) -> list[Effect]:
-        """Ask those whose answers the switch would hand to us: without that flow everybody is silent."""
-        probed = frozenset(e for e in self.tables.endpoints if self.switch.has(Renderer.answer_key(e)))
-        if (probed, tunnel) == (self._probed, self._probed_by):
-            return []
-        self._probed, self._probed_by = probed, tunnel
-        known = {e: self.answers.get(e, facts.Answer.UNKNOWN) for e in probed}
-        return [SetProbes(known, tunnel)]
 
     def _announceable(self, now: float) -> tuple[dict[RouteKey, Announcement], set[RouteKey]]:
         """Routes whose inbound flow is confirmed, and those of which a peer that was told them keeps what it knows:

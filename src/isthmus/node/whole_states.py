@@ -1,0 +1,41 @@
+"""What the shell is told whole, whenever it has changed: circuits to plug, next hops to resolve, endpoints to probe."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from isthmus.fib.entries import CircuitName
+from isthmus.model.net import IpAddress
+from isthmus.node.effects import Effect, SetCircuits, SetNeighbours, SetProbes
+from isthmus.node.facts import Answer
+
+
+class WholeStates:
+    """Knows what was told last."""
+
+    def __init__(self) -> None:
+        self._circuits: frozenset[CircuitName] | None = None
+        self._neighbours: frozenset[IpAddress] | None = None
+        self.probed: frozenset[IpAddress] = frozenset()
+        self._probed_by: int | None = None
+        """The tunnel port the prober was told of."""
+
+    def circuits(self, wanted: frozenset[CircuitName]) -> list[Effect]:
+        if wanted == self._circuits:
+            return []
+        self._circuits = wanted
+        return [SetCircuits(wanted)]
+
+    def neighbours(self, wanted: frozenset[IpAddress]) -> list[Effect]:
+        if wanted == self._neighbours:
+            return []
+        self._neighbours = wanted
+        return [SetNeighbours(wanted)]
+
+    def probes(self, asked: Mapping[IpAddress, Answer], tunnel: int | None) -> list[Effect]:
+        """`asked` with what is known of each; told again when the set or the tunnel port is another."""
+        probed = frozenset(asked)
+        if (probed, tunnel) == (self.probed, self._probed_by):
+            return []
+        self.probed, self._probed_by = probed, tunnel
+        return [SetProbes(asked, tunnel)]
