@@ -44,6 +44,11 @@ install: .venv/.stamp .venv-agent/.stamp ## what demo and test need: Debian pack
 	@tools/make-venv $(PYTHON) .venv-upstream 'neutron>=29,<30' 'networking-bgpvpn==25.0.0' 'pymysql>=1.1,<2'
 	@touch $@
 
+.venv-bagpipe/.stamp: Makefile .venv/.packages
+	@echo "making .venv-bagpipe: networking-bagpipe 23, the last whose BGP connects, to compare with"
+	@tools/make-venv $(PYTHON) .venv-bagpipe 'networking-bagpipe==23.0.0' 'exabgp<5' 'setuptools<81'
+	@touch $@
+
 .venv-heat/.stamp: pyproject.toml .venv/.packages
 	@echo "making .venv-heat: Heat with this project's resources"
 	@tools/make-venv $(PYTHON) .venv-heat -e '.[heat]'
@@ -82,10 +87,10 @@ conformance: install .venv-keystone/.stamp .venv-tempest/.stamp ## public Tempes
 chaos: install ## what each kind of trouble costs, counted under a running stream (minutes)
 	$(BIN)/isthmus-lab chaos
 
-bench: install ## docs/figures.md: routes to flows, two clouds, beside FRR and GoBGP (10 minutes)
+bench: install .venv-bagpipe/.stamp ## docs/figures.md: routes to flows, two clouds, beside FRR, GoBGP and bagpipe (10 minutes)
 	$(BIN)/python -m benchmarks.routes
 	$(BIN)/python -m benchmarks.clouds
-	$(BIN)/python -m benchmarks.speakers
+	BAGPIPE=.venv-bagpipe $(BIN)/python -m benchmarks.speakers
 
 bench-api: install .venv-upstream/.stamp ## docs/api-speed.md: the API beside networking-bgpvpn (half an hour)
 	$(BIN)/python -W ignore -m benchmarks.api --write docs/api-speed.md
@@ -109,4 +114,4 @@ format: install ## let ruff write
 	$(BIN)/ruff format -q src tests benchmarks
 
 clean: ## remove the environments and caches (not a running lab: isthmus-lab down)
-	rm -rf .venv .venv-agent .venv-keystone .venv-tempest .venv-upstream .venv-heat .mypy_cache .ruff_cache .pytest_cache .hypothesis build
+	rm -rf .venv .venv-agent .venv-keystone .venv-tempest .venv-upstream .venv-bagpipe .venv-heat .mypy_cache .ruff_cache .pytest_cache .hypothesis build

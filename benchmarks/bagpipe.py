@@ -4,8 +4,7 @@ It gets what its documentation asks for: its OVS driver for IP VPN with MPLS ove
 its REST door, one iBGP peer. The peer is a script: VPNv4 routes of one PE, one to an UPDATE, paced, because a burst
 that arrives in pieces desynchronises its reader and resets the session. The flows of its VRF table are counted.
 
-It is not installed by us: `pip install networking-bagpipe==23.0.0 'exabgp<5' 'setuptools<81'` in an environment of its
-own, and BAGPIPE=<that environment>.
+BAGPIPE=<an environment with it> says where it is; `make bench` makes one.
 """
 
 from __future__ import annotations
