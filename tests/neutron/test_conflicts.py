@@ -374,6 +374,38 @@ def test_what_overlapped_before_holds_nothing_else_up(cloud: Cloud, strict: Clou
     assert again.call("POST", "subnets", body).kind == "BGPVPNOverlappingSubnets"
 
 
+def test_an_address_answers_for_itself_only(cloud: Cloud, strict: Cloud, admin: User) -> None:
+    """Another port of its subnet overlaps with something, since a day when the cloud was not strict."""
+    owner = cloud.user(uuid.uuid4().hex)
+    one, narrow, wide = make(admin, owner), owner.network(V4), owner.network({**V4, "cidr": "10.1.0.0/16"})
+    subnet = wide["subnet_ids"][0]
+    first, second = (
+        owner.make("ports", network_id=wide["id"], fixed_ips=[{"subnet_id": subnet, "ip_address": address}])["id"]
+        for address in ("10.1.0.77", "10.1.9.9")
+    )
+    for kind, target in (("network", narrow["id"]), ("port", first), ("port", second)):
+        bind(owner, one, kind, target)
+    again = strict.user(owner.project)
+
+    def move(address: str) -> Answer:
+        fixed = [{"subnet_id": subnet, "ip_address": address}]
+        return again.call("PUT", f"ports/{second}", {"port": {"fixed_ips": fixed}})
+
+    assert move("10.1.9.10").status == 200
+    assert move("10.1.0.78").kind == "BGPVPNOverlappingSubnets"
+
+
+def test_a_subnet_whose_addresses_neutron_makes_is_made_whole(strict: Cloud, admin: User) -> None:
+    owner = strict.user(uuid.uuid4().hex)
+    one, taken, late = make(admin, owner), owner.network(V6), owner.network(OTHER_V4)
+    bound = bind(owner, one, "network", taken["id"])
+    port = owner.make("ports", network_id=late["id"])["id"]
+    bind(owner, one, "port", port)
+    subnet = owner.make("subnets", network_id=late["id"], **V6)["id"]
+    assert subnet in {fixed["subnet_id"] for fixed in owner.get(f"ports/{port}")["fixed_ips"]}
+    assert "overlap" in owner.get(bound)["status_reason"], "it is told, at least"
+
+
 def test_two_associations_that_overlap_at_once(strict: Cloud, admin: User) -> None:
     owner = strict.user(uuid.uuid4().hex)
     with ThreadPoolExecutor(2) as pool:

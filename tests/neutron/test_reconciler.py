@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from neutron_lib import context as neutron_context
 
+from isthmus.neutron import settling
 from isthmus.neutron.northbound import Northbound, Outcome, Unavailable
 from isthmus.neutron.reconciler import Reconciler
 from tests.eventually import eventually
@@ -50,6 +52,24 @@ def test_what_the_api_wrote_needs_nothing_more(cloud: Cloud, scene: Scene, recon
     for attachment in scene.attachments:
         assert reconciler.converge(attachment).outcome is Outcome.UNCHANGED
     assert cloud.northbound.ours() == before
+
+
+def test_a_gateway_concerns_its_router_and_its_subnet_all_routers_on_it(
+    cloud: Cloud, owner: User, settings: Any
+) -> None:
+    """An external network has very many routers: one that comes or goes must not touch the others."""
+    flat = {"provider:network_type": "flat", "provider:physical_network": "other"}
+    outside = cloud.admin.network({"ip_version": 4, "cidr": "192.0.2.0/24"}, **{"router:external": True}, **flat)["id"]
+    one, gateway = cloud.admin.make(BGPVPNS, project_id=owner.project)["id"], {"network_id": outside}
+    routers = [owner.make("routers", name="r", external_gateway_info=gateway)["id"] for _ in range(2)]
+    for router in routers:
+        owner.make(f"{BGPVPNS}/{one}/router_associations", router_id=router)
+    context, both = neutron_context.get_admin_context(), {f"router:{router}" for router in routers}
+    assert settling.around(context, [outside], routers[:1]) == {f"router:{routers[0]}"}
+    assert settling.around(context, [outside], (), [outside]) == both
+    for router in routers:
+        owner.delete(f"routers/{router}")
+    cloud.admin.delete(f"networks/{outside}")
 
 
 def test_rows_removed_and_changed_by_hand_come_back(

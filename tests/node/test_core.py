@@ -370,6 +370,16 @@ def test_a_drained_node_asks_to_be_avoided_then_withdraws_and_still_forwards() -
     assert (told.local_pref, told.communities) == (100, ())
 
 
+def test_a_node_whose_session_is_down_for_a_moment_is_not_drained_at_once() -> None:
+    """Its reflector may have kept what it was told."""
+    world = settled()
+    world.cut()
+    world.tell(facts.DrainWanted(True))
+    assert status(world.node, world.now).drain == "leaving"
+    world.wait(GRACEFUL_S)
+    assert status(world.node, world.now).drain == "drained"
+
+
 def test_a_fresh_process_of_a_drained_node_announces_nothing_at_all() -> None:
     world = restarted(settled())
     world.tell(facts.DrainWanted(True))

@@ -245,6 +245,7 @@ WRONG = [
     (_set("metrics", 'listen = "9179"'), "metrics.listen must be <address>:<port> or empty, not '9179'"),
     (_set("metrics", 'listen = "localhost:9179"'), "metrics.listen must be <address>:<port> or empty, not 'localhost:"),
     (_set("metrics", 'listen = "127.0.0.1:99999"'), "metrics.listen must be <address>:<port> or empty, not '127.0.0."),
+    (_set("state", f'directory = "/{"x" * 256}"'), "state.directory must have no part of more than 255 bytes"),
     (_set("state", 'directory = "lib"'), "state.directory must be an absolute path, not 'lib'"),
     (
         lambda t: t + "[limits]\nroutes_per_view = 0",

@@ -57,9 +57,10 @@ class Guard:
         settling.check_sizes(connection, {network_attachment(row.network_id)})
 
     def _after_address(self, mapper: Any, connection: Any, row: Any) -> None:
+        conflicts.check_address_overlaps(connection, row.port_id, row.subnet_id, row.ip_address, self._overlapping)
         router = _router(connection, row.port_id)
-        conflicts.check_address_overlaps(connection, row.port_id, router, row.subnet_id, self._overlapping)
         if router is not None:
+            conflicts.check_interface_overlaps(connection, router, {row.subnet_id}, self._overlapping)
             settling.check_sizes(connection, {router_attachment(router)})
 
 

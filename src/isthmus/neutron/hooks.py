@@ -73,7 +73,10 @@ class Hooks:
         self._touched(networks=[payload.resource_id])
 
     def subnet(self, resource: str, event: str, trigger: Any, payload: Any) -> None:
-        self._touched(networks=[payload.latest_state["network_id"]])
+        """A gateway that comes, goes or changes on an external network is a default route of its routers."""
+        now, network = payload.latest_state, payload.latest_state["network_id"]
+        same = len(payload.states) > 1 and payload.states[0].get("gateway_ip") == now.get("gateway_ip")
+        self._touched(networks=[network], uplinks=[] if same else [network])
 
     def port(self, resource: str, event: str, trigger: Any, payload: Any) -> None:
         """A router port that changes its addresses, or any port that takes or leaves one that is a gateway of ours."""
@@ -85,10 +88,12 @@ class Hooks:
         else:
             self._touched_by_port(port["network_id"])
 
-    def _touched(self, networks: Collection[str] = (), routers: Collection[str] = ()) -> None:
-        """Something about these networks or routers has changed in Neutron."""
+    def _touched(
+        self, networks: Collection[str] = (), routers: Collection[str] = (), uplinks: Collection[str] = ()
+    ) -> None:
+        """Something about these networks or routers has changed in Neutron, or what `uplinks` are to their routers."""
         try:
-            attachments = settling.around(neutron_context.get_admin_context(), networks, routers)
+            attachments = settling.around(neutron_context.get_admin_context(), networks, routers, uplinks)
         except db_exc.DBError as error:
             LOG.warning("what changed around %s waits for the next full pass: %s", [*networks, *routers], error)
         else:

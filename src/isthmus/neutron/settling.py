@@ -127,12 +127,15 @@ def is_bound(context: Any, name: str) -> bool:
 
 
 @db_api.retry_if_session_inactive()
-def around(context: Any, networks: Collection[str], routers: Collection[str]) -> set[str]:
-    """The attachments that something about these networks and routers may have changed: those that we know of."""
+def around(
+    context: Any, networks: Collection[str], routers: Collection[str], uplinks: Collection[str] = ()
+) -> set[str]:
+    """The attachments that something about these networks and routers may have changed: those that we know of. Of
+    `uplinks` all the routers whose gateway is there: there may be very many."""
     with db_api.CONTEXT_READER.using(context):
         session = context.session
         beside = {p.router for p in reading.places(session, networks=networks)}
-        beside |= reading.with_gateway_on(session, networks)
+        beside |= reading.with_gateway_on(session, uplinks)
         names = {router_attachment(r) for r in beside | set(routers)} | {network_attachment(n) for n in networks}
         known = set(session.scalars(sa.select(models.Attachment.id).where(models.Attachment.id.in_(names))))
         return known | {b.attachment for b in reading.bound(session, names)}

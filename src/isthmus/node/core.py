@@ -185,7 +185,7 @@ class Node:
             case facts.DrainWanted(wanted):
                 if wanted != (self.drained_at is not None):
                     # Whoever has told nobody anything, as a fresh process of a drained node, need not leave gracefully.
-                    self.drained = wanted and not any(peer.told.told for peer in self.peers.values())
+                    self.drained = wanted and not any(map(self._has_told, self.peers.values()))
                     self.drained_at = now + GRACEFUL_S if wanted else None
                     self._all_dirty = True
             case facts.NeighboursRead(resolved):
@@ -221,6 +221,10 @@ class Node:
         self.ports = tuple(sorted(fact.ports, key=lambda port: port.name))
         self._gateways.read(fact.gateways, frozenset(port.network for port in self.ports), now)
         self._all_dirty = True
+
+    def _has_told(self, peer: Peer) -> bool:
+        """Whether this run has told the peer anything, in this session or one that has ended a moment ago."""
+        return bool(peer.told.told) or (self.intent is not None and bool(peer.before))
 
     def _preserved(self, peer: Peer) -> bool:
         """Whether the switch itself says that it holds still what this peer was told in earlier sessions; of that, as

@@ -14,6 +14,8 @@ from typing import NamedTuple
 from isthmus.model.net import IpAddress
 
 DATAPATH_TYPES = ("", "system", "netdev")
+NAME_MAX = 255
+"""Bytes of a file's or directory's name."""
 SOCKET_PATH_MAX = 107
 """Bytes of a unix socket's path (unix(7): 108 with the null)."""
 
@@ -136,6 +138,8 @@ def path(value: object) -> Path:
     found = Path(text(value))
     if not found.is_absolute() or "\0" in str(found):
         raise ValueError(f"must be an absolute path, not {str(found)!r}")
+    if any(len(os.fsencode(part)) > NAME_MAX for part in found.parts):
+        raise ValueError(f"must have no part of more than {NAME_MAX} bytes")
     return found
 
 

@@ -16,6 +16,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
+from neutron.common import ipv6_utils
 from neutron.db import models_v2
 from neutron.db.models import l3
 from neutron_lib import exceptions as neutron_exceptions
@@ -23,9 +24,10 @@ from neutron_lib.exceptions import l3 as l3_exceptions
 from oslo_log import log as logging
 
 from isthmus.model.intent import AssociationKind
+from isthmus.model.net import IpAddress, Prefix
 from isthmus.neutron import exceptions, models, reading
 from isthmus.neutron.conf import Overlapping
-from isthmus.neutron.store.overlaps import Overlap, overlaps
+from isthmus.neutron.store.overlaps import Claim, Overlap, overlaps
 from isthmus.neutron.values import NewAssociation
 
 LOG = logging.getLogger(__name__)
@@ -129,41 +131,52 @@ def check_interface_overlaps(session: Any, router: str, subnets: Collection[str]
     """After the router got an interface on these subnets, in the transaction that made it."""
     table = models.RouterAssociation
     query: Any = sa.select(table.bgpvpn_id).where(table.router_id == router)
-    _check_on_subnets(session, query, subnets, policy)
+    _check_claims(session, query, lambda claim: claim.subnet in subnets, policy)
 
 
 def check_subnet_overlaps(session: Any, network: str, subnet: str, policy: Overlapping) -> None:
     """After the network got the subnet, in the transaction that made it."""
     table = models.NetworkAssociation
     query: Any = sa.select(table.bgpvpn_id).where(table.network_id == network)
-    _check_on_subnets(session, query, {subnet}, policy)
+    _check_claims(session, query, lambda claim: claim.subnet == subnet, policy)
 
 
-def check_address_overlaps(session: Any, port: str, router: str | None, subnet: str, policy: Overlapping) -> None:
-    """After a port, or the router's interface that it is, got an address of the subnet, in the transaction that gave
-    it."""
-    if router is not None:
-        check_interface_overlaps(session, router, {subnet}, policy)
+def check_address_overlaps(session: Any, port: str, subnet: str, address: str, policy: Overlapping) -> None:
+    """After a port got an address of the subnet, in the transaction that gave it.
+
+    Every port that is made comes here, so what is not associated is looked up without a lock: one that is associated
+    and gets an address at the same moment may slip by. Addresses that Neutron makes of a new subnet's prefix are never
+    refused: it would leave the subnet half made.
+    """
     table = models.PortAssociation
     query: Any = sa.select(table.bgpvpn_id).where(table.port_id == port, table.advertise_fixed_ips)
-    _check_on_subnets(session, query, {subnet}, policy)
+    if session.scalar(query.limit(1)) is None:
+        return
+    if ipv6_utils.is_auto_address_subnet(_modes(session, subnet)):
+        policy = Overlapping.WARN
+    own = Prefix.host(IpAddress.parse(address))
+    _check_claims(session, query, lambda claim: (claim.subnet, claim.prefix) == (subnet, own), policy)
 
 
-def _check_on_subnets(session: Any, affected: Any, subnets: Collection[str], policy: Overlapping) -> None:
-    """`affected` selects BGPVPNs. What was read before may be older than another request that has just committed: with
-    `refuse`, all that make something overlap in a BGPVPN wait for one another, then look at what is there now."""
+def _modes(session: Any, subnet: str) -> dict[str, str]:
+    table = models_v2.Subnet
+    query: Any = sa.select(table.ipv6_address_mode, table.ipv6_ra_mode).where(table.id == subnet)
+    return dict(session.execute(query).mappings().one())
 
-    def is_new(overlap: Overlap) -> bool:
-        return any(claim.subnet in subnets for claim in overlap)
+
+def _check_claims(session: Any, affected: Any, is_ours: Callable[[Claim], bool], policy: Overlapping) -> None:
+    """`affected` selects BGPVPNs, `is_ours` what has just been claimed. What was read before may be older than another
+    request that has just committed: with `refuse`, all that make something overlap in a BGPVPN wait for one another,
+    then look at what is there now."""
 
     def told(overlap: Overlap) -> str:
-        return overlap.told_to({claim.project for claim in overlap if claim.subnet in subnets})
+        return overlap.told_to({claim.project for claim in overlap if is_ours(claim)})
 
     refuses = policy is Overlapping.REFUSE
     bgpvpns = set(session.scalars(affected.with_for_update(read=True) if refuses else affected))
     if bgpvpns:
         queue_for_overlaps(session, bgpvpns, policy)
-        _settle(overlaps(session, bgpvpns, latest=refuses), is_new, told, policy)
+        _settle(overlaps(session, bgpvpns, latest=refuses), lambda overlap: any(map(is_ours, overlap)), told, policy)
 
 
 def _settle(
