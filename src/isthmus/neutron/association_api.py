@@ -18,7 +18,7 @@ from isthmus.neutron import apidef, backend
 from isthmus.neutron.backend import Backend, Feature
 from isthmus.neutron.conf import Overlapping
 from isthmus.neutron.shown import listing, standard_attributes, text
-from isthmus.neutron.statuses import Statuses, unlimited
+from isthmus.neutron.statuses import Statuses, Verdicts, unlimited
 from isthmus.neutron.store import associations as store
 from isthmus.neutron.store import port_routes
 from isthmus.neutron.values import AnyAssociation, Association, AssociationChange, NewAssociation
@@ -53,7 +53,8 @@ class AssociationRequests:
     ) -> list[dict[str, Any]]:
         asked = listing(filters, **paging)
         found = store.list_associations(context, self._kind, bgpvpn_id, unlimited(asked))
-        return self._answers(context, self._statuses.associations_of(context, asked, found), fields)
+        found, known = self._statuses.associations_of(context, asked, found)
+        return self._answers(context, found, fields, known=known)
 
     def show(self, context: Any, id: str, bgpvpn_id: str, fields: Any = None) -> dict[str, Any]:
         found = store.get_association(context, self._kind, bgpvpn_id, id)
@@ -84,10 +85,16 @@ class AssociationRequests:
         return self._answers(context, made)
 
     def _answers(
-        self, context: Any, found: Sequence[Association], fields: Any = None, *, exact: bool = False
+        self,
+        context: Any,
+        found: Sequence[Association],
+        fields: Any = None,
+        *,
+        exact: bool = False,
+        known: Verdicts | None = None,
     ) -> list[dict[str, Any]]:
         answers = [shown(a, fields) for a in found]
-        return self._statuses.associations(context, found, answers, fields, exact=exact)
+        return self._statuses.associations(context, found, answers, fields, exact=exact, known=known)
 
 
 def _features(kind: AssociationKind, routes: Collection[Any] | None, extra_routes: bool | None) -> list[Feature]:
@@ -176,8 +183,8 @@ def index_all(
 ) -> list[dict[str, Any]]:
     """Associations of every kind and every BGPVPN."""
     asked = listing(filters, **paging)
-    found = statuses.associations_of(context, asked, store.list_all(context, unlimited(asked)))
-    return statuses.associations(context, found, [shown_line(line, fields) for line in found], fields)
+    found, known = statuses.associations_of(context, asked, store.list_all(context, unlimited(asked)))
+    return statuses.associations(context, found, [shown_line(line, fields) for line in found], fields, known=known)
 
 
 def show_any(context: Any, statuses: Statuses, association: str, fields: Any = None) -> dict[str, Any]:

@@ -8,7 +8,7 @@ tells of the rows themselves, whoever makes them, by whatever request.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import sqlalchemy as sa
@@ -48,9 +48,7 @@ class Guard:
     def _after_interface(self, mapper: Any, connection: Any, row: Any) -> None:
         if row.port_type in constants.ROUTER_INTERFACE_OWNERS:
             with _as_neutron_refuses():
-                subnets = _subnets(connection, row.port_id)
-                conflicts.check_interface_overlaps(connection, row.router_id, subnets, self._overlapping)
-                settling.check_sizes(connection, {router_attachment(row.router_id)})
+                self._check_interface(connection, row.router_id, _subnets(connection, row.port_id))
 
     def _after_subnet(self, mapper: Any, connection: Any, row: Any) -> None:
         conflicts.check_subnet_overlaps(connection, row.network_id, row.id, self._overlapping)
@@ -60,8 +58,12 @@ class Guard:
         conflicts.check_address_overlaps(connection, row.port_id, row.subnet_id, row.ip_address, self._overlapping)
         router = _router(connection, row.port_id)
         if router is not None:
-            conflicts.check_interface_overlaps(connection, router, {row.subnet_id}, self._overlapping)
-            settling.check_sizes(connection, {router_attachment(router)})
+            self._check_interface(connection, router, {row.subnet_id})
+
+    def _check_interface(self, connection: Any, router: str, subnets: Collection[str]) -> None:
+        """The router has come to these subnets."""
+        conflicts.check_interface_overlaps(connection, router, subnets, self._overlapping)
+        settling.check_sizes(connection, {router_attachment(router)})
 
 
 @contextlib.contextmanager

@@ -74,14 +74,13 @@ class Hooks:
 
     def subnet(self, resource: str, event: str, trigger: Any, payload: Any) -> None:
         """A gateway that comes, goes or changes on an external network is a default route of its routers."""
-        now, network = payload.latest_state, payload.latest_state["network_id"]
-        same = len(payload.states) > 1 and payload.states[0].get("gateway_ip") == now.get("gateway_ip")
-        self._touched(networks=[network], uplinks=[] if same else [network])
+        network = payload.latest_state["network_id"]
+        self._touched(networks=[network], uplinks=[] if _keeps(payload, "gateway_ip") else [network])
 
     def port(self, resource: str, event: str, trigger: Any, payload: Any) -> None:
         """A router port that changes its addresses, or any port that takes or leaves one that is a gateway of ours."""
         port = payload.latest_state
-        if len(payload.states) > 1 and payload.states[0].get("fixed_ips") == port.get("fixed_ips"):
+        if _keeps(payload, "fixed_ips"):
             return
         if port["device_owner"] in constants.ROUTER_PORT_OWNERS:
             self._touched(networks=[port["network_id"]], routers=[port["device_id"]])
@@ -108,6 +107,11 @@ class Hooks:
             LOG.warning("what a port changed on %s waits for the next full pass: %s", network, error)
         else:
             self._backend.changed([name] if known else [])
+
+
+def _keeps(payload: Any, attribute: str) -> bool:
+    """Whether it is a change, and not of this."""
+    return len(payload.states) > 1 and payload.states[0].get(attribute) == payload.latest_state.get(attribute)
 
 
 _KINDS = {

@@ -21,7 +21,7 @@ from isthmus.neutron.backend import Feature
 from isthmus.neutron.guard import Guard
 from isthmus.neutron.hooks import Hooks
 from isthmus.neutron.shown import listing, may_choose_any, readable, standard_attributes, text, without_hidden
-from isthmus.neutron.statuses import Statuses, unlimited
+from isthmus.neutron.statuses import Statuses, Verdicts, unlimited
 from isthmus.neutron.store import bgpvpns as store
 from isthmus.neutron.store.targets import Choice
 from isthmus.neutron.values import Bgpvpn, NewBgpvpn
@@ -71,8 +71,8 @@ class BGPVPNPlugin(base.ServicePluginBase):
 
     def get_bgpvpns(self, context: Any, filters: Any = None, fields: Any = None, **paging: Any) -> list[dict[str, Any]]:
         asked = readable(context, listing(filters, **paging))
-        found = self._statuses.bgpvpns_of(context, asked, store.list_bgpvpns(context, unlimited(asked)))
-        return without_hidden(context, found, self._answers(context, found, fields))
+        found, known = self._statuses.bgpvpns_of(context, asked, store.list_bgpvpns(context, unlimited(asked)))
+        return without_hidden(context, found, self._answers(context, found, fields, known=known))
 
     def get_bgpvpn(self, context: Any, id: str, fields: Any = None) -> dict[str, Any]:
         return self._answers(context, [store.get_bgpvpn(context, id)], fields, exact=True)[0]
@@ -107,10 +107,16 @@ class BGPVPNPlugin(base.ServicePluginBase):
         return self._answers(context, store.create_bgpvpns(context, [_new(b) for b in asked], self._choice(context)))
 
     def _answers(
-        self, context: Any, found: Sequence[Bgpvpn], fields: Any = None, *, exact: bool = False
+        self,
+        context: Any,
+        found: Sequence[Bgpvpn],
+        fields: Any = None,
+        *,
+        exact: bool = False,
+        known: Verdicts | None = None,
     ) -> list[dict[str, Any]]:
         answers = [_shown(b, fields) for b in found]
-        return self._statuses.bgpvpns(context, [b.id for b in found], answers, fields, exact=exact)
+        return self._statuses.bgpvpns(context, [b.id for b in found], answers, fields, exact=exact, known=known)
 
     def get_bgpvpn_associations(
         self, context: Any, filters: Any = None, fields: Any = None, **paging: Any

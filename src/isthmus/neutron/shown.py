@@ -39,7 +39,9 @@ def readable(context: Any, asked: Listing) -> Listing:
     hidden = _hidden(context, context.project_id, False, guarded)
     if hidden:
         raise oslo_policy.PolicyNotAuthorized(f"get_bgpvpn:{hidden[0]}", {}, {})
-    if _hidden(context, "", True, guarded + [_PROJECT[0]] * bool(used & set(_PROJECT))):
+    if used & set(_PROJECT):
+        guarded.append("project_id")
+    if _hidden(context, "", True, guarded):
         own = {context.project_id}
         for key in _PROJECT:
             own &= set(asked.filters.get(key, own))

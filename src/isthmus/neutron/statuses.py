@@ -20,6 +20,8 @@ from isthmus.neutron.status import Verdict
 from isthmus.neutron.values import AnyAssociation, Association, Bgpvpn, Ref
 
 Answer = dict[str, Any]
+Verdicts = Mapping[str, Verdict]
+"""By id."""
 _Bound = TypeVar("_Bound", Association, AnyAssociation)
 _Found = TypeVar("_Found", Bgpvpn, Association, AnyAssociation)
 STATUS = "status"
@@ -36,25 +38,37 @@ class Statuses:
     def __init__(self, backend: Backend, settings: Settings) -> None:
         self._backend, self._cloud = backend, settings.cloud
 
-    def bgpvpns_of(self, context: Any, asked: Listing, found: list[Bgpvpn]) -> list[Bgpvpn]:
-        """Of an `unlimited` list, what was asked for."""
+    def bgpvpns_of(self, context: Any, asked: Listing, found: list[Bgpvpn]) -> tuple[list[Bgpvpn], Verdicts | None]:
+        """Of an `unlimited` list, what was asked for, with the verdicts if that took any."""
         if STATUS not in asked.filters or not found:
-            return found
-        verdicts = observed.bgpvpn_verdicts(context, self._backend, self._cloud, [b.id for b in found], exact=False)
-        return _page(asked, found, verdicts)
+            return found, None
+        verdicts = self._of_bgpvpns(context, [b.id for b in found], exact=False)
+        return _page(asked, found, verdicts), verdicts
 
-    def associations_of(self, context: Any, asked: Listing, found: list[_Bound]) -> list[_Bound]:
+    def associations_of(
+        self, context: Any, asked: Listing, found: list[_Bound]
+    ) -> tuple[list[_Bound], Verdicts | None]:
+        """The same."""
         if STATUS not in asked.filters or not found:
-            return found
-        return _page(asked, found, self._verdicts(context, found, exact=False))
+            return found, None
+        verdicts = self._of_associations(context, found, exact=False)
+        return _page(asked, found, verdicts), verdicts
 
     def bgpvpns(
-        self, context: Any, ids: Sequence[str], answers: Sequence[Answer], fields: Any = None, *, exact: bool = False
+        self,
+        context: Any,
+        ids: Sequence[str],
+        answers: Sequence[Answer],
+        fields: Any = None,
+        *,
+        exact: bool = False,
+        known: Verdicts | None = None,
     ) -> list[Answer]:
-        """The answers about these BGPVPNs, in their order; `exact` where only one was asked for."""
+        """The answers about these BGPVPNs, in their order; `exact` where only one was asked for, `known` where the
+        verdicts are there already."""
         if not (wanted := _wanted(fields)) or not ids:
             return list(answers)
-        verdicts = observed.bgpvpn_verdicts(context, self._backend, self._cloud, ids, exact=exact)
+        verdicts = known or self._of_bgpvpns(context, ids, exact=exact)
         return [answer | _shown(verdicts[i], wanted) for i, answer in zip(ids, answers, strict=True)]
 
     def associations(
@@ -65,21 +79,23 @@ class Statuses:
         fields: Any = None,
         *,
         exact: bool = False,
+        known: Verdicts | None = None,
     ) -> list[Answer]:
         """The answers about these associations, in their order."""
         if not (wanted := _wanted(fields)) or not found:
             return list(answers)
-        verdicts = self._verdicts(context, found, exact=exact)
+        verdicts = known or self._of_associations(context, found, exact=exact)
         return [answer | _shown(verdicts[a.id], wanted) for a, answer in zip(found, answers, strict=True)]
 
-    def _verdicts(
-        self, context: Any, found: Sequence[Association | AnyAssociation], *, exact: bool
-    ) -> dict[str, Verdict]:
+    def _of_bgpvpns(self, context: Any, ids: Sequence[str], *, exact: bool) -> Verdicts:
+        return observed.bgpvpn_verdicts(context, self._backend, self._cloud, ids, exact=exact)
+
+    def _of_associations(self, context: Any, found: Sequence[Association | AnyAssociation], *, exact: bool) -> Verdicts:
         refs = [Ref(a.id, a.kind, a.bgpvpn, a.target) for a in found]
         return observed.association_verdicts(context, self._backend, self._cloud, refs, exact=exact)
 
 
-def _page(asked: Listing, found: list[_Found], verdicts: Mapping[str, Verdict]) -> list[_Found]:
+def _page(asked: Listing, found: list[_Found], verdicts: Verdicts) -> list[_Found]:
     """`found` is in the order of the answer, also where the page is the one before the marker."""
     kept = [one for one in found if verdicts[one.id].status in asked.filters[STATUS]]
     if not asked.limit:

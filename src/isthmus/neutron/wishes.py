@@ -6,7 +6,7 @@ Rule: a constant number of statements, and none for what nobody here can ask for
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -17,52 +17,56 @@ from isthmus.neutron import models, numbers
 from isthmus.neutron.backend import Feature
 from isthmus.neutron.values import Ref
 
-FEATURES = (Feature.ROUTE_DISTINGUISHERS, Feature.LOCAL_PREF, Feature.EXTRA_ROUTES, Feature.PORT_ROUTES)
-
 
 def unserved(session: Any, refs: Sequence[Ref], kept: Mapping[Feature, str]) -> dict[str, tuple[str, ...]]:
     """`kept` has the words for each feature that is not served. Those that apply, by association; of a port's routes
     nothing where ports are not served either."""
     found: dict[str, list[str]] = defaultdict(list)
-    for feature in FEATURES:
+    for feature, asking in _ASKING.items():
         if feature in kept and not (feature is Feature.PORT_ROUTES and Feature.PORTS in kept):
-            for association in _asking(session, feature, refs):
+            for association in asking(session, refs):
                 found[association].append(kept[feature])
     return {association: tuple(words) for association, words in found.items()}
 
 
-def _asking(session: Any, feature: Feature, refs: Sequence[Ref]) -> Iterator[str]:
-    bgpvpns = {r.bgpvpn for r in refs}
-    match feature:
-        case Feature.ROUTE_DISTINGUISHERS:
-            table = models.Target
-            mine: Any = sa.select(table.bgpvpn_id).where(table.kind == numbers.DISTINGUISHERS)
-            asking = set(session.scalars(mine.where(table.bgpvpn_id.in_(bgpvpns)).distinct()))
-        case Feature.LOCAL_PREF:
-            preferred: Any = sa.select(models.Bgpvpn.id).where(models.Bgpvpn.local_pref.is_not(None))
-            asking = set(session.scalars(preferred.where(models.Bgpvpn.id.in_(bgpvpns))))
-        case Feature.EXTRA_ROUTES:
-            yield from _with_extra_routes(session, _of(AssociationKind.ROUTER, refs))
-            return
-        case _:
-            yield from _with_routes(session, _of(AssociationKind.PORT, refs))
-            return
-    yield from (r.id for r in refs if r.bgpvpn in asking)
+def _with_distinguishers(session: Any, refs: Sequence[Ref]) -> list[str]:
+    table = models.Target
+    query: Any = sa.select(table.bgpvpn_id).where(table.kind == numbers.DISTINGUISHERS).distinct()
+    return _of_bgpvpns(session, query, table.bgpvpn_id, refs)
 
 
-def _of(kind: AssociationKind, refs: Sequence[Ref]) -> set[str]:
-    return {r.id for r in refs if r.kind is kind}
+def _with_local_pref(session: Any, refs: Sequence[Ref]) -> list[str]:
+    table = models.Bgpvpn
+    return _of_bgpvpns(session, sa.select(table.id).where(table.local_pref.is_not(None)), table.id, refs)
 
 
-def _with_extra_routes(session: Any, associations: Collection[str]) -> Collection[str]:
+def _of_bgpvpns(session: Any, query: Any, column: Any, refs: Sequence[Ref]) -> list[str]:
+    asking = set(session.scalars(query.where(column.in_({r.bgpvpn for r in refs}))))
+    return [r.id for r in refs if r.bgpvpn in asking]
+
+
+def _with_extra_routes(session: Any, refs: Sequence[Ref]) -> list[str]:
     """Whose routers have static routes that should be announced."""
     table = models.RouterAssociation
-    query: Any = sa.select(table.id).where(table.id.in_(associations), table.advertise_extra_routes)
+    query: Any = sa.select(table.id).where(table.advertise_extra_routes)
     query = query.where(sa.exists().where(l3.RouterRoute.router_id == table.router_id))
-    return list(session.scalars(query)) if associations else ()
+    return _of_kind(session, query, table.id, AssociationKind.ROUTER, refs)
 
 
-def _with_routes(session: Any, associations: Collection[str]) -> Collection[str]:
+def _with_routes(session: Any, refs: Sequence[Ref]) -> list[str]:
     table = models.PortRoute
-    query: Any = sa.select(table.association_id).where(table.association_id.in_(associations)).distinct()
-    return list(session.scalars(query)) if associations else ()
+    query: Any = sa.select(table.association_id).distinct()
+    return _of_kind(session, query, table.association_id, AssociationKind.PORT, refs)
+
+
+def _of_kind(session: Any, query: Any, column: Any, kind: AssociationKind, refs: Sequence[Ref]) -> list[str]:
+    ids = {r.id for r in refs if r.kind is kind}
+    return list(session.scalars(query.where(column.in_(ids)))) if ids else []
+
+
+_ASKING: Mapping[Feature, Callable[[Any, Sequence[Ref]], list[str]]] = {
+    Feature.ROUTE_DISTINGUISHERS: _with_distinguishers,
+    Feature.LOCAL_PREF: _with_local_pref,
+    Feature.EXTRA_ROUTES: _with_extra_routes,
+    Feature.PORT_ROUTES: _with_routes,
+}

@@ -8,8 +8,9 @@ here already is never changed.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 from neutron_lib.db import constants as db
 
@@ -17,10 +18,11 @@ from isthmus.model.intent import AssociationKind
 from isthmus.model.vpn import RouteDistinguisher, RouteTarget
 from isthmus.neutron import apidef
 from isthmus.neutron.apidef import rules
+from isthmus.neutron.numbers import DISTINGUISHERS
 from isthmus.neutron.store import port_routes
 from isthmus.neutron.upstream.contents import Association, Bgpvpn, Contents
 
-_DISTINGUISHERS = "route_distinguishers"
+V = TypeVar("V", int, str)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,23 +61,27 @@ def without_shared_vnis(theirs: Contents, taken: Mapping[int, str]) -> Contents:
 
 def _shared(theirs: Contents, taken: Mapping[int, str]) -> dict[int, list[str]]:
     """Each VNI that more than one BGPVPN claims, theirs and ours together."""
-    claims: dict[int, list[str]] = {}
-    for bgpvpn in sorted(theirs.bgpvpns.values(), key=lambda b: b.id):
-        if bgpvpn.vni is not None:
-            claims.setdefault(bgpvpn.vni, []).append(bgpvpn.id)
-    for vni, ids in claims.items():
-        if vni in taken and taken[vni] not in ids:
-            ids.append(taken[vni])
-    return {vni: ids for vni, ids in claims.items() if len(ids) > 1}
+    claims = ((b.vni, b.id) for b in _by_id(theirs) if b.vni is not None)
+    return _claimed_twice([*claims, *taken.items()])
 
 
-def _shared_distinguishers(theirs: Contents, ours: Contents) -> dict[str, set[str]]:
+def _shared_distinguishers(theirs: Contents, ours: Contents) -> dict[str, list[str]]:
     """Each route distinguisher that more than one BGPVPN has, theirs and ours together."""
-    having: dict[str, set[str]] = {}
-    for bgpvpn in (*theirs.bgpvpns.values(), *ours.bgpvpns.values()):
-        for value in bgpvpn.lists[_DISTINGUISHERS]:
-            having.setdefault(value, set()).add(bgpvpn.id)
-    return {value: ids for value, ids in having.items() if len(ids) > 1}
+    return _claimed_twice((rd, b.id) for b in (*_by_id(theirs), *_by_id(ours)) for rd in b.lists[DISTINGUISHERS])
+
+
+def _by_id(contents: Contents) -> list[Bgpvpn]:
+    return sorted(contents.bgpvpns.values(), key=lambda b: b.id)
+
+
+def _claimed_twice(claims: Iterable[tuple[V, str]]) -> dict[V, list[str]]:
+    """Each value with the BGPVPNs that claim it, in the order of the claims, if they are more than one."""
+    found: dict[V, list[str]] = {}
+    for value, bgpvpn in claims:
+        ids = found.setdefault(value, [])
+        if bgpvpn not in ids:
+            ids.append(bgpvpn)
+    return {value: ids for value, ids in found.items() if len(ids) > 1}
 
 
 def plan(theirs: Contents, ours: Contents, around: Surroundings) -> Plan:
@@ -83,14 +89,18 @@ def plan(theirs: Contents, ours: Contents, around: Surroundings) -> Plan:
     shared, distinguishers = _shared(theirs, around.taken), _shared_distinguishers(theirs, ours)
     bgpvpns: list[Bgpvpn] = []
     same, differs, refused = 0, [], []
-    for new in sorted(theirs.bgpvpns.values(), key=lambda b: b.id):
+    for new in _by_id(theirs):
         name = f"BGPVPN {new.id} ({new.name})"
         if new.id in ours.bgpvpns:
             found = list(_differences(new, ours.bgpvpns[new.id]))
             same += not found
             differs += [f"{name}: {', '.join(found)}"] if found else []
             continue
-        faults = [*_bgpvpn_faults(new, shared), *_distinguisher_faults(new, distinguishers)]
+        faults = [
+            *_bgpvpn_faults(new),
+            *_claimed_elsewhere("VNI", [] if new.vni is None else [new.vni], shared, new),
+            *_claimed_elsewhere("route distinguisher", new.lists[DISTINGUISHERS], distinguishers, new),
+        ]
         refused += [f"{name}: {'; '.join(faults)}"] if faults else []
         bgpvpns += [] if faults else [new]
     known = dict(ours.bgpvpns) | {b.id: b for b in bgpvpns}
@@ -157,11 +167,11 @@ def _written(values: Collection[str]) -> str:
     return " ".join(values) or "none"
 
 
-def _bgpvpn_faults(new: Bgpvpn, shared: Mapping[int, list[str]]) -> Iterator[str]:
+def _bgpvpn_faults(new: Bgpvpn) -> Iterator[str]:
     if not new.project_id:
         yield "it belongs to no project"
     for kind in apidef.TARGET_LISTS:
-        parse = RouteDistinguisher.parse if kind == _DISTINGUISHERS else RouteTarget.parse
+        parse = RouteDistinguisher.parse if kind == DISTINGUISHERS else RouteTarget.parse
         broken = rules.list_rule(parse)(list(new.lists[kind]))
         if broken:
             yield f"{kind}: {broken}"
@@ -171,16 +181,13 @@ def _bgpvpn_faults(new: Bgpvpn, shared: Mapping[int, list[str]]) -> Iterator[str
         "local_pref": rules.local_pref_rule(new.local_pref),
     }
     yield from (f"{attribute}: {broken}" for attribute, broken in checks.items() if broken)
-    if new.vni is not None and new.vni in shared:
-        others = ", ".join(i for i in shared[new.vni] if i != new.id)
-        yield f"VNI {new.vni} is also that of BGPVPN {others}"
 
 
-def _distinguisher_faults(new: Bgpvpn, shared: Mapping[str, Collection[str]]) -> Iterator[str]:
-    for value in new.lists[_DISTINGUISHERS]:
-        others = sorted(set(shared.get(value, ())) - {new.id})
-        if others:
-            yield f"route distinguisher {value} is also that of BGPVPN {', '.join(others)}"
+def _claimed_elsewhere(what: str, values: Iterable[V], shared: Mapping[V, list[str]], new: Bgpvpn) -> Iterator[str]:
+    for value in values:
+        if value in shared:
+            others = ", ".join(i for i in shared[value] if i != new.id)
+            yield f"{what} {value} is also that of BGPVPN {others}"
 
 
 class _Bound:
