@@ -10,7 +10,7 @@ import pytest
 from isthmus.lab import frr
 from isthmus.lab.chaos import table
 from isthmus.lab.chaos.cases import CASES
-from isthmus.lab.chaos.table import AGAIN_S, KNOWN_S, NOTHING, PRINTED, Allowed, Finding, Noticed, Result
+from isthmus.lab.chaos.table import AGAIN_S, KNOWN_S, NOTHING, PRINTED, Allowed, Finding, Result, noticed
 from isthmus.lab.chaos.traffic import Count, count
 from isthmus.lab.gobgp import configuration
 from isthmus.lab.hypervisor import agent_configuration
@@ -66,7 +66,7 @@ def test_a_case_keeps_its_limit_or_not(
     ],
 )
 def test_a_silent_hypervisor_is_known_in_time_or_the_case_fails(silent_s: float, back_s: float, kept: bool) -> None:
-    finding = Noticed(silent_s, back_s).finding("b-h1")
+    finding = noticed("b-h1", silent_s, back_s)
     result = Result("silent", PRINTED, counts(900, 900), counts(0, 0), finding)
     assert result.kept is kept
     line = table.text([result]).splitlines()[1]

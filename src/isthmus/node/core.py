@@ -27,7 +27,7 @@ from isthmus.node import facts
 from isthmus.node.admission import Admission, admit
 from isthmus.node.config import NodeConfig, PeerConfig
 from isthmus.node.draining import Draining
-from isthmus.node.effects import Dial, Effect, Hangup, Send
+from isthmus.node.effects import Dial, Effect, Hangup, Send, SetCircuits, SetNeighbours
 from isthmus.node.gateways import Gateways
 from isthmus.node.memory import Memory, PeerMemory
 from isthmus.node.order import (
@@ -298,10 +298,10 @@ class Node:
             # Nothing is known of what should be, so nothing is known to be wrong: only look.
             return out + self._leave(now) + self.switch.look(now)
         self._compute(self.ofports, now)
-        out += self._whole.circuits(self._circuits() | (self._unreadable() & self.ofports.circuits.keys()))
-        out += self._whole.neighbours(
-            self.tables.endpoints
-        )  # losers too: when the winner falls silent the next is ready
+        plugged = self._circuits() | (self._unreadable() & self.ofports.circuits.keys())
+        out += self._whole.changed(SetCircuits(plugged))
+        # Losers too: when the winner falls silent the next one is ready.
+        out += self._whole.changed(SetNeighbours(self.tables.endpoints))
         out += self.switch.effects(now, routes_in_sync=self._routes_in_sync(now), hold=self._unreadable())
         # Asked are those whose answers the switch would hand to us: without that flow everybody is silent.
         asked = frozenset(e for e in self.tables.endpoints if self.switch.has(Renderer.answer_key(e)))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from isthmus.fib.entries import CircuitName
 from isthmus.model.net import IpAddress
 from isthmus.node.effects import Effect, SetCircuits, SetNeighbours, SetProbes
 from isthmus.node.facts import Answer
@@ -14,23 +13,16 @@ class WholeStates:
     """Knows what was told last."""
 
     def __init__(self) -> None:
-        self._circuits: frozenset[CircuitName] | None = None
-        self._neighbours: frozenset[IpAddress] | None = None
+        self._told: dict[type[Effect], Effect] = {}
         self.probed: frozenset[IpAddress] = frozenset()
         self._probed_by: int | None = None
         """The tunnel port the prober was told of."""
 
-    def circuits(self, wanted: frozenset[CircuitName]) -> list[Effect]:
-        if wanted == self._circuits:
+    def changed(self, wanted: SetCircuits | SetNeighbours) -> list[Effect]:
+        if self._told.get(type(wanted)) == wanted:
             return []
-        self._circuits = wanted
-        return [SetCircuits(wanted)]
-
-    def neighbours(self, wanted: frozenset[IpAddress]) -> list[Effect]:
-        if wanted == self._neighbours:
-            return []
-        self._neighbours = wanted
-        return [SetNeighbours(wanted)]
+        self._told[type(wanted)] = wanted
+        return [wanted]
 
     def probes(self, asked: Mapping[IpAddress, Answer], tunnel: int | None) -> list[Effect]:
         """`asked` with what is known of each; told again when the set or the tunnel port is another."""

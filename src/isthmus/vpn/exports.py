@@ -28,7 +28,7 @@ from isthmus.model.port import LocalPort
 from isthmus.model.reason import NotAnnounced
 from isthmus.model.vpn import Encapsulation, RouteDistinguisher, RouteTarget, SiteOfOrigin
 from isthmus.rib.adj_out import Announcement
-from isthmus.rib.decision import GRACEFUL_SHUTDOWN, LOCAL_PREF_DEFAULT
+from isthmus.rib.decision import LOCAL_PREF_DEFAULT
 
 TARGETS_MAX = 400
 """Of one route: an UPDATE has 4,096 bytes (RFC 4271 section 4), a target 8, and the other attributes need room."""
@@ -168,13 +168,12 @@ def announcement(export: Export, speaker: Speaker, *, leaving: bool = False) -> 
         router_mac_community(speaker.router_mac),
         mobility_community(export.mobility),
     )
-    return Announcement(
-        nlri,
-        PathAttributes(
-            origin=Origin.IGP,
-            next_hop=speaker.vtep,
-            local_pref=0 if leaving else export.local_pref,
-            communities=(GRACEFUL_SHUTDOWN,) if leaving else (),
-            extended_communities=communities,
-        ),
+    attributes = PathAttributes(
+        origin=Origin.IGP,
+        next_hop=speaker.vtep,
+        local_pref=export.local_pref,
+        communities=(),
+        extended_communities=communities,
     )
+    route = Announcement(nlri, attributes)
+    return route.leaving() if leaving else route

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from isthmus.lab import hypervisor, neutron
-from isthmus.lab.chaos.table import AGAIN_S, KNOWN_S, NOTHING, PRINTED, Allowed, Finding, Noticed
+from isthmus.lab.chaos.table import AGAIN_S, KNOWN_S, NOTHING, PRINTED, Allowed, Finding, noticed
 from isthmus.lab.lab import Lab
 from isthmus.lab.ladder import agents
 from isthmus.lab.network import namespace_of
@@ -146,7 +146,7 @@ def _silent(lab: Lab, site: Site) -> Finding:
     out = until(True)
     time.sleep(max(0.0, SILENT_S - (time.monotonic() - began)))
     _cable(lab, site, "up")
-    return Noticed(out, until(False)).finding(observer)
+    return noticed(observer, out, until(False))
 
 
 def _cable(lab: Lab, site: Site, state: str) -> None:

@@ -31,16 +31,10 @@ class Finding:
     kept: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Noticed:
-    """How soon the others knew that a hypervisor had fallen silent, and that it was back; infinite: not at all."""
-
-    silent_s: float
-    back_s: float
-
-    def finding(self, observer: str) -> Finding:
-        words = f"{observer} sends it nothing after {self.silent_s:.2f} s, uses it again {self.back_s:.2f} s after its "
-        return Finding(f"{words}return", self.silent_s <= KNOWN_S and self.back_s <= AGAIN_S)
+def noticed(observer: str, silent_s: float, back_s: float) -> Finding:
+    """How soon somebody knew that a hypervisor had fallen silent, and that it was back; infinite: not at all."""
+    words = f"{observer} sends it nothing after {silent_s:.2f} s, uses it again {back_s:.2f} s after its return"
+    return Finding(words, silent_s <= KNOWN_S and back_s <= AGAIN_S)
 
 
 KNOWN_S = 1.0
