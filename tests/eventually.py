@@ -9,7 +9,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def eventually(check: Callable[[], T], *, within: float = 10.0, every: float = 0.05) -> T:
+def eventually(check: Callable[[], T], *, within: float = 40.0, every: float = 0.05) -> T:
     """The first result of `check` that does not raise AssertionError; else the last mismatch, as it stood."""
     deadline = time.monotonic() + within
     while True:

@@ -23,6 +23,9 @@ VSWITCH_SCHEMA = Path("/usr/share/openvswitch/vswitch.ovsschema")
 NB_SCHEMA = Path("/usr/share/ovn/ovn-nb.ovsschema")
 SB_SCHEMA = Path("/usr/share/ovn/ovn-sb.ovsschema")
 
+PATIENCE_S = 40
+"""How long a command may take. northd looks for a new leader up to 8 s at a time when a server of a cluster died."""
+
 
 def installed() -> bool:
     """Whether this machine has the programs at all."""
@@ -31,8 +34,8 @@ def installed() -> bool:
 
 
 def run(*args: str, env: dict[str, str] | None = None, stdin: str = "") -> str:
-    """A command that must succeed within ten seconds; its output."""
-    done = subprocess.run(args, env=env, input=stdin, capture_output=True, text=True, timeout=10)
+    """A command that must succeed; its output."""
+    done = subprocess.run(args, env=env, input=stdin, capture_output=True, text=True, timeout=PATIENCE_S)
     assert done.returncode == 0, f"{' '.join(args)}: {done.stderr.strip() or done.stdout.strip()}"
     return done.stdout
 
@@ -162,7 +165,7 @@ class Switch:
 
     def vsctl(self, *args: str) -> str:
         """`ovs-vsctl`; it waits until the switch has done what was asked."""
-        return run("ovs-vsctl", f"--db={self.db}", "--timeout=10", *args, env=self.dir.env).strip()
+        return run("ovs-vsctl", f"--db={self.db}", f"--timeout={PATIENCE_S}", *args, env=self.dir.env).strip()
 
     def ofctl(self, command: str, bridge: str = "br-vpn", *args: str, stdin: str = "") -> str:
         target = f"unix:{self.dir.path}/{bridge}.mgmt"
@@ -210,7 +213,7 @@ class Central:
 
     def nbctl(self, *args: str, wait: str = "sb") -> str:
         """`ovn-nbctl`; returns when the southbound database has it too."""
-        return run("ovn-nbctl", f"--db={self.nb}", f"--wait={wait}", "--timeout=10", *args, env=self.dir.env).strip()
+        return run("ovn-nbctl", f"--db={self.nb}", f"--wait={wait}", f"--timeout={PATIENCE_S}", *args, env=self.dir.env).strip()
 
     def sbctl(self, *args: str) -> str:
-        return run("ovn-sbctl", f"--db={self.sb}", "--timeout=10", *args, env=self.dir.env).strip()
+        return run("ovn-sbctl", f"--db={self.sb}", f"--timeout={PATIENCE_S}", *args, env=self.dir.env).strip()

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from isthmus.node.facts import IntentLost, IntentRead
-from tests.contract.switches import NB_SCHEMA, SB_SCHEMA, Central, installed, run
+from tests.contract.switches import NB_SCHEMA, PATIENCE_S, SB_SCHEMA, Central, installed, run
 from tests.contract.test_southbound import VM, Watched, add_vm, vm
 from tests.eventually import eventually
 from tests.shell.background import Background
@@ -82,7 +82,7 @@ def test_a_cluster_without_a_majority_is_no_reason_to_withdraw(cluster: Cluster,
     known = len(watched.heard)
     for remote in cluster.remotes[:2]:
         cluster.kill(remote)
-    lone = ["ovn-sbctl", f"--db={cluster.remotes[2]}", "--no-leader-only", "--timeout=10", "list", "SB_Global"]
+    lone = ["ovn-sbctl", f"--db={cluster.remotes[2]}", "--no-leader-only", f"--timeout={PATIENCE_S}", "list", "SB_Global"]
     run(*lone)  # it answers reads, though nothing can be written
     newcomer = Watched(cluster, background, "host-1", *cluster.remotes)
     eventually(lambda: newcomer.latest)

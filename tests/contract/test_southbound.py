@@ -291,7 +291,8 @@ def test_a_new_chassis_row_of_the_same_name_is_followed(central: Central, backgr
 
 
 def _count(watched: Watched, expected: int) -> None:
-    assert len(watched.latest.ports) == expected
+    latest = watched.latest
+    assert isinstance(latest, IntentRead) and len(latest.ports) == expected, latest
 
 
 def test_a_lost_server_freezes_and_comes_back(central: Central, background: Background) -> None:

@@ -75,7 +75,7 @@ class Northbound:
         self._path = path
 
     def run(self, *words: str) -> str:
-        command = ["ovn-nbctl", f"--db=unix:{self._path}", "--timeout=20", *words]
+        command = ["ovn-nbctl", f"--db=unix:{self._path}", "--timeout=40", *words]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0, f"{' '.join(command)}: {done.stderr}"
         return done.stdout

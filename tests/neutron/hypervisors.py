@@ -37,7 +37,7 @@ class Southbound:
         self.cloud = cloud
 
     def run(self, *words: str) -> str:
-        command = ["ovn-sbctl", f"--db=unix:{self._path}", "--timeout=20", *words]
+        command = ["ovn-sbctl", f"--db=unix:{self._path}", "--timeout=40", *words]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0, f"{' '.join(command)}: {done.stderr}"
         return done.stdout.strip()
