@@ -213,7 +213,9 @@ class Central:
 
     def nbctl(self, *args: str, wait: str = "sb") -> str:
         """`ovn-nbctl`; returns when the southbound database has it too."""
-        return run("ovn-nbctl", f"--db={self.nb}", f"--wait={wait}", f"--timeout={PATIENCE_S}", *args, env=self.dir.env).strip()
+        return run(
+            "ovn-nbctl", f"--db={self.nb}", f"--wait={wait}", f"--timeout={PATIENCE_S}", *args, env=self.dir.env
+        ).strip()
 
     def sbctl(self, *args: str) -> str:
         return run("ovn-sbctl", f"--db={self.sb}", f"--timeout={PATIENCE_S}", *args, env=self.dir.env).strip()

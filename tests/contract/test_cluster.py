@@ -82,7 +82,14 @@ def test_a_cluster_without_a_majority_is_no_reason_to_withdraw(cluster: Cluster,
     known = len(watched.heard)
     for remote in cluster.remotes[:2]:
         cluster.kill(remote)
-    lone = ["ovn-sbctl", f"--db={cluster.remotes[2]}", "--no-leader-only", f"--timeout={PATIENCE_S}", "list", "SB_Global"]
+    lone = [
+        "ovn-sbctl",
+        f"--db={cluster.remotes[2]}",
+        "--no-leader-only",
+        f"--timeout={PATIENCE_S}",
+        "list",
+        "SB_Global",
+    ]
     run(*lone)  # it answers reads, though nothing can be written
     newcomer = Watched(cluster, background, "host-1", *cluster.remotes)
     eventually(lambda: newcomer.latest)
