@@ -23,6 +23,7 @@ from isthmus.node.config import LONG_LIVED_S, Limits, NodeConfig, PeerConfig
 from isthmus.node.core import Node
 from isthmus.node.memory import Memory, decode, encode
 from isthmus.rib.adj_in import Path
+from isthmus.vpn.beacons import whose
 from tests.build import ip
 
 ASN = 64512
@@ -38,11 +39,16 @@ class Reflector:
         self.session = Session(SessionConfig(ASN, ASN, address, (EVPN,), hold_time_s=30))
         self.routes: dict[Prefix, EvpnPrefix] = {}
         self.history: list[Update] = []
+        self.beacons: list[int] = []
+        """After how much of its history it was shown the node's beacon, each time."""
         self.end_of_rib = False
         self.answers: Iterable[Path] = ()
         """What it says when it is asked for everything again."""
 
     def take(self, update: Update) -> None:
+        if update.attributes is not None and any(whose(route, update.attributes) for route in update.announced):
+            self.beacons.append(len(self.history))
+            return
         self.history.append(update)
         self.end_of_rib = self.end_of_rib or update.end_of_rib is not None
         for route in update.withdrawn:

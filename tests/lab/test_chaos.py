@@ -10,7 +10,7 @@ import pytest
 from isthmus.lab import frr
 from isthmus.lab.chaos import table
 from isthmus.lab.chaos.cases import CASES
-from isthmus.lab.chaos.table import AGAIN_S, KNOWN_S, NOTHING, PRINTED, Allowed, Finding, Result, noticed
+from isthmus.lab.chaos.table import AGAIN_S, KNOWN_S, NOTHING, Allowed, Finding, Result, noticed
 from isthmus.lab.chaos.traffic import Count, count
 from isthmus.lab.gobgp import configuration
 from isthmus.lab.hypervisor import agent_configuration
@@ -44,7 +44,7 @@ def test_packets_are_counted_one_by_one_and_gaps_in_a_row(arrived: bytes, lost: 
     [
         (NOTHING, (0, 0), (7, 7), True),
         (NOTHING, (0, 1), (7, 7), False),
-        (PRINTED, (900, 900), (0, 0), True),
+        (Allowed("printed", None), (900, 900), (0, 0), True),
         (PLAIN_AND_HALF_A_SECOND, (150, 10), (100, 90), True),
         (PLAIN_AND_HALF_A_SECOND, (151, 10), (100, 90), False),
     ],
@@ -67,7 +67,7 @@ def test_a_case_keeps_its_limit_or_not(
 )
 def test_a_silent_hypervisor_is_known_in_time_or_the_case_fails(silent_s: float, back_s: float, kept: bool) -> None:
     finding = noticed("b-h1", silent_s, back_s)
-    result = Result("silent", PRINTED, counts(900, 900), counts(0, 0), finding)
+    result = Result("silent", Allowed("printed", None), counts(900, 900), counts(0, 0), finding)
     assert result.kept is kept
     line = table.text([result]).splitlines()[1]
     assert f"{'kept' if kept else 'MORE'}; b-h1 sends it nothing after {silent_s:.2f} s" in line

@@ -84,10 +84,10 @@ def test_the_agent_killed_and_started_again_adopts_what_stands(ground: Ground) -
             assert len(now["ports"]) == len(before["ports"])
 
         eventually(in_sync, within=20)
-    # FRR 8.4 withdraws EVPN routes the moment the agent's session ends, whatever graceful restart was agreed on, so the
-    # way back (cloud b to a-h1) has a gap until the agent has announced again; our own forwarding has none.
+    # FRR 8.4 withdraws EVPN routes the moment the agent's session ends, whatever graceful restart was agreed on; the
+    # other cloud holds them, because the beacon went with them and a-h1 answers probes.
     assert agents.status(ground.lab, "a-h1")["switch"]["bundles"] <= 1, "what stood was adopted, not written again"
-    assert loss(said) < 50 * 3
+    assert loss(said) <= 1, "the last one may be under way when ping is stopped"
 
 
 def test_an_agent_that_is_exchanged_loses_no_packet_with_any_reflector(ground: Ground) -> None:

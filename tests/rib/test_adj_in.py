@@ -56,7 +56,7 @@ def test_one_peer_going_stale_leaves_the_others_alone() -> None:
 
 steps = st.lists(
     st.tuples(
-        st.sampled_from(["announce", "withdraw", "stale", "age", "expire", "sweep"]),
+        st.sampled_from(["announce", "withdraw", "stale", "age", "expire", "hold", "release", "sweep"]),
         st.integers(0, 3),
         st.sampled_from(["172.30.1.250", "172.30.1.251"]),
         st.sampled_from([("1:1",), ("1:2",), ("1:1", "1:2")]),
@@ -81,6 +81,10 @@ def test_the_index_by_target_never_differs_from_the_table(history: list[tuple[st
                 rib.make_long_lived(ip(peer), 5.0)
             case "expire":
                 rib.expire(ip(peer), 5.0)
+            case "hold":
+                rib.hold([p for p in rib.paths(route.nlri.prefix) if p.key == route.key], 6.0)
+            case "release":
+                rib.release({(ip(peer), ip("172.30.2.1"))})
             case _:
                 rib.sweep([ip(peer)])
         for target in rts("1:1", "1:2"):

@@ -266,7 +266,7 @@ class Reflector:
             self._keep(peer)
         if peer.up:
             self._line.note(f"{self.name}: {peer.name} is down")
-        gone = [key for key in peer.heard if key not in peer.stale]
+        gone = sorted(key for key in peer.heard if key not in peer.stale)  # products walk their tables in order
         peer.heard = {key: route for key, route in peer.heard.items() if key in peer.stale}
         peer.connection, peer.up, peer.told = None, False, {}
         peer.owes_end = peer.said_end = False

@@ -156,8 +156,8 @@ class Stage:
         sim.left[host.name] = replace(left, views=views)
 
     def _calm_agent(self) -> bool:
-        """An agent dies and comes back: its own flows do not change at any step; nor do anybody's, if all reflectors
-        keep its routes meanwhile."""
+        """An agent dies and comes back: nobody's flows change at any step, whether reflectors keep its routes meanwhile
+        or withdraw them at once (then those of whoever cannot see through the tunnels that it forwards do)."""
         host = self.rng.choice(self.sim.hosts)
         if not self._all_good():
             return False
@@ -166,7 +166,7 @@ class Stage:
         host.write_memory()
         host.stop(farewell=farewell)
         self.sim.line.after(self.rng.uniform(0.1, 10), host.start)
-        self._nothing_changes(self.sim.hosts if kept else [host], heard_anew=True)
+        self._nothing_changes([h for h in self.sim.hosts if kept or h is host or _sees(h)], heard_anew=True)
         return True
 
     def _calm_exchange(self) -> bool:
@@ -181,8 +181,8 @@ class Stage:
 
     def _calm_reflector(self) -> bool:
         """A reflector dies and comes back while routes have another way: no flow changes anywhere. Or it is its cloud's
-        only one and returns soon, whether it takes its time or says End-of-RIB to whoever is first: no flow changes in
-        its cloud."""
+        only one and returns soon, whether it takes its time or says End-of-RIB to whoever is first: no flow changes
+        there, nor in the other one, whose reflectors withdraw what came from it, for whoever sees that it forwards."""
         sim = self.sim
         reflector = self.rng.choice([r for r in sim.reflectors if r.up])
         joined, everybody_up = sim.joined(), all(r.up for r in sim.reflectors)
@@ -190,11 +190,11 @@ class Stage:
         alone, parted = not sim.up(reflector.asn), sim.joined() != joined
         reflector.up = True
         reflector.patient = not alone or self.rng.random() < 0.5
-        hosts = [h for h in sim.hosts if h.asn == reflector.asn or not alone]
         if (parted and not alone) or (alone and not everybody_up):
             return False
         reflector.die(silently=not alone and self.rng.random() < 0.3)
         sim.line.after(self.rng.uniform(0.1, 2 if alone else 40), reflector.start)
+        hosts = [h for h in sim.hosts if h.asn == reflector.asn or not alone or _sees(h)]
         self._nothing_changes(hosts, heard_anew=True)
         return True
 
@@ -328,6 +328,11 @@ class Stage:
             return False
         host.mute.add(self.rng.choice(free))
         return True
+
+
+def _sees(host: Host) -> bool:
+    """Whether all endpoints answer its probes."""
+    return all(host.node.answers.get(e) is facts.Answer.ANSWERS for e in host.node.tables.endpoints)
 
 
 def reaches(fate: Fate | None) -> bool:

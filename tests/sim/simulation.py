@@ -201,6 +201,8 @@ class Simulation:
             return "the agent is not up to date"
         if not host.switch.idle or not host.switch.trusted:
             return "the switch is busy"
+        if host.node.beacons:
+            return "it holds what somebody said who cannot be heard"
         if host.node.draining or self.line.now <= host.leaves_at:
             return "it drains"
         if host.run.prober is not None and host.run.prober.watch.answers and host.run.prober.calm < CALM:

@@ -16,6 +16,7 @@ from isthmus.model.intent import AttachmentIntent
 from isthmus.node import facts
 from isthmus.node.core import Node
 from isthmus.node.report import status
+from isthmus.vpn.beacons import whose
 from tests.sim.forwarding import DROP, TO_AGENT, Fate, Forwarder
 from tests.sim.host import Broken, Host
 from tests.sim.reference import ROUTER, Offer, Standing, accepted, fate, version
@@ -134,10 +135,14 @@ Said = frozenset[tuple[int, int, str, frozenset[str]]]
 
 def compare_announced(host: Host, reflector: Reflector, offers: Iterable[Offer]) -> None:
     """What a reflector was told is what should be offered: number, VNI, address, targets."""
+    said = reflector.said(host.name).values()
+    if not any(whose(nlri, attributes) for attributes, nlri in said):
+        raise Difference(f"node {host.name}: it shows {reflector.name} no beacon")
     wanted: Said = frozenset((o.number, o.vni, o.address, o.targets) for o in offers)
     got: Said = frozenset(
         (int.from_bytes(n.rd[6:], "big"), n.label, str(n.prefix.address), frozenset(str(t) for t in a.route_targets))
-        for a, n in reflector.said(host.name).values()
+        for a, n in said
+        if whose(n, a) is None
     )
     if wanted != got:
         raise Difference(

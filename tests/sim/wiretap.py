@@ -11,6 +11,7 @@ from isthmus.bgp.iana import MessageType
 from isthmus.bgp.nlri.evpn import EvpnPrefix
 from isthmus.bgp.update import UpdateReader
 from isthmus.rib.adj_out import RouteKey
+from isthmus.vpn.beacons import whose
 
 
 class Wiretap:
@@ -37,6 +38,8 @@ class Wiretap:
                         if (old := self.announced.pop(route.key(), None)) is not None:
                             gone.append(old)
                     for route in update.announced:
+                        if update.attributes is not None and whose(route, update.attributes):
+                            continue  # nothing is delivered by it
                         self.announced[route.key()] = route
                         self.repeated.add(route.key())
             at += length

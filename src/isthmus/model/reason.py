@@ -17,6 +17,7 @@ class NotImported(StrEnum):
     NO_ROUTER_MAC = "it has no Router's MAC, so nothing could be encapsulated"
     ENCAPSULATION = "it asks for an encapsulation this node does not speak"
     NEXT_HOP = "its next hop is not an address a tunnel can end at"
+    BEACON = "it only says that its hypervisor can be heard"
     OVERLAY_INDEX = "it resolves through a gateway or segment, which this node does not follow"
 
 
@@ -91,4 +92,5 @@ class Note(StrEnum):
     DUPLICATE_ADDRESS = "two sites announce this address"
     STALE = "kept though its session is down, stale"
     LONG_LIVED_STALE = "kept though its session is down, long-lived stale"
+    HELD = "kept though it was withdrawn: its hypervisor cannot be heard but answers probes"
     LLGR_STALE = "long-lived stale: a reflector keeps it for one that it has not heard for long"

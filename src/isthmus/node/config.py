@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from isthmus.model.net import IpAddress, Mac
+from isthmus.vpn.exports import Speaker
 
 ROUTES_PER_VIEW_MAX = 20_000
 """A view's flows: 20,000 take about 20 MB in ovs-vswitchd and 0.6 s in one bundle; one tenant should not need more."""
@@ -64,3 +65,7 @@ class NodeConfig:
     def router_mac(self) -> Mac:
         """Locally administered, unicast, and a function of the router-id: the same after every restart."""
         return Mac(b"\x02\x78" + self.router_id)
+
+    @property
+    def speaker(self) -> Speaker:
+        return Speaker(self.router_id, self.vtep, self.router_mac, self.asn)

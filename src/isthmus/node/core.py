@@ -25,6 +25,7 @@ from isthmus.model.net import IpAddress, Prefix
 from isthmus.model.port import LocalPort
 from isthmus.node import facts
 from isthmus.node.admission import Admission, admit
+from isthmus.node.beacons import Beacons
 from isthmus.node.config import NodeConfig, PeerConfig
 from isthmus.node.draining import Draining
 from isthmus.node.effects import Dial, Effect, Hangup, Send, SetCircuits, SetNeighbours
@@ -46,7 +47,7 @@ from isthmus.node.tables import Tables
 from isthmus.node.whole_states import WholeStates
 from isthmus.rib.adj_in import AdjRibIn, Path, PathKey, Touched, merge
 from isthmus.rib.adj_out import Announcement, RouteKey
-from isthmus.vpn.exports import Export, Speaker, announcement
+from isthmus.vpn.exports import Export, announcement
 from isthmus.vpn.views import views
 
 
@@ -57,8 +58,9 @@ class Node:
         """`memory`: what the last run left; of its sessions those whose connections are there."""
         self.config = config
         self.started = now
-        self.speaker = Speaker(config.router_id, config.vtep, config.router_mac, config.asn)
+        self.speaker = config.speaker
         self.rib = AdjRibIn()
+        self.beacons = Beacons()
         self.retention = Retention({p.address: p.long_lived_s for p in config.peers})
         self.peers = {p.address: self._begin(p, memory, now) for p in config.peers}
         self.tables = Tables(self.speaker, routes_max=config.limits.routes_per_view)
@@ -265,6 +267,8 @@ class Node:
                 self._settled()
         self._all_dirty = self._all_dirty or self.draining.is_due(now)
         self._age(now)
+        if over := self.beacons.over(now):
+            merge(self._touched, self.rib.release(over))
         self.drained = self.drained or (self.drained_at is not None and now >= self.drained_at)
 
     def next_deadline(self) -> float | None:
@@ -272,6 +276,7 @@ class Node:
         deadlines = [d for peer in self.peers.values() for d in peer.deadlines()]
         deadlines += self.draining.deadlines()
         deadlines += self.retention.deadlines()
+        deadlines += self.beacons.deadlines()
         deadlines += self._gateways.deadlines()
         deadlines += [since + PATIENCE_S for since in self._waiting.values()]
         if self.drained_at is not None:
@@ -365,15 +370,20 @@ class Node:
             router_id = agreed.peer_router_id
             announced = [Path(peer.address, router_id, nlri, attributes, now) for nlri in update.announced]
         withdrawn = [(n.prefix, PathKey(peer.address, n.rd, n.ethernet_tag)) for n in update.withdrawn]
-        self._take(peer, announced, withdrawn)
+        self.beacons.listen(self.rib, announced, withdrawn, self.answers, now)
+        self._take(peer, announced, withdrawn, now)
 
-    def _take(self, peer: Peer, announced: Sequence[Path], withdrawn: Sequence[tuple[Prefix, PathKey]]) -> None:
+    def _take(
+        self, peer: Peer, announced: Sequence[Path], withdrawn: Sequence[tuple[Prefix, PathKey]], now: float
+    ) -> None:
         """Remember what a peer said, as far as it may have so much."""
         if peer.refused:
             for prefix, key in withdrawn:
-                if not self.rib.knows(prefix, key):
+                if self.rib.path(prefix, key) is None:
                     peer.refused.withdraw(prefix, key)
-        merge(self._touched, self.rib.apply((), withdrawn))
+        held, gone = self.beacons.sift(self.rib, withdrawn)
+        merge(self._touched, self.rib.hold(held, now))
+        merge(self._touched, self.rib.apply((), gone))
         admitted, beyond = self.rib.admit(peer.address, announced, self.config.limits.routes_per_peer)
         merge(self._touched, self.rib.apply(admitted, ()))
         if peer.refused:

@@ -20,6 +20,7 @@ from isthmus.node.order import END_OF_RIB_WAIT_S, INVENTORY_WAIT_S, RESTART_TIME
 from isthmus.rib.adj_in import Path
 from isthmus.rib.adj_out import AdjRibOut, Announcement, RouteKey
 from isthmus.rib.refused import Refused
+from isthmus.vpn.beacons import beacon
 from isthmus.vpn.exports import Export, Speaker, announcement
 
 ROOM_AGAIN = 0.8
@@ -44,6 +45,9 @@ class Peer:
     """Routes not taken because the peer has as many as it may; forgotten when it says all again."""
     before: dict[RouteKey, Announcement] = field(default_factory=dict)
     """What sessions before this one said, of this run or the last: the peer may have kept it for us."""
+    beacon: Announcement = field(kw_only=True)
+    """What says that we can be heard; told whenever all the rest has been."""
+    beacon_owed: bool = True
     begun: bool = True
     """False while the first attempt waits for the switch to be read."""
     resumed: bool = False
@@ -54,7 +58,7 @@ class Peer:
         """Begin anew; not at once if an earlier run has told this peer something that may still be forwarded."""
         session = Session(_session_config(config, node), config.jitter)
         before = {a.nlri.key(): a for a in memory.told}
-        peer = cls(config, session, changed_at=now, before=before, begun=not before)
+        peer = cls(config, session, changed_at=now, before=before, begun=not before, beacon=beacon(node.speaker))
         session.restarting = bool(before)
         if peer.begun:
             session.handle(Start(), now)
@@ -83,6 +87,8 @@ class Peer:
             reason="",
             end_of_rib_owed=one.end_of_rib_owed,
             resumed=True,
+            beacon=beacon(node.speaker),
+            beacon_owed=one.end_of_rib_owed,
         )
 
     def remember(self) -> PeerMemory:
@@ -117,7 +123,7 @@ class Peer:
         self.up_since = self.changed_at = now
         self.reason = ""
         self.end_of_rib_owed = self.speaks_evpn
-        self.told = AdjRibOut()
+        self.told, self.beacon_owed = AdjRibOut(), True
         self.refused.clear()
 
     def went_down(self, why: str, now: float) -> None:
@@ -137,13 +143,22 @@ class Peer:
         if not self.speaks_evpn:
             return
         told = self.told.told
+        self.beacon_owed |= self.told.again
         plan = self.told.plan({**{key: told[key] for key in kept if key in told}, **routes})
         if plan:
             self.session.send_routes(
                 [(a.attributes, a.nlri) for a in plan.put.values()], [a.nlri for a in plan.delete.values()]
             )
         assert self.up_since is not None
-        if self.end_of_rib_owed and (complete or now >= self.up_since + INVENTORY_WAIT_S):
+        if not self.end_of_rib_owed or complete or now >= self.up_since + INVENTORY_WAIT_S:
+            self._that_was_all()
+
+    def _that_was_all(self) -> None:
+        """The beacon, and End-of-RIB."""
+        if self.beacon_owed:
+            self.session.send_routes([(self.beacon.attributes, self.beacon.nlri)], ())
+            self.beacon_owed = False
+        if self.end_of_rib_owed:
             self._end_of_rib()
 
     def _end_of_rib(self) -> None:

@@ -44,7 +44,7 @@ def stories(node: Node, *, in_order: bool = False) -> Iterator[Story]:
         refused = refusal(path, node.speaker)
         if refused is None and not path.attributes.route_targets & imported:
             refused = NotImported.NO_IMPORT_TARGET
-        if refused is not None:
+        if refused is not None and refused is not NotImported.BEACON:
             yield Story(path, None, refused, False, None)
 
 
@@ -146,6 +146,8 @@ def _received(node: Node, path: Path, story: Story, now: float) -> RouteStatus:
 
 
 def _staleness(path: Path) -> Note | None:
+    if path.held:
+        return Note.HELD
     if path.stale:
         return Note.LONG_LIVED_STALE if path.long_lived else Note.STALE
     return Note.LLGR_STALE if LLGR_STALE in path.attributes.communities else None

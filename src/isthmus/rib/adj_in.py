@@ -5,12 +5,13 @@ decided elsewhere, so a new view needs no exchange with anybody.
 
 Rules: every change returns what it touched, (prefix -> route targets before and after), and nothing else is kept about
 it. A path of a peer whose session ended is *stale*: it stays until a session that is in sync contradicts it. When that
-takes long it becomes *long-lived stale* (RFC 9494): least preferred, and gone if it was never to be kept so long.
+takes long it becomes *long-lived stale* (RFC 9494): least preferred, and gone if it was never to be kept so long. A
+path that was withdrawn though nobody took it back is *held*: as little preferred, until somebody says how long.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -46,7 +47,9 @@ class Path:
     stale_since: float | None = None
     """When the session ended that it came by."""
     long_lived: bool = False
-    """Stale for longer than the time of RFC 4724."""
+    """Stale for longer than the time of RFC 4724, or held: least preferred."""
+    held: bool = False
+    """Its peer withdrew it, but whoever announced it did not (`hold`)."""
 
     @property
     def key(self) -> PathKey:
@@ -81,8 +84,8 @@ class AdjRibIn:
         """Every prefix that has a path with one of these targets."""
         return {prefix for target in targets for prefix in self._prefixes.get(target, ())}
 
-    def knows(self, prefix: Prefix, key: PathKey) -> bool:
-        return key in self._paths.get(prefix, {})
+    def path(self, prefix: Prefix, key: PathKey) -> Path | None:
+        return self._paths.get(prefix, {}).get(key)
 
     def count(self, peer: IpAddress) -> int:
         return self._counts.get(peer, 0)
@@ -99,7 +102,7 @@ class AdjRibIn:
             return announced, ()
         admitted, beyond = [], []
         for path in announced:
-            known = self.knows(path.nlri.prefix, path.key)
+            known = self.path(path.nlri.prefix, path.key) is not None
             if known or room > 0:
                 admitted.append(path)
                 room -= not known
@@ -125,37 +128,43 @@ class AdjRibIn:
                     paths[key] = replace(path, stale_since=now)
 
     def make_long_lived(self, peer: IpAddress, since: float) -> Touched:
-        """What has been stale since then has been so for long. RFC 9494 section 4.2: a route with NO_LLGR goes."""
-        found = self._stale_since(peer, since)
-        touched = self.apply((), [(p, key) for p, key, path in found if NO_LLGR in path.attributes.communities])
-        for prefix, key, path in found:
-            if NO_LLGR not in path.attributes.communities:
-                self._paths[prefix][key] = replace(path, long_lived=True)
+        """What has been stale since then has been so for long."""
+        return self._least_preferred(replace(path, long_lived=True) for path in self._stale_since(peer, since))
+
+    def hold(self, paths: Iterable[Path], now: float) -> Touched:
+        """Withdrawn, but not by whoever announced them: least preferred until they are released or said again."""
+        return self._least_preferred(replace(path, stale_since=now, long_lived=True, held=True) for path in paths)
+
+    def _least_preferred(self, paths: Iterable[Path]) -> Touched:
+        """In place of what they were. RFC 9494 section 4.2: a route with NO_LLGR goes."""
+        touched: Touched = {}
+        for path in paths:
+            prefix = path.nlri.prefix
+            if NO_LLGR in path.attributes.communities:
+                self._remove(prefix, path.key, touched)
+            else:
+                self._paths[prefix][path.key] = path
                 merge(touched, {prefix: path.attributes.route_targets})
         return touched
 
+    def release(self, ways: Collection[tuple[IpAddress, IpAddress | None]]) -> Touched:
+        """Drop what is held of these (peer, next hop)."""
+        return self._drop([path for path in self if path.held and (path.peer, path.attributes.next_hop) in ways])
+
     def expire(self, peer: IpAddress, since: float) -> Touched:
         """Drop what has been stale since then."""
-        return self.apply((), [(prefix, key) for prefix, key, _ in self._stale_since(peer, since)])
+        return self._drop(self._stale_since(peer, since))
 
-    def _stale_since(self, peer: IpAddress, since: float) -> list[tuple[Prefix, PathKey, Path]]:
-        return [
-            (prefix, key, path)
-            for prefix, paths in self._paths.items()
-            for key, path in paths.items()
-            if key.peer == peer and path.stale_since == since
-        ]
+    def _stale_since(self, peer: IpAddress, since: float) -> list[Path]:
+        return [path for path in self if path.peer == peer and path.stale_since == since and not path.held]
 
     def sweep(self, peers: Iterable[IpAddress]) -> Touched:
         """Drop the stale paths of these peers: a session in sync has had its say."""
         among = frozenset(peers)
-        stale = [
-            (prefix, key)
-            for prefix, paths in self._paths.items()
-            for key, path in paths.items()
-            if path.stale and key.peer in among
-        ]
-        return self.apply((), stale)
+        return self._drop([path for path in self if path.stale and not path.held and path.peer in among])
+
+    def _drop(self, paths: Iterable[Path]) -> Touched:
+        return self.apply((), [(path.nlri.prefix, path.key) for path in paths])
 
     def _put(self, path: Path, touched: Touched) -> None:
         prefix = path.nlri.prefix

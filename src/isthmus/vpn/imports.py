@@ -16,6 +16,7 @@ from isthmus.model.reason import NotBest, Note, NotImported, NotInstalled
 from isthmus.model.vpn import Encapsulation
 from isthmus.rib.adj_in import Path
 from isthmus.rib.decision import GRACEFUL_SHUTDOWN, LLGR_STALE, LOCAL_PREF_DEFAULT, Rank, choose
+from isthmus.vpn.beacons import whose
 from isthmus.vpn.exports import Export, Speaker
 from isthmus.vpn.views import View
 
@@ -36,6 +37,8 @@ class Entry:
 def refusal(path: Path, speaker: Speaker) -> NotImported | None:
     """Why a path can never be used by this node; None when it can."""
     a = path.attributes
+    if whose(path.nlri, a) is not None:
+        return NotImported.BEACON
     if a.next_hop == speaker.vtep or path.originator == speaker.router_id:
         return NotImported.OWN_ROUTE
     if any(speaker.asn in segment.numbers for segment in a.as_path):

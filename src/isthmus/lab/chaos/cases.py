@@ -8,13 +8,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from isthmus.lab import hypervisor, neutron
-from isthmus.lab.chaos.table import AGAIN_S, KNOWN_S, NOTHING, PRINTED, Allowed, Finding, noticed
+from isthmus.lab.chaos.table import AGAIN_S, KNOWN_S, NOTHING, Allowed, Finding, noticed
 from isthmus.lab.lab import Lab
 from isthmus.lab.ladder import agents
 from isthmus.lab.network import namespace_of
 from isthmus.lab.plan import WAN, Site, api, central, ovs_env, reflector, switch
 from isthmus.lab.process import listening
-from isthmus.lab.topology import ReflectorKind
 
 AWAY_S = 3.0
 """How long something stays away that is stopped and started: long enough to be missed, short of FRR's hold time."""
@@ -31,17 +30,11 @@ class Case:
     allowed: Allowed
     """Whatever the reflector."""
     act: Callable[[Lab, Site], Finding | None]
-    graceful: Allowed | None = None
-    """Less, with a reflector that keeps EVPN routes while their speaker restarts."""
     reflectors: int | None = None
     """Only in a lab whose clouds have so many."""
 
     def fits(self, lab: Lab) -> bool:
         return self.reflectors in (None, *(len(cloud.reflectors) for cloud in lab.topology.clouds))
-
-    def limit(self, lab: Lab) -> Allowed:
-        kept = all(one.kind is ReflectorKind.GOBGP for cloud in lab.topology.clouds for one in cloud.reflectors)
-        return self.graceful if kept and self.graceful is not None else self.allowed
 
 
 def _nothing(lab: Lab, site: Site) -> None:
@@ -161,9 +154,9 @@ NO_MORE_THAN_PLAIN = Allowed("plain, within 0.02 s", 2, beyond_plain=True)
 CASES = (
     Case("nothing happens", NOTHING, _nothing),
     Case("agent exchanged (systemctl restart)", NOTHING, _agent_exchanged),
-    Case("agent stopped, started 3 s later", PRINTED, _agent_stopped, NOTHING),
-    Case("agent kill -9, back after 1 s", PRINTED, _agent_killed, NOTHING),
-    Case("the only reflector kill -9, back after 3 s", PRINTED, _reflector_killed, NOTHING, reflectors=1),
+    Case("agent stopped, started 3 s later", NOTHING, _agent_stopped),
+    Case("agent kill -9, back after 1 s", NOTHING, _agent_killed),
+    Case("the only reflector kill -9, back after 3 s", NOTHING, _reflector_killed, reflectors=1),
     Case("one of two reflectors kill -9, back after 3 s", NOTHING, _reflector_killed, reflectors=2),
     Case("Neutron API kill -9 and back", NOTHING, _api_killed),
     Case("northd kill -9, back after 3 s", NOTHING, _central("northd")),

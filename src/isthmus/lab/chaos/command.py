@@ -143,7 +143,7 @@ def _run(lab: Lab, case: Case, streams: Streams, through_vpn: int, progress: Pro
         _until_agents_well(lab, step)
         counts = _until_calm(streams, step)
         vpn, plain = tuple(counts[:through_vpn]), tuple(counts[through_vpn:])
-        result = table.Result(case.title, case.limit(lab), vpn, plain, finding)
+        result = table.Result(case.title, case.allowed, vpn, plain, finding)
         found = finding.words if finding is not None else ""
         step.result(f"VPN {[one['lost'] for one in vpn]}, plain {[one['lost'] for one in plain]} {found}")
         return result

@@ -20,7 +20,6 @@ class Allowed:
 
 
 NOTHING = Allowed("no packet")
-PRINTED = Allowed("printed", None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,10 +122,10 @@ second in each stream, counted one by one ({machine}):
 The trouble is on hypervisor a-h1, which all of them cross, or in cloud a. A window lasts from the trouble until every
 agent, session and stream is well again.
 
-"Printed" cases have no limit: FRR 8.4 withdraws EVPN routes the moment a session ends, whatever was agreed on, so
-others stop sending until the routes are told again; our own forwarding stands all the while. A silent hypervisor
-is lost to itself; what counts there is that the others know within {known:g} s, and use it again within {again:g} s of
-its return.
+FRR 8.4 withdraws EVPN routes the moment a session ends, whatever was agreed on; nothing is lost by it, because other
+hypervisors see that whose beacon is withdrawn too has taken nothing back, and that it forwards (ADR 8). A silent
+hypervisor is lost to itself; what counts there is that the others know within {known:g} s, and use it again within
+{again:g} s of its return.
 """
 
 
