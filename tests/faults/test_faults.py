@@ -11,6 +11,7 @@ import pytest
 
 from isthmus.cli.verdict import Cause, Verdict
 from isthmus.model.reason import Note
+from isthmus.node import facts
 from isthmus.rib.decision import LLGR_STALE
 from tests.faults.clouds import boot, healthy, port_id, restart, stop
 from tests.faults.faults import FAULTS, Fault
@@ -118,6 +119,17 @@ def test_a_route_that_a_reflector_keeps_for_somebody_is_a_remark() -> None:
     said = world.ask("a-red1", "b-red1")
     assert said.cause is Cause.WHOLE
     assert "the route of a-h1 for 10.11.0.10/32 is " + Note.LLGR_STALE.value in said.remarks
+
+
+def test_a_route_that_is_held_without_a_reflector_is_a_remark() -> None:
+    world = healthy()
+    node = world.hosts["a-h1"].node
+    far = world.hosts["b-h1"].node.config.vtep
+    node.handle(facts.AnswersRead({far: facts.Answer.ANSWERS}), world.now)
+    rule(world, A_RR, lambda route: None if route[1].next_hop == far else route)
+    said = world.ask("a-red1", "b-red1")
+    assert said.cause is Cause.WHOLE
+    assert "the route of a-h1 for 10.11.0.10/32 is " + Note.HELD.value in said.remarks
 
 
 def test_a_silent_agent_beside_the_path_is_a_remark() -> None:

@@ -285,6 +285,7 @@ def troubled() -> NodeStatus:
             southbound="the southbound database at ssl:192.0.2.21:6642 does not answer",
             neighbours_unresolved=["192.0.2.33"],
             endpoints_silent=["192.0.2.44"],
+            endpoints_unheard=["192.0.2.55"],
         ),
         limits=[
             limit("attachments", "", 2, 1000),

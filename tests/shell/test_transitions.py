@@ -84,3 +84,12 @@ def test_routes_that_are_kept_for_long_and_then_not_any_longer_are_news() -> Non
     assert said(away(long_lived), away(long_lived)) == []
     assert said(away(long_lived), away("", 0)) == ["peer 192.0.2.1: 5 routes are not kept any longer"]
     assert said(away(long_lived), story.node(peers=[story.peer()]))[-1] == "peer 192.0.2.1: in sync, 2 routes"
+
+
+def test_who_is_not_heard_any_more_is_one_line_and_so_is_their_return() -> None:
+    many = [f"192.0.2.{n}" for n in range(10, 17)]
+    away = story.node(switch=story.switch(endpoints_unheard=many))
+    (one,) = said(story.node(), away)
+    assert one.startswith("tunnels: not heard by BGP, but answering") and one.endswith("192.0.2.14 and 2 more")
+    part = story.node(switch=story.switch(endpoints_unheard=many[1:]))
+    assert said(away, part) == ["tunnels: heard again, or held no longer: 192.0.2.10"]

@@ -214,7 +214,8 @@ def switch(s: SwitchStatus) -> str:
         ),
         (
             "tunnel endpoints",
-            f"{s.endpoints_probed} probed, silent: {_list(s.endpoints_silent) if s.endpoints_silent else 'none'}",
+            f"{s.endpoints_probed} probed, silent: {_list(s.endpoints_silent) if s.endpoints_silent else 'none'}"
+            + (f", not heard by BGP: {_list(s.endpoints_unheard)}" if s.endpoints_unheard else ""),
         ),
     ]
     width = max(len(name) for name, _ in rows)

@@ -80,6 +80,9 @@ def _feeds(s: NodeStatus) -> Iterator[str]:
         yield f"tunnels: no next hop yet for {', '.join(switch.neighbours_unresolved[:LINES_MAX])}"
     if switch.endpoints_silent:
         yield f"tunnels: nothing is sent to {', '.join(switch.endpoints_silent[:LINES_MAX])}, which fell silent"
+    if switch.endpoints_unheard:
+        names = ", ".join(switch.endpoints_unheard[:LINES_MAX])
+        yield f"tunnels: not heard by BGP, but answering, so that withdrawals are held a while: {names}"
 
 
 def _peers(s: NodeStatus) -> Iterator[str]:

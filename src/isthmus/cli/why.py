@@ -180,8 +180,8 @@ def _learnt_before(leg: Leg, node: Told) -> str:
 
 
 def _kept_elsewhere(leg: Leg, node: Told) -> list[str]:
-    """A route that somebody else keeps, though our sessions are all well."""
-    found = {r.prefix: r for r in _between(leg, node) if r.note == Note.LLGR_STALE.value}
+    """A route that somebody else keeps, or we do without him, though our sessions are all well."""
+    found = {r.prefix: r for r in _between(leg, node) if r.note in (Note.LLGR_STALE.value, Note.HELD.value)}
     return [f"the route of {node.name} for {prefix} is {r.note}" for prefix, r in found.items()]
 
 

@@ -97,6 +97,10 @@ class Beacons:
         way = Way(path.peer, endpoint)
         return way in self._until and way not in self._back
 
+    def unheard(self) -> frozenset[IpAddress]:
+        """Those of which withdrawals are held, by whatever peer."""
+        return frozenset(way.endpoint for way in self._until if way not in self._back)
+
     def over(self, now: float) -> frozenset[Way]:
         """Those for which nothing is to be held any longer."""
         over = frozenset(way for way, until in self._until.items() if until <= now)

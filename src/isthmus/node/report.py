@@ -282,4 +282,5 @@ def _switch(node: Node, missing: frozenset[FlowKey]) -> SwitchStatus:
         neighbours_unresolved=sorted(str(e) for e in node.tables.endpoints - node.sendable - node.silent),
         endpoints_probed=len(node.tables.endpoints),
         endpoints_silent=sorted(str(e) for e in node.silent),
+        endpoints_unheard=sorted(str(e) for e in node.beacons.unheard()),
     )

@@ -212,6 +212,8 @@ class SwitchStatus:
     """Tunnel endpoints that are asked whether they are there."""
     endpoints_silent: list[str]
     """Those that answered once and do not any more: nothing is sent to them."""
+    endpoints_unheard: list[str] = field(default_factory=list)
+    """Those whose beacon was withdrawn while they answered: what is withdrawn of them is held."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -158,6 +158,11 @@ def _switch(status: NodeStatus) -> Iterator[Metric]:
     yield _gauge(
         "endpoints_silent", "Tunnel endpoints that answered and do not any more.", len(switch.endpoints_silent)
     )
+    yield _gauge(
+        "endpoints_unheard",
+        "Tunnel endpoints that answer but whose agent cannot be heard by BGP.",
+        len(switch.endpoints_unheard),
+    )
     feeds = {"southbound": float(switch.southbound == "in sync"), "switch": float(switch.switch == "connected")}
     yield _labelled(GaugeMetricFamily, "feed_in_sync", "Whether a source of facts is there and in sync.", "feed", feeds)
 

@@ -14,6 +14,8 @@ from isthmus.node.status import AttachmentStatus, LimitStatus, NodeStatus, PeerS
 
 ESTABLISHED = State.ESTABLISHED.value
 
+NAMES_MAX = 5
+
 _REST = {AttachmentState.NO_WORKLOAD.name, ""}
 """Most attachments of a cloud have nothing on this node; that they exist is no news here."""
 
@@ -21,6 +23,7 @@ _REST = {AttachmentState.NO_WORKLOAD.name, ""}
 def lines(before: NodeStatus | None, after: NodeStatus) -> Iterator[str]:
     """A line for each change."""
     yield from _peers({p.address: p for p in before.peers} if before else {}, after.peers)
+    yield from _unheard(before.switch.endpoints_unheard if before else [], after.switch.endpoints_unheard)
     yield from _attachments({a.circuit: a for a in before.attachments} if before else {}, after.attachments)
     yield from _limits({(one.limit, one.of): one for one in before.limits} if before else {}, after.limits)
     if after.switch.swept and not (before and before.switch.swept):
@@ -43,6 +46,19 @@ def _peers(before: dict[str, PeerStatus], after: list[PeerStatus]) -> Iterator[s
             yield f"peer {peer.address}: {old.received} routes are not kept any longer"
         if up and peer.in_sync and not (was_up and old is not None and old.in_sync):
             yield f"peer {peer.address}: in sync, {peer.received} routes"
+
+
+def _unheard(before: list[str], after: list[str]) -> Iterator[str]:
+    """One line for all: a reflector takes its whole cloud along."""
+    if fresh := sorted(set(after) - set(before)):
+        yield f"tunnels: not heard by BGP, but answering, so that withdrawals are held a while: {_some(fresh)}"
+    if gone := sorted(set(before) - set(after)):
+        yield f"tunnels: heard again, or held no longer: {_some(gone)}"
+
+
+def _some(names: list[str]) -> str:
+    beyond = f" and {len(names) - NAMES_MAX} more" if len(names) > NAMES_MAX else ""
+    return ", ".join(names[:NAMES_MAX]) + beyond
 
 
 def _attachments(before: dict[str, AttachmentStatus], after: list[AttachmentStatus]) -> Iterator[str]:
