@@ -23,7 +23,7 @@ from tests.shell.world import AgentProcess, attach, bind
 
 pytestmark = [pytest.mark.contract, pytest.mark.skipif(not installed(), reason="Open vSwitch or OVN is not installed")]
 
-WATCHER = "127.0.2.1"
+WATCHER, OUR_VTEP = "127.0.2.1", "127.0.0.9"
 ELSEWHERE = attributes(str(TARGET), next_hop="10.60.0.2", as_path=())
 
 
@@ -37,7 +37,16 @@ class World:
         self.first = 0
 
     def said(self) -> list[str]:
-        """What the watcher was told, in words."""
+        """What the watcher was told, in words, but for the agent's beacon."""
+        return [word for word in self._words() if word not in (f"+{OUR_VTEP}", f"-{OUR_VTEP}")]
+
+    def until_beacons(self, *signs: str) -> None:
+        def said() -> None:
+            assert [word[0] for word in self._words() if word[1:] == OUR_VTEP] == list(signs)
+
+        eventually(said)
+
+    def _words(self) -> list[str]:
         self.watcher.pump()
         return [
             sign + str(route.prefix.address)
@@ -131,6 +140,7 @@ def test_an_exchange_is_noticed_by_nobody(world: World) -> None:
         world.until_run(run)
         assert forwarding(world.switch) == before
     assert world.said() == ["+10.1.0.5"]
+    world.until_beacons("+")
     assert world.sessions_lost() == 0
     bind(world.central, "vm2", "10.1.0.6", NETWORK)
     world.until_said("+10.1.0.5", "+10.1.0.6")
@@ -162,6 +172,7 @@ def test_a_stop_says_farewell(world: World) -> None:
     world.agent.process.send_signal(signal.SIGTERM)
     assert world.agent.process.wait(10) == 0
     world.until_said("+10.1.0.5", "-10.1.0.5")
+    world.until_beacons("+", "-")
     assert "the agent is stopped" in world.reflector.ask("neighbor") or world.sessions_lost() == 1
     assert forwarding(world.switch) == before
 

@@ -45,11 +45,13 @@ def northbound(ground: Ground, cloud: str) -> list[str]:
 
 
 def reflected(ground: Ground, cloud: str) -> list[str]:
-    """EVPN prefixes the cloud's reflectors hold."""
+    """EVPN prefixes the cloud's reflectors hold, but for the hypervisors' beacons, which stay."""
     lab, found = ground.lab, []
+    beacons = {f"[{site.hypervisor.address}]" for site in lab.plan.sites}
     for one in lab.topology.cloud(cloud).reflectors:
         words = ["vtysh", "--vty_socket", str(lab.places.of(one.node)), "-c", "show bgp l2vpn evpn"]
-        found += _PREFIX.findall(lab.processes.run(f"reflector {one.node}", words, node=one.node))
+        routes = _PREFIX.findall(lab.processes.run(f"reflector {one.node}", words, node=one.node))
+        found += [route for route in routes if route.rpartition(":")[2] not in beacons]
     return found
 
 
