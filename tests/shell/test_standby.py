@@ -38,6 +38,10 @@ def waiting(count: int) -> set[int]:
     return there
 
 
+def none_waits(standby: Standby) -> None:
+    assert not standby.waits
+
+
 def test_the_one_that_waits_is_taken_and_only_once() -> None:
     async def story() -> None:
         standby = Standby(("cat",), {})
@@ -57,7 +61,7 @@ def test_one_that_died_waiting_is_nobodys() -> None:
         background.call(standby.prepare)
         [dead] = eventually(lambda: waiting(1))
         os.kill(dead, signal.SIGKILL)
-        eventually(lambda: waiting(0))
+        eventually(lambda: none_waits(standby))
 
         async def another() -> bytes:
             return await told(await standby.take(), b"alive")

@@ -18,15 +18,20 @@ class Standby:
         self._command, self._environment = tuple(command), dict(environment)
         self._waiting: Process | None = None
 
+    @property
+    def waits(self) -> bool:
+        """Whether one does, as far as the loop has heard."""
+        return self._waiting is not None and self._waiting.returncode is None
+
     async def prepare(self) -> None:
         """Have one wait, if none does."""
-        if self._waiting is None or self._waiting.returncode is not None:
+        if not self.waits:
             self._waiting = await self._start()
 
     async def take(self) -> Process:
         """The one that waits, or a fresh one; it is the caller's now."""
-        process, self._waiting = self._waiting, None
-        return process if process is not None and process.returncode is None else await self._start()
+        process, self._waiting = self._waiting if self.waits else None, None
+        return process or await self._start()
 
     async def close(self) -> None:
         """Nobody waits any more."""
