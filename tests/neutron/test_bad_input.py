@@ -66,6 +66,17 @@ def test_a_malformed_target_is_refused_with_attribute_and_rule(admin: User, owne
     admin.delete(f"{BGPVPNS}/{kept['id']}")  # others name the same route distinguisher
 
 
+@pytest.mark.parametrize("attribute", LISTS[:3])
+def test_the_target_of_the_hypervisors_beacons_is_no_bgpvpns(admin: User, owner: User, attribute: str) -> None:
+    kept = admin.make(BGPVPNS, project_id=owner.project)
+    for method, path in (("POST", BGPVPNS), ("PUT", f"{BGPVPNS}/{kept['id']}")):
+        answer = admin.call(method, path, {"bgpvpn": {attribute: ["64512:1", "65535:4789"], "name": "never"}})
+        assert answer.status == 400, (method, answer)
+        assert attribute in answer.message and "hypervisors' own beacons" in answer.message
+    assert admin.get(BGPVPNS, name="never") == []
+    admin.delete(f"{BGPVPNS}/{kept['id']}")
+
+
 def test_a_malformed_vni_is_refused_with_the_rule(cloud: Cloud, admin: User) -> None:
     before = cloud.sql("SELECT COUNT(*) FROM isthmus_vnis")
     for bad in (0, -1, 2**24, 2**64, 10**400, "0", "16777216", "x", "", "1.5", 1.5, 1e300, True, [1], {}, "\u0661"):

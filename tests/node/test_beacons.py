@@ -10,11 +10,13 @@ from isthmus.bgp.nlri.evpn import EvpnPrefix
 from isthmus.flows.layout import Table
 from isthmus.model.net import IpAddress, Mac
 from isthmus.model.reason import NotBest, Note
+from isthmus.model.vpn import BEACON_TARGET, RouteDistinguisher, SiteOfOrigin
+from isthmus.node.config import Limits
 from isthmus.node.facts import Answer, DrainWanted
 from isthmus.node.order import GRACEFUL_S, RESTART_TIME_S, SETTLE_S
 from isthmus.node.report import status
 from isthmus.rib.adj_in import NO_LLGR, Path
-from isthmus.vpn.beacons import BEACON_TARGET, beacon
+from isthmus.vpn.beacons import beacon
 from isthmus.vpn.exports import Speaker
 from tests.build import association, attachment, attributes, circuit, ip, nlri, path, port
 from tests.world import REFLECTOR, SECOND, World
@@ -33,9 +35,11 @@ def sign(of: IpAddress = ONE, by: IpAddress = REFLECTOR) -> Path:
 BEACON: EvpnPrefix = sign().nlri
 
 
-def heard(*peers: IpAddress, answer: Answer | None = Answer.ANSWERS, shown: bool = True) -> World:
+def heard(
+    *peers: IpAddress, answer: Answer | None = Answer.ANSWERS, shown: bool = True, limits: Limits | None = None
+) -> World:
     """Two addresses of one hypervisor, by every peer, and its beacon."""
-    world = World(peers=peers or (REFLECTOR,))
+    world = World(peers=peers or (REFLECTOR,), limits=limits)
     world.switch_on()
     world.intent({circuit(1): RED}, [port("p", A, "10.1.0.5")])
     for peer in world.reflectors:
@@ -78,7 +82,7 @@ def test_ours_follows_all_routes_and_precedes_the_end_of_the_inventory() -> None
     assert [u.end_of_rib is not None for u in far.history[at:]] == [True]
 
 
-def test_it_is_shown_once_a_session_and_again_when_everything_is_asked_for() -> None:
+def test_it_is_shown_once_a_run_of_a_session_and_again_when_everything_is_asked_for() -> None:
     world = heard()
     world.intent({circuit(1): RED}, [port("p", A, "10.1.0.5"), port("q", A, "10.1.0.6")])
     assert len(world.reflectors[REFLECTOR].beacons) == 1
@@ -88,7 +92,7 @@ def test_it_is_shown_once_a_session_and_again_when_everything_is_asked_for() -> 
     later = world.handed_over()
     later.switch_on()
     later.intent({circuit(1): RED}, [port("p", A, "10.1.0.5"), port("q", A, "10.1.0.6")])
-    assert len(later.reflectors[REFLECTOR].beacons) == 2, "the session has it"
+    assert len(later.reflectors[REFLECTOR].beacons) == 3, "the run before may have shown none, or another"
 
 
 def test_a_drained_hypervisor_can_be_heard_still() -> None:
@@ -97,7 +101,6 @@ def test_a_drained_hypervisor_can_be_heard_still() -> None:
     world.tell(DrainWanted(True))
     world.wait(GRACEFUL_S + 1)
     assert not world.reflectors[REFLECTOR].routes
-    assert world.node.peers[REFLECTOR].beacon.nlri != BEACON
     assert not any(
         route == world.node.peers[REFLECTOR].beacon.nlri
         for update in world.reflectors[REFLECTOR].history
@@ -146,6 +149,8 @@ def test_one_that_falls_silent_later_is_out_of_use_though_it_is_held() -> None:
     world.probe(ONE, Answer.SILENT)
     open_ = {key.match for key in world.flows if key.table == Table.TUNNEL and key.match}
     assert open_ == {f"tun_dst={OTHER}"} and leads(world)["10.9.0.1"] == str(OTHER)
+    said = status(world.node, world.now).switch
+    assert (said.endpoints_unheard, said.endpoints_silent) == ([], [str(ONE)])
 
 
 def test_another_makers_pe_shows_none_and_is_treated_as_ever() -> None:
@@ -191,7 +196,106 @@ def test_what_is_held_gives_way_to_whoever_is_heard() -> None:
     assert (loser.why, loser.next_hop) == (NotBest.LONG_LIVED_STALE.value, str(ONE))
 
 
+def stranger(rd: str) -> Path:
+    """A route to ONE with the beacons' target, which is not ONE's beacon."""
+    return Path(REFLECTOR, REFLECTOR, sign().nlri._replace(rd=RouteDistinguisher.parse(rd)), sign().attributes, 0.0)
+
+
+@pytest.mark.parametrize("rd", ["172.30.2.9:17", "64513:0"])
+def test_a_route_of_somebody_else_is_no_beacon(rd: str) -> None:
+    world = heard()
+    world.says(stranger(rd))
+    world.says(withdraw=[stranger(rd).nlri])
+    world.says(withdraw=[FIRST])
+    assert leads(world) == {"10.9.0.2": str(ONE)}
+
+
+def test_a_beacon_under_another_name_shows_that_the_endpoint_is_heard() -> None:
+    """Its router-id was changed, and some reflector kept what the old one had said."""
+    world = heard()
+    world.says(stranger("172.30.2.8:0"))
+    world.says(withdraw=[BEACON])
+    world.says(withdraw=[FIRST, LAST])
+    assert leads(world) == {}
+    assert status(world.node, world.now).switch.endpoints_unheard == []
+
+
+def test_what_is_withdrawn_twice_is_held_once() -> None:
+    world = heard()
+    world.says(withdraw=[BEACON, FIRST, LAST])
+    world.wait(50)
+    world.says(withdraw=[BEACON, FIRST, LAST])
+    assert {r.stale_s for r in status(world.node, world.now).routes if r.peer} == {50.0}
+    world.wait(RESTART_TIME_S - 50)
+    assert leads(world) == {}
+
+
+def test_a_machine_that_is_elsewhere_now_is_in_one_site() -> None:
+    world = heard()
+    world.says(withdraw=[BEACON, FIRST, LAST])
+    site = SiteOfOrigin.parse("64514:1")
+    world.says(path("10.9.0.1/32", attributes(RT, next_hop="172.30.2.2", site=site), rd="172.30.2.2:16"))
+    (said,) = [r for r in status(world.node, world.now).routes if r.peer and r.best and r.prefix == "10.9.0.1/32"]
+    assert (said.next_hop, said.note) == (str(OTHER), "")
+
+
+# From run to run
+
+
+def test_an_exchange_keeps_what_is_held_and_for_as_long() -> None:
+    world = heard()
+    world.says(withdraw=[BEACON, FIRST])
+    later = world.handed_over()
+    later.switch_on()
+    later.intent({circuit(1): RED}, [port("p", A, "10.1.0.5")])
+    assert leads(later) == BOTH and notes(later) == {Note.HELD.value, ""}
+    later.says(withdraw=[LAST])
+    assert leads(later) == BOTH, "still not heard"
+    later.wait(RESTART_TIME_S - 2)
+    assert leads(later) == BOTH
+    later.wait(1)
+    assert leads(later) == {}
+
+
 # How it ends
+
+
+def test_an_agent_that_crashes_again_and_again_keeps_nothing_for_ever() -> None:
+    world = heard()
+    began = world.now
+    world.says(withdraw=[BEACON, FIRST, LAST])
+    while world.now < began + RESTART_TIME_S + 10:
+        world.wait(3)
+        world.says(path("10.9.0.2/32", attributes(RT)), sign())
+        world.wait(20)
+        world.says(withdraw=[BEACON, LAST])
+    assert leads(world) == {"10.9.0.2": str(ONE)}, "the first was not said again, five times"
+
+
+def test_when_its_reflector_goes_too_what_is_held_is_stale_like_the_rest() -> None:
+    world = heard()
+    world.says(withdraw=[BEACON, FIRST])
+    world.cut()
+    assert notes(world) == {Note.STALE.value}
+    world.wait(RESTART_TIME_S + 10)
+    assert leads(world) == BOTH, "nobody is there who would contradict it"
+    world.restore()
+    world.end_of_rib()
+    world.wait(SETTLE_S - 1)
+    assert leads(world) == BOTH
+    world.wait(1)
+    assert leads(world) == {}
+
+
+def test_what_found_no_room_beside_what_is_held_is_asked_for_when_that_goes() -> None:
+    world = heard(limits=Limits(routes_per_peer=3))
+    far = world.reflectors[REFLECTOR]
+    far.answers = [path("10.9.0.3/32", attributes(RT, next_hop="172.30.2.2"), rd="172.30.2.2:16"), sign()]
+    world.says(withdraw=[BEACON, FIRST, LAST])
+    world.says(sign(), far.answers[0])
+    assert "10.9.0.3" not in leads(world)
+    world.wait(SETTLE_S)
+    assert leads(world) == {"10.9.0.3": str(OTHER)}
 
 
 def test_when_it_is_heard_again_what_it_does_not_say_goes_in_a_while() -> None:

@@ -84,7 +84,7 @@ def test_the_index_by_target_never_differs_from_the_table(history: list[tuple[st
             case "hold":
                 rib.hold([p for p in rib.paths(route.nlri.prefix) if p.key == route.key], 6.0)
             case "release":
-                rib.release({(ip(peer), ip("172.30.2.1"))})
+                rib.release(lambda path, peer=peer: path.peer == ip(peer))
             case _:
                 rib.sweep([ip(peer)])
         for target in rts("1:1", "1:2"):

@@ -118,7 +118,7 @@ def since(note: str, seconds: float) -> str:
 
 def peers(rows: Iterable[PeerStatus]) -> str:
     return table(
-        ("PEER", "AS", "STATE", "SINCE", "IN SYNC", "RECEIVED", "ANNOUNCED", "FAULTS", "WHY NOT"),
+        ("PEER", "AS", "STATE", "SINCE", "IN SYNC", "RECEIVED", "BEACONS", "ANNOUNCED", "FAULTS", "WHY NOT"),
         (
             (
                 p.address,
@@ -127,6 +127,7 @@ def peers(rows: Iterable[PeerStatus]) -> str:
                 age(p.since_s),
                 _flag(p.in_sync),
                 str(p.received),
+                str(p.beacons),
                 str(p.announced),
                 str(p.treated_as_withdraw + p.discarded_attributes),
                 _peer_trouble(p),

@@ -131,6 +131,10 @@ class RouteTarget(ExtendedCommunity):
         return _join(self[0], self[2:]) if self[0] <= 2 else self.hex()
 
 
+BEACON_TARGET = RouteTarget.parse("65535:4789")
+"""Of the hypervisors' beacons (vpn/beacons.py), and of no BGPVPN. That AS is reserved (RFC 7300)."""
+
+
 class SiteOfOrigin(ExtendedCommunity):
     """RFC 4360 section 5 (Route Origin): subtype 0x03. Names the cloud a route was born in."""
 

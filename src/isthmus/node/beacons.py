@@ -1,7 +1,8 @@
 """Who cannot be heard any more, and so what is held of what was withdrawn.
 
     beacon withdrawn, endpoint answers ──► routes withdrawn after it are held ── beacon back ── SETTLE_S ──► released
-                                                     └───────────── RESTART_TIME_S ─────────────────────────► released
+                                                     ├───────────── RESTART_TIME_S ─────────────────────────► released
+                                                     └── the peer's session ends ──► stale, like all it said
 
 A hypervisor whose beacon (`vpn/beacons.py`) is withdrawn has not taken anything back: its agent, or a reflector on the
 way, is gone. While its tunnel endpoint answers probes it forwards, and so do we. That is graceful restart (RFC 4724)
@@ -14,15 +15,15 @@ endpoint without a beacon withdraws is withdrawn: another maker's PE is treated 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from isthmus.model.net import IpAddress, Prefix
 from isthmus.node.facts import Answer
 from isthmus.node.order import RESTART_TIME_S, SETTLE_S
 from isthmus.rib.adj_in import AdjRibIn, Path, PathKey
-from isthmus.vpn.beacons import whose
+from isthmus.vpn.beacons import Announcer, announcer, whose
 
 Withdrawn = Sequence[tuple[Prefix, PathKey]]
 
@@ -31,19 +32,45 @@ class Way(NamedTuple):
     """By which peer which hypervisor was heard."""
 
     peer: IpAddress
-    endpoint: IpAddress
+    announcer: Announcer
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
+class Absence:
+    """When its beacon was withdrawn, and since when it is shown again."""
+
+    gone_at: float
+    back_at: float | None = None
+
+    @property
+    def until(self) -> float:
+        """When nothing is held any longer: never later than RESTART_TIME_S after it went for the first time, or an
+        agent that crashes again and again would keep for ever what it does not say."""
+        settled = math.inf if self.back_at is None else self.back_at + SETTLE_S
+        return float(math.ceil(min(self.gone_at + RESTART_TIME_S, settled)))  # many at once are one look at the table
+
+
 class Beacons:
-    """Of those that are out of earshot, until when what they said is held."""
+    """Who is out of earshot; see the head of the file."""
 
-    _until: dict[Way, float] = field(default_factory=dict)
-    _back: set[Way] = field(default_factory=set)
-    """Those that are heard again and may not have said everything yet."""
+    def __init__(self) -> None:
+        self._absences: dict[Way, Absence] = {}
 
-    def __len__(self) -> int:
-        return len(self._until)
+    def __bool__(self) -> bool:
+        """Whether anything may be held."""
+        return bool(self._absences)
+
+    def of(self, peer: IpAddress) -> dict[Announcer, Absence]:
+        """Who cannot be heard by it."""
+        return {way.announcer: one for way, one in self._absences.items() if way.peer == peer}
+
+    def resume(self, peer: IpAddress, absences: Mapping[Announcer, Absence]) -> None:
+        """As the last run left them, whose session goes on."""
+        self._absences |= {Way(peer, who): one for who, one in absences.items()}
+
+    def unheard(self) -> frozenset[IpAddress]:
+        """Endpoints of which withdrawals are held, by whatever peer."""
+        return frozenset(way.announcer.endpoint for way, one in self._absences.items() if one.back_at is None)
 
     def listen(
         self,
@@ -56,62 +83,64 @@ class Beacons:
         """Before the table takes it in: who is going out of earshot, and who is back."""
         for prefix, key in withdrawn:
             path = rib.path(prefix, key)
-            endpoint = whose(path.nlri, path.attributes) if path is not None else None
-            if endpoint is None or answers.get(endpoint) is not Answer.ANSWERS:
+            found = whose(path.nlri, path.attributes) if path is not None else None
+            if found is None or answers.get(found.endpoint) is not Answer.ANSWERS:
                 continue
-            others = [p for p in rib.paths(prefix) if p.peer != key.peer and not p.stale]
+            others = [p for p in rib.paths(prefix) if not p.stale and (prefix, p.key) not in withdrawn]
             if not any(whose(other.nlri, other.attributes) for other in others):
-                self._gone(Way(key.peer, endpoint), now)
+                self._gone(Way(key.peer, found), now)
         for path in announced:
-            if (endpoint := whose(path.nlri, path.attributes)) is not None:
-                self._shown(endpoint, now)
+            if (found := whose(path.nlri, path.attributes)) is not None:
+                self._shown(found.endpoint, now)
 
     def _gone(self, way: Way, now: float) -> None:
-        self._until[way] = _whole_second(now + RESTART_TIME_S)
-        self._back.discard(way)
+        before = self._absences.get(way)
+        self._absences[way] = Absence(before.gone_at if before else now)
 
     def _shown(self, endpoint: IpAddress, now: float) -> None:
         """By whatever peer: what it does not say from now on is not so, but it may have more to say."""
-        for way in [way for way in self._until if way.endpoint == endpoint and way not in self._back]:
-            self._until[way] = min(self._until[way], _whole_second(now + SETTLE_S))
-            self._back.add(way)
+        for way, one in self._absences.items():
+            if way.announcer.endpoint == endpoint and one.back_at is None:
+                self._absences[way] = replace(one, back_at=now)
 
     def sift(self, rib: AdjRibIn, withdrawn: Withdrawn) -> tuple[list[Path], Withdrawn]:
-        """What is to be held of it, and what is taken back indeed."""
-        if not self._until:
+        """What is to be held of it, and what is taken back indeed; what is held already is neither."""
+        if not self._absences:
             return [], withdrawn
         held: list[Path] = []
         gone: list[tuple[Prefix, PathKey]] = []
         for prefix, key in withdrawn:
             path = rib.path(prefix, key)
-            if path is not None and self._holds(path):
-                held.append(path)
-            else:
+            if path is None or not self._holds(path):
                 gone.append((prefix, key))
+            elif not path.held:
+                held.append(path)
         return held, gone
 
     def _holds(self, path: Path) -> bool:
-        endpoint = path.attributes.next_hop
-        if endpoint is None or whose(path.nlri, path.attributes) is not None:
-            return False
-        way = Way(path.peer, endpoint)
-        return way in self._until and way not in self._back
-
-    def unheard(self) -> frozenset[IpAddress]:
-        """Those of which withdrawals are held, by whatever peer."""
-        return frozenset(way.endpoint for way in self._until if way not in self._back)
+        one = self._absences.get(way) if (way := _way(path)) is not None else None
+        return one is not None and one.back_at is None and whose(path.nlri, path.attributes) is None
 
     def over(self, now: float) -> frozenset[Way]:
         """Those for which nothing is to be held any longer."""
-        over = frozenset(way for way, until in self._until.items() if until <= now)
-        self._until = {way: until for way, until in self._until.items() if way not in over}
-        self._back -= over
+        over = frozenset(way for way, one in self._absences.items() if one.until <= now)
+        self._absences = {way: one for way, one in self._absences.items() if way not in over}
         return over
 
+    def ended(self, peer: IpAddress) -> None:
+        """Its session is over: all it said is stale now, whoever could be heard by it."""
+        self._absences = {way: one for way, one in self._absences.items() if way.peer != peer}
+
     def deadlines(self) -> Iterator[float]:
-        yield from self._until.values()
+        for one in self._absences.values():
+            yield one.until
 
 
-def _whole_second(until: float) -> float:
-    """Rounded up: a thousand that return together are one look at the table, not a thousand."""
-    return float(math.ceil(until))
+def came_by(ways: Collection[Way]) -> Callable[[Path], bool]:
+    """Whether a path came by one of these."""
+    return lambda path: _way(path) in ways
+
+
+def _way(path: Path) -> Way | None:
+    found = announcer(path.nlri, path.attributes)
+    return None if found is None else Way(path.peer, found)

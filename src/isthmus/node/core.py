@@ -25,7 +25,7 @@ from isthmus.model.net import IpAddress, Prefix
 from isthmus.model.port import LocalPort
 from isthmus.node import facts
 from isthmus.node.admission import Admission, admit
-from isthmus.node.beacons import Beacons
+from isthmus.node.beacons import Beacons, came_by
 from isthmus.node.config import NodeConfig, PeerConfig
 from isthmus.node.draining import Draining
 from isthmus.node.effects import Dial, Effect, Hangup, Send, SetCircuits, SetNeighbours
@@ -123,8 +123,12 @@ class Node:
             begun.reason += str(error)
             return begun
         assert peer.session.agreed is not None
-        router_id = peer.session.agreed.peer_router_id
-        self.rib.apply([Path(config.address, router_id, nlri, a, now) for a, nlri in left.session.received], ())
+        said_by = config.address, peer.session.agreed.peer_router_id
+        self.rib.apply([Path(*said_by, nlri, a, now) for a, nlri in left.session.received], ())
+        held = [Path(*said_by, nlri, a, now) for a, nlri in left.session.held]
+        self.rib.apply(held, ())
+        self.rib.hold(held, now)
+        self.beacons.resume(config.address, left.session.absences)
         return peer
 
     def remember(self, now: float) -> Memory:
@@ -136,12 +140,12 @@ class Node:
         nothing is said afterwards."""
         received: dict[IpAddress, list[Path]] = {}
         for path in self.rib:
-            if not path.stale:  # the session has not confirmed it: handed on it would look as if it had
+            if path.held or not path.stale:  # what a session has not confirmed would look as if it had
                 received.setdefault(path.peer, []).append(path)
         left = {address: peer.remember() for address, peer in self.peers.items()}
         for address in peers:
             peer = self.peers[address]
-            if (session := peer.suspend(received.get(address, ()))) is not None:
+            if (session := peer.suspend(received.get(address, ()), self.beacons.of(address))) is not None:
                 left[address] = PeerMemory(tuple(peer.told.told.values()), session)
         return self._memory(left, now)
 
@@ -268,7 +272,8 @@ class Node:
         self._all_dirty = self._all_dirty or self.draining.is_due(now)
         self._age(now)
         if over := self.beacons.over(now):
-            merge(self._touched, self.rib.release(over))
+            merge(self._touched, self.rib.release(came_by(over)))
+            self._ask_all_again()
         self.drained = self.drained or (self.drained_at is not None and now >= self.drained_at)
 
     def next_deadline(self) -> float | None:
@@ -353,8 +358,9 @@ class Node:
         return out
 
     def _ended(self, peer: Peer, now: float) -> None:
-        self.rib.mark_stale(peer.address, now)
+        merge(self._touched, self.rib.mark_stale(peer.address, now))
         self.retention.ended(peer.address, now)
+        self.beacons.ended(peer.address)
         self._contradict()
         self._age(now)
 
@@ -396,6 +402,11 @@ class Node:
     def _ask_again(self, peer: Peer) -> None:
         peer.ask_again(self.rib.count(peer.address), self.config.limits.routes_per_peer)
 
+    def _ask_all_again(self) -> None:
+        """There may be room again for what was refused."""
+        for peer in self.peers.values():
+            self._ask_again(peer)
+
     def _in_sync(self, peer: Peer, said_at: float | None) -> None:
         """`said_at`: when it said End-of-RIB. Those that return together may have said it before they knew anything."""
         alone = not any(other.has_settled for other in self.peers.values() if other is not peer)
@@ -418,8 +429,7 @@ class Node:
         if any(peer.has_settled for peer in self.peers.values()):
             merge(self._touched, self.rib.sweep(self.peers))
             self.retention.contradicted()
-            for peer in self.peers.values():
-                self._ask_again(peer)
+            self._ask_all_again()
 
     def _age(self, now: float) -> None:
         """What ended sessions said gets older."""

@@ -14,7 +14,7 @@ import base64
 import binascii
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,10 +28,14 @@ from isthmus.bgp.nlri.evpn import EvpnPrefix
 from isthmus.bgp.packing import encode_updates
 from isthmus.bgp.update import UpdateReader
 from isthmus.model.net import IpAddress
+from isthmus.node.beacons import Absence
 from isthmus.node.facts import Answer
 from isthmus.rib.adj_out import Announcement
+from isthmus.vpn.beacons import Announcer
 
-FORMAT = 1
+FORMAT = 2
+READABLE = (1, FORMAT)
+"""The first knew no beacons: what is of them is left out."""
 
 _MESSAGE_BYTES_MAX = 65535
 _PEN = Agreed(
@@ -66,6 +70,10 @@ class OpenSession:
     end_of_rib_owed: bool
     told_again: bool
     """The peer has asked for everything and was not answered yet."""
+    held: tuple[Route, ...] = ()
+    """What it has withdrawn that is held (`beacons.py`)."""
+    absences: Mapping[Announcer, Absence] = field(default_factory=dict)
+    """Who cannot be heard by it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +124,8 @@ def decode(octets: bytes) -> Memory:
         raise BadMemory("it is not as it was written")
     try:
         whole = json.loads(text)
-        if whole["format"] != FORMAT:
-            raise BadMemory(f"it is in format {whole['format']}, this version reads {FORMAT}")
+        if whole["format"] not in READABLE:
+            raise BadMemory(f"it is in format {whole['format']}, this version reads {READABLE[0]} to {FORMAT}")
         return Memory(
             at=float(whole["at"]),
             vtep=IpAddress.parse(whole["vtep"]),
@@ -144,6 +152,11 @@ def _encode_peer(peer: PeerMemory) -> dict[str, Any]:
             "in_sync": one.in_sync,
             "end_of_rib_owed": one.end_of_rib_owed,
             "told_again": one.told_again,
+            "held": _write(one.held),
+            "absences": [
+                [str(who.endpoint), str(who.router_id), absence.gone_at, absence.back_at]
+                for who, absence in one.absences.items()
+            ],
         }
     return found
 
@@ -154,8 +167,23 @@ def _decode_peer(found: Mapping[str, Any]) -> PeerMemory:
     if one is None:
         return PeerMemory(told)
     suspended = Suspended(*(_octets(one[name]) for name in ("sent_open", "received_open", "unread")))
-    flags = [bool(one[name]) for name in ("in_sync", "end_of_rib_owed", "told_again")]
-    return PeerMemory(told, OpenSession(suspended, tuple(_read(one["received"])), float(one["up_since"]), *flags))
+    session = OpenSession(
+        suspended,
+        received=tuple(_read(one["received"])),
+        up_since=float(one["up_since"]),
+        in_sync=bool(one["in_sync"]),
+        end_of_rib_owed=bool(one["end_of_rib_owed"]),
+        told_again=bool(one["told_again"]),
+        held=tuple(_read(one.get("held", ""))),
+        absences=dict(map(_decode_absence, one.get("absences", ()))),
+    )
+    return PeerMemory(told, session)
+
+
+def _decode_absence(found: Sequence[Any]) -> tuple[Announcer, Absence]:
+    endpoint, router_id, gone_at, back_at = found
+    who = Announcer(IpAddress.parse(endpoint), IpAddress.parse(router_id))
+    return who, Absence(float(gone_at), None if back_at is None else float(back_at))
 
 
 def _write(routes: Iterable[Route]) -> str:

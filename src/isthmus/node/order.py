@@ -28,7 +28,8 @@ SETTLE_S = 30.0
 """After the End-of-RIB of a peer that returns while no other is in sync: so long what it did not say again stands. A
 reflector that was killed and has no deferral timer (RFC 4724 section 4.1) says "that was all" to whoever is first, with
 an empty table, because nobody else has dialled yet. Every hypervisor has within the longest wait between two attempts
-(CONNECT_RETRY_MAX_S), which is as long; reflectors of other clouds should be told to."""
+(CONNECT_RETRY_MAX_S), which is as long; reflectors of other clouds should be told to. As long is waited after a beacon
+is back (beacons.py): a reflector that tells its whole table may show the beacon before what it stands for."""
 
 SWEEP_WAIT_S = 60.0
 """From start: what an earlier run learnt is swept when every peer is in sync, or when one is and this has passed."""
@@ -42,7 +43,8 @@ second, and two changes of every route would cost its neighbours more."""
 
 RESTART_TIME_S = 120
 """How long peers are to keep our routes when a session ends (RFC 4724): an agent is back in seconds, a reinstalled one
-in a minute. A hypervisor that is gone is found silent long before."""
+in a minute. A hypervisor that is gone is found silent long before. As long we hold what was withdrawn of one that
+cannot be heard but answers."""
 
 LOOK_WAIT_S = 5.0
 """After a crash, peers are dialled when the switch has been read, to tell them the truth about what is still forwarded;

@@ -14,13 +14,14 @@ from isthmus.bgp.events import Start
 from isthmus.bgp.family import EVPN
 from isthmus.bgp.session import Session, SessionConfig
 from isthmus.model.net import IpAddress
+from isthmus.node.beacons import Absence
 from isthmus.node.config import NodeConfig, PeerConfig
 from isthmus.node.memory import OpenSession, PeerMemory
 from isthmus.node.order import END_OF_RIB_WAIT_S, INVENTORY_WAIT_S, RESTART_TIME_S
 from isthmus.rib.adj_in import Path
 from isthmus.rib.adj_out import AdjRibOut, Announcement, RouteKey
 from isthmus.rib.refused import Refused
-from isthmus.vpn.beacons import beacon
+from isthmus.vpn.beacons import Announcer, beacon
 from isthmus.vpn.exports import Export, Speaker, announcement
 
 ROOM_AGAIN = 0.8
@@ -88,22 +89,22 @@ class Peer:
             end_of_rib_owed=one.end_of_rib_owed,
             resumed=True,
             beacon=beacon(node.speaker),
-            beacon_owed=one.end_of_rib_owed,
         )
 
     def remember(self) -> PeerMemory:
         """What the peer may have of ours, for a run that has to begin anew."""
         return PeerMemory(tuple((self.before | dict(self.told.told)).values()))
 
-    def suspend(self, received: Iterable[Path]) -> OpenSession | None:
-        """Stop, so that the next run can go on; None if there is nothing to go on with."""
+    def suspend(self, paths: Collection[Path], absences: Mapping[Announcer, Absence]) -> OpenSession | None:
+        """Stop, so that the next run can go on with what was received or is held; None if it can not."""
         # One that settles is not waited for longer by the next run: END_OF_RIB_WAIT_S from when it came up.
-        up_since, flags = self.up_since, (self.has_settled, self.end_of_rib_owed, self.told.again)
+        up_since, in_sync, owed, again = self.up_since, self.has_settled, self.end_of_rib_owed, self.told.again
         worth = self.speaks_evpn
         suspended = self.session.suspend()
         if suspended is None or up_since is None or not worth:
             return None
-        return OpenSession(suspended, tuple((p.attributes, p.nlri) for p in received), up_since, *flags)
+        routes = {held: tuple((p.attributes, p.nlri) for p in paths if p.held is held) for held in (False, True)}
+        return OpenSession(suspended, routes[False], up_since, in_sync, owed, again, routes[True], absences)
 
     @property
     def address(self) -> IpAddress:

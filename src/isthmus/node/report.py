@@ -14,7 +14,7 @@ from isthmus.flows.types import FlowKey
 from isthmus.model.intent import AssociationIntent, AttachmentIntent, UnknownSchema
 from isthmus.model.port import LocalPort
 from isthmus.model.reason import AttachmentState, NotAnnounced, Note
-from isthmus.model.vpn import RouteDistinguisher
+from isthmus.model.vpn import BEACON_TARGET, RouteDistinguisher
 from isthmus.node.core import Node
 from isthmus.node.peers import Peer
 from isthmus.node.report_limits import limits
@@ -32,6 +32,7 @@ from isthmus.node.status import (
     SwitchStatus,
     ViewStatus,
 )
+from isthmus.vpn.beacons import whose
 from isthmus.vpn.exports import Export
 from isthmus.vpn.views import View, network_imports
 
@@ -139,8 +140,14 @@ def _bgpvpns(node: Node, view: View) -> list[str]:
 _KEPT = {Age.STALE: Note.STALE, Age.LONG_LIVED: Note.LONG_LIVED_STALE}
 
 
+def _beacons(node: Node, peer: Peer) -> int:
+    shown = (path for prefix in node.rib.prefixes((BEACON_TARGET,)) for path in node.rib.paths(prefix))
+    return sum(path.peer == peer.address and whose(path.nlri, path.attributes) is not None for path in shown)
+
+
 def _peer(node: Node, peer: Peer, now: float) -> PeerStatus:
-    counters, agreed, received = peer.session.counters, peer.session.agreed, node.rib.count(peer.address)
+    counters, agreed, beacons = peer.session.counters, peer.session.agreed, _beacons(node, peer)
+    received = node.rib.count(peer.address) - beacons
     kept, missing = node.retention.kept(peer.address) if received else None, peer.session.damage.named()
     return PeerStatus(
         address=str(peer.address),
@@ -160,6 +167,7 @@ def _peer(node: Node, peer: Peer, now: float) -> PeerStatus:
         notifications_in=counters.received[MessageType.NOTIFICATION],
         notifications_out=counters.sent[MessageType.NOTIFICATION],
         last_fault=counters.last_fault or counters.last_error,
+        beacons=beacons,
         missing=missing,
         missing_more=len(peer.session.damage) - len(missing),
         kept="" if kept is None else _KEPT[kept[1]].value,
@@ -282,5 +290,5 @@ def _switch(node: Node, missing: frozenset[FlowKey]) -> SwitchStatus:
         neighbours_unresolved=sorted(str(e) for e in node.tables.endpoints - node.sendable - node.silent),
         endpoints_probed=len(node.tables.endpoints),
         endpoints_silent=sorted(str(e) for e in node.silent),
-        endpoints_unheard=sorted(str(e) for e in node.beacons.unheard()),
+        endpoints_unheard=sorted(str(e) for e in node.beacons.unheard() - node.silent),
     )

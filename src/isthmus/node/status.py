@@ -109,6 +109,7 @@ class PeerStatus:
     """Why it is down, or went down last."""
     families: list[str]
     received: int
+    """Its routes that are remembered, stale and held ones among them."""
     refused: int
     """Routes not taken, because the peer has as many here as it may."""
     announced: int
@@ -122,6 +123,8 @@ class PeerStatus:
     notifications_out: int
     last_fault: str
     """The last message or attribute of the peer that was refused, or our last failed attempt."""
+    beacons: int = 0
+    """Hypervisors that show it theirs; no routes of anybody's."""
     missing: list[str] = field(default_factory=list)
     """Routes, by RD and prefix, that malformed UPDATEs have cost and that were not said again: the first few."""
     missing_more: int = 0

@@ -11,7 +11,7 @@ path that was withdrawn though nobody took it back is *held*: as little preferre
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -119,13 +119,18 @@ class AdjRibIn:
             self._put(path, touched)
         return touched
 
-    def mark_stale(self, peer: IpAddress, now: float) -> None:
-        """The session ended: nothing this peer said is confirmed any more. Nothing is touched, because nothing else is
-        decided for it yet."""
-        for paths in self._paths.values():
+    def mark_stale(self, peer: IpAddress, now: float) -> Touched:
+        """The session ended: nothing this peer said is confirmed any more. Touched is only what was held: it counts
+        like the rest now."""
+        touched: Touched = {}
+        for prefix, paths in self._paths.items():
             for key, path in paths.items():
-                if key.peer == peer and not path.stale:
+                if key.peer == peer and path.held:
+                    paths[key] = replace(path, stale_since=now, held=False, long_lived=False)
+                    merge(touched, {prefix: path.attributes.route_targets})
+                elif key.peer == peer and not path.stale:
                     paths[key] = replace(path, stale_since=now)
+        return touched
 
     def make_long_lived(self, peer: IpAddress, since: float) -> Touched:
         """What has been stale since then has been so for long."""
@@ -147,9 +152,9 @@ class AdjRibIn:
                 merge(touched, {prefix: path.attributes.route_targets})
         return touched
 
-    def release(self, ways: Collection[tuple[IpAddress, IpAddress | None]]) -> Touched:
-        """Drop what is held of these (peer, next hop)."""
-        return self._drop([path for path in self if path.held and (path.peer, path.attributes.next_hop) in ways])
+    def release(self, over: Callable[[Path], bool]) -> Touched:
+        """Drop what is held and need not be any longer."""
+        return self._drop([path for path in self if path.held and over(path)])
 
     def expire(self, peer: IpAddress, since: float) -> Touched:
         """Drop what has been stale since then."""

@@ -22,7 +22,8 @@ _PEER_GAUGES: dict[str, tuple[str, Callable[[PeerStatus], float]]] = {
     "session_up": ("Whether the BGP session is established.", lambda p: p.state == ESTABLISHED),
     "session_in_sync": ("Whether the peer has sent its End-of-RIB.", lambda p: p.in_sync),
     "session_state_seconds": ("Since the session went up or down.", lambda p: p.since_s),
-    "routes_received": ("Routes the peer has announced to this node.", lambda p: p.received),
+    "routes_received": ("Routes of the peer that are remembered, kept ones among them.", lambda p: p.received),
+    "beacons_received": ("Hypervisors whose beacon the peer shows.", lambda p: p.beacons),
     "routes_refused": ("Routes beyond the peer's maximum, not taken.", lambda p: p.refused),
     "routes_kept_seconds": (
         "For how long its routes are kept without its session; 0: they are not.",

@@ -12,17 +12,17 @@ for. One that does not walk in order (or a policy that stops it) costs only what
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from isthmus.bgp.attribute import PathAttributes, encapsulation_community, router_mac_community
 from isthmus.bgp.iana import Origin
 from isthmus.bgp.nlri.evpn import EvpnPrefix
 from isthmus.model.net import IpAddress, Prefix
-from isthmus.model.vpn import Encapsulation, RouteDistinguisher, RouteTarget
+from isthmus.model.vpn import BEACON_TARGET, Encapsulation, RouteDistinguisher
 from isthmus.rib.adj_out import Announcement
 from isthmus.rib.decision import LOCAL_PREF_DEFAULT
 from isthmus.vpn.exports import Speaker
 
-BEACON_TARGET = RouteTarget.parse("65535:4789")
-"""Nobody's: that AS is reserved (RFC 7300)."""
 BEACON_VNI = 0xFFFFFF
 """Nothing is ever sent with it; RFC 9136 section 3.2 wants a label where there is no gateway."""
 
@@ -54,9 +54,25 @@ def beacon(speaker: Speaker) -> Announcement:
     )
 
 
-def whose(nlri: EvpnPrefix, attributes: PathAttributes) -> IpAddress | None:
-    """The tunnel endpoint whose beacon it is: a hypervisor's route to itself. None for any other route."""
-    endpoint = attributes.next_hop
-    if BEACON_TARGET not in attributes.route_targets or endpoint is None or nlri.prefix != Prefix.host(endpoint):
+class Announcer(NamedTuple):
+    """Which hypervisor a route is of: its tunnel endpoint, and the router-id that its distinguishers begin with."""
+
+    endpoint: IpAddress
+    router_id: IpAddress
+
+
+def announcer(nlri: EvpnPrefix, attributes: PathAttributes) -> Announcer | None:
+    """None if the route does not say: its distinguisher is not of type 1."""
+    if attributes.next_hop is None or nlri.rd[:2] != b"\x00\x01":
         return None
-    return endpoint
+    return Announcer(attributes.next_hop, IpAddress(nlri.rd[2:6]))
+
+
+def whose(nlri: EvpnPrefix, attributes: PathAttributes) -> Announcer | None:
+    """Whose beacon it is; None for any other route."""
+    if BEACON_TARGET not in attributes.route_targets:
+        return None
+    found = announcer(nlri, attributes)
+    if found is None or nlri.rd != RouteDistinguisher.of(found.router_id, 0):
+        return None
+    return found if nlri.prefix == Prefix.host(found.endpoint) else None

@@ -141,7 +141,11 @@ def _note(prefix: Prefix, candidates: Iterable[Candidate]) -> Note | None:
     """The same address in two sites is somebody's mistake; a prefix in two sites is a design (anycast, ECMP)."""
     if not prefix.is_host:
         return None
-    sites = {c.site if isinstance(c, Export) else c.attributes.site_of_origin for c in candidates}
+    sites = {
+        c.site if isinstance(c, Export) else c.attributes.site_of_origin
+        for c in candidates
+        if isinstance(c, Export) or not c.held
+    }
     return Note.DUPLICATE_ADDRESS if len(sites - {None}) > 1 else None
 
 

@@ -15,7 +15,7 @@ from neutron_lib.api import validators
 from oslo_utils import uuidutils
 
 from isthmus.model.net import VNI_MAX, IpAddress, Prefix
-from isthmus.model.vpn import RouteDistinguisher, RouteTarget
+from isthmus.model.vpn import BEACON_TARGET, RouteDistinguisher, RouteTarget
 from isthmus.neutron.apidef.words import AUTO, BGPVPN_ROUTE, PREFIX_ROUTE
 
 TARGETS_MAX = 64
@@ -76,9 +76,14 @@ def vni_rule(value: Any, valid_values: Any = None) -> str | None:
     return f"{value} is not within 1 to {VNI_MAX}, nor '{AUTO}'"
 
 
+def _target(text: str) -> None:
+    if RouteTarget.parse(text) == BEACON_TARGET:
+        raise ValueError(f"'{text}' is the target of the hypervisors' own beacons, and of no BGPVPN")
+
+
 def _target_or_auto(text: str) -> None:
     if text != AUTO:
-        RouteTarget.parse(text)
+        _target(text)
 
 
 def to_local_pref(value: Any) -> int | None:
@@ -174,7 +179,7 @@ def _uuid_rule(uuid: Any) -> str | None:
 
 
 for _name, _rule in {
-    "type:isthmus_route_targets": list_rule(RouteTarget.parse),
+    "type:isthmus_route_targets": list_rule(_target),
     "type:isthmus_route_targets_or_auto": list_rule(_target_or_auto),
     "type:isthmus_route_distinguishers": list_rule(RouteDistinguisher.parse),
     "type:isthmus_vni": vni_rule,
