@@ -327,6 +327,15 @@ class Cloud:
             cursor.execute(statement, values)
             return list(cursor.fetchall())
 
+    def until_one_waits(self) -> None:
+        """For a lock, in the database. InnoDB shows what it has shown before to whoever asks again within a tenth of a
+        second, so asking faster would never see anything new."""
+
+        def waits() -> None:
+            assert self.sql("SELECT 1 FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'"), "nobody waits"
+
+        eventually(waits, every=0.3)
+
     # ------------------------------------------------------------------------------------ Neutron
 
     def write_configuration(self, isthmus: dict[str, Any], name: str = "neutron.conf") -> Path:

@@ -10,7 +10,6 @@ from collections.abc import Callable
 import pymysql
 import pytest
 
-from tests.eventually import eventually
 from tests.neutron.cloud import V4, Cloud, User
 
 pytestmark = pytest.mark.neutron
@@ -95,12 +94,7 @@ def test_what_goes_while_it_is_associated_is_not_found(cloud: Cloud, owner: User
         going.cursor().execute(f"DELETE FROM standardattributes WHERE id = ({its_attributes})", row)
         body = {"network_association": {"network_id": network}}
         asked = pool.submit(owner.call, "POST", f"{BGPVPNS}/{vpn}/network_associations", body)
-        eventually(lambda: one_waits(cloud), within=30)
+        cloud.until_one_waits()
         going.commit()
         assert asked.result().status == 404
     cloud.northbound.run("--if-exists", "ls-del", f"neutron-{network}")
-
-
-def one_waits(cloud: Cloud) -> None:
-    """For a lock, in the database."""
-    assert cloud.sql("SELECT * FROM information_schema.innodb_lock_waits")

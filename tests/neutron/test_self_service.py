@@ -10,7 +10,6 @@ from typing import Any
 import pymysql
 import pytest
 
-from tests.eventually import eventually
 from tests.neutron.cloud import V4, Answer, Cloud, User
 from tests.neutron.numbered import ALPHA, BETA, PLAIN
 
@@ -138,7 +137,7 @@ def test_a_number_that_is_being_given_to_others_at_that_moment_is_refused(number
             "UPDATE isthmus_pool_targets SET project_id = %s, released_at = NULL WHERE value = %s", (BETA, target)
         )
         naming = pool.submit(post, alpha, import_targets=[target])
-        eventually(lambda: _waits(numbered), within=30)
+        numbered.until_one_waits()
         giver.commit()
         refused(naming.result(), "import_targets", target, "64512:2000-2009")
     assert alpha.get(BGPVPNS) == []
@@ -160,15 +159,11 @@ def test_auto_is_not_a_number_that_is_being_given_to_others_at_that_moment(numbe
         taken = "UPDATE isthmus_pool_targets SET project_id = %s, bgpvpn_id = NULL, released_at = NULL WHERE value = %s"
         cursor.execute(taken, (BETA, target))
         asking = pool.submit(put, alpha, made, route_targets="auto")
-        eventually(lambda: _waits(numbered), within=30)
+        numbered.until_one_waits()
         giver.commit()
         [given] = asking.result().body["bgpvpn"]["route_targets"]
     assert given != target
     numbered.sql("UPDATE isthmus_pool_targets SET released_at = NOW() WHERE value = %s", target)
-
-
-def _waits(cloud: Cloud) -> None:
-    assert cloud.sql("SELECT 1 FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'"), "nobody waits"
 
 
 def test_what_an_operator_has_put_in_stays_where_it_is(numbered: Cloud, alpha: User) -> None:
