@@ -77,12 +77,16 @@ def _feeds(s: NodeStatus) -> Iterator[str]:
     if switch.foreign_flows:
         yield f"switch: {_number(switch.foreign_flows, 'flow')} on our bridge not of our making"
     if switch.neighbours_unresolved:
-        yield f"tunnels: no next hop yet for {', '.join(switch.neighbours_unresolved[:LINES_MAX])}"
+        yield f"tunnels: no next hop yet for {_first(switch.neighbours_unresolved)}"
     if switch.endpoints_silent:
-        yield f"tunnels: nothing is sent to {', '.join(switch.endpoints_silent[:LINES_MAX])}, which fell silent"
+        yield f"tunnels: nothing is sent to {_first(switch.endpoints_silent)}, which fell silent"
     if switch.endpoints_unheard:
-        names = ", ".join(switch.endpoints_unheard[:LINES_MAX])
-        yield f"tunnels: not heard by BGP, but answering, so that withdrawals are held a while: {names}"
+        unheard = _first(switch.endpoints_unheard)
+        yield f"tunnels: not heard by BGP, but answering, so that withdrawals are held a while: {unheard}"
+
+
+def _first(endpoints: list[str]) -> str:
+    return ", ".join(endpoints[:LINES_MAX])
 
 
 def _peers(s: NodeStatus) -> Iterator[str]:

@@ -8,8 +8,8 @@ A hypervisor whose beacon (`vpn/beacons.py`) is withdrawn has not taken anything
 way, is gone. While its tunnel endpoint answers probes it forwards, and so do we. That is graceful restart (RFC 4724)
 with the packets themselves as the helper, where a reflector is none.
 
-Rules: one peer, one next hop, one story; a beacon that another peer still shows makes every withdrawal true. What an
-endpoint without a beacon withdraws is withdrawn: another maker's PE is treated as ever.
+Rules: one peer, one hypervisor, one story; a beacon of the same endpoint that anybody still shows makes every
+withdrawal true. What an endpoint without a beacon withdraws is withdrawn: another maker's PE is treated as ever.
 """
 
 from __future__ import annotations

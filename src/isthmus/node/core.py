@@ -124,9 +124,11 @@ class Node:
             return begun
         assert peer.session.agreed is not None
         said_by = config.address, peer.session.agreed.peer_router_id
-        self.rib.apply([Path(*said_by, nlri, a, now) for a, nlri in left.session.received], ())
-        held = [Path(*said_by, nlri, a, now) for a, nlri in left.session.held]
-        self.rib.apply(held, ())
+        received, held = (
+            [Path(*said_by, nlri, a, now) for a, nlri in routes]
+            for routes in (left.session.received, left.session.held)
+        )
+        self.rib.apply([*received, *held], ())
         self.rib.hold(held, now)
         self.beacons.resume(config.address, left.session.absences)
         return peer

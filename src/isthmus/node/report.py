@@ -5,6 +5,7 @@ Rules: computes nothing that decides anything; every "why not" is a member of mo
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from isthmus.bgp.iana import MessageType
@@ -12,6 +13,7 @@ from isthmus.fib.entries import CircuitName, SourceKey, ViewId
 from isthmus.flows.layout import DROP, REFUSED, Table
 from isthmus.flows.types import FlowKey
 from isthmus.model.intent import AssociationIntent, AttachmentIntent, UnknownSchema
+from isthmus.model.net import IpAddress
 from isthmus.model.port import LocalPort
 from isthmus.model.reason import AttachmentState, NotAnnounced, Note
 from isthmus.model.vpn import BEACON_TARGET, RouteDistinguisher
@@ -44,6 +46,7 @@ def status(node: Node, now: float, detail: Detail = Detail.ALL) -> NodeStatus:
     """As much as is wanted at this instant; `now` on the node's clock, seconds."""
     missing = node.switch.missing()
     everything, numbers = detail is Detail.ALL, detail is not Detail.STATES
+    beacons = _beacons(node)
     return NodeStatus(
         router_id=str(node.config.router_id),
         vtep=str(node.config.vtep),
@@ -53,7 +56,7 @@ def status(node: Node, now: float, detail: Detail = Detail.ALL) -> NodeStatus:
         attachments=list(_attachments(node)),
         views=list(_views(node)) if numbers else [],
         routes=routes(node, now) if everything else [],
-        peers=[_peer(node, peer, now) for peer in node.peers.values()],
+        peers=[_peer(node, peer, beacons[peer.address], now) for peer in node.peers.values()],
         ports=[_port(node, export) for export in node.exports] if numbers else [],
         machines=list(_machines(node, missing)) if everything else [],
         skipped=dict(sorted(node.intent.skipped.items())) if node.intent else {},
@@ -140,13 +143,14 @@ def _bgpvpns(node: Node, view: View) -> list[str]:
 _KEPT = {Age.STALE: Note.STALE, Age.LONG_LIVED: Note.LONG_LIVED_STALE}
 
 
-def _beacons(node: Node, peer: Peer) -> int:
-    shown = (path for prefix in node.rib.prefixes((BEACON_TARGET,)) for path in node.rib.paths(prefix))
-    return sum(path.peer == peer.address and whose(path.nlri, path.attributes) is not None for path in shown)
+def _beacons(node: Node) -> Counter[IpAddress]:
+    """How many each peer shows."""
+    targeted = (path for prefix in node.rib.prefixes((BEACON_TARGET,)) for path in node.rib.paths(prefix))
+    return Counter(path.peer for path in targeted if whose(path.nlri, path.attributes) is not None)
 
 
-def _peer(node: Node, peer: Peer, now: float) -> PeerStatus:
-    counters, agreed, beacons = peer.session.counters, peer.session.agreed, _beacons(node, peer)
+def _peer(node: Node, peer: Peer, beacons: int, now: float) -> PeerStatus:
+    counters, agreed = peer.session.counters, peer.session.agreed
     received = node.rib.count(peer.address) - beacons
     kept, missing = node.retention.kept(peer.address) if received else None, peer.session.damage.named()
     return PeerStatus(
