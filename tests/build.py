@@ -9,6 +9,7 @@ from isthmus.bgp.attribute import (
     mobility_community,
     router_mac_community,
 )
+from isthmus.bgp.heard import Heard
 from isthmus.bgp.iana import AsSegmentType
 from isthmus.bgp.nlri.evpn import EvpnPrefix
 from isthmus.fib.entries import CircuitName
@@ -142,4 +143,4 @@ def path(
     peer: str = "172.30.1.250",
     since: float = 0.0,
 ) -> Path:
-    return Path(ip(peer), ip(peer), nlri(prefix, rd, vni), attrs, since)
+    return Path(ip(peer), ip(peer), nlri(prefix, rd, vni), Heard.of(attrs), since)

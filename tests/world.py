@@ -21,7 +21,8 @@ from isthmus.model.port import Gateway, LocalPort
 from isthmus.node import effects, facts
 from isthmus.node.config import LONG_LIVED_S, Limits, NodeConfig, PeerConfig
 from isthmus.node.core import Node
-from isthmus.node.memory import Memory, decode, encode
+from isthmus.node.handed_on import decode, encode
+from isthmus.node.memory import Memory
 from isthmus.rib.adj_in import Path
 from isthmus.vpn.beacons import whose
 from tests.build import ip

@@ -17,10 +17,12 @@ from isthmus.bgp.attribute import (
     mobility_community,
     router_mac_community,
 )
-from isthmus.bgp.attribute_reader import TABLE_SETS_MAX
+from isthmus.bgp.attribute_reader import PIECES_MAX
+from isthmus.bgp.attribute_table import TABLE_SETS_MAX
 from isthmus.bgp.capability import Agreed
 from isthmus.bgp.errors import FaultAction, MessageError
 from isthmus.bgp.family import EVPN
+from isthmus.bgp.heard import Heard
 from isthmus.bgp.iana import AsSegmentType, Origin
 from isthmus.bgp.message import AttributesTooLong, UpdateReader, encode_end_of_rib, encode_updates
 from isthmus.bgp.nlri.evpn import ESI_ZERO, EvpnKey, EvpnPrefix
@@ -134,12 +136,12 @@ def test_end_of_rib_is_one_for_its_family() -> None:
 def test_equal_attributes_of_a_session_are_one_object() -> None:
     reader = UpdateReader(IBGP)
     one, two = (next(iter(encode_updates([(PLAIN, route(n))], [], IBGP)))[19:] for n in (1, 2))
-    held = reader.read(one)[0].attributes
-    assert held is not None and reader.read(two)[0].attributes is held
+    first = reader.read(one)[0].heard
+    assert first is not None and reader.read(two)[0].heard is first
     for number in range(TABLE_SETS_MAX + 1):
         (other,) = encode_updates([(replace(PLAIN, med=number), route(1))], [], IBGP)
         reader.read(other[19:])
-    assert reader.read(two)[0].attributes is held, "it is held here, so it must still be the one"
+    assert reader.read(two)[0].heard == first, "forgetting costs time, never meaning"
 
 
 def test_the_table_of_attributes_is_bounded() -> None:
@@ -148,7 +150,25 @@ def test_the_table_of_attributes_is_bounded() -> None:
         (message,) = encode_updates([(replace(PLAIN, med=number), route(1))], [], IBGP)
         reader.read(message[19:])
     assert len(reader._table._read) <= TABLE_SETS_MAX
-    assert len(reader._table._shared) <= TABLE_SETS_MAX
+    assert len(reader._table._reader._known) <= PIECES_MAX
+
+
+@given(a.attributes())
+def test_what_is_heard_says_the_same_whatever_the_session_was_like(said: PathAttributes) -> None:
+    """Octets are kept in one form: an old speaker's two paths are one, what has no business there is out."""
+    for agreed in (IBGP, EBGP, replace(IBGP, four_octet_as=False)):
+        (message,) = encode_updates([(said, route(1))], [], agreed)
+        (update,) = UpdateReader(agreed).read(message[19:])
+        if update.heard is None or update.attributes is None:
+            assert update.faults, "confederation segments from outside"
+            continue
+        assert Heard.of(update.attributes).read() == update.attributes
+        assert update.heard.route_targets == update.attributes.route_targets == said.route_targets
+        assert update.attributes.communities == said.communities
+        (kept,) = encode_updates([(update.attributes, route(1))], [], IBGP)
+        assert UpdateReader(IBGP).read(kept[19:])[0].attributes == replace(
+            update.attributes, local_pref=100 if update.attributes.local_pref is None else update.attributes.local_pref
+        )
 
 
 @settings(max_examples=400)

@@ -25,6 +25,7 @@ from isthmus.bgp.attribute import AsSegment, PathAttributes
 from isthmus.bgp.capability import Agreed, Capability
 from isthmus.bgp.errors import AttributeFault, MessageError
 from isthmus.bgp.family import EVPN, Family
+from isthmus.bgp.heard import Heard
 from isthmus.bgp.iana import MessageType
 from isthmus.bgp.message import (
     Notification,
@@ -187,9 +188,11 @@ def plain(value: Any) -> Any:
             return {k: plain(v) for k, v in value._asdict().items()}
         case Family():
             return str(value)
+        case Heard():
+            return plain(value.read())
         case _ if dataclasses.is_dataclass(value) and not isinstance(value, type):
             return {
-                f.name: plain(getattr(value, f.name))
+                {"heard": "attributes"}.get(f.name, f.name): plain(getattr(value, f.name))
                 for f in dataclasses.fields(value)
                 if f.compare and getattr(value, f.name) != f.default
             }

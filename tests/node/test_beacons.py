@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from isthmus.bgp.heard import Heard
 from isthmus.bgp.nlri.evpn import EvpnPrefix
 from isthmus.flows.layout import Table
 from isthmus.model.net import IpAddress, Mac
@@ -29,7 +30,7 @@ FIRST, LAST = nlri("10.9.0.1/32"), nlri("10.9.0.2/32")
 
 def sign(of: IpAddress = ONE, by: IpAddress = REFLECTOR) -> Path:
     route = beacon(Speaker(of, of, Mac(b"\x02\x78" + of), 64513))
-    return Path(by, by, route.nlri, route.attributes, 0.0)
+    return Path(by, by, route.nlri, Heard.of(route.attributes), 0.0)
 
 
 BEACON: EvpnPrefix = sign().nlri
@@ -102,7 +103,7 @@ def test_a_drained_hypervisor_can_be_heard_still() -> None:
     world.wait(GRACEFUL_S + 1)
     assert not world.reflectors[REFLECTOR].routes
     assert not any(
-        route == world.node.peers[REFLECTOR].beacon.nlri
+        route == beacon(world.node.speaker).nlri
         for update in world.reflectors[REFLECTOR].history
         for route in update.withdrawn
     )
@@ -198,7 +199,9 @@ def test_what_is_held_gives_way_to_whoever_is_heard() -> None:
 
 def stranger(rd: str) -> Path:
     """A route to ONE with the beacons' target, which is not ONE's beacon."""
-    return Path(REFLECTOR, REFLECTOR, sign().nlri._replace(rd=RouteDistinguisher.parse(rd)), sign().attributes, 0.0)
+    return Path(
+        REFLECTOR, REFLECTOR, sign().nlri._replace(rd=RouteDistinguisher.parse(rd)), Heard.of(sign().attributes), 0.0
+    )
 
 
 @pytest.mark.parametrize("rd", ["172.30.2.9:17", "64513:0"])

@@ -68,7 +68,7 @@ def test_a_revision_that_the_switch_does_not_take_is_not_told() -> None:
     before = told(w)
     w.obedient = False
     more = attachment(1, association(16, networks=(A, B), both=(RT,)), networks=(A, B))
-    w.intent({circuit(1): replace(more, revision=5)}, w.node.ports)
+    w.intent({circuit(1): replace(more, revision=5)}, w.node.asked.ports.values())
     report = told(w, before)
     assert one(report).revision == 4
     assert report.agent.switch == "refuses flows: the switch says no"
@@ -80,16 +80,25 @@ def test_a_revision_that_the_switch_does_not_take_is_not_told() -> None:
 def test_before_it_is_computed_a_revision_is_not_told() -> None:
     w = world()
     before = told(w)
-    w.node.handle(facts.IntentRead({circuit(1): intent(5)}, w.node.ports), w.now)
+    more = attachment(1, association(16, networks=(A, B), both=(RT,)), networks=(A, B))
+    w.node.handle(facts.IntentRead({circuit(1): replace(more, revision=5)}, tuple(w.node.asked.ports.values())), w.now)
     assert one(told(w, before)).revision == 4
     w.settle()
     assert one(told(w, before)).revision == 5
 
 
+def test_a_revision_of_the_same_content_is_told_without_a_bundle() -> None:
+    w = world()
+    before, bundles = told(w), w.node.switch.bundles
+    w.intent({circuit(1): intent(5)}, w.node.asked.ports.values())
+    assert one(told(w, before)).revision == 5
+    assert w.node.switch.bundles == bundles
+
+
 def test_a_database_from_a_backup_is_told_as_it_is() -> None:
     w = world()
     before = told(w)
-    w.intent({circuit(1): intent(2)}, w.node.ports)
+    w.intent({circuit(1): intent(2)}, w.node.asked.ports.values())
     assert one(told(w, before)).revision == 2
 
 
@@ -117,7 +126,7 @@ def test_after_a_start_the_switch_gets_a_moment() -> None:
 
 def test_a_row_that_turns_to_nonsense_keeps_its_revision_and_says_why() -> None:
     w = world()
-    w.intent({circuit(1): BadIntent("isthmus:site", "missing")}, w.node.ports)
+    w.intent({circuit(1): BadIntent("isthmus:site", "missing")}, w.node.asked.ports.values())
     report = one(told(w))
     assert (report.revision, report.state, report.why) == (4, "BAD_ROW", "isthmus:site: missing")
     assert not report.is_well

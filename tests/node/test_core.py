@@ -267,7 +267,7 @@ def test_a_vni_that_is_anothers_now_delivers_nothing_to_the_old_tenant() -> None
 def test_the_same_route_with_two_ethernet_tags_is_two_paths_and_one_wins() -> None:
     world = settled()
     one = path("10.9.0.8/32", attributes(RT))
-    other = replace(one, nlri=one.nlri._replace(ethernet_tag=7))
+    other = one._replace(nlri=one.nlri._replace(ethernet_tag=7))
     world.says(other, one)
     why = [r.why for r in status(world.node, world.now).routes if r.prefix == "10.9.0.8/32"]
     assert sorted(why) == ["", "higher Ethernet tag"]

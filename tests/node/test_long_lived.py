@@ -83,11 +83,11 @@ def test_kept_then_least_preferred_then_gone() -> None:
 def test_attempts_that_fail_leave_nothing_behind() -> None:
     made = world()
     made.cut()
-    deadlines = len(list(made.node.retention.deadlines()))
+    deadlines = len(list(made.node.convergence.retention.deadlines()))
     made.wait(RESTART_TIME_S - 1)
     dials = [e for e in made.log if isinstance(e, effects.Dial)]
     assert len(dials) > 3, "or this test proves nothing"
-    assert len(list(made.node.retention.deadlines())) == deadlines
+    assert len(list(made.node.convergence.retention.deadlines())) == deadlines
 
 
 def test_a_life_of_nothing_ends_with_the_time_of_rfc_4724() -> None:

@@ -14,7 +14,8 @@ from isthmus.model.intent import AttachmentIntent, UnknownSchema
 from isthmus.model.port import LocalPort
 from isthmus.node import effects, facts
 from isthmus.node.facts import Answer
-from isthmus.node.memory import BadMemory, Memory, decode, encode, sealed
+from isthmus.node.handed_on import decode, encode, sealed
+from isthmus.node.memory import BadMemory, Memory
 from isthmus.node.order import DRAIN_S, GRACEFUL_S, INVENTORY_WAIT_S, LOOK_WAIT_S, PATIENCE_S, SETTLE_S
 from isthmus.node.report import status
 from tests.build import association, attachment, attributes, circuit, ip, net, nlri, path, port
@@ -464,7 +465,7 @@ def test_what_is_written_is_read() -> None:
     memory = settled(str(REFLECTOR), str(SECOND)).node.suspend(1000.0, [REFLECTOR])
     assert decode(encode(memory)) == memory
     session = memory.peers[REFLECTOR].session
-    assert session is not None and len(session.received) == 2
+    assert session is not None and len(session.channels[EVPN].received) == 2
 
 
 @pytest.mark.parametrize(

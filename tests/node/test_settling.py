@@ -127,6 +127,6 @@ def test_room_that_comes_when_a_reflector_has_settled_is_used() -> None:
     fresh = [path(f"10.9.1.{n}/32", attributes(RT)) for n in (1, 2)]
     world.reflectors[REFLECTOR].answers = fresh
     world.says(*fresh)
-    assert len(world.node.peers[REFLECTOR].refused) == 2
+    assert world.node.peers[REFLECTOR].refused == 2
     world.wait(SETTLE_S)
     assert routes(world) == {"10.9.1.1", "10.9.1.2"}

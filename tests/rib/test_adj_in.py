@@ -5,21 +5,24 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from isthmus.bgp.family import EVPN
 from isthmus.model.net import Prefix
 from isthmus.model.vpn import RouteTarget
-from isthmus.rib.adj_in import AdjRibIn, Path, PathKey
+from isthmus.rib.adj_in import AdjRibIn, Path, PathKey, Touched
 from tests.build import attributes, ip, net, path, rts
 
 
 def key(p: Path) -> tuple[Prefix, PathKey]:
-    return p.nlri.prefix, PathKey(p.peer, p.nlri.rd, p.nlri.ethernet_tag)
+    return p.nlri.destination, PathKey.of(p.peer, p.nlri)
+
+
+def touched(prefix: str, *targets: str) -> Touched:
+    return {frozenset(rts(*targets)): {net(prefix)}}
 
 
 def test_the_same_route_again_touches_nothing_and_keeps_its_age() -> None:
     rib = AdjRibIn()
-    assert rib.apply([path("10.0.0.1/32", attributes("1:1"), since=1.0)], []) == {
-        net("10.0.0.1/32"): frozenset(rts("1:1"))
-    }
+    assert rib.apply([path("10.0.0.1/32", attributes("1:1"), since=1.0)], []) == touched("10.0.0.1/32", "1:1")
     assert rib.apply([path("10.0.0.1/32", attributes("1:1"), since=9.0)], []) == {}
     assert [p.since for p in rib.paths(net("10.0.0.1/32"))] == [1.0]
 
@@ -27,20 +30,21 @@ def test_the_same_route_again_touches_nothing_and_keeps_its_age() -> None:
 def test_changed_targets_touch_the_old_ones_too() -> None:
     rib = AdjRibIn()
     rib.apply([path("10.0.0.1/32", attributes("1:1"))], [])
-    assert rib.apply([path("10.0.0.1/32", attributes("1:2"))], []) == {net("10.0.0.1/32"): frozenset(rts("1:1", "1:2"))}
-    assert rib.prefixes(rts("1:1")) == set()
-    assert rib.prefixes(rts("1:2")) == {net("10.0.0.1/32")}
+    both = touched("10.0.0.1/32", "1:1") | touched("10.0.0.1/32", "1:2")
+    assert rib.apply([path("10.0.0.1/32", attributes("1:2"))], []) == both
+    assert rib.destinations(rts("1:1")) == set()
+    assert rib.destinations(rts("1:2")) == {net("10.0.0.1/32")}
 
 
 def test_a_stale_path_is_used_until_it_is_swept_or_said_again() -> None:
     rib = AdjRibIn()
     kept, gone = path("10.0.0.1/32", attributes("1:1")), path("10.0.0.2/32", attributes("1:1"))
     rib.apply([kept, gone], [])
-    rib.mark_stale(kept.peer, 5.0)
-    assert rib.prefixes(rts("1:1")) == {net("10.0.0.1/32"), net("10.0.0.2/32")}
+    rib.mark_stale(kept.channel, 5.0)
+    assert rib.destinations(rts("1:1")) == {net("10.0.0.1/32"), net("10.0.0.2/32")}
     assert rib.apply([kept], []) == {}, "said again, unchanged: nothing to recompute"
-    assert rib.sweep([kept.peer]) == {net("10.0.0.2/32"): frozenset(rts("1:1"))}
-    assert rib.prefixes(rts("1:1")) == {net("10.0.0.1/32")}
+    assert rib.sweep(EVPN, [kept.peer]) == touched("10.0.0.2/32", "1:1")
+    assert rib.destinations(rts("1:1")) == {net("10.0.0.1/32")}
     assert rib.count(kept.peer) == 1
 
 
@@ -49,8 +53,8 @@ def test_one_peer_going_stale_leaves_the_others_alone() -> None:
     one = path("10.0.0.1/32", attributes("1:1"), peer="172.30.1.250")
     two = path("10.0.0.1/32", attributes("1:1"), peer="172.30.1.251")
     rib.apply([one, two], [])
-    rib.mark_stale(one.peer, 5.0)
-    rib.sweep([one.peer, two.peer])
+    rib.mark_stale(one.channel, 5.0)
+    rib.sweep(EVPN, [one.peer, two.peer])
     assert [p.peer for p in rib] == [ip("172.30.1.251")]
 
 
@@ -76,19 +80,19 @@ def test_the_index_by_target_never_differs_from_the_table(history: list[tuple[st
             case "withdraw":
                 rib.apply([], [key(route)])
             case "stale":
-                rib.mark_stale(ip(peer), 5.0)
+                rib.mark_stale(route.channel, 5.0)
             case "age":
-                rib.make_long_lived(ip(peer), 5.0)
+                rib.make_long_lived(route.channel, 5.0)
             case "expire":
-                rib.expire(ip(peer), 5.0)
+                rib.expire(route.channel, 5.0)
             case "hold":
-                rib.hold([p for p in rib.paths(route.nlri.prefix) if p.key == route.key], 6.0)
+                rib.hold([p for p in rib.paths(route.nlri.destination) if p.key == route.key], 6.0)
             case "release":
                 rib.release(lambda path, peer=peer: path.peer == ip(peer))
             case _:
-                rib.sweep([ip(peer)])
+                rib.sweep(EVPN, [ip(peer)])
         for target in rts("1:1", "1:2"):
-            assert rib.prefixes([target]) == by_scan(rib, target)
+            assert rib.destinations([target]) == by_scan(rib, target)
         for address in ("172.30.1.250", "172.30.1.251"):
             assert rib.count(ip(address)) == sum(1 for p in rib if p.peer == ip(address))
 

@@ -21,17 +21,21 @@ def test_a_route_that_is_about_to_go_says_so_and_is_otherwise_the_same() -> None
 def test_only_the_difference_is_told() -> None:
     told = AdjRibOut()
     assert told.plan(routes("10.1.0.5/32", "10.1.0.6/32")).put == routes("10.1.0.5/32", "10.1.0.6/32")
+    assert told.told == {}, "to plan is not to say"
+    told.done(routes("10.1.0.5/32", "10.1.0.6/32"))
     plan = told.plan(routes("10.1.0.6/32", "10.1.0.7/32"))
     assert plan.put == routes("10.1.0.7/32")
     assert plan.delete == routes("10.1.0.5/32")
+    told.done(routes("10.1.0.6/32", "10.1.0.7/32"))
     assert not told.plan(routes("10.1.0.6/32", "10.1.0.7/32"))
 
 
 def test_a_peer_that_asks_again_is_told_all_and_also_what_goes_in_the_same_moment() -> None:
     told = AdjRibOut()
-    told.plan(routes("10.1.0.5/32", "10.1.0.6/32"))
+    told.done(routes("10.1.0.5/32", "10.1.0.6/32"))
     told.forget()
     plan = told.plan(routes("10.1.0.6/32"))
     assert plan.put == routes("10.1.0.6/32")
     assert plan.delete == routes("10.1.0.5/32"), "a refresh withdraws nothing: it must be said"
+    told.done(routes("10.1.0.6/32"))
     assert not told.plan(routes("10.1.0.6/32"))

@@ -24,7 +24,8 @@ from isthmus.model.net import IpAddress
 from isthmus.node import effects, facts
 from isthmus.node.config import Limits, NodeConfig, PeerConfig
 from isthmus.node.core import Node
-from isthmus.node.memory import PeerMemory, decode, encode
+from isthmus.node.handed_on import decode, encode
+from isthmus.node.memory import PeerMemory
 from isthmus.node.order import DRAIN_S, GRACEFUL_S, PATIENCE_S
 from isthmus.rib.adj_out import RouteKey
 from tests.sim.forwarding import vni_and_address
@@ -100,6 +101,7 @@ class Host:
         self.rows: dict[str, Row] = {}
         """The last readable row of each circuit that this run of the agent was told, and that is still there."""
         self.ports: tuple[Port, ...] = ()
+        self._arrivals: dict[str, tuple[int, str]] = {}
         self.version = 0
         self.unread: frozenset[str] = frozenset()
         """Circuits whose row this run cannot read."""
@@ -152,6 +154,7 @@ class Host:
         if memory is not None:
             peers_left = {a: p if a in self._held else PeerMemory(p.told) for a, p in memory.peers.items()}
             memory = replace(memory, peers=peers_left)
+        self._arrivals = {} if memory is None else {name: tuple(one) for name, one in memory.arrivals.items()}
         run = self.run = Run(Node(config, self._line.now, memory))
         run.prober = Prober(self._line, self._underlay, self, lambda fact: self.tell(run, fact))
         self._line.note(f"{self.name}: agent starts, run {self.generation}")
@@ -305,7 +308,7 @@ class Host:
             self._line.stir()
             before = set(link.tap.announced)
             gone = link.tap.hear(data, agreed)
-            if run.node.intent is not None and run.node.ofports is not None:
+            if run.node.asked.fact is not None and run.node.ofports is not None:
                 run.inherited -= link.tap.repeated  # else it repeats, leaving, what it cannot know to be its own
             for route in gone:
                 if route.key() in run.inherited:
@@ -396,12 +399,24 @@ class Host:
         good = {c: r for c, r in snapshot.rows.items() if r.spelling is Spelling.GOOD}
         self.unread = frozenset(snapshot.rows.keys() - good.keys())
         self.rows = good | {c: r for c, r in self.rows.items() if c in self.unread}
-        self.ports = snapshot.ports.get(self.name, ())
+        here = snapshot.ports.get(self.name, ())
+        self.ports = self._as_they_arrived(here)
         self.asked |= {(o.vni, o.address) for o in offers(self.place, self.rows.values(), self.ports)}
         circuits = {CircuitName(c): read(r) for c, r in snapshot.rows.items()}
-        ports = [local_port(p) for p in self.ports]
+        ports = [local_port(p) for p in here]
         self._rng.shuffle(ports)
         self.tell(self.run, facts.IntentRead(circuits, tuple(ports)))
+
+    def _as_they_arrived(self, here: Iterable[Port]) -> tuple[Port, ...]:
+        """What counts of a port's revision is what it was when the port came here or changed what it claims; a fresh
+        process knows that from the memory it was left."""
+        before, self._arrivals = self._arrivals, {}
+        for port in here:
+            claim = f"{local_port(port).mac} {port.network} {' '.join(map(str, local_port(port).addresses))}"
+            known = before.get(port.name)
+            fresh = known is None or known[1] != claim or known[0] > port.revision
+            self._arrivals[port.name] = (port.revision, claim) if fresh or known is None else known
+        return tuple(replace(p, revision=self._arrivals[p.name][0]) for p in here)
 
     def lose_southbound(self) -> None:
         self.southbound = False

@@ -202,12 +202,12 @@ class Stage:
         """Everything is told again, in any order: nothing follows."""
         for host in self.sim.hosts:
             node, run = host.node, host.run
-            assert run is not None and node.intent is not None and node.ofports is not None
+            assert run is not None and node.asked.fact is not None and node.ofports is not None
             told: list[facts.Fact] = [
-                replace(node.intent, circuits=dict(node.intent.circuits)),
+                replace(node.asked.fact, circuits=dict(node.asked.fact.circuits)),
                 replace(node.ofports, circuits=dict(node.ofports.circuits)),
                 facts.FlowsRead(dict(host.switch.flows)),
-                facts.NeighboursRead(frozenset(node.resolved)),
+                facts.NeighboursRead(frozenset(node.reach.resolved)),
             ]
             self.rng.shuffle(told)
             for fact in told:
@@ -332,7 +332,7 @@ class Stage:
 
 def _sees(host: Host) -> bool:
     """Whether all endpoints answer its probes."""
-    return all(host.node.answers.get(e) is facts.Answer.ANSWERS for e in host.node.tables.endpoints)
+    return all(host.node.reach.answers.get(e) is facts.Answer.ANSWERS for e in host.node.tables.endpoints)
 
 
 def reaches(fate: Fate | None) -> bool:

@@ -201,9 +201,9 @@ class Simulation:
             return "the agent is not up to date"
         if not host.switch.idle or not host.switch.trusted:
             return "the switch is busy"
-        if host.node.beacons:
+        if host.node.convergence.beacons:
             return "it holds what somebody said who cannot be heard"
-        if host.node.draining or self.line.now <= host.leaves_at:
+        if host.node.picture.draining or self.line.now <= host.leaves_at:
             return "it drains"
         if host.run.prober is not None and host.run.prober.watch.answers and host.run.prober.calm < CALM:
             return "it probes"

@@ -157,14 +157,14 @@ def compare_recomputed(host: Host, now: float) -> None:
     node = host.node
     assert node.ofports is not None
     fresh = Node(node.config, now)
-    circuits: dict[CircuitName, AttachmentIntent] = dict(node.circuits)
+    circuits: dict[CircuitName, AttachmentIntent] = dict(node.asked.circuits)
     fresh.rib.apply(list(node.rib), ())
     fresh.handle(facts.FlowsRead(dict(host.switch.flows)), now)
-    fresh.handle(facts.IntentRead(dict(circuits), node.ports), now)
+    fresh.handle(facts.IntentRead(dict(circuits), node.asked.ports.values()), now)
     fresh.handle(node.ofports, now)
-    fresh.handle(facts.NeighboursRead(node.resolved), now)
+    fresh.handle(facts.NeighboursRead(node.reach.resolved), now)
     fresh.effects(now)
-    fresh.handle(facts.AnswersRead(dict(node.answers)), now)
+    fresh.handle(facts.AnswersRead(dict(node.reach.answers)), now)
     fresh.effects(now)
     _same(host, "a fresh computation wants other flows", fresh.switch.wanted, node.switch.wanted)
     if fresh.tables.endpoints != node.tables.endpoints:

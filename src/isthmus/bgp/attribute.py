@@ -1,7 +1,8 @@
 """Path attributes as one immutable value, shared by all routes that have them.
 
-Rules: a set of attributes is hashed once, and what every route of it will be asked for (its targets, its tunnel, its
-path length) is worked out when the value is made, never per route. Order within a list is the sender's and part of the
+Rules: what every route of a set of attributes will be asked for (its targets, its tunnel, its path length) is worked
+out when the value is made, never per route. What nobody imports stays octets and never becomes such a value
+(heard.py). Order within a list is the sender's and part of the
 value. How attributes look on the wire is in attribute_reader.py and attribute_writer.py.
 """
 
@@ -76,6 +77,11 @@ def typed_community(raw: bytes) -> ExtendedCommunity:
     return ExtendedCommunity(raw)
 
 
+def route_targets(communities: Iterable[ExtendedCommunity]) -> frozenset[RouteTarget]:
+    """The targets among communities off the wire (`typed_community`)."""
+    return frozenset([c for c in communities if isinstance(c, RouteTarget)])
+
+
 def _views(communities: Iterable[ExtendedCommunity]) -> _Views:
     """Of several site, MAC or mobility communities the first counts; none of their RFCs gives several a meaning."""
     targets: list[RouteTarget] = []
@@ -99,7 +105,7 @@ def _views(communities: Iterable[ExtendedCommunity]) -> _Views:
     return _Views(frozenset(targets), frozenset(encapsulations), mac, site, sequence)
 
 
-@dataclass(frozen=True, slots=True, weakref_slot=True)
+@dataclass(frozen=True, slots=True)
 class PathAttributes:
     """What an UPDATE says of all its routes. `next_hop` is MP_REACH_NLRI's."""
 
@@ -123,32 +129,12 @@ class PathAttributes:
     site_of_origin: SiteOfOrigin | None = field(init=False, compare=False, repr=False)
     mobility_sequence: int | None = field(init=False, compare=False, repr=False)
     as_path_length: int = field(init=False, compare=False, repr=False)
-    _hash: int = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         write = object.__setattr__
         for name, value in zip(_Views._fields, _views(self.extended_communities), strict=True):
             write(self, name, value)
         write(self, "as_path_length", sum([s.length for s in self.as_path]))
-        write(self, "_hash", hash(self._identity()))
-
-    def _identity(self) -> tuple[object, ...]:
-        return (
-            self.origin,
-            self.as_path,
-            self.next_hop,
-            self.med,
-            self.local_pref,
-            self.communities,
-            self.originator_id,
-            self.cluster_list,
-            self.extended_communities,
-            self.large_communities,
-            self.unknown,
-        )
-
-    def __hash__(self) -> int:
-        return self._hash
 
 
 def encapsulation_community(encapsulation: Encapsulation) -> ExtendedCommunity:

@@ -3,14 +3,15 @@
 Rules: reading raises nothing but `MessageError`, and that only where the RFC has the session reset. A malformed
 attribute becomes an `AttributeFault`, the strongest of which decides the UPDATE (section 3 h). MP_REACH_NLRI and
 MP_UNREACH_NLRI are taken out by `split` before; what is read here depends only on the octets that are left, so a
-session reads each distinct set once (`AttributeTable`).
+session reads each distinct set once (attribute_table.py).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
-from weakref import WeakValueDictionary
 
 from isthmus.bgp import as_path
 from isthmus.bgp.attribute import AsSegment, PathAttributes, RawAttribute, typed_community
@@ -19,15 +20,19 @@ from isthmus.bgp.errors import AttributeFault, FaultAction, FaultKind, Malformed
 from isthmus.bgp.iana import AttributeFlag, AttributeType, NotificationCode, Origin, UpdateError, words
 from isthmus.model.net import IpAddress
 
-TABLE_SETS_MAX = 8192
-"""Distinct attribute sets remembered by their octets; beyond that the memory starts anew. Sets in use stay shared."""
+PIECES_MAX, PIECE_OCTETS_MAX = 4096, 64
+"""Single attributes remembered, and how long one may be for that; beyond the first the memory starts anew."""
+COMMUNITIES_MAX = 8192
+"""Extended communities remembered: a cloud has some for each BGPVPN, and others for each move of an address."""
 
+# Plain numbers: an IntEnum hashes in Python, and these are looked up several times a message.
 _MP_REACH, _MP_UNREACH = AttributeType.MP_REACH_NLRI.value, AttributeType.MP_UNREACH_NLRI.value
-_ORIGIN, _AS_PATH, _LOCAL_PREF = (
-    AttributeType.ORIGIN.value,
-    AttributeType.AS_PATH.value,
-    AttributeType.LOCAL_PREF.value,
-)
+_ORIGIN, _AS_PATH = AttributeType.ORIGIN.value, AttributeType.AS_PATH.value
+_MULTI_EXIT_DISC, _LOCAL_PREF = AttributeType.MULTI_EXIT_DISC.value, AttributeType.LOCAL_PREF.value
+_COMMUNITIES, _LARGE_COMMUNITIES = AttributeType.COMMUNITIES.value, AttributeType.LARGE_COMMUNITIES.value
+_ORIGINATOR_ID, _CLUSTER_LIST = AttributeType.ORIGINATOR_ID.value, AttributeType.CLUSTER_LIST.value
+_AS4_PATH = AttributeType.AS4_PATH.value
+EXTENDED_COMMUNITIES = AttributeType.EXTENDED_COMMUNITIES.value
 _EXTENDED = AttributeFlag.EXTENDED_LENGTH.value
 _KIND_BITS = int(AttributeFlag.OPTIONAL | AttributeFlag.TRANSITIVE)
 _WELL_KNOWN = int(AttributeFlag.TRANSITIVE)
@@ -138,6 +143,9 @@ def _origin(value: bytes) -> Origin:
     return Origin(number)
 
 
+_community = lru_cache(COMMUNITIES_MAX)(typed_community)
+
+
 class _Rule(NamedTuple):
     """How one attribute is read and what a malformed one costs."""
 
@@ -158,7 +166,7 @@ _RULES: Final[Mapping[int, _Rule]] = {
     AttributeType.COMMUNITIES: _Rule(_OPTIONAL_TRANSITIVE, _WITHDRAW, _items(4, lambda b: int.from_bytes(b, "big"))),
     AttributeType.ORIGINATOR_ID: _Rule(_OPTIONAL, _WITHDRAW, _address),
     AttributeType.CLUSTER_LIST: _Rule(_OPTIONAL, _WITHDRAW, _items(4, IpAddress)),
-    AttributeType.EXTENDED_COMMUNITIES: _Rule(_OPTIONAL_TRANSITIVE, _WITHDRAW, _items(8, typed_community)),
+    AttributeType.EXTENDED_COMMUNITIES: _Rule(_OPTIONAL_TRANSITIVE, _WITHDRAW, _items(8, _community)),
     AttributeType.AS4_AGGREGATOR: _Rule(_OPTIONAL_TRANSITIVE, _DISCARD, _exactly(8)),
     AttributeType.LARGE_COMMUNITIES: _Rule(_OPTIONAL_TRANSITIVE, _WITHDRAW, _items(12, bytes)),
 }
@@ -168,117 +176,126 @@ _FROM_OLD_SPEAKERS = (AttributeType.AS4_PATH, AttributeType.AS4_AGGREGATOR)
 """RFC 6793 section 4.1: from a new speaker they are discarded."""
 
 
-def _session_rules(agreed: Agreed) -> dict[int, _Rule]:
-    """The rules as this session has them: the width of an AS number, and what its peer has no business sending."""
-    width = 4 if agreed.four_octet_as else 2
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The rules as one session has them: the width of an AS number, and what its peer has no business sending."""
 
-    def path(value: bytes) -> tuple[AsSegment, ...]:
-        segments = as_path.decode(value, width)
-        if not agreed.is_ibgp:
-            as_path.refuse_confederation(segments)
-        return segments
+    by_code: Mapping[int, _Rule]
+    mandatory: tuple[int, ...]
 
-    rules = dict(_RULES)
-    rules[AttributeType.AS_PATH] = _Rule(_WELL_KNOWN, _WITHDRAW, path)
-    rules[AttributeType.AGGREGATOR] = _Rule(_OPTIONAL_TRANSITIVE, _DISCARD, _exactly(width + 4))
-    rules[AttributeType.AS4_PATH] = _Rule(_OPTIONAL_TRANSITIVE, _DISCARD, as_path.decode_as4_path)
-    unexpected = (() if agreed.is_ibgp else _INSIDE_AN_AS) + (_FROM_OLD_SPEAKERS if agreed.four_octet_as else ())
-    for code in unexpected:
-        rules[code] = rules[code]._replace(expected=False)
-    # Plain numbers as keys: an IntEnum hashes in Python, several times per message.
-    return {int(code): rule for code, rule in rules.items()}
+    @classmethod
+    def of(cls, agreed: Agreed) -> Rules:
+        width = 4 if agreed.four_octet_as else 2
+
+        def path(value: bytes) -> tuple[AsSegment, ...]:
+            segments = as_path.decode(value, width)
+            if not agreed.is_ibgp:
+                as_path.refuse_confederation(segments)
+            return segments
+
+        rules = dict(_RULES)
+        rules[AttributeType.AS_PATH] = _Rule(_WELL_KNOWN, _WITHDRAW, path)
+        rules[AttributeType.AGGREGATOR] = _Rule(_OPTIONAL_TRANSITIVE, _DISCARD, _exactly(width + 4))
+        rules[AttributeType.AS4_PATH] = _Rule(_OPTIONAL_TRANSITIVE, _DISCARD, as_path.decode_as4_path)
+        unexpected = (() if agreed.is_ibgp else _INSIDE_AN_AS) + (_FROM_OLD_SPEAKERS if agreed.four_octet_as else ())
+        for code in unexpected:
+            rules[code] = rules[code]._replace(expected=False)
+        mandatory = (_ORIGIN, _AS_PATH, _LOCAL_PREF) if agreed.is_ibgp else (_ORIGIN, _AS_PATH)
+        return cls({int(code): rule for code, rule in rules.items()}, mandatory)
 
 
-class AttributeTable:
-    """Reads attribute sets of one session; equal sets are one object for as long as anybody holds it."""
+class _Read(NamedTuple):
+    """One attribute: its value, or what is wrong with it."""
 
-    def __init__(self, agreed: Agreed) -> None:
-        self._rules = _session_rules(agreed)
-        self._mandatory = (_ORIGIN, _AS_PATH, _LOCAL_PREF) if agreed.is_ibgp else (_ORIGIN, _AS_PATH)
-        self._read: dict[tuple[bytes, bytes], tuple[PathAttributes | None, tuple[AttributeFault, ...]]] = {}
-        self._shared: WeakValueDictionary[int, PathAttributes] = WeakValueDictionary()
+    value: Any
+    fault: AttributeFault | None
+    unknown: tuple[RawAttribute, ...] = ()
 
-    def read(self, rest: bytes, next_hop: bytes) -> tuple[PathAttributes | None, tuple[AttributeFault, ...]]:
-        """The attributes that `split` left over, for routes with this next hop; empty when none are announced.
 
-        No attributes come back when nothing is announced or a fault asks for treat-as-withdraw. Raises MessageError.
-        """
-        key = (rest, next_hop)
-        known = self._read.get(key)
-        if known is None:
-            if len(self._read) >= TABLE_SETS_MAX:
-                self._read.clear()
-            known = self._read[key] = self._read_anew(rest, next_hop)
-        return known
+class Attributes(NamedTuple):
+    """A list of attributes as read; `values` by their codes."""
 
-    def _read_anew(self, rest: bytes, next_hop: bytes) -> tuple[PathAttributes | None, tuple[AttributeFault, ...]]:
-        values, unknown, faults = self._values(rest)
-        if next_hop:
-            faults += self._missing(values, faults)
-        if not next_hop or any(f.action is _WITHDRAW for f in faults):
-            return None, tuple(faults)
-        return self._share(_attributes(values, tuple(unknown), next_hop)), tuple(faults)
+    values: Mapping[int, Any]
+    faults: list[AttributeFault]
 
-    def _values(self, rest: bytes) -> tuple[dict[int, Any], list[RawAttribute], list[AttributeFault]]:
+    @property
+    def withdraws(self) -> bool:
+        return any(f.action is _WITHDRAW for f in self.faults)
+
+
+UNKNOWN = -1
+"""Where `values` has the attributes that nobody here reads."""
+
+
+class AttributeReader:
+    """Reads lists of attributes by the rules of one session. One attribute is often the same in all of them (an empty
+    path, a local preference), so it is read once; extended communities rarely are, but each of theirs."""
+
+    def __init__(self, rules: Rules) -> None:
+        self._rules = rules.by_code
+        self._known: dict[bytes, _Read] = {}
+
+    def read(self, octets: bytes) -> Attributes:
+        """What is left when the multiprotocol attributes are out. Raises MessageError."""
         values: dict[int, Any] = {}
-        unknown: list[RawAttribute] = []
         faults: list[AttributeFault] = []
-        seen: set[int] = set()
-        at = 0
-        while at < len(rest):
-            piece = piece_at(rest, at)
-            if piece is None:  # RFC 7606 section 4
-                text = f"{len(rest) - at} octets are left over"
-                faults.append(AttributeFault(FaultKind.ATTRIBUTE_LIST, _WITHDRAW, text))
+        at, end = 0, len(octets)
+        while at < end:
+            start = at + (4 if octets[at] & _EXTENDED else 3)
+            stop = end + 1 if start > end else start + int.from_bytes(octets[at + 2 : start], "big")
+            if stop > end:  # RFC 7606 section 4
+                faults.append(AttributeFault(FaultKind.ATTRIBUTE_LIST, _WITHDRAW, f"{end - at} octets are left over"))
                 break
-            flags, code, value = rest[at], rest[at + 1], rest[piece.start : piece.stop]
-            at = piece.stop
-            if code in seen:  # RFC 7606 section 3 g: all but the first are discarded
+            code, piece = octets[at + 1], octets[at:stop]
+            read = self._known.get(piece) or self._anew(piece, start - at)
+            at = stop
+            if code in values:  # RFC 7606 section 3 g: all but the first are discarded
                 faults.append(AttributeFault(FaultKind.ATTRIBUTE_TWICE, _DISCARD, _name(code)))
                 continue
-            seen.add(code)
-            rule = self._rules.get(code)
-            if rule is None:
-                unknown += _unknown(flags, code, value)
-            else:
-                _read_one(rule, flags, code, value, values, faults)
-        return values, unknown, faults
+            values[code] = read.value
+            if read.fault is not None:
+                faults.append(read.fault)
+            if read.unknown:
+                values[UNKNOWN] = values.get(UNKNOWN, ()) + read.unknown
+        return Attributes(values, faults)
 
-    def _missing(self, values: Mapping[int, Any], faults: list[AttributeFault]) -> list[AttributeFault]:
-        """RFC 7606 section 3 d; an attribute that is there but malformed has its own fault already."""
-        absent = [code for code in self._mandatory if code not in values]
-        if any(f.action is _WITHDRAW for f in faults):
-            return []
-        return [AttributeFault(FaultKind.ATTRIBUTE_MISSING, _WITHDRAW, _name(code)) for code in absent]
-
-    def _share(self, made: PathAttributes) -> PathAttributes:
-        known = self._shared.get(hash(made))
-        if known is not None and known == made:
-            return known
-        self._shared[hash(made)] = made
-        return made
+    def _anew(self, piece: bytes, start: int) -> _Read:
+        flags, code, value = piece[0], piece[1], piece[start:]
+        rule = self._rules.get(code)
+        if rule is None:
+            return _Read(None, None, _unknown(flags, code, value))
+        read = _read_one(rule, flags, code, value)
+        if code != EXTENDED_COMMUNITIES and len(piece) <= PIECE_OCTETS_MAX:
+            if len(self._known) >= PIECES_MAX:
+                self._known.clear()
+            self._known[piece] = read
+        return read
 
 
-def _read_one(
-    rule: _Rule, flags: int, code: int, value: bytes, values: dict[int, Any], faults: list[AttributeFault]
-) -> None:
-    """The value of a known attribute goes into `values`, what is wrong with it into `faults`."""
+def _read_one(rule: _Rule, flags: int, code: int, value: bytes) -> _Read:
+    """A known attribute."""
     if not rule.expected:
-        faults.append(AttributeFault(FaultKind.ATTRIBUTE_UNEXPECTED, _DISCARD, _name(code)))
-    elif (fault := flags_fault(code, flags, rule.flags)) is not None:
-        faults.append(fault)
-    else:
-        try:
-            values[code] = rule.read(value)
-        except Malformed as error:
-            faults.append(AttributeFault(error.kind, rule.action, f"{_name(code)}: {error}"))
+        return _Read(None, AttributeFault(FaultKind.ATTRIBUTE_UNEXPECTED, _DISCARD, _name(code)))
+    if (fault := flags_fault(code, flags, rule.flags)) is not None:
+        return _Read(None, fault)
+    try:
+        return _Read(rule.read(value), None)
+    except Malformed as error:
+        return _Read(None, AttributeFault(error.kind, rule.action, f"{_name(code)}: {error}"))
+
+
+def missing(values: Mapping[int, Any], mandatory: Iterable[int]) -> Iterator[AttributeFault]:
+    """RFC 7606 section 3 d; an attribute that is there but malformed has its own fault already."""
+    for code in mandatory:
+        if code not in values:
+            yield AttributeFault(FaultKind.ATTRIBUTE_MISSING, _WITHDRAW, _name(code))
 
 
 def _name(code: int) -> str:
     return words(AttributeType(code)) if code in set(AttributeType) else f"attribute {code}"
 
 
-def _unknown(flags: int, code: int, value: bytes) -> list[RawAttribute]:
+def _unknown(flags: int, code: int, value: bytes) -> tuple[RawAttribute, ...]:
     """RFC 4271 section 5: optional transitive ones travel on, other optional ones are quietly ignored."""
     if not flags & AttributeFlag.OPTIONAL:
         # RFC 4271 section 6.3; RFC 7606 leaves this one as it was
@@ -288,25 +305,26 @@ def _unknown(flags: int, code: int, value: bytes) -> list[RawAttribute]:
             f"well-known attribute {code} is unknown here",
             bytes((flags | _EXTENDED, code)) + len(value).to_bytes(2, "big") + value,
         )
-    return [RawAttribute(flags & ~_EXTENDED, code, value)] if flags & AttributeFlag.TRANSITIVE else []
+    return (RawAttribute(flags & ~_EXTENDED, code, value),) if flags & AttributeFlag.TRANSITIVE else ()
 
 
-def _attributes(values: Mapping[int, Any], unknown: tuple[RawAttribute, ...], next_hop: bytes) -> PathAttributes:
-    """All mandatory attributes are there and nothing is malformed."""
+def combine(values: Mapping[int, Any], next_hop: IpAddress | None) -> PathAttributes:
+    """What was read as one value; what is missing is as if nobody had ever said it."""
     get = values.get
-    path: tuple[AsSegment, ...] = values[AttributeType.AS_PATH]
-    if AttributeType.AS4_PATH in values:
-        path = as_path.merge(path, values[AttributeType.AS4_PATH])
+    path: tuple[AsSegment, ...] = get(_AS_PATH) or ()
+    if (true_numbers := get(_AS4_PATH)) is not None:
+        path = as_path.merge(path, true_numbers)
+    origin = get(_ORIGIN)
     return PathAttributes(
-        origin=values[AttributeType.ORIGIN],
+        origin=Origin.IGP if origin is None else origin,
         as_path=path,
-        next_hop=IpAddress(next_hop) if len(next_hop) in (4, 16) else None,
-        med=get(AttributeType.MULTI_EXIT_DISC),
-        local_pref=get(AttributeType.LOCAL_PREF),
-        communities=get(AttributeType.COMMUNITIES, ()),
-        originator_id=get(AttributeType.ORIGINATOR_ID),
-        cluster_list=get(AttributeType.CLUSTER_LIST, ()),
-        extended_communities=get(AttributeType.EXTENDED_COMMUNITIES, ()),
-        large_communities=get(AttributeType.LARGE_COMMUNITIES, ()),
-        unknown=unknown,
+        next_hop=next_hop,
+        med=get(_MULTI_EXIT_DISC),
+        local_pref=get(_LOCAL_PREF),
+        communities=get(_COMMUNITIES) or (),
+        originator_id=get(_ORIGINATOR_ID),
+        cluster_list=get(_CLUSTER_LIST) or (),
+        extended_communities=get(EXTENDED_COMMUNITIES) or (),
+        large_communities=get(_LARGE_COMMUNITIES) or (),
+        unknown=get(UNKNOWN, ()),
     )

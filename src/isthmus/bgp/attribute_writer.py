@@ -26,10 +26,24 @@ def attribute(flags: int, code: int, value: bytes) -> bytes:
     return bytes((flags | AttributeFlag.EXTENDED_LENGTH, code)) + len(value).to_bytes(2, "big") + value
 
 
+def keep(attributes: PathAttributes) -> bytes:
+    """The attributes by themselves, for whoever reads them without a session (heard.py): all that is there, nothing
+    that is not, four octets a number."""
+    known = [
+        (_WELL_KNOWN, AttributeType.ORIGIN, bytes((attributes.origin,))),
+        (_WELL_KNOWN, AttributeType.AS_PATH, as_path.encode(attributes.as_path, 4)),
+        *_optional(attributes, is_ibgp=True),
+    ]
+    if attributes.local_pref is not None:
+        known.append((_WELL_KNOWN, AttributeType.LOCAL_PREF, attributes.local_pref.to_bytes(4, "big")))
+    known += [(a.flags, a.code, a.value) for a in attributes.unknown]
+    return b"".join(attribute(*one) for one in sorted(known, key=lambda one: one[1]))
+
+
 def encode_attributes(attributes: PathAttributes, agreed: Agreed) -> bytes:
     """All attributes but the multiprotocol ones, as this peer is to be told them."""
     path = attributes.as_path if agreed.is_ibgp else as_path.prepend(attributes.as_path, agreed.local_as)
-    known = _well_known(attributes, path, agreed) + _optional(attributes, agreed)
+    known = _well_known(attributes, path, agreed) + _optional(attributes, is_ibgp=agreed.is_ibgp)
     if not agreed.four_octet_as and as_path.needs_as4_path(path):
         known.append((_OPTIONAL_TRANSITIVE, AttributeType.AS4_PATH, as_path.encode(_without_confederation(path), 4)))
     known += [(a.flags | AttributeFlag.PARTIAL, a.code, a.value) for a in attributes.unknown]
@@ -49,13 +63,13 @@ def _well_known(
     return found
 
 
-def _optional(attributes: PathAttributes, agreed: Agreed) -> list[tuple[int, int, bytes]]:
+def _optional(attributes: PathAttributes, *, is_ibgp: bool) -> list[tuple[int, int, bytes]]:
     found: list[tuple[int, int, bytes]] = []
     if attributes.med is not None:
         found.append((_OPTIONAL, AttributeType.MULTI_EXIT_DISC, attributes.med.to_bytes(4, "big")))
-    if agreed.is_ibgp and attributes.originator_id is not None:
+    if is_ibgp and attributes.originator_id is not None:
         found.append((_OPTIONAL, AttributeType.ORIGINATOR_ID, attributes.originator_id))
-    if agreed.is_ibgp and attributes.cluster_list:
+    if is_ibgp and attributes.cluster_list:
         found.append((_OPTIONAL, AttributeType.CLUSTER_LIST, b"".join(attributes.cluster_list)))
     lists = (
         (AttributeType.COMMUNITIES, b"".join(c.to_bytes(4, "big") for c in attributes.communities)),

@@ -39,4 +39,4 @@ class Damage:
 
     def named(self) -> list[str]:
         """The first few, by RD and prefix."""
-        return [f"{rd} {prefix}" for rd, _, prefix in islice(self._missing, NAMED_MAX)]
+        return [str(key) for key in islice(self._missing, NAMED_MAX)]

@@ -15,7 +15,7 @@ from isthmus.bgp.capability import Agreed
 from isthmus.bgp.family import Family
 from isthmus.bgp.frame import HEADER_BYTES, frame
 from isthmus.bgp.iana import AttributeFlag, AttributeType, MessageType
-from isthmus.bgp.nlri import CODECS, Nlri, NlriKey, family_of, key_of
+from isthmus.bgp.nlri import CODECS, Nlri, NlriKey, key_of
 
 _MP_FLAGS = AttributeFlag.OPTIONAL | AttributeFlag.EXTENDED_LENGTH
 _FIXED_BYTES = HEADER_BYTES + 2 + 2
@@ -32,17 +32,17 @@ def encode_updates(
     announce: Iterable[tuple[PathAttributes, Nlri]], withdraw: Iterable[Nlri | NlriKey], agreed: Agreed
 ) -> Iterator[bytes]:
     """The fewest messages that say it, grouped by equal attributes. Raises AttributesTooLong."""
-    latest = {key_of(route): (attributes, route) for attributes, route in announce}
+    latest = {(route.family, route.key()): (attributes, route) for attributes, route in announce}
     gone: dict[Family, dict[NlriKey, None]] = {}
     for route in withdraw:
         key = key_of(route)
-        if key not in latest:
-            gone.setdefault(family_of(key), {})[key] = None
+        if (key.family, key) not in latest:
+            gone.setdefault(key.family, {})[key] = None
     for family, keys in gone.items():
         yield from _withdrawals(family, keys, agreed)
     groups: dict[tuple[Family, PathAttributes], list[Nlri]] = {}
-    for attributes, route in latest.values():
-        groups.setdefault((family_of(route), attributes), []).append(route)
+    for attributes, announced in latest.values():
+        groups.setdefault((announced.family, attributes), []).append(announced)
     for (family, attributes), routes in groups.items():
         yield from _announcements(family, attributes, routes, agreed)
 

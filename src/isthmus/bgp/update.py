@@ -9,13 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from isthmus.bgp.attribute import PathAttributes
-from isthmus.bgp.attribute_reader import AttributeTable, Piece, flags_fault, malformed_list, split
+from isthmus.bgp.attribute_reader import Piece, flags_fault, malformed_list, split
+from isthmus.bgp.attribute_table import AttributeTable
 from isthmus.bgp.capability import Agreed
 from isthmus.bgp.errors import AttributeFault, FaultAction, FaultKind, MessageError
 from isthmus.bgp.family import IPV4_UNICAST, Family
+from isthmus.bgp.heard import Heard
 from isthmus.bgp.iana import AttributeFlag, NotificationCode, UpdateError
 from isthmus.bgp.nlri import CODECS, Nlri, NlriCodec
 from isthmus.bgp.nlri.evpn import BoundaryLost
@@ -33,19 +35,24 @@ class Update:
     announced: tuple[Nlri, ...] = ()
     withdrawn: tuple[Nlri, ...] = ()
     """Only their keys mean anything. With TREAT_AS_WITHDRAW what was announced stands here."""
-    attributes: PathAttributes | None = None
-    """Present exactly when something is announced."""
+    heard: Heard | None = None
+    """The attributes; present exactly when something is announced."""
     end_of_rib: Family | None = None
     faults: tuple[AttributeFault, ...] = ()
     skipped: int = 0
     """Routes of types this speaker does not read."""
+
+    @property
+    def attributes(self) -> PathAttributes | None:
+        """As values; reading them costs more than all the rest."""
+        return None if self.heard is None else self.heard.read()
 
 
 class _Routes(NamedTuple):
     """What one multiprotocol attribute held."""
 
     family: Family | None
-    codec: NlriCodec | None
+    codec: NlriCodec[Any, Any] | None
     """None when the family was not agreed on; nothing below is filled then but `faults`."""
     empty: bool
     """No NLRI at all."""
@@ -135,14 +142,14 @@ class UpdateReader:
         faults = [f for r in there for f in (*r.faults, *r.route_faults)]
         withdrawn = list(unreach.routes) if unreach is not None else []
         announced: Iterable[Nlri] = ()
-        attributes = None
+        heard = None
         if reach is not None and reach.codec is not None and reach.routes:
-            attributes, more = self._table.read(rest, reach.next_hop)
+            heard, more = self._table.read(rest, reach.next_hop)
             faults += more
-            if attributes is None or any(f.action is _WITHDRAW for r in there for f in r.faults):
+            if heard is None or any(f.action is _WITHDRAW for r in there for f in r.faults):
                 withdrawn += reach.routes
             else:
-                bad = reach.codec.check(reach.routes, attributes)
+                bad = reach.codec.check(reach.routes, heard)
                 refused = {id(route) for route, _ in bad}
                 withdrawn += [route for route, _ in bad]
                 faults += [fault for _, fault in bad]
@@ -151,7 +158,7 @@ class UpdateReader:
             family=there[0].family,
             announced=tuple(announced),
             withdrawn=tuple(withdrawn),
-            attributes=attributes if announced else None,
+            heard=heard if announced else None,
             faults=tuple(faults),
             skipped=sum(r.skipped for r in there),
         )

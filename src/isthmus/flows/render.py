@@ -48,6 +48,10 @@ from isthmus.model.net import IpAddress, Mac, Prefix
 
 Flow = tuple[FlowKey, str]
 
+_VIEW = Table.VIEW.value
+WAYS_MAX = 8192
+"""Next hops whose text is remembered."""
+
 # Tunnels between IPv4 addresses only, as everywhere in this release. The source is the port's own `local_ip`.
 _REFLECT = f"move:NXM_NX_TUN_IPV4_SRC[]->NXM_NX_TUN_IPV4_DST[],set_field:{ANSWER_MAC}->eth_dst,IN_PORT"
 _TO_ROUTER = f"set_field:{CIRCUIT_MAC}->eth_src,set_field:{ROUTER_MAC}->eth_dst"
@@ -72,36 +76,80 @@ class Renderer:
         self.router_mac = router_mac
         self.tunnel = tunnel
         self.circuits = circuits
+        self._heads: dict[ViewId, tuple[str, str]] = {}
+        self._ways: dict[NextHop, str] = {}
+        """Text that the routes of a view and those of a next hop have in common: of a route only its address is its
+        own, and there are very many routes."""
 
     def base(
         self, forwarding: Forwarding, endpoints: Iterable[IpAddress], asked: Iterable[IpAddress] = ()
     ) -> dict[FlowKey, str]:
         """Every flow but those of views; `endpoints` are the tunnel endpoints that can be sent to, `asked` those whose
-        answers to probes are wanted."""
-        flows = dict(self._always())
+        answers to probes are wanted. Piece by piece it is what the functions below give."""
+        flows = self.always()
         for name, circuit in forwarding.circuits.items():
-            flows.update(self._circuit(name, circuit))
+            flows |= self.circuit(name, circuit)
         for source, view in forwarding.sources.items():
-            flows.update(self._source(source, view))
+            flows |= self.source(source, view)
         for key, name in forwarding.inbound.items():
-            flows.update(self._inbound(key, name))
-        if self.tunnel is not None:
-            send = f"set_field:{self.router_mac}->eth_src,output:{self.tunnel}"
-            flows |= {self.endpoint_key(endpoint): send for endpoint in endpoints}
-            flows |= {self.answer_key(endpoint): f"CONTROLLER:{ANSWER_BYTES}" for endpoint in asked}
+            flows |= self.inbound(key, name)
+        for endpoint in endpoints:
+            flows |= self.endpoint(endpoint)
+        for endpoint in asked:
+            flows |= self.answer(endpoint)
         return flows
+
+    def always(self) -> dict[FlowKey, str]:
+        """What is there whatever is served."""
+        return dict(self._always())
+
+    def circuit(self, name: CircuitName, circuit: Circuit) -> dict[FlowKey, str]:
+        """An attachment circuit's door and fallback."""
+        return dict(self._circuit(name, circuit))
+
+    def source(self, source: SourceKey, view: ViewId) -> dict[FlowKey, str]:
+        """Where packets from this address are looked up."""
+        return dict(self._source(source, view))
+
+    def inbound(self, key: InboundKey, name: CircuitName) -> dict[FlowKey, str]:
+        """What is delivered of what comes from tunnels."""
+        return dict(self._inbound(key, name))
+
+    def endpoint(self, endpoint: IpAddress) -> dict[FlowKey, str]:
+        """What is sent to a tunnel endpoint."""
+        if self.tunnel is None:
+            return {}
+        return {self.endpoint_key(endpoint): f"set_field:{self.router_mac}->eth_src,output:{self.tunnel}"}
+
+    def answer(self, endpoint: IpAddress) -> dict[FlowKey, str]:
+        """What makes an endpoint's answers to probes heard."""
+        return {} if self.tunnel is None else {self.answer_key(endpoint): f"CONTROLLER:{ANSWER_BYTES}"}
 
     def route(self, view: ViewId, prefix: Prefix, target: Target) -> Flow | None:
         """One line of a view, or None while the port it leaves by has no number."""
-        key = FlowKey(Table.VIEW, ENTRY + prefix.length, self.route_match(view, prefix))
         if isinstance(target, Deliver):
             port = self.circuits.get(target.circuit)
-            return None if port is None else (key, f"{_TO_ROUTER},output:{port}")
-        return None if self.tunnel is None else (key, _encapsulate(target))
+            return None if port is None else (self._route_key(view, prefix), f"{_TO_ROUTER},output:{port}")
+        if self.tunnel is None:
+            return None
+        actions = self._ways.get(target)
+        if actions is None:
+            if len(self._ways) >= WAYS_MAX:
+                self._ways.clear()
+            actions = self._ways[target] = _encapsulate(target)
+        return self._route_key(view, prefix), actions
 
-    @staticmethod
-    def route_match(view: ViewId, prefix: Prefix) -> str:
-        return _match(prefix, f"metadata={view:#x}", "dst")
+    def _route_key(self, view: ViewId, prefix: Prefix) -> FlowKey:
+        heads = self._heads.get(view)
+        if heads is None:
+            heads = self._heads[view] = (f"ip,metadata={view:#x}", f"ipv6,metadata={view:#x}")
+        address, length = prefix
+        four = len(address) == 4
+        if length == 0:
+            return FlowKey(_VIEW, ENTRY, heads[not four])
+        text = str(address) if length == len(address) * 8 else f"{address}/{length}"
+        match = f"{heads[0]},nw_dst={text}" if four else f"{heads[1]},ipv6_dst={text}"
+        return FlowKey(_VIEW, ENTRY + length, match)
 
     def _always(self) -> Iterator[Flow]:
         yield FlowKey(Table.CLASSIFY, DROP, ""), "drop"

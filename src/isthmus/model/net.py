@@ -79,6 +79,9 @@ class IpAddress(bytes):
     def __str__(self) -> str:
         """As inet_ntop(3) writes it, which is what Open vSwitch prints: an IPv4 address embedded in an IPv6 one is
         dotted. Python's own spelling of those differs, and differs between releases."""
+        if len(self) == 4:
+            a, b, c, d = self
+            return f"{a}.{b}.{c}.{d}"
         if len(self) == 16 and (self[:12] == _MAPPED or (self[:12] == bytes(12) and any(self[12:14]))):
             return ("::ffff:" if self[:12] == _MAPPED else "::") + str(ipaddress.IPv4Address(self[12:]))
         return str(ipaddress.ip_address(bytes(self)))

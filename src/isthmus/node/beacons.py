@@ -15,23 +15,26 @@ withdrawal true. What an endpoint without a beacon withdraws is withdrawn: anoth
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from isthmus.model.net import IpAddress, Prefix
+from isthmus.bgp.nlri import Destination
+from isthmus.model.net import IpAddress
+from isthmus.model.vpn import BEACON_TARGET
 from isthmus.node.facts import Answer
 from isthmus.node.order import RESTART_TIME_S, SETTLE_S
-from isthmus.rib.adj_in import AdjRibIn, Path, PathKey
+from isthmus.rib.adj_in import AdjRibIn, Channel, Path, PathKey, Standing
 from isthmus.vpn.beacons import Announcer, announcer, whose
 
-Withdrawn = Sequence[tuple[Prefix, PathKey]]
+Announced = Sequence[Path]
+Withdrawn = Sequence[tuple[Destination, PathKey]]
 
 
 class Way(NamedTuple):
-    """By which peer which hypervisor was heard."""
+    """By which channel which hypervisor was heard."""
 
-    peer: IpAddress
+    channel: Channel
     announcer: Announcer
 
 
@@ -60,13 +63,13 @@ class Beacons:
         """Whether anything may be held."""
         return bool(self._absences)
 
-    def of(self, peer: IpAddress) -> dict[Announcer, Absence]:
+    def of(self, channel: Channel) -> dict[Announcer, Absence]:
         """Who cannot be heard by it."""
-        return {way.announcer: one for way, one in self._absences.items() if way.peer == peer}
+        return {way.announcer: one for way, one in self._absences.items() if way.channel == channel}
 
-    def resume(self, peer: IpAddress, absences: Mapping[Announcer, Absence]) -> None:
+    def resume(self, channel: Channel, absences: Mapping[Announcer, Absence]) -> None:
         """As the last run left them, whose session goes on."""
-        self._absences |= {Way(peer, who): one for who, one in absences.items()}
+        self._absences |= {Way(channel, who): one for who, one in absences.items()}
 
     def unheard(self) -> frozenset[IpAddress]:
         """Endpoints of which withdrawals are held, by whatever peer."""
@@ -75,23 +78,26 @@ class Beacons:
     def listen(
         self,
         rib: AdjRibIn,
-        announced: Iterable[Path],
+        announced: Announced,
         withdrawn: Withdrawn,
         answers: Mapping[IpAddress, Answer],
         now: float,
     ) -> None:
         """Before the table takes it in: who is going out of earshot, and who is back."""
-        for prefix, key in withdrawn:
-            path = rib.path(prefix, key)
-            found = whose(path.nlri, path.attributes) if path is not None else None
+        for destination, key in withdrawn:
+            path = rib.path(destination, key)
+            if path is None or BEACON_TARGET not in path.heard.route_targets:
+                continue
+            found = whose(path.nlri, path.heard)
             if found is None or answers.get(found.endpoint) is not Answer.ANSWERS:
                 continue
-            others = [p for p in rib.paths(prefix) if not p.stale and (prefix, p.key) not in withdrawn]
-            if not any(whose(other.nlri, other.attributes) for other in others):
-                self._gone(Way(key.peer, found), now)
-        for path in announced:
-            if (found := whose(path.nlri, path.attributes)) is not None:
-                self._shown(found.endpoint, now)
+            others = [p for p in rib.paths(destination) if not p.stale and (destination, p.key) not in withdrawn]
+            if not any(whose(other.nlri, other.heard) for other in others):
+                self._gone(Way(path.channel, found), now)
+        if announced and BEACON_TARGET in announced[0].heard.route_targets:  # one set of attributes, so all or none
+            for path in announced:
+                if (found := whose(path.nlri, path.heard)) is not None:
+                    self._shown(found.endpoint, now)
 
     def _gone(self, way: Way, now: float) -> None:
         before = self._absences.get(way)
@@ -108,18 +114,18 @@ class Beacons:
         if not self._absences:
             return [], withdrawn
         held: list[Path] = []
-        gone: list[tuple[Prefix, PathKey]] = []
-        for prefix, key in withdrawn:
-            path = rib.path(prefix, key)
+        gone: list[tuple[Destination, PathKey]] = []
+        for destination, key in withdrawn:
+            path = rib.path(destination, key)
             if path is None or not self._holds(path):
-                gone.append((prefix, key))
-            elif not path.held:
+                gone.append((destination, key))
+            elif path.standing is not Standing.HELD:
                 held.append(path)
         return held, gone
 
     def _holds(self, path: Path) -> bool:
         one = self._absences.get(way) if (way := _way(path)) is not None else None
-        return one is not None and one.back_at is None and whose(path.nlri, path.attributes) is None
+        return one is not None and one.back_at is None and whose(path.nlri, path.heard) is None
 
     def over(self, now: float) -> frozenset[Way]:
         """Those for which nothing is to be held any longer."""
@@ -127,9 +133,9 @@ class Beacons:
         self._absences = {way: one for way, one in self._absences.items() if way not in over}
         return over
 
-    def ended(self, peer: IpAddress) -> None:
+    def ended(self, channel: Channel) -> None:
         """Its session is over: all it said is stale now, whoever could be heard by it."""
-        self._absences = {way: one for way, one in self._absences.items() if way.peer != peer}
+        self._absences = {way: one for way, one in self._absences.items() if way.channel != channel}
 
     def deadlines(self) -> Iterator[float]:
         for one in self._absences.values():
@@ -142,5 +148,5 @@ def came_by(ways: Collection[Way]) -> Callable[[Path], bool]:
 
 
 def _way(path: Path) -> Way | None:
-    found = announcer(path.nlri, path.attributes)
-    return None if found is None else Way(path.peer, found)
+    found = announcer(path.nlri, path.heard)
+    return None if found is None else Way(path.channel, found)

@@ -51,7 +51,7 @@ class About:
 
 def bulletin(node: Node, about: About, now: float, before: NodeReport | None) -> NodeReport | None:
     """The report as of now; `before` is the one this run told last. None: nothing can be said yet."""
-    if node.intent is None or (before is None and not node.switch.in_sync and now < node.started + LOOK_WAIT_S):
+    if node.asked.fact is None or (before is None and not node.switch.in_sync and now < node.started + LOOK_WAIT_S):
         return None
     seen = status(node, now, Detail.STATES)
     told = {a.attachment: a for a in before.attachments} if before else {}
@@ -98,7 +98,7 @@ def _attachment(
 def _wrong(node: Node) -> dict[CircuitName, dict[str, str]]:
     """What is wrong with single BGPVPNs of each circuit, in words."""
     counted: Counter[tuple[CircuitName, str, NotAnnounced]] = Counter()
-    for export in node.exports:
+    for export in node.picture.local:
         if export.why_not in _EXCEPTIONS:
             counted[export.circuit, export.bgpvpn, export.why_not] += 1
     found: dict[CircuitName, dict[str, list[str]]] = {}
@@ -116,7 +116,7 @@ def _full(node: Node) -> Iterator[tuple[CircuitName, str]]:
         if not node.tables.surplus(number):
             continue
         for circuit in sorted(view.circuits):
-            for a in node.circuits[circuit].associations:
+            for a in node.asked.circuits[circuit].associations:
                 if set(a.imports) & view.imports:
                     yield circuit, a.bgpvpn
 
@@ -152,6 +152,6 @@ def _peer(node: Node, peer: Peer, about: About) -> PeerReport:
         since=int(about.epoch + peer.changed_at),
         reason="" if up else peer.reason,
         families=tuple(str(f) for f in peer.session.agreed.families) if up and peer.session.agreed else (),
-        received=node.rib.count(peer.address),
-        announced=len(peer.told),
+        received=node.convergence.rib.count(peer.address),
+        announced=peer.announced,
     )

@@ -6,7 +6,7 @@ Rule: a number that is another BGPVPN's now drains nothing: not one packet of th
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 
 from isthmus.fib.entries import CircuitName, InboundKey
 from isthmus.node.order import DRAIN_S
@@ -23,23 +23,31 @@ class Draining:
         return len(self._until)
 
     def note(
-        self, before: Iterable[Export], fresh: Iterable[Export], plugged: Collection[CircuitName], now: float
+        self,
+        before: Iterable[Export],
+        announced: Mapping[InboundKey, Export],
+        plugged: Collection[CircuitName],
+        now: float,
     ) -> None:
-        """What is exported has changed; `plugged` are the circuits that are there."""
-        announced = [e for e in fresh if e.why_not is None]
-        wanted = {e.inbound: e.circuit for e in announced}
-        vpns = {e.inbound: e.bgpvpn for e in announced}
+        """What is announced has changed: `before` are exports that are gone or judged otherwise, `announced` is all
+        there is now; `plugged` are the circuits that are there."""
         for e in before:
-            if e.why_not is None and wanted.get(e.inbound) != e.circuit and e.circuit in plugged:
+            after = announced.get(e.inbound)
+            if e.why_not is None and (after is None or after.circuit != e.circuit) and e.circuit in plugged:
                 self._until[e.inbound] = (e.circuit, now + DRAIN_S)
-            if vpns.get(e.inbound, e.bgpvpn) != e.bgpvpn:
+            if after is not None and after.bgpvpn != e.bgpvpn:
                 self._until.pop(e.inbound, None)
-        unplugged = {key for key, circuit in wanted.items() if circuit not in plugged}
         self._until = {
             key: (circuit, until)
             for key, (circuit, until) in self._until.items()
-            if wanted.get(key) != circuit and (until > now or key in unplugged)
+            if self._goes_on(announced.get(key), circuit, plugged, until > now)
         }
+
+    @staticmethod
+    def _goes_on(after: Export | None, circuit: CircuitName, plugged: Collection[CircuitName], in_time: bool) -> bool:
+        if after is None:
+            return in_time
+        return after.circuit != circuit and (in_time or after.circuit not in plugged)
 
     def is_due(self, now: float) -> bool:
         """Whether one of them has had its time: `note` takes it away."""

@@ -17,6 +17,7 @@ from isthmus.model.net import IpAddress
 from isthmus.model.port import LocalPort
 from isthmus.model.reason import AttachmentState, NotAnnounced, Note
 from isthmus.model.vpn import BEACON_TARGET, RouteDistinguisher
+from isthmus.node.announcing import Use
 from isthmus.node.core import Node
 from isthmus.node.peers import Peer
 from isthmus.node.report_limits import limits
@@ -36,7 +37,8 @@ from isthmus.node.status import (
 )
 from isthmus.vpn.beacons import whose
 from isthmus.vpn.exports import Export
-from isthmus.vpn.views import View, network_imports
+from isthmus.vpn.offers import of_export
+from isthmus.vpn.views import Doors, View, network_imports
 
 EXAMPLES_MAX = 10
 """Flows named of those that are missing or foreign."""
@@ -57,21 +59,22 @@ def status(node: Node, now: float, detail: Detail = Detail.ALL) -> NodeStatus:
         views=list(_views(node)) if numbers else [],
         routes=routes(node, now) if everything else [],
         peers=[_peer(node, peer, beacons[peer.address], now) for peer in node.peers.values()],
-        ports=[_port(node, export) for export in node.exports] if numbers else [],
+        ports=[_port(node, export) for export in node.picture.local] if numbers else [],
         machines=list(_machines(node, missing)) if everything else [],
-        skipped=dict(sorted(node.intent.skipped.items())) if node.intent else {},
+        skipped=dict(sorted(node.asked.fact.skipped.items())) if node.asked.fact else {},
         unused=unused(node) if numbers else {},
         switch=_switch(node, missing),
-        drain="drained" if node.drained else "in use" if node.drained_at is None else "leaving",
+        drain=node.announcing.use.value,
         limits=list(limits(node)),
     )
 
 
 def _attachments(node: Node) -> Iterator[AttachmentStatus]:
     ofports = node.ofports.circuits if node.ofports else {}
-    for name in sorted(node.circuits.keys() | node.refused.keys()):
-        intent, error = node.circuits.get(name), node.refused.get(name)
-        ports = {e.port for e in node.exports if e.circuit == name}
+    circuits, refused = node.asked.circuits, node.asked.refused
+    for name in sorted(circuits.keys() | refused.keys()):
+        intent, error = circuits.get(name), refused.get(name)
+        ports = {e.port for e in node.picture.local.of(name)}
         state = _attachment_state(node, name, len(ports))
         yield AttachmentStatus(
             circuit=name,
@@ -103,9 +106,9 @@ def _association(a: AssociationIntent) -> AssociationStatus:
 
 
 def _attachment_state(node: Node, name: CircuitName, ports: int) -> AttachmentState:
-    if (error := node.refused.get(name)) is not None:
+    if (error := node.asked.refused.get(name)) is not None:
         return AttachmentState.UNKNOWN_SCHEMA if isinstance(error, UnknownSchema) else AttachmentState.BAD_ROW
-    if name in node.admitted.beyond:
+    if name in node.picture.admitted.beyond:
         return AttachmentState.TOO_MANY
     if not ports:
         return AttachmentState.NO_WORKLOAD
@@ -115,8 +118,9 @@ def _attachment_state(node: Node, name: CircuitName, ports: int) -> AttachmentSt
 
 def _views(node: Node) -> Iterator[ViewStatus]:
     sources: dict[ViewId, list[str]] = {}
-    for source, number in node.tables.sources.items():
-        sources.setdefault(number, []).append(str(source.address))
+    for doors in node.picture.doors.values():
+        for source, number in doors.sources.items():
+            sources.setdefault(number, []).append(str(source.address))
     for number, view in node.tables.views.items():
         entries = node.tables.entries.get(number, {})
         yield ViewStatus(
@@ -131,10 +135,10 @@ def _views(node: Node) -> Iterator[ViewStatus]:
 
 def _bgpvpns(node: Node, view: View) -> list[str]:
     """The BGPVPNs of the associations whose targets the view unites."""
-    with_ports = {port.network for port in node.ports}
+    with_ports = node.asked.networks
     found = set()
     for circuit in view.circuits:
-        intent = node.circuits[circuit]
+        intent = node.asked.circuits[circuit]
         networks = {n for n in intent.networks if n in with_ports and network_imports(intent, n) == view.imports}
         found |= {a.bgpvpn for a in intent.associations if a.imports and networks & set(a.networks)}
     return sorted(found)
@@ -145,14 +149,15 @@ _KEPT = {Age.STALE: Note.STALE, Age.LONG_LIVED: Note.LONG_LIVED_STALE}
 
 def _beacons(node: Node) -> Counter[IpAddress]:
     """How many each peer shows."""
-    targeted = (path for prefix in node.rib.prefixes((BEACON_TARGET,)) for path in node.rib.paths(prefix))
-    return Counter(path.peer for path in targeted if whose(path.nlri, path.attributes) is not None)
+    rib = node.convergence.rib
+    targeted = (path for destination in rib.destinations((BEACON_TARGET,)) for path in rib.paths(destination))
+    return Counter(path.peer for path in targeted if whose(path.nlri, path.heard) is not None)
 
 
 def _peer(node: Node, peer: Peer, beacons: int, now: float) -> PeerStatus:
     counters, agreed = peer.session.counters, peer.session.agreed
-    received = node.rib.count(peer.address) - beacons
-    kept, missing = node.retention.kept(peer.address) if received else None, peer.session.damage.named()
+    received, retention = node.convergence.rib.count(peer.address) - beacons, node.convergence.retention
+    kept, missing = retention.kept(peer.address) if received else None, peer.session.damage.named()
     return PeerStatus(
         address=str(peer.address),
         asn=peer.config.asn,
@@ -161,8 +166,8 @@ def _peer(node: Node, peer: Peer, beacons: int, now: float) -> PeerStatus:
         reason=peer.reason,
         families=[str(f) for f in agreed.families] if agreed else [],
         received=received,
-        refused=len(peer.refused),
-        announced=len(peer.told),
+        refused=peer.refused,
+        announced=peer.announced,
         in_sync=peer.in_sync,
         updates_in=counters.received[MessageType.UPDATE],
         updates_out=counters.sent[MessageType.UPDATE],
@@ -182,7 +187,7 @@ def _peer(node: Node, peer: Peer, beacons: int, now: float) -> PeerStatus:
 
 def _port(node: Node, export: Export) -> PortStatus:
     peers = node.peers.values() if export.why_not is not NotAnnounced.TOO_MANY_PORTS else ()  # another's, perhaps
-    told = [str(p.address) for p in peers if p.told_about(export, node.speaker)]
+    told = [str(p.address) for p in peers if any(p.told_about(offer.key) for offer in of_export(export, node.speaker))]
     return PortStatus(
         port=export.port,
         address=str(export.prefix.address),
@@ -202,7 +207,7 @@ def _port(node: Node, export: Export) -> PortStatus:
 def _why_not_announced(node: Node, export: Export) -> NotAnnounced:
     if export.why_not is not None:
         return export.why_not
-    if node.drained:
+    if node.announcing.use is Use.DRAINED:
         return NotAnnounced.DRAINED
     if not node.forwards(export):
         return NotAnnounced.NO_FLOW
@@ -213,10 +218,11 @@ def _why_not_announced(node: Node, export: Export) -> NotAnnounced:
 
 def _machines(node: Node, missing: frozenset[FlowKey]) -> Iterator[MachineStatus]:
     by_network: dict[str, list[tuple[CircuitName, AttachmentIntent]]] = {}
-    for circuit, intent in node.circuits.items():
+    for circuit in sorted(node.asked.behind(node.asked.networks)):
+        intent = node.asked.circuits[circuit]
         for network in intent.networks:
             by_network.setdefault(network, []).append((circuit, intent))
-    for port in node.ports:
+    for port in node.asked.ports.values():
         yield MachineStatus(
             port=port.name,
             device=port.device,
@@ -233,8 +239,11 @@ def _door(
     node: Node, circuit: CircuitName, intent: AttachmentIntent, port: LocalPort, missing: frozenset[FlowKey]
 ) -> DoorStatus:
     ofport = node.ofports.circuits.get(circuit) if node.ofports else None
-    view = next((v for a in port.addresses if (v := node.tables.sources.get(SourceKey(circuit, a)))), None)
-    open_ = ofport is not None and node.switch.installed is not None and port.name not in node.admitted.ports_beyond
+    sources = node.picture.doors.get(circuit, Doors()).sources
+    view = next((v for a in port.addresses if (v := sources.get(SourceKey(circuit, a)))), None)
+    open_ = (
+        ofport is not None and node.switch.installed is not None and port.name not in node.picture.admitted.ports_beyond
+    )
     return DoorStatus(
         circuit=circuit,
         attachment=intent.attachment,
@@ -285,14 +294,14 @@ def _switch(node: Node, missing: frozenset[FlowKey]) -> SwitchStatus:
         tunnel_open=tunnel is not None
         and node.switch.installed is not None
         and not any(k.table == Table.CLASSIFY and f"in_port={tunnel}" in k.match.split(",") for k in missing),
-        southbound=node.intent_state,
+        southbound=node.asked.state,
         switch=node.switch.state,
         dropped_inbound=_dropped_inbound(node),
         bundles=node.switch.bundles,
         refused_bundles=node.switch.refused,
         refusal=node.switch.refusal,
-        neighbours_unresolved=sorted(str(e) for e in node.tables.endpoints - node.sendable - node.silent),
+        neighbours_unresolved=sorted(str(e) for e in node.tables.endpoints - node.sendable - node.reach.silent),
         endpoints_probed=len(node.tables.endpoints),
-        endpoints_silent=sorted(str(e) for e in node.silent),
-        endpoints_unheard=sorted(str(e) for e in node.beacons.unheard() - node.silent),
+        endpoints_silent=sorted(str(e) for e in node.reach.silent),
+        endpoints_unheard=sorted(str(e) for e in node.convergence.beacons.unheard() - node.reach.silent),
     )

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from isthmus.model.reason import LimitState
+from isthmus.node.conversation import ROOM_AGAIN
 from isthmus.node.core import Node
-from isthmus.node.peers import ROOM_AGAIN
 from isthmus.node.status import LimitStatus
 
 WARN_FROM = ROOM_AGAIN
@@ -21,13 +21,13 @@ that warns at once."""
 def limits(node: Node) -> Iterator[LimitStatus]:
     """Those of the node, of each peer, of each view."""
     most = node.config.limits
-    admitted = node.admitted
+    admitted = node.picture.admitted
     beyond, ports_beyond = len(admitted.beyond), len(admitted.ports_beyond)
     yield _limit("attachments", "", admitted.workloads - beyond, beyond, most.circuits)
     yield _limit("ports", "", admitted.members - ports_beyond, ports_beyond, most.ports)
     for peer in node.peers.values():
-        taken = node.rib.count(peer.address)
-        yield _limit("routes_per_peer", str(peer.address), taken, len(peer.refused), most.routes_per_peer)
+        taken = node.convergence.rib.count(peer.address)
+        yield _limit("routes_per_peer", str(peer.address), taken, peer.refused, most.routes_per_peer)
     for number in node.tables.views:
         refused = len(node.tables.surplus(number))
         taken = node.tables.size(number) - refused

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from typing import NamedTuple, assert_never
 
 from isthmus.fib.entries import NextHop, ViewId
 from isthmus.flows.render import Renderer
@@ -15,7 +15,7 @@ from isthmus.model.net import IpAddress, Prefix
 from isthmus.model.reason import NotBest, Note, NotImported, NotInstalled
 from isthmus.node.core import Node
 from isthmus.node.status import RouteStatus
-from isthmus.rib.adj_in import Path
+from isthmus.rib.adj_in import Path, Standing
 from isthmus.rib.decision import LLGR_STALE, LOCAL_PREF_DEFAULT
 from isthmus.vpn.exports import Export
 from isthmus.vpn.imports import Candidate, Entry, refusal
@@ -40,9 +40,9 @@ def stories(node: Node, *, in_order: bool = False) -> Iterator[Story]:
             for loser, reason in entry.losers:
                 yield Story(loser, number, reason, False, entry.note)
     imported = node.tables.imported()
-    for path in node.rib:
+    for path in node.convergence.rib:
         refused = refusal(path, node.speaker)
-        if refused is None and not path.attributes.route_targets & imported:
+        if refused is None and imported.isdisjoint(path.heard.route_targets):
             refused = NotImported.NO_IMPORT_TARGET
         if refused is not None and refused is not NotImported.BEACON:
             yield Story(path, None, refused, False, None)
@@ -68,7 +68,7 @@ def _reached(node: Node) -> dict[IpAddress, NotInstalled | None]:
     """For each tunnel endpoint, why nothing is sent to it."""
     sendable, why = node.sendable, dict[IpAddress, NotInstalled | None]()
     for hop in node.tables.endpoints:
-        if hop in node.tables.silent:
+        if hop in node.reach.silent:
             why[hop] = NotInstalled.SILENT
         elif hop not in sendable:
             why[hop] = NotInstalled.NEIGHBOUR_UNRESOLVED
@@ -121,7 +121,7 @@ def _local(story: Story) -> RouteStatus:
 
 
 def _received(node: Node, path: Path, story: Story, now: float) -> RouteStatus:
-    a, path = path.attributes, node.rib.now(path)
+    a, path = path.attributes, node.convergence.rib.now(path)
     note = story.note or _staleness(path)
     return RouteStatus(
         view=_view(story),
@@ -146,8 +146,14 @@ def _received(node: Node, path: Path, story: Story, now: float) -> RouteStatus:
 
 
 def _staleness(path: Path) -> Note | None:
-    if path.held:
-        return Note.HELD
-    if path.stale:
-        return Note.LONG_LIVED_STALE if path.long_lived else Note.STALE
-    return Note.LLGR_STALE if LLGR_STALE in path.attributes.communities else None
+    match path.standing:
+        case Standing.FRESH:
+            return Note.LLGR_STALE if LLGR_STALE in path.attributes.communities else None
+        case Standing.STALE:
+            return Note.STALE
+        case Standing.LONG_LIVED:
+            return Note.LONG_LIVED_STALE
+        case Standing.HELD:
+            return Note.HELD
+        case _:
+            assert_never(path.standing)

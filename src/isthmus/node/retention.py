@@ -14,8 +14,10 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
+from isthmus.bgp.family import Family
 from isthmus.model.net import IpAddress
 from isthmus.node.order import RESTART_TIME_S
+from isthmus.rib.adj_in import Channel
 
 
 class Age(Enum):
@@ -28,9 +30,9 @@ class Age(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What this peer's ended session said has got older."""
+    """What this channel's ended session said has got older."""
 
-    peer: IpAddress
+    channel: Channel
     since: float
     """When that session ended."""
     age: Age
@@ -42,39 +44,39 @@ class Retention:
 
     long_lived_s: Mapping[IpAddress, int]
     """For each peer."""
-    _ages: dict[tuple[IpAddress, float], Age] = field(default_factory=dict)
+    _ages: dict[tuple[Channel, float], Age] = field(default_factory=dict)
 
-    def ended(self, peer: IpAddress, now: float) -> None:
-        self._ages.setdefault((peer, now), Age.STALE)
+    def ended(self, channel: Channel, now: float) -> None:
+        self._ages.setdefault((channel, now), Age.STALE)
 
-    def contradicted(self) -> None:
-        """Nothing stale is left."""
-        self._ages.clear()
+    def contradicted(self, family: Family) -> None:
+        """Nothing stale is left of it."""
+        self._ages = {key: age for key, age in self._ages.items() if key[0].family != family}
 
-    def __bool__(self) -> bool:
-        """Whether something may be stale."""
-        return bool(self._ages)
+    def concerns(self, family: Family) -> bool:
+        """Whether something of it may be stale."""
+        return any(channel.family == family for channel, _ in self._ages)
 
-    def due(self, now: float, up: Collection[IpAddress]) -> Iterator[Step]:
-        """What gets older now, but for peers that are `up`."""
-        for (peer, since), age in list(self._ages.items()):
-            fresh = self._age_at(peer, since, now)
-            if peer in up or fresh is age:
+    def due(self, now: float, up: Collection[Channel]) -> Iterator[Step]:
+        """What gets older now, but for channels that are `up`."""
+        for (channel, since), age in list(self._ages.items()):
+            fresh = self._age_at(channel.peer, since, now)
+            if channel in up or fresh is age:
                 continue
             if fresh is Age.EXPIRED:
-                del self._ages[peer, since]
+                del self._ages[channel, since]
             else:
-                self._ages[peer, since] = fresh
-            yield Step(peer, since, fresh)
+                self._ages[channel, since] = fresh
+            yield Step(channel, since, fresh)
 
     def kept(self, peer: IpAddress) -> tuple[float, Age] | None:
         """Since when, and how old, the oldest of a peer is."""
-        return min(((since, age) for (p, since), age in self._ages.items() if p == peer), default=None, key=_since)
+        return min(((since, age) for (c, since), age in self._ages.items() if c.peer == peer), default=None, key=_since)
 
     def deadlines(self) -> Iterator[float]:
-        for peer, since in self._ages:
+        for channel, since in self._ages:
             yield since + RESTART_TIME_S
-            yield since + RESTART_TIME_S + self.long_lived_s[peer]
+            yield since + RESTART_TIME_S + self.long_lived_s[channel.peer]
 
     def _age_at(self, peer: IpAddress, since: float, now: float) -> Age:
         if now >= since + RESTART_TIME_S + self.long_lived_s[peer]:

@@ -37,6 +37,8 @@ class Switch:
     refusal: str = ""
     """Why the last bundle was refused; empty once one is taken."""
     swept: bool = False
+    version: int = 0
+    """Another number whenever what is wanted or known to be there has changed."""
     _serial: int = 0
     _outstanding: ApplyFlows | None = None
     _reading: bool = False
@@ -48,11 +50,13 @@ class Switch:
 
     def want(self, flows: Mapping[FlowKey, str], gone: Iterable[FlowKey] = ()) -> None:
         """Change what is wanted: `flows` are added or replaced, `gone` are not wanted any more."""
+        self.version += 1
         for key in gone:
             if key not in flows and self.wanted.pop(key, None) is not None:
                 self._touched.add(key)
                 self._given_up.add(key)
-        self._given_up.difference_update(flows)
+        if self._given_up:
+            self._given_up.difference_update(flows)
         for key, actions in flows.items():
             if self.wanted.get(key) != actions:
                 self.wanted[key] = actions
@@ -84,6 +88,7 @@ class Switch:
         self.state = "connected"
         if self._outstanding is not None:
             return
+        self.version += 1
         self.installed = dict(flows)
         ours = {key for key, flow in flows.items() if flow.ours}
         self._touched = {key for key in ours | self.wanted.keys() if not self._settled(key)}
@@ -92,6 +97,7 @@ class Switch:
         """No connection: its flows may be gone. The shell reads them when it is back."""
         self.installed, self._outstanding, self._reading = None, None, False
         self.state = why
+        self.version += 1
 
     def applied(self, serial: int) -> None:
         done = self._outstanding
@@ -99,6 +105,7 @@ class Switch:
             return
         self._outstanding, self.refusal = None, ""
         self.bundles += 1
+        self.version += 1
         for key in done.delete:
             self.installed.pop(key, None)
         for key, actions in done.put.items():
@@ -129,7 +136,7 @@ class Switch:
             return self.look(now)
         if self._outstanding is not None:
             return []
-        bundle = self._bundle(hold=bool(hold), routes_in_sync=routes_in_sync)
+        bundle = self._bundle(hold=bool(hold), routes_in_sync=routes_in_sync) if self._touched else None
         if bundle is None:
             # Confirmed, not only written: a bundle that is refused has swept nothing.
             self.swept = self.swept or (routes_in_sync and not hold)

@@ -1,25 +1,29 @@
-"""The views of a node as computed: which entry each prefix has, and which flow it asks for.
+"""The views of a node as computed: which entry each destination has, and which flow it asks for.
 
-Holds what `vpn` decided, view by view and prefix by prefix, because a change of one route should cost one decision and
-one flow whatever the table's size. Recompute is the reference: `refresh` of every prefix gives the same as `rebuild`.
+Holds what `vpn` decided, view by view and destination by destination, because a change of one route should cost one
+decision and one flow whatever the table's size. What may have changed is handed in as sets: views, and destinations by
+targets (`Touched`). Recompute is the reference: any history of changes gives what a fresh table gives.
+
+Rules: `decisions` counts the decisions made; a test holds each kind of fact to what it may cost.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 
-from isthmus.fib.entries import NextHop, SourceKey, ViewId
+from isthmus.bgp.nlri import Destination
+from isthmus.fib.entries import NextHop, ViewId
 from isthmus.flows.render import Renderer
 from isthmus.flows.types import FlowKey
-from isthmus.model.net import IpAddress, Prefix
+from isthmus.model.net import IpAddress
 from isthmus.model.vpn import RouteTarget
 from isthmus.node.config import ROUTES_PER_VIEW_MAX
 from isthmus.node.overfull import SORT_AGAIN_FROM, Overfull, Place
-from isthmus.rib.adj_in import AdjRibIn, Touched
+from isthmus.rib.adj_in import AdjRibIn, Targets, Touched
 from isthmus.vpn.exports import Export, Speaker
 from isthmus.vpn.imports import Entry, decide, endpoints
-from isthmus.vpn.views import View, Views
+from isthmus.vpn.views import View
 
 FORGET_BELOW = 0.8
 """Of the maximum: a view that comes down to it is not kept in order any more. One that is now full and now not is not
@@ -36,152 +40,198 @@ class Changes:
 
 @dataclass(slots=True)
 class Tables:
-    """All views' entries; `exports` are the node's own, by prefix."""
+    """All views' entries."""
 
     speaker: Speaker
-    views: Mapping[ViewId, View] = field(default_factory=dict)
-    sources: Mapping[SourceKey, ViewId] = field(default_factory=dict)
-    entries: dict[ViewId, dict[Prefix, Entry]] = field(default_factory=dict)
-    exports: Mapping[Prefix, list[Export]] = field(default_factory=dict)
+    views: dict[ViewId, View] = field(default_factory=dict)
+    entries: dict[ViewId, dict[Destination, Entry]] = field(default_factory=dict)
+    exports: dict[Destination, tuple[Export, ...]] = field(default_factory=dict)
+    """The node's own, by where they lead to; whoever changes it says which destinations are touched."""
     silent: frozenset[IpAddress] = frozenset()
     """Endpoints that do not answer any more, as the node last said."""
     routes_max: int = ROUTES_PER_VIEW_MAX
+    decisions: int = 0
+    """Made since the start."""
     _overfull: dict[ViewId, Overfull] = field(default_factory=dict)
     """Views with more than the maximum, and those that had."""
     _sizes: dict[ViewId, int] = field(default_factory=dict)
     """How many entries of each view ask for a flow."""
     _importers: dict[RouteTarget, set[ViewId]] = field(default_factory=dict)
     """The views that import each target."""
-    _flows: dict[ViewId, dict[Prefix, FlowKey]] = field(default_factory=dict)
+    _flows: dict[ViewId, dict[Destination, FlowKey]] = field(default_factory=dict)
     _endpoints: dict[IpAddress, int] = field(default_factory=dict)
     """How many entries have each tunnel endpoint among their candidates."""
+    _known_endpoints: frozenset[IpAddress] | None = frozenset()
 
     @property
     def endpoints(self) -> frozenset[IpAddress]:
-        """Every tunnel endpoint that an entry leads to, or would if others went."""
-        return frozenset(self._endpoints)
+        """Every tunnel endpoint that an entry leads to, or would if others went. The same object while it is so."""
+        if self._known_endpoints is None:
+            self._known_endpoints = frozenset(self._endpoints)
+        return self._known_endpoints
 
-    def imported(self) -> frozenset[RouteTarget]:
-        return frozenset(t for view in self.views.values() for t in view.imports)
+    def imported(self) -> Set[RouteTarget]:
+        return self._importers.keys()
 
-    def rebuild(self, views: Views, exports: Iterable[Export], rib: AdjRibIn, renderer: Renderer) -> Changes:
-        """Everything from the present facts."""
-        changes = Changes()
-        by_prefix: dict[Prefix, list[Export]] = {}
-        for export in exports:
-            by_prefix.setdefault(export.prefix, []).append(export)
-        self.exports = by_prefix
-        for view in self.entries.keys() - views.views.keys():
-            self._drop(view, changes)
-        self.views, self.sources = views.views, views.sources
-        self._importers, local = {}, dict[RouteTarget, set[Prefix]]()
-        for prefix, found in by_prefix.items():
-            for t in {t for export in found for t in export.targets}:
-                local.setdefault(t, set()).add(prefix)
-        for number, wanted in views.views.items():
-            ours = {prefix for t in wanted.imports for prefix in local.get(t, ())}
-            prefixes = rib.prefixes(wanted.imports) | ours | set(self.entries.get(number, ()))
-            self._refresh(number, prefixes, rib, renderer, changes)
-            for t in wanted.imports:
-                self._importers.setdefault(t, set()).add(number)
-        return changes
+    # What may have changed
 
-    def refresh(self, touched: Mapping[Prefix, frozenset[RouteTarget]], rib: AdjRibIn, renderer: Renderer) -> Changes:
-        """Only these prefixes, in the views that import one of the targets touched."""
-        changes = Changes()
-        concerned: dict[ViewId, set[Prefix]] = {}
-        for prefix, targets in touched.items():
-            for number in {n for t in targets for n in self._importers.get(t, ())}:
-                concerned.setdefault(number, set()).add(prefix)
-        for number in self.views:
-            if number in concerned:
-                self._refresh(number, concerned[number], rib, renderer, changes)
-        return changes
+    def put_exports(self, destination: Destination, exports: tuple[Export, ...]) -> None:
+        """What leads there here; to be touched by whoever says it."""
+        if exports:
+            self.exports[destination] = exports
+        else:
+            self.exports.pop(destination, None)
+
+    def drop_views(self, numbers: Iterable[ViewId], changes: Changes) -> None:
+        """Nobody looks there any more."""
+        for number in numbers:
+            self._drop(number, changes)
+
+    def replace_views(self, fresh: Iterable[View], rib: AdjRibIn, renderer: Renderer, changes: Changes) -> None:
+        """These views as they are now. Decided anew is what is new, and what a router hides now and did not, or did;
+        after `refresh`, which looks at what is touched in those that were there."""
+        for view in fresh:
+            number = view.id
+            before = self.views.get(number)
+            if before is None:
+                self._add(view)
+                local = {d for d, exports in self.exports.items() if any(e.targets & view.imports for e in exports)}
+                self._refresh(number, rib.destinations(view.imports) | local, rib, renderer, changes)
+            else:
+                self.views[number] = view
+                if view.hiding != before.hiding:
+                    hidden = [d for d in self.entries[number] if view.hides(d) != before.hides(d)]
+                    self._refresh(number, hidden, rib, renderer, changes)
+
+    def refresh(self, touched: Touched, rib: AdjRibIn, renderer: Renderer, changes: Changes) -> None:
+        """Only these destinations, in the views that import one of the targets touched."""
+        concerned: dict[ViewId, set[Destination]] = {}
+        for targets, destinations in touched.items():
+            for number in self._importing(targets):
+                concerned.setdefault(number, set()).update(destinations)
+        for number, found in concerned.items():
+            self._refresh(number, found, rib, renderer, changes)
+
+    def render_again(self, renderer: Renderer, changes: Changes) -> None:
+        """The tunnel port has another number, or one at last: decided is nothing, rendered is all."""
+        for number, entries in self.entries.items():
+            for destination in entries:
+                self._render(number, destination, renderer, changes)
+
+    def concerned(self, changed: frozenset[IpAddress]) -> Touched:
+        """The destinations for which any of these endpoints is a candidate, as `refresh` wants them."""
+        touched: Touched = {}
+        for number, entries in self.entries.items():
+            found = {d for d, entry in entries.items() if not changed.isdisjoint(endpoints(entry))}
+            if found:
+                touched.setdefault(self.views[number].imports, set()).update(found)
+        return touched
+
+    def _importing(self, targets: Targets) -> set[ViewId]:
+        return {number for t in targets if t in self._importers for number in self._importers[t]}
+
+    # One view
 
     def _refresh(
-        self, number: ViewId, prefixes: Iterable[Prefix], rib: AdjRibIn, renderer: Renderer, changes: Changes
+        self,
+        number: ViewId,
+        destinations: Iterable[Destination],
+        rib: AdjRibIn,
+        renderer: Renderer,
+        changes: Changes,
     ) -> None:
-        entries = self.entries.setdefault(number, {})
-        changed = {prefix: entries.get(prefix) for prefix in prefixes}
-        for prefix, before in changed.items():
-            paths = rib.paths(prefix)
-            local = self.exports.get(prefix, ())
-            entry = decide(self.views[number], prefix, paths, local, self.speaker, self.silent, renderer.circuits)
-            self._count(number, before, -1)
-            self._count(number, entry, +1)
-            if entry is None:
-                entries.pop(prefix, None)
-            else:
-                entries[prefix] = entry
-        for prefix in changed.keys() | self._fit(number, changed):
-            self._render(number, prefix, renderer, changes)
+        entries, view = self.entries[number], self.views[number]
+        changed: dict[Destination, Entry | None] = {}
+        for destination in destinations:
+            local: Sequence[Export] = self.exports.get(destination, ())
+            entry = decide(
+                view, destination, rib.paths(destination), local, self.speaker, self.silent, renderer.circuits
+            )
+            before = changed[destination] = entries.get(destination)
+            if before is not None:
+                self._count(number, before, -1)
+            if entry is not None:
+                self._count(number, entry, +1)
+                entries[destination] = entry
+            elif before is not None:
+                del entries[destination]
+        self.decisions += len(changed)
+        moved = self._fit(number, changed)
+        for destination in changed.keys() | moved if moved else changed:
+            self._render(number, destination, renderer, changes)
 
-    def _render(self, number: ViewId, prefix: Prefix, renderer: Renderer, changes: Changes) -> None:
+    def _render(self, number: ViewId, destination: Destination, renderer: Renderer, changes: Changes) -> None:
         """The flow of one entry as it is now, in place of the one it had."""
-        flows = self._flows.setdefault(number, {})
-        if (old := flows.pop(prefix, None)) is not None:
-            changes.gone.add(old)
-        entry = self.entries[number].get(prefix)
-        if entry is None or entry.hidden is not None or prefix in self.surplus(number):
-            return
-        if (flow := renderer.route(number, prefix, entry.target)) is not None:
-            flows[prefix] = flow[0]
+        flows, entry = self._flows[number], self.entries[number].get(destination)
+        flow = None
+        if entry is not None and entry.hidden is None and destination not in self.surplus(number):
+            flow = renderer.route(number, destination, entry.target)
+        if flow is not None:
+            flows[destination] = flow[0]
             changes.put[flow[0]] = flow[1]
+        elif (old := flows.pop(destination, None)) is not None:
+            changes.gone.add(old)
 
-    def surplus(self, number: ViewId) -> Set[Prefix]:
+    def surplus(self, number: ViewId) -> Set[Destination]:
         """What a full view refuses."""
         full = self._overfull.get(number)
         return frozenset() if full is None else full.surplus
 
-    def _fit(self, number: ViewId, changed: Mapping[Prefix, Entry | None]) -> set[Prefix]:
+    def _fit(self, number: ViewId, changed: Mapping[Destination, Entry | None]) -> set[Destination]:
         """Which routes of a view may be beyond its maximum now and were not, or were. `changed`: as they were."""
         size, full = self._sizes.get(number, 0), self._overfull.get(number)
         if size <= self.routes_max and (full is None or size < self.routes_max * FORGET_BELOW):
             return set() if full is None else self._overfull.pop(number).surplus
         entries = self.entries[number]
         if full is None or len(changed) > len(full) * SORT_AGAIN_FROM:
-            places = (place for p, e in entries.items() if (place := _place(p, e)) is not None)
+            places = (place for d, e in entries.items() if (place := _place(d, e)) is not None)
             fresh = self._overfull[number] = Overfull(places, self.routes_max)
             return fresh.surplus ^ (set() if full is None else full.surplus)
-        moved: set[Prefix] = set()
-        for prefix, before in changed.items():
-            moved |= full.replace(_place(prefix, before), _place(prefix, entries.get(prefix)))
+        moved: set[Destination] = set()
+        for destination, before in changed.items():
+            moved |= full.replace(_place(destination, before), _place(destination, entries.get(destination)))
         return moved
 
-    def concerned(self, changed: frozenset[IpAddress]) -> Touched:
-        """The prefixes for which any of these endpoints is a candidate, as `refresh` wants them."""
-        touched: Touched = {}
-        for number, entries in self.entries.items():
-            imports = self.views[number].imports
-            for prefix, entry in entries.items():
-                if not changed.isdisjoint(endpoints(entry)):
-                    touched[prefix] = touched.get(prefix, frozenset()) | imports
-        return touched
+    def _add(self, view: View) -> None:
+        self.views[view.id], self.entries[view.id], self._flows[view.id] = view, {}, {}
+        for target in view.imports:
+            self._importers.setdefault(target, set()).add(view.id)
 
-    def _drop(self, view: ViewId, changes: Changes) -> None:
-        changes.gone |= set(self._flows.pop(view, {}).values())
-        for entry in self.entries.pop(view).values():
-            self._count(view, entry, -1)
-        self._overfull.pop(view, None)
-        self._sizes.pop(view, None)
+    def _drop(self, number: ViewId, changes: Changes) -> None:
+        if (view := self.views.pop(number, None)) is None:
+            return
+        for target in view.imports:
+            self._importers[target].discard(number)
+            if not self._importers[target]:
+                del self._importers[target]
+        changes.gone |= set(self._flows.pop(number).values())
+        for entry in self.entries.pop(number).values():
+            self._count(number, entry, -1)
+        self._overfull.pop(number, None)
+        self._sizes.pop(number, None)
 
-    def _count(self, number: ViewId, entry: Entry | None, by: int) -> None:
-        if entry is None or entry.hidden is not None:
+    def _count(self, number: ViewId, entry: Entry, by: int) -> None:
+        if entry.hidden is not None:
             return
         self._sizes[number] = self._sizes.get(number, 0) + by
         for endpoint in endpoints(entry):
-            self._endpoints[endpoint] = self._endpoints.get(endpoint, 0) + by
-            if not self._endpoints[endpoint]:
+            uses = self._endpoints.get(endpoint, 0) + by
+            if uses == 0 or uses == by:
+                self._known_endpoints = None
+            if uses:
+                self._endpoints[endpoint] = uses
+            else:
                 del self._endpoints[endpoint]
 
     def size(self, view: ViewId) -> int:
         """How many entries ask for a flow, those beyond the maximum among them."""
         return self._sizes.get(view, 0)
 
-    def flow_of(self, view: ViewId, prefix: Prefix) -> FlowKey | None:
-        return self._flows.get(view, {}).get(prefix)
+    def flow_of(self, view: ViewId, destination: Destination) -> FlowKey | None:
+        return self._flows.get(view, {}).get(destination)
 
 
-def _place(prefix: Prefix, entry: Entry | None) -> Place | None:
+def _place(destination: Destination, entry: Entry | None) -> Place | None:
     """Of an entry that asks for a flow."""
-    return None if entry is None or entry.hidden is not None else Place(isinstance(entry.target, NextHop), prefix)
+    remote = entry is not None and isinstance(entry.target, NextHop)
+    return None if entry is None or entry.hidden is not None else Place(remote, destination)

@@ -17,12 +17,18 @@ class WholeStates:
         self.probed: frozenset[IpAddress] = frozenset()
         self._probed_by: int | None = None
         """The tunnel port the prober was told of."""
+        self._looked: object = None
 
     def changed(self, wanted: SetCircuits | SetNeighbours) -> list[Effect]:
         if self._told.get(type(wanted)) == wanted:
             return []
         self._told[type(wanted)] = wanted
         return [wanted]
+
+    def looks_otherwise(self, switch: int, endpoints: frozenset[IpAddress], tunnel: int | None) -> bool:
+        """Whether the switch (its version), the endpoints or the tunnel port are others than at the last look."""
+        before, self._looked = self._looked, (switch, endpoints, tunnel)
+        return before != self._looked
 
     def probes(self, asked: Mapping[IpAddress, Answer], tunnel: int | None) -> list[Effect]:
         """`asked` with what is known of each; told again when the set or the tunnel port is another."""

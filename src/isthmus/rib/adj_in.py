@@ -1,98 +1,162 @@
-"""Adj-RIB-In of all peers in one table, with an index by route target.
+"""Adj-RIB-In of all peers and families in one table, with an index by route target.
 
 The one mutable table of received routes. Everything a peer says stays here as it was said; what a view makes of it is
-decided elsewhere, so a new view needs no exchange with anybody.
+decided elsewhere, so a new view needs no exchange with anybody. Of a route only its family's words are known here
+(`bgp.nlri.Route`): where it leads to, and what tells it from its peer's others.
 
-Rules: every change returns what it touched, (prefix -> route targets before and after), and nothing else is kept about
-it. A path of a peer whose session ended is *stale*: it stays until a session that is in sync contradicts it. When that
-takes long it becomes *long-lived stale* (RFC 9494): least preferred, and gone if it was never to be kept so long. A
-path that was withdrawn though nobody took it back is *held*: as little preferred, until somebody says how long.
+Rules: every change returns what it touched: destinations by the targets that their paths had or have. How far a path
+is still to be believed is its `Standing`; the table below is all there is to it.
+
+    what happens                        FRESH        STALE          LONG_LIVED     HELD
+    said again (`apply`)                FRESH        FRESH          FRESH *        FRESH *
+    withdrawn (`apply`)                 gone *       gone *         gone *         gone *
+    withdrawn, unheard (`hold`)         HELD *       HELD *         HELD *         -
+    session ends (`mark_stale`)         STALE        -              -              STALE *
+    stale for long (`make_long_lived`)  -            LONG_LIVED *   -              -
+    stale for too long (`expire`)       -            gone *         gone *         -
+    contradicted (`sweep`)              -            gone *         gone *         -
+    to be held no longer (`release`)    -            -              -              gone *
+
+`*` touches: a decision may come out otherwise. What would become HELD or LONG_LIVED but carries NO_LLGR is gone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from enum import Enum
 from typing import NamedTuple
 
 from isthmus.bgp.attribute import PathAttributes
-from isthmus.bgp.nlri.evpn import EvpnPrefix
-from isthmus.model.net import IpAddress, Prefix
-from isthmus.model.vpn import RouteDistinguisher, RouteTarget
+from isthmus.bgp.family import Family
+from isthmus.bgp.heard import Heard
+from isthmus.bgp.nlri import Destination, Distinguisher, Nlri
+from isthmus.model.net import IpAddress
+from isthmus.model.vpn import RouteTarget
 
 NO_LLGR = 0xFFFF0007
 """RFC 9494 section 3.2: whoever announced it would rather have no route than one that is long-lived stale."""
 
-Touched = dict[Prefix, frozenset[RouteTarget]]
+Targets = frozenset[RouteTarget]
+Touched = dict[Targets, set[Destination]]
+
+
+class Standing(Enum):
+    """How far what a peer said is still to be believed."""
+
+    FRESH = "said in the session that is up"
+    STALE = "its session ended: as good as confirmed, until a session in sync contradicts it (RFC 4724)"
+    LONG_LIVED = "its session ended long ago: least preferred (RFC 9494)"
+    HELD = "its peer withdrew it though whoever announced it did not: least preferred, and nobody contradicts it"
+
+
+class Channel(NamedTuple):
+    """One family of one peer: what is in sync, refreshed, retained and told is so of one of these."""
+
+    peer: IpAddress
+    family: Family
 
 
 class PathKey(NamedTuple):
-    """What makes a path of a prefix itself and no other: the peer and the rest of the route key (RFC 9136 3.1)."""
+    """What makes a path to a destination itself and no other."""
 
     peer: IpAddress
-    rd: RouteDistinguisher
-    ethernet_tag: int
+    family: Family
+    distinguisher: Distinguisher
+
+    @classmethod
+    def of(cls, peer: IpAddress, route: Nlri) -> PathKey:
+        return cls(peer, route.family, route.distinguisher)
 
 
-@dataclass(frozen=True, slots=True)
-class Path:
+class Path(NamedTuple):
     """One route as one peer told it."""
 
     peer: IpAddress
     peer_router_id: IpAddress
-    nlri: EvpnPrefix
-    attributes: PathAttributes
+    nlri: Nlri
+    heard: Heard
     since: float
     """When this very content was first heard (the node's clock, seconds)."""
+    standing: Standing = Standing.FRESH
     stale_since: float | None = None
-    """When the session ended that it came by."""
-    long_lived: bool = False
-    """Stale for longer than the time of RFC 4724, or held: least preferred."""
-    held: bool = False
-    """Its peer withdrew it, but whoever announced it did not (`hold`)."""
+    """When the session ended that it came by, or when it was withdrawn that is held; None while it is fresh."""
+
+    @property
+    def attributes(self) -> PathAttributes:
+        return self.heard.read()
+
+    @property
+    def channel(self) -> Channel:
+        return Channel(self.peer, self.nlri.family)
 
     @property
     def key(self) -> PathKey:
-        return PathKey(self.peer, self.nlri.rd, self.nlri.ethernet_tag)
+        return PathKey.of(self.peer, self.nlri)
 
     @property
     def stale(self) -> bool:
-        return self.stale_since is not None
+        return self.standing is not Standing.FRESH
+
+    @property
+    def least_preferred(self) -> bool:
+        return self.standing in _LEAST_PREFERRED
 
     @property
     def originator(self) -> IpAddress:
         """RFC 4456 section 9: the originator's id stands for the router-id when a reflector passed the route on."""
         return self.attributes.originator_id or self.peer_router_id
 
+    def standing_as(self, standing: Standing, since: float | None) -> Path:
+        return self._replace(standing=standing, stale_since=since)
+
+
+_LEAST_PREFERRED = frozenset({Standing.LONG_LIVED, Standing.HELD})
+_CONTRADICTABLE = frozenset({Standing.STALE, Standing.LONG_LIVED})
+
+Several = dict[PathKey, Path]
+
 
 class AdjRibIn:
     """All received paths."""
 
     def __init__(self) -> None:
-        self._paths: dict[Prefix, dict[PathKey, Path]] = {}
-        self._prefixes: dict[RouteTarget, dict[Prefix, int]] = {}
-        self._counts: dict[IpAddress, int] = {}
+        self._paths: dict[Destination, Path | Several] = {}
+        """Nearly every destination has one path: a dictionary for each would be a third of all memory."""
+        self._destinations: dict[Targets, dict[Destination, int]] = {}
+        """How many paths each destination has with exactly these targets. A cloud has few sets of targets."""
+        self._sets: dict[RouteTarget, set[Targets]] = {}
+        self._counts: dict[Channel, int] = {}
 
-    def paths(self, prefix: Prefix) -> Iterable[Path]:
-        return self._paths.get(prefix, {}).values()
+    def paths(self, destination: Destination) -> Sequence[Path]:
+        there = self._paths.get(destination)
+        if there is None:
+            return ()
+        return (there,) if isinstance(there, Path) else tuple(there.values())
 
     def now(self, path: Path) -> Path:
         """The path as it stands: whoever took it earlier does not know that it has become stale since."""
-        return self._paths.get(path.nlri.prefix, {}).get(path.key, path)
+        return self.path(path.nlri.destination, path.key) or path
 
-    def prefixes(self, targets: Iterable[RouteTarget]) -> set[Prefix]:
-        """Every prefix that has a path with one of these targets."""
-        return {prefix for target in targets for prefix in self._prefixes.get(target, ())}
+    def destinations(self, targets: Iterable[RouteTarget]) -> set[Destination]:
+        """Every one that has a path with one of these targets."""
+        sets = {one for target in targets for one in self._sets.get(target, ())}
+        return set[Destination]().union(*(self._destinations[one] for one in sets))
 
-    def path(self, prefix: Prefix, key: PathKey) -> Path | None:
-        return self._paths.get(prefix, {}).get(key)
+    def path(self, destination: Destination, key: PathKey) -> Path | None:
+        there = self._paths.get(destination)
+        if there is None or not isinstance(there, Path):
+            return None if there is None else there.get(key)
+        return there if there.key == key else None
 
     def count(self, peer: IpAddress) -> int:
-        return self._counts.get(peer, 0)
+        return sum(count for channel, count in self._counts.items() if channel.peer == peer)
 
     def __iter__(self) -> Iterator[Path]:
-        for paths in self._paths.values():
-            yield from paths.values()
+        for there in self._paths.values():
+            if isinstance(there, Path):
+                yield there
+            else:
+                yield from there.values()
 
     def admit(self, peer: IpAddress, announced: Sequence[Path], at_most: int) -> tuple[Sequence[Path], Sequence[Path]]:
         """Those of a peer's routes that it may have, and the others: all that replace one, new ones while there is
@@ -102,7 +166,7 @@ class AdjRibIn:
             return announced, ()
         admitted, beyond = [], []
         for path in announced:
-            known = self.path(path.nlri.prefix, path.key) is not None
+            known = self.path(path.nlri.destination, path.key) is not None
             if known or room > 0:
                 admitted.append(path)
                 room -= not known
@@ -110,111 +174,155 @@ class AdjRibIn:
                 beyond.append(path)
         return admitted, beyond
 
-    def apply(self, announced: Iterable[Path], withdrawn: Iterable[tuple[Prefix, PathKey]]) -> Touched:
+    def apply(self, announced: Iterable[Path], withdrawn: Iterable[tuple[Destination, PathKey]]) -> Touched:
         """Withdrawals first, as in one UPDATE (RFC 4271 section 4.3: the same prefix in both counts as announced)."""
         touched: Touched = {}
-        for prefix, key in withdrawn:
-            self._remove(prefix, key, touched)
+        for destination, key in withdrawn:
+            if (old := self._take_out(destination, key)) is not None:
+                touch(touched, old.heard.route_targets, destination)
         for path in announced:
             self._put(path, touched)
         return touched
 
-    def mark_stale(self, peer: IpAddress, now: float) -> Touched:
+    def mark_stale(self, channel: Channel, now: float) -> Touched:
         """The session ended: nothing this peer said is confirmed any more. Touched is only what was held: it counts
         like the rest now."""
         touched: Touched = {}
-        for prefix, paths in self._paths.items():
-            for key, path in paths.items():
-                if key.peer == peer and path.held:
-                    paths[key] = replace(path, stale_since=now, held=False, long_lived=False)
-                    merge(touched, {prefix: path.attributes.route_targets})
-                elif key.peer == peer and not path.stale:
-                    paths[key] = replace(path, stale_since=now)
+        ended = [p for p in self if p.channel == channel and p.standing in (Standing.FRESH, Standing.HELD)]
+        for path in ended:
+            self._store(path.standing_as(Standing.STALE, now))
+            if path.standing is Standing.HELD:
+                touch(touched, path.heard.route_targets, path.nlri.destination)
         return touched
 
-    def make_long_lived(self, peer: IpAddress, since: float) -> Touched:
+    def make_long_lived(self, channel: Channel, since: float) -> Touched:
         """What has been stale since then has been so for long."""
-        return self._least_preferred(replace(path, long_lived=True) for path in self._stale_since(peer, since))
+        return self._prefer_least(Standing.LONG_LIVED, self._stale_since(channel, since), since)
 
     def hold(self, paths: Iterable[Path], now: float) -> Touched:
         """Withdrawn, but not by whoever announced them: least preferred until they are released or said again."""
-        return self._least_preferred(replace(path, stale_since=now, long_lived=True, held=True) for path in paths)
+        return self._prefer_least(Standing.HELD, paths, now)
 
-    def _least_preferred(self, paths: Iterable[Path]) -> Touched:
-        """In place of what they were. RFC 9494 section 4.2: a route with NO_LLGR goes."""
+    def _prefer_least(self, standing: Standing, paths: Iterable[Path], since: float) -> Touched:
+        """RFC 9494 section 4.2: a route with NO_LLGR goes."""
         touched: Touched = {}
         for path in paths:
-            prefix = path.nlri.prefix
+            destination = path.nlri.destination
             if NO_LLGR in path.attributes.communities:
-                self._remove(prefix, path.key, touched)
+                self._take_out(destination, path.key)
             else:
-                self._paths[prefix][path.key] = path
-                merge(touched, {prefix: path.attributes.route_targets})
+                self._store(path.standing_as(standing, since))
+            touch(touched, path.heard.route_targets, destination)
         return touched
 
     def release(self, over: Callable[[Path], bool]) -> Touched:
         """Drop what is held and need not be any longer."""
-        return self._drop([path for path in self if path.held and over(path)])
+        return self._drop([path for path in self if path.standing is Standing.HELD and over(path)])
 
-    def expire(self, peer: IpAddress, since: float) -> Touched:
+    def expire(self, channel: Channel, since: float) -> Touched:
         """Drop what has been stale since then."""
-        return self._drop(self._stale_since(peer, since))
+        return self._drop(self._stale_since(channel, since))
 
-    def _stale_since(self, peer: IpAddress, since: float) -> list[Path]:
-        return [path for path in self if path.peer == peer and path.stale_since == since and not path.held]
+    def _stale_since(self, channel: Channel, since: float) -> list[Path]:
+        return [p for p in self if p.stale_since == since and p.standing in _CONTRADICTABLE and p.channel == channel]
 
-    def sweep(self, peers: Iterable[IpAddress]) -> Touched:
-        """Drop the stale paths of these peers: a session in sync has had its say."""
-        among = frozenset(peers)
-        return self._drop([path for path in self if path.stale and not path.held and path.peer in among])
+    def sweep(self, family: Family, peers: Iterable[IpAddress]) -> Touched:
+        """Drop what these peers said of a family and nobody confirms: a session in sync has had its say."""
+        among = frozenset(Channel(peer, family) for peer in peers)
+        return self._drop([p for p in self if p.standing in _CONTRADICTABLE and p.channel in among])
 
     def _drop(self, paths: Iterable[Path]) -> Touched:
-        return self.apply((), [(path.nlri.prefix, path.key) for path in paths])
+        return self.apply((), [(path.nlri.destination, path.key) for path in paths])
+
+    # The table
 
     def _put(self, path: Path, touched: Touched) -> None:
-        prefix = path.nlri.prefix
-        key = path.key
-        paths = self._paths.setdefault(prefix, {})
-        old = paths.get(key)
-        if old is not None and old.attributes == path.attributes and old.nlri == path.nlri:
-            paths[key] = replace(path, since=old.since)
-            if old.long_lived:  # it counts in full again
-                touched[prefix] = touched.get(prefix, frozenset()) | path.attributes.route_targets
+        destination, targets = path.nlri.destination, path.heard.route_targets
+        if destination not in self._paths:
+            self._paths[destination] = path
+        elif (old := self.path(destination, path.key)) is None:
+            self._beside(destination, path)
+        elif old.heard == path.heard and old.nlri == path.nlri:
+            self._store(path._replace(since=old.since))
+            if old.least_preferred:  # it counts in full again
+                touch(touched, targets, destination)
             return
-        targets = path.attributes.route_targets
-        if old is None:
-            self._counts[path.peer] = self._counts.get(path.peer, 0) + 1
         else:
-            self._unindex(prefix, old.attributes.route_targets)
-            targets |= old.attributes.route_targets
-        paths[key] = path
-        for target in path.attributes.route_targets:
-            holders = self._prefixes.setdefault(target, {})
-            holders[prefix] = holders.get(prefix, 0) + 1
-        touched[prefix] = touched.get(prefix, frozenset()) | targets
+            self._forget(old, touched)
+            self._store(path)
+        channel = path.channel
+        self._counts[channel] = self._counts.get(channel, 0) + 1
+        self._index(targets, destination)
+        touch(touched, targets, destination)
 
-    def _remove(self, prefix: Prefix, key: PathKey, touched: Touched) -> None:
-        paths = self._paths.get(prefix, {})
-        old = paths.pop(key, None)
+    def _forget(self, old: Path, touched: Touched) -> None:
+        """What another will take the place of."""
+        self._counts[old.channel] -= 1
+        self._unindex(old.heard.route_targets, old.nlri.destination)
+        touch(touched, old.heard.route_targets, old.nlri.destination)
+
+    def _beside(self, destination: Destination, path: Path) -> None:
+        there = self._paths[destination]
+        if isinstance(there, Path):
+            there = self._paths[destination] = {there.key: there}
+        there[path.key] = path
+
+    def _store(self, path: Path) -> None:
+        destination = path.nlri.destination
+        there = self._paths[destination]
+        if isinstance(there, Path):
+            self._paths[destination] = path
+        else:
+            there[path.key] = path
+
+    def _take_out(self, destination: Destination, key: PathKey) -> Path | None:
+        old = self.path(destination, key)
         if old is None:
+            return None
+        there = self._paths[destination]
+        if isinstance(there, Path):
+            del self._paths[destination]
+        else:
+            del there[key]
+            if len(there) == 1:
+                (self._paths[destination],) = there.values()
+        self._counts[old.channel] -= 1
+        self._unindex(old.heard.route_targets, destination)
+        return old
+
+    def _index(self, targets: Targets, destination: Destination) -> None:
+        there = self._destinations.get(targets)
+        if there is None:
+            there = self._destinations[targets] = {}
+            for target in targets:
+                self._sets.setdefault(target, set()).add(targets)
+        there[destination] = there.get(destination, 0) + 1
+
+    def _unindex(self, targets: Targets, destination: Destination) -> None:
+        there = self._destinations[targets]
+        there[destination] -= 1
+        if there[destination]:
             return
-        if not paths:
-            del self._paths[prefix]
-        self._counts[key.peer] -= 1
-        self._unindex(prefix, old.attributes.route_targets)
-        touched[prefix] = touched.get(prefix, frozenset()) | old.attributes.route_targets
-
-    def _unindex(self, prefix: Prefix, targets: Iterable[RouteTarget]) -> None:
+        del there[destination]
+        if there:
+            return
+        del self._destinations[targets]
         for target in targets:
-            holders = self._prefixes[target]
-            holders[prefix] -= 1
-            if not holders[prefix]:
-                del holders[prefix]
-            if not holders:
-                del self._prefixes[target]
+            self._sets[target].discard(targets)
+            if not self._sets[target]:
+                del self._sets[target]
 
 
-def merge(into: Touched, more: Mapping[Prefix, frozenset[RouteTarget]]) -> None:
+def touch(touched: Touched, targets: Targets, destination: Destination) -> None:
+    """A path with these targets has come, gone or changed."""
+    there = touched.get(targets)
+    if there is None:
+        touched[targets] = {destination}
+    else:
+        there.add(destination)
+
+
+def merge(into: Touched, more: Mapping[Targets, set[Destination]]) -> None:
     """Add what another change touched."""
-    for prefix, targets in more.items():
-        into[prefix] = into.get(prefix, frozenset()) | targets
+    for targets, destinations in more.items():
+        into.setdefault(targets, set()).update(destinations)

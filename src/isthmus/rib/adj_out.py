@@ -1,29 +1,28 @@
-"""What one peer was told, against what it should be told.
+"""What one peer was told of one family, against what it should be told.
 
-Rules: `told` changes only by what `plan` handed out; a session that ends takes its table with it. Two equal
-announcements of one route are one.
+Rules: `told` changes only by `done`, when what `plan` asked for is said; a session that ends takes its table with it.
+Two equal announcements of one route are one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 from isthmus.bgp.attribute import PathAttributes
-from isthmus.bgp.nlri.evpn import EvpnPrefix
+from isthmus.bgp.nlri import Nlri, NlriKey
 from isthmus.model.delta import Plan, diff
-from isthmus.model.net import Prefix
-from isthmus.model.vpn import RouteDistinguisher
 from isthmus.rib.decision import GRACEFUL_SHUTDOWN
 
-RouteKey = tuple[RouteDistinguisher, int, Prefix]
+RouteKey: TypeAlias = NlriKey
 
 
 @dataclass(frozen=True, slots=True)
 class Announcement:
     """A route of ours, ready for the wire."""
 
-    nlri: EvpnPrefix
+    nlri: Nlri
     attributes: PathAttributes
 
     def leaving(self) -> Announcement:
@@ -32,7 +31,7 @@ class Announcement:
 
 
 class AdjRibOut:
-    """One peer's."""
+    """One channel's."""
 
     def __init__(self, told: Iterable[Announcement] = (), again: bool = False) -> None:
         self._told: dict[RouteKey, Announcement] = {a.nlri.key(): a for a in told}
@@ -50,12 +49,13 @@ class AdjRibOut:
         return key in self._told
 
     def plan(self, desired: Mapping[RouteKey, Announcement]) -> Plan[RouteKey, Announcement]:
-        """What to announce and to withdraw now; it counts as told from here on."""
+        """What to announce and to withdraw now."""
         plan = diff(desired, self._told)
-        if self.again:
-            plan = Plan(put=dict(desired), delete=plan.delete)
+        return Plan(put=dict(desired), delete=plan.delete) if self.again else plan
+
+    def done(self, desired: Mapping[RouteKey, Announcement]) -> None:
+        """The plan for it has been said."""
         self._told, self.again = dict(desired), False
-        return plan
 
     def forget(self) -> None:
         """The peer asks for everything again (RFC 2918): the next plan says it all. What the peer has is remembered,

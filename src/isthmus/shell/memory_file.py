@@ -10,7 +10,8 @@ import logging
 from dataclasses import replace
 from pathlib import Path
 
-from isthmus.node.memory import BadMemory, Memory, PeerMemory, decode, encode
+from isthmus.node.handed_on import decode, encode
+from isthmus.node.memory import BadMemory, Memory, PeerMemory
 
 log = logging.getLogger(__name__)
 

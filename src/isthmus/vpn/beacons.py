@@ -12,13 +12,14 @@ for. One that does not walk in order (or a policy that stops it) costs only what
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from isthmus.bgp.attribute import PathAttributes, encapsulation_community, router_mac_community
 from isthmus.bgp.iana import Origin
+from isthmus.bgp.nlri import Nlri
 from isthmus.bgp.nlri.evpn import EvpnPrefix
 from isthmus.model.net import IpAddress, Prefix
-from isthmus.model.vpn import BEACON_TARGET, Encapsulation, RouteDistinguisher
+from isthmus.model.vpn import BEACON_TARGET, Encapsulation, RouteDistinguisher, RouteTarget
 from isthmus.rib.adj_out import Announcement
 from isthmus.rib.decision import LOCAL_PREF_DEFAULT
 from isthmus.vpn.exports import Speaker
@@ -61,18 +62,27 @@ class Announcer(NamedTuple):
     router_id: IpAddress
 
 
-def announcer(nlri: EvpnPrefix, attributes: PathAttributes) -> Announcer | None:
+class Told(Protocol):
+    """Of a route's attributes what a beacon is known by."""
+
+    @property
+    def next_hop(self) -> IpAddress | None: ...
+
+    @property
+    def route_targets(self) -> frozenset[RouteTarget]: ...
+
+
+def announcer(nlri: Nlri, told: Told) -> Announcer | None:
     """None if the route does not say: its distinguisher is not of type 1."""
-    if attributes.next_hop is None or nlri.rd[:2] != b"\x00\x01":
-        return None
-    return Announcer(attributes.next_hop, IpAddress(nlri.rd[2:6]))
+    rd = nlri.distinguisher.rd
+    return None if told.next_hop is None or rd[:2] != b"\x00\x01" else Announcer(told.next_hop, IpAddress(rd[2:6]))
 
 
-def whose(nlri: EvpnPrefix, attributes: PathAttributes) -> Announcer | None:
+def whose(nlri: Nlri, told: Told) -> Announcer | None:
     """Whose beacon it is; None for any other route."""
-    if BEACON_TARGET not in attributes.route_targets:
+    if BEACON_TARGET not in told.route_targets:
         return None
-    found = announcer(nlri, attributes)
-    if found is None or nlri.rd != RouteDistinguisher.of(found.router_id, 0):
+    found = announcer(nlri, told)
+    if found is None or nlri.distinguisher.rd != RouteDistinguisher.of(found.router_id, 0):
         return None
-    return found if nlri.prefix == Prefix.host(found.endpoint) else None
+    return found if nlri.destination == Prefix.host(found.endpoint) else None

@@ -5,13 +5,15 @@ behind one router never leak into each other.
 
 Rules: a pure function of intent and ports. Every local address that a BGPVPN covers has its export, with the reason if
 it cannot be announced; nothing is dropped in silence. (VNI, address) is what a packet from a tunnel is delivered by, so
-two exports never share it: the higher mobility sequence wins, then the lower circuit name.
+two exports never share it: the higher mobility sequence wins, then the lower circuit name. What changes at one circuit
+is one call of `of_circuit` and one of `one_each` for each address it concerns; `exports` of everything gives the same.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from isthmus.bgp.attribute import (
     PathAttributes,
@@ -56,16 +58,41 @@ class Export:
         return InboundKey(self.vni, self.prefix)
 
 
-def exports(circuits: Mapping[CircuitName, AttachmentIntent], ports: Iterable[LocalPort]) -> tuple[Export, ...]:
+class Issued(Protocol):
+    """What a node adds of its own to what the cloud says."""
+
+    def number(self, attachment: str, association: AssociationIntent) -> int:
+        """Of (attachment, BGPVPN) in this hypervisor's route distinguishers."""
+
+    def sequence(self, port: LocalPort) -> int:
+        """Of the mobility of a port's addresses (RFC 7432 section 7.7)."""
+
+
+class AsGiven:
+    """Nothing of its own: the cloud's number, and Neutron's revision of the port."""
+
+    def number(self, attachment: str, association: AssociationIntent) -> int:
+        return association.number
+
+    def sequence(self, port: LocalPort) -> int:
+        return port.revision
+
+
+AS_GIVEN = AsGiven()
+
+
+def exports(
+    circuits: Mapping[CircuitName, AttachmentIntent], ports: Iterable[LocalPort], issued: Issued = AS_GIVEN
+) -> tuple[Export, ...]:
     """Every local address in every BGPVPN that covers it, in a fixed order."""
     by_network: dict[str, list[LocalPort]] = {}
     for port in ports:
         by_network.setdefault(port.network, []).append(port)
     found: dict[InboundKey, list[Export]] = {}
     for circuit, intent in circuits.items():
-        for export in _attachment(circuit, intent, by_network):
+        for export in of_circuit(circuit, intent, by_network, issued):
             found.setdefault(export.inbound, []).append(export)
-    return tuple(_one_each(found))
+    return tuple(export for rivals in found.values() for export in one_each(rivals))
 
 
 def served(intent: AttachmentIntent, address: IpAddress) -> bool:
@@ -77,23 +104,32 @@ def served(intent: AttachmentIntent, address: IpAddress) -> bool:
     return any(subnet.covers(host) for subnet in intent.subnets)
 
 
-def _attachment(
-    circuit: CircuitName, intent: AttachmentIntent, by_network: Mapping[str, list[LocalPort]]
-) -> Iterator[Export]:
-    """One export for each (BGPVPN, address); associations of one BGPVPN that overlap are united."""
+def of_circuit(
+    circuit: CircuitName,
+    intent: AttachmentIntent,
+    by_network: Mapping[str, Iterable[LocalPort]],
+    issued: Issued = AS_GIVEN,
+) -> tuple[Export, ...]:
+    """One export for each (BGPVPN, address); associations of one BGPVPN that overlap are united. Rivals of other
+    circuits are not looked at."""
     united: dict[tuple[str, str, IpAddress], Export] = {}
     for association in intent.associations:
         for network in association.networks:
             for port in by_network.get(network, ()):
                 for address in port.addresses:
-                    export = _export(circuit, intent, association, port, address)
+                    export = _export(circuit, intent, association, port, address, issued)
                     key = (association.bgpvpn, port.name, address)
                     united[key] = _union(united[key], export) if key in united else export
-    yield from united.values()
+    return tuple(united.values())
 
 
 def _export(
-    circuit: CircuitName, intent: AttachmentIntent, a: AssociationIntent, port: LocalPort, address: IpAddress
+    circuit: CircuitName,
+    intent: AttachmentIntent,
+    a: AssociationIntent,
+    port: LocalPort,
+    address: IpAddress,
+    issued: Issued,
 ) -> Export:
     why_not = None
     if not a.exports:
@@ -108,14 +144,14 @@ def _export(
         circuit=circuit,
         attachment=intent.attachment,
         bgpvpn=a.bgpvpn,
-        number=a.number,
+        number=issued.number(intent.attachment, a),
         vni=a.vni,
         targets=frozenset(a.exports),
         site=intent.site,
         local_pref=LOCAL_PREF_DEFAULT if a.local_pref is None else a.local_pref,
         port=port.name,
         prefix=Prefix.host(address),
-        mobility=port.revision,
+        mobility=issued.sequence(port),
         why_not=why_not,
     )
 
@@ -128,14 +164,19 @@ def _union(one: Export, other: Export) -> Export:
     return replace(chosen, targets=targets, local_pref=max(one.local_pref, other.local_pref), why_not=why_not)
 
 
-def _one_each(found: Mapping[InboundKey, list[Export]]) -> Iterator[Export]:
-    for rivals in found.values():
-        ranked = sorted(rivals, key=lambda e: (e.why_not is not None, -e.mobility, e.circuit, e.port))
-        yield ranked[0]
-        for loser in ranked[1:]:
-            clash = loser.bgpvpn != ranked[0].bgpvpn
-            reason = NotAnnounced.NUMBER_CLASH if clash else NotAnnounced.DUPLICATE_ADDRESS
-            yield replace(loser, why_not=loser.why_not or reason)
+def one_each(rivals: Sequence[Export]) -> Iterator[Export]:
+    """The exports of one (VNI, address): one that may have it, and the others with the reason why they do not."""
+    if len(rivals) == 1:
+        yield rivals[0]
+        return
+    first, *others = sorted(rivals, key=lambda e: (e.why_not is not None, -e.mobility, e.circuit, e.port))
+    yield first
+    for loser in others:
+        clash = loser.bgpvpn != first.bgpvpn
+        yield replace(
+            loser,
+            why_not=loser.why_not or (NotAnnounced.NUMBER_CLASH if clash else NotAnnounced.DUPLICATE_ADDRESS),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,11 +189,8 @@ class Speaker:
     asn: int
 
 
-def announcement(export: Export, speaker: Speaker, *, leaving: bool = False) -> Announcement:
-    """The route of an export: type 5, interface-less (RFC 9136 section 4.4.1), RD = router-id:number, label = VNI.
-
-    `leaving` asks everybody to prefer another path while this one still works (RFC 8326).
-    """
+def announcement(export: Export, speaker: Speaker) -> Announcement:
+    """The route of an export: type 5, interface-less (RFC 9136 section 4.4.1), RD = router-id:number, label = VNI."""
     nlri = EvpnPrefix(
         rd=RouteDistinguisher.of(speaker.router_id, export.number),
         ethernet_tag=0,
@@ -175,5 +213,4 @@ def announcement(export: Export, speaker: Speaker, *, leaving: bool = False) -> 
         communities=(),
         extended_communities=communities,
     )
-    route = Announcement(nlri, attributes)
-    return route.leaving() if leaving else route
+    return Announcement(nlri, attributes)

@@ -10,7 +10,8 @@ back to the router.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from isthmus.fib.entries import CircuitName, SourceKey, ViewId, view_id
 from isthmus.model.intent import ROUTER_IPV4, ROUTER_IPV6, AttachmentIntent
@@ -18,6 +19,20 @@ from isthmus.model.net import Prefix
 from isthmus.model.port import LocalPort
 from isthmus.model.vpn import RouteTarget
 from isthmus.vpn.exports import served
+
+
+class Cover(NamedTuple):
+    """A subnet as numbers: what lies in it has these bits in front."""
+
+    octets: int
+    length: int
+    shift: int
+    bits: int
+
+    @classmethod
+    def of(cls, subnet: Prefix) -> Cover:
+        shift = len(subnet.address) * 8 - subnet.length
+        return cls(len(subnet.address), subnet.length, shift, int.from_bytes(subnet.address, "big") >> shift)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +44,23 @@ class View:
     circuits: frozenset[CircuitName]
     hiding: tuple[tuple[Prefix, ...], ...]
     """For each circuit the subnets its router serves itself: what all of them cover never reaches this view."""
+    _covers: tuple[tuple[Cover, ...], ...] = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_covers", tuple(tuple(Cover.of(s) for s in subnets) for subnets in self.hiding))
 
     def hides(self, prefix: Prefix) -> bool:
-        """Whether every router in front of this view has a subnet of its own over the prefix."""
-        return bool(self.hiding) and all(any(s.covers(prefix) for s in subnets) for subnets in self.hiding)
+        """Whether every router in front of this view has a subnet of its own over the prefix. Asked for each route, so
+        the subnets are ready to be compared with."""
+        address, length = prefix
+        octets, number = len(address), int.from_bytes(address, "big")
+        for subnets in self._covers:
+            for cover in subnets:
+                if cover.octets == octets and cover.length <= length and number >> cover.shift == cover.bits:
+                    break
+            else:
+                return False
+        return bool(self._covers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,43 +71,63 @@ class Views:
     sources: Mapping[SourceKey, ViewId]
 
 
+@dataclass(frozen=True, slots=True)
+class Doors:
+    """What one circuit contributes to the views."""
+
+    views: Mapping[ViewId, frozenset[RouteTarget]] = field(default_factory=dict)
+    """Those that its ports look in, and what they import."""
+    sources: Mapping[SourceKey, ViewId] = field(default_factory=dict)
+
+
 def views(circuits: Mapping[CircuitName, AttachmentIntent], ports: Iterable[LocalPort]) -> Views:
     """The views that these ports need."""
     by_network: dict[str, list[LocalPort]] = {}
     for port in ports:
         by_network.setdefault(port.network, []).append(port)
-    imports: dict[ViewId, frozenset[RouteTarget]] = {}
-    doors: dict[ViewId, set[CircuitName]] = {}
+    doors = {circuit: doors_of(circuit, intent, by_network) for circuit, intent in circuits.items()}
+    names: dict[ViewId, set[CircuitName]] = {}
+    for circuit, one in doors.items():
+        for number in one.views:
+            names.setdefault(number, set()).add(circuit)
+    return Views(
+        {number: view(number, behind, doors, circuits) for number, behind in names.items()},
+        {source: number for one in doors.values() for source, number in one.sources.items()},
+    )
+
+
+def doors_of(circuit: CircuitName, intent: AttachmentIntent, by_network: Mapping[str, Iterable[LocalPort]]) -> Doors:
+    """One circuit's; `by_network` may know more networks than are behind it."""
+    found: dict[ViewId, frozenset[RouteTarget]] = {}
     sources: dict[SourceKey, ViewId] = {}
-    for circuit, intent in circuits.items():
-        seen = set()
-        for network in intent.networks:
-            targets = network_imports(intent, network)
-            if not targets or network not in by_network:
-                continue
-            view = view_id(targets)
-            assert imports.setdefault(view, targets) == targets, "two sets of targets share a 64-bit number"
-            doors.setdefault(view, set()).add(circuit)
-            seen.add(view)
-            for port in by_network[network]:
-                sources |= {SourceKey(circuit, a): view for a in port.addresses if served(intent, a)}
-        if len(seen) == 1:
-            # The router's own errors (packet too big, TTL exceeded) to somebody beyond the VPN carry its circuit
-            # address. With several views the destination is ambiguous, and an error in the wrong VPN is a leak.
-            sources |= {SourceKey(circuit, router): next(iter(seen)) for router in (ROUTER_IPV4, ROUTER_IPV6)}
-    return Views({view: _view(view, imports[view], doors[view], circuits) for view in imports}, sources)
+    for network in intent.networks:
+        targets = network_imports(intent, network)
+        if not targets or not by_network.get(network):
+            continue
+        number = view_id(targets)
+        found[number] = targets
+        for port in by_network[network]:
+            sources |= {SourceKey(circuit, a): number for a in port.addresses if served(intent, a)}
+    if len(found) == 1:
+        # The router's own errors (packet too big, TTL exceeded) to somebody beyond the VPN carry its circuit
+        # address. With several views the destination is ambiguous, and an error in the wrong VPN is a leak.
+        sources |= {SourceKey(circuit, router): next(iter(found)) for router in (ROUTER_IPV4, ROUTER_IPV6)}
+    return Doors(found, sources)
+
+
+def view(
+    number: ViewId,
+    behind: Iterable[CircuitName],
+    doors: Mapping[CircuitName, Doors],
+    circuits: Mapping[CircuitName, AttachmentIntent],
+) -> View:
+    """The view that these circuits' ports look in."""
+    names = frozenset(behind)
+    imports = {doors[name].views[number] for name in names}
+    assert len(imports) == 1, "two sets of targets share a 64-bit number"
+    return View(number, imports.pop(), names, tuple(sorted({circuits[name].subnets for name in names})))
 
 
 def network_imports(intent: AttachmentIntent, network: str) -> frozenset[RouteTarget]:
     """What a port of this network imports: the union over the associations that cover it."""
     return frozenset(t for a in intent.associations if network in a.networks for t in a.imports)
-
-
-def _view(
-    view: ViewId,
-    imports: frozenset[RouteTarget],
-    doors: Iterable[CircuitName],
-    circuits: Mapping[CircuitName, AttachmentIntent],
-) -> View:
-    names = frozenset(doors)
-    return View(view, imports, names, tuple(sorted({circuits[name].subnets for name in names})))

@@ -20,10 +20,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from struct import Struct
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
-from isthmus.bgp.attribute import PathAttributes
 from isthmus.bgp.errors import AttributeFault, FaultAction, FaultKind
+from isthmus.bgp.family import EVPN, Family
+from isthmus.bgp.heard import Heard
 from isthmus.bgp.iana import EvpnRouteType
 from isthmus.model.net import IpAddress, Prefix
 from isthmus.model.vpn import RouteDistinguisher
@@ -36,7 +37,27 @@ _IPV4 = Struct(">8s10sIB4s4sHB")
 _IPV6 = Struct(">8s10sIB16s16sHB")
 _LAYOUT = {_IPV4_LENGTH: (_IPV4, 32, bytes(4)), _IPV6_LENGTH: (_IPV6, 128, bytes(16))}
 
-EvpnKey: TypeAlias = tuple[RouteDistinguisher, int, Prefix]
+
+class EvpnDistinguisher(NamedTuple):
+    """What tells the routes of one peer to one prefix apart."""
+
+    rd: RouteDistinguisher
+    ethernet_tag: int
+
+
+class EvpnKey(NamedTuple):
+    """What makes two announcements the same route (RFC 9136 section 3.1)."""
+
+    rd: RouteDistinguisher
+    ethernet_tag: int
+    prefix: Prefix
+
+    @property
+    def family(self) -> Family:
+        return EVPN
+
+    def __str__(self) -> str:
+        return f"{self.rd} {self.prefix}"
 
 
 class EvpnPrefix(NamedTuple):
@@ -49,9 +70,20 @@ class EvpnPrefix(NamedTuple):
     gateway: IpAddress | None
     label: int
 
+    @property
+    def family(self) -> Family:
+        return EVPN
+
+    @property
+    def destination(self) -> Prefix:
+        return self.prefix
+
+    @property
+    def distinguisher(self) -> EvpnDistinguisher:
+        return EvpnDistinguisher(self.rd, self.ethernet_tag)
+
     def key(self) -> EvpnKey:
-        """What makes two announcements the same route (RFC 9136 section 3.1)."""
-        return self.rd, self.ethernet_tag, self.prefix
+        return EvpnKey(self.rd, self.ethernet_tag, self.prefix)
 
     def __str__(self) -> str:
         text = f"rd {self.rd} tag {self.ethernet_tag} {self.prefix} label {self.label}"
@@ -78,6 +110,7 @@ def decode(raw: bytes) -> EvpnRoutes:
     routes: list[EvpnPrefix] = []
     faults: list[AttributeFault] = []
     rds: dict[bytes, RouteDistinguisher] = {}
+    labels: dict[int, int] = {}
     skipped, at, end = 0, 0, len(raw)
     while at < end:
         if end - at < 2 or (after := at + 2 + raw[at + 1]) > end:
@@ -97,7 +130,9 @@ def decode(raw: bytes) -> EvpnRoutes:
                     known = rds[rd] = RouteDistinguisher(rd)
                 prefix = Prefix(IpAddress(address), length) if length == bits else Prefix.of(address, length)
                 via = None if gateway == zero else IpAddress(gateway)
-                routes.append(EvpnPrefix(known, tag, prefix, esi, via, high << 8 | low))
+                label = high << 8 | low  # the routes of one message have few: one number each, not one a route
+                one = ESI_ZERO if esi == ESI_ZERO else esi
+                routes.append(EvpnPrefix(known, tag, prefix, one, via, labels.setdefault(label, label)))
         at = after
     return EvpnRoutes(routes, faults, skipped)
 
@@ -112,15 +147,14 @@ def _bad_prefix(length: int, bits: int) -> AttributeFault:
     return AttributeFault(FaultKind.PREFIX_LENGTH, FaultAction.TREAT_AS_WITHDRAW, text)
 
 
-def check(routes: Sequence[EvpnPrefix], attributes: PathAttributes) -> list[tuple[EvpnPrefix, AttributeFault]]:
+def check(routes: Sequence[EvpnPrefix], heard: Heard) -> list[tuple[EvpnPrefix, AttributeFault]]:
     """Announced routes that RFC 9136 section 3.2 has treated as withdrawn, each with its fault."""
-    no_mac = attributes.router_mac is None or not any(attributes.router_mac)
     bad = []
     for route in routes:
-        if route.esi != ESI_ZERO:
+        if route.esi is not ESI_ZERO and route.esi != ESI_ZERO:
             kind = FaultKind.TWO_OVERLAY_INDEXES if route.gateway is not None else None
         else:
-            nothing = no_mac and route.label == 0 and route.gateway is None
+            nothing = route.label == 0 and route.gateway is None and not any(heard.read().router_mac or b"")
             kind = FaultKind.NO_OVERLAY_INDEX if nothing else None
         if kind is not None:
             bad.append((route, AttributeFault(kind, FaultAction.TREAT_AS_WITHDRAW, str(route))))

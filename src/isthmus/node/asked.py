@@ -1,0 +1,110 @@
+"""What the cloud asks of this hypervisor, as last readable: the owner of attachments and ports, and of what changed.
+
+    IntentRead ─► circuits (readable now, or once), refused, ports ─► which circuits somebody must look at again
+
+Rules: facts are whole, work is not: what came is compared with what was, row by row, and only a circuit whose meaning
+has changed is said to be dirty, or one that has a port on its networks that means something else. A new revision of
+the same content, a port's new name, somebody else's router cost a comparison each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+
+from isthmus.fib.entries import CircuitName
+from isthmus.model.intent import AttachmentIntent, BadIntent, UnknownSchema
+from isthmus.model.net import IpAddress, Mac
+from isthmus.model.port import LocalPort
+from isthmus.node.facts import IntentRead
+
+IN_SYNC = "in sync"
+
+Meaning = tuple[Mac, tuple[IpAddress, ...], str, bool]
+
+
+class Asked:
+    """See the head of the file."""
+
+    def __init__(self) -> None:
+        self.fact: IntentRead | None = None
+        self.state = "not read yet"
+        self.circuits: dict[CircuitName, AttachmentIntent] = {}
+        self.refused: dict[CircuitName, BadIntent] = {}
+        self.ports: dict[str, LocalPort] = {}
+        self._meanings: dict[str, Meaning] = {}
+        self._behind: dict[str, set[CircuitName]] = {}
+        """The circuits that each network is behind, or covered by an association of."""
+
+    def read(self, fact: IntentRead) -> set[CircuitName]:
+        """All of it as it is now. Which circuits are to be looked at again."""
+        self.state = IN_SYNC
+        before, self.fact = self.fact, fact
+        dirty: set[CircuitName] = set()
+        if before is None or before.circuits is not fact.circuits:
+            dirty |= self._read_circuits(fact.circuits)
+        if before is None or before.ports is not fact.ports:
+            for network in self._read_ports(fact.ports):
+                dirty |= self._behind.get(network, set())
+        return dirty
+
+    def _read_circuits(self, rows: Mapping[CircuitName, AttachmentIntent | BadIntent]) -> set[CircuitName]:
+        dirty = set[CircuitName]()
+        for name in self.circuits.keys() - rows.keys():
+            self._put(name, None)
+            dirty.add(name)
+        self.refused = {name: row for name, row in rows.items() if isinstance(row, BadIntent)}
+        for name, row in rows.items():
+            known = self.circuits.get(name)
+            # A newer Isthmus wrote it, or it is nonsense: what stood stays, the rest is applied.
+            if row is known or isinstance(row, BadIntent):
+                continue
+            if known is None or not _means_the_same(known, row):
+                dirty.add(name)
+            self._put(name, row)
+        return dirty
+
+    def _put(self, name: CircuitName, intent: AttachmentIntent | None) -> None:
+        if (known := self.circuits.pop(name, None)) is not None:
+            for network in _networks(known):
+                self._behind[network].discard(name)
+        if intent is not None:
+            self.circuits[name] = intent
+            for network in _networks(intent):
+                self._behind.setdefault(network, set()).add(name)
+
+    def _read_ports(self, ports: Iterable[LocalPort]) -> Iterator[str]:
+        """Networks that have a port which came, went, or means something else."""
+        fresh = {port.name: port for port in sorted(ports, key=lambda port: port.name)}
+        meanings = {name: (port.mac, port.addresses, port.network, port.up) for name, port in fresh.items()}
+        for name in self._meanings.keys() | meanings.keys():
+            was, now = self._meanings.get(name), meanings.get(name)
+            if was != now:
+                yield from {meaning[2] for meaning in (was, now) if meaning is not None}
+        self.ports, self._meanings = fresh, meanings
+
+    @property
+    def networks(self) -> frozenset[str]:
+        """Those with a port here."""
+        return frozenset(port.network for port in self.ports.values())
+
+    def behind(self, networks: Iterable[str]) -> set[CircuitName]:
+        """The circuits that these networks are behind."""
+        return {name for network in networks for name in self._behind.get(network, ())}
+
+    @property
+    def unreadable(self) -> frozenset[CircuitName]:
+        """Circuits of which an earlier run knew more than this one can read: what stands for them stays."""
+        return frozenset(
+            name
+            for name, error in self.refused.items()
+            if isinstance(error, UnknownSchema) and name not in self.circuits
+        )
+
+
+def _means_the_same(one: AttachmentIntent, other: AttachmentIntent) -> bool:
+    return one is other or replace(one, revision=other.revision) == other
+
+
+def _networks(intent: AttachmentIntent) -> set[str]:
+    return set(intent.networks).union(*(a.networks for a in intent.associations))

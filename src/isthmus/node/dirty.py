@@ -1,0 +1,50 @@
+"""What must be looked at again, and why: sets, so that work is in proportion to what has changed.
+
+Rules: to note is cheap and may be done twice; whoever computes takes all of it at once. What is not here is not looked
+at: a fact that touches nothing computes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from isthmus.fib.entries import CircuitName
+
+
+class Cause(StrEnum):
+    """Why something is looked at again."""
+
+    INTENT = "the cloud asks for something else of an attachment, or a port of it has changed"
+    PLUGGED = "a circuit or the tunnel has another port number"
+    DRAINED = "an address that was withdrawn has had its time"
+    NEIGHBOURS = "a tunnel endpoint can be sent to, or cannot any more"
+    ANSWERS = "a tunnel endpoint has fallen silent, or answers again"
+    ADOPTED = "the switch was read, and sends already to some"
+
+
+@dataclass(slots=True)
+class Dirty:
+    """See the head of the file."""
+
+    circuits: dict[CircuitName, Cause] = field(default_factory=dict)
+    """Whose exports, views and sources may be others."""
+    tunnel: Cause | None = None
+    """Every route is to be rendered again."""
+    base: Cause | None = None
+    """The flows that are of no view."""
+
+    def __bool__(self) -> bool:
+        return bool(self.circuits) or self.tunnel is not None or self.base is not None
+
+    def note(self, circuits: Iterable[CircuitName], cause: Cause) -> None:
+        for name in circuits:
+            self.circuits[name] = cause
+            self.base = cause
+
+    def note_base(self, cause: Cause) -> None:
+        self.base = cause
+
+    def note_tunnel(self, cause: Cause) -> None:
+        self.tunnel = self.base = cause

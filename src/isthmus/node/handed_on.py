@@ -1,0 +1,165 @@
+"""The memory in its file, written and read.
+
+Routes are kept as the table of routes has them: attributes as octets (`bgp.heard`), with their targets beside them, and
+the family's own octets of each route. Nothing is read that is not asked for, so half a million routes are back before
+a peer misses a keepalive.
+
+    sha256 of the rest, a line · what is small, JSON in one line · sections: routes, one after the other
+
+Rules: written whole, read whole; what cannot be read is no memory, never half of one. `FORMAT` changes with it, and the
+one before is read still (memory_2.py): an exchange is an upgrade more often than not.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from isthmus.bgp.errors import MessageError
+from isthmus.bgp.family import Family
+from isthmus.bgp.heard import Heard
+from isthmus.bgp.iana import Afi, Safi
+from isthmus.bgp.negotiation import Suspended
+from isthmus.model.net import IpAddress
+from isthmus.node import memory_2
+from isthmus.node.facts import Answer
+from isthmus.node.issued import Arrival
+from isthmus.node.memory import BadMemory, ChannelMemory, Memory, OpenSession, PeerMemory, absence_of
+from isthmus.node.sections import BadSection, Route, read, write
+from isthmus.rib.adj_out import Announcement
+
+FORMAT = 3
+
+
+def encode(memory: Memory) -> bytes:
+    """As it lies in the file."""
+    sections = _Sections()
+    whole = {
+        "format": FORMAT,
+        "at": memory.at,
+        "vtep": str(memory.vtep),
+        "router_id": str(memory.router_id),
+        "as": memory.asn,
+        "answers": {str(endpoint): answer.name for endpoint, answer in memory.answers.items()},
+        "numbers": [[*pair, number] for pair, number in memory.numbers.items()],
+        "arrivals": {port: list(one) for port, one in memory.arrivals.items()},
+        "peers": {str(address): _encode_peer(peer, sections) for address, peer in memory.peers.items()},
+    }
+    return sealed(json.dumps(whole, separators=(",", ":")).encode() + b"\n" + b"".join(sections.written))
+
+
+class _Sections:
+    """The routes, section after section."""
+
+    def __init__(self) -> None:
+        self.written: list[bytes] = []
+        self._end = 0
+
+    def add(self, routes: Iterable[Route]) -> list[int]:
+        """Where it begins and ends."""
+        octets = write(routes)
+        self.written.append(octets)
+        begin, self._end = self._end, self._end + len(octets)
+        return [begin, self._end]
+
+
+def sealed(text: bytes) -> bytes:
+    """With a fingerprint in front: a file that a full disk has cut short is told from a whole one."""
+    return hashlib.sha256(text).hexdigest().encode() + b"\n" + text
+
+
+def decode(octets: bytes) -> Memory:
+    """Raises BadMemory."""
+    text = octets.partition(b"\n")[2]
+    if octets != sealed(text):
+        raise BadMemory("it is not as it was written")
+    head, _, sections = text.partition(b"\n")
+    try:
+        whole = json.loads(head)
+        if whole["format"] in memory_2.FORMATS:
+            return _decode(whole, memory_2.decode_peer)
+        if whole["format"] != FORMAT:
+            raise BadMemory(f"it is in format {whole['format']}, this version reads {memory_2.FORMATS[0]} to {FORMAT}")
+        return _decode(whole, lambda peer: _decode_peer(peer, sections))
+    except BadMemory:
+        raise
+    except (ValueError, KeyError, TypeError, AttributeError, MessageError, BadSection, binascii.Error) as error:
+        raise BadMemory(f"it cannot be read: {type(error).__name__}: {error}") from None
+
+
+def _decode(whole: Mapping[str, Any], decode_peer: Callable[[Any], PeerMemory]) -> Memory:
+    return Memory(
+        at=float(whole["at"]),
+        vtep=IpAddress.parse(whole["vtep"]),
+        router_id=IpAddress.parse(whole["router_id"]),
+        asn=int(whole["as"]),
+        answers={IpAddress.parse(text): Answer[name] for text, name in whole["answers"].items()},
+        peers={IpAddress.parse(text): decode_peer(peer) for text, peer in whole["peers"].items()},
+        numbers={(attachment, bgpvpn): int(number) for attachment, bgpvpn, number in whole.get("numbers", ())},
+        arrivals={port: Arrival(int(n), str(claim)) for port, (n, claim) in whole.get("arrivals", {}).items()},
+    )
+
+
+def _encode_peer(peer: PeerMemory, sections: _Sections) -> dict[str, Any]:
+    found: dict[str, Any] = {"told": sections.add((Heard.of(a.attributes), a.nlri) for a in peer.told)}
+    if (one := peer.session) is not None:
+        found["session"] = {
+            "sent_open": _text(one.suspended.sent_open),
+            "received_open": _text(one.suspended.received_open),
+            "unread": _text(one.suspended.unread),
+            "up_since": one.up_since,
+            "channels": [[*family, _encode_channel(channel, sections)] for family, channel in one.channels.items()],
+        }
+    return found
+
+
+def _encode_channel(channel: ChannelMemory, sections: _Sections) -> dict[str, Any]:
+    return {
+        "received": sections.add(channel.received),
+        "held": sections.add(channel.held),
+        "in_sync": channel.in_sync,
+        "end_of_rib_owed": channel.end_of_rib_owed,
+        "told_again": channel.told_again,
+        "absences": [
+            [str(who.endpoint), str(who.router_id), absence.gone_at, absence.back_at]
+            for who, absence in channel.absences.items()
+        ],
+    }
+
+
+def _decode_peer(found: Mapping[str, Any], sections: bytes) -> PeerMemory:
+    told = tuple(Announcement(nlri, heard.read()) for heard, nlri in _section(found["told"], sections))
+    one = found.get("session")
+    if one is None:
+        return PeerMemory(told)
+    suspended = Suspended(*(_octets(one[name]) for name in ("sent_open", "received_open", "unread")))
+    channels = {Family(Afi(a), Safi(s)): _decode_channel(channel, sections) for a, s, channel in one["channels"]}
+    return PeerMemory(told, OpenSession(suspended, float(one["up_since"]), channels))
+
+
+def _decode_channel(found: Mapping[str, Any], sections: bytes) -> ChannelMemory:
+    return ChannelMemory(
+        received=_section(found["received"], sections),
+        held=_section(found["held"], sections),
+        in_sync=bool(found["in_sync"]),
+        end_of_rib_owed=bool(found["end_of_rib_owed"]),
+        told_again=bool(found["told_again"]),
+        absences=dict(map(absence_of, found["absences"])),
+    )
+
+
+def _section(where: Sequence[int], sections: bytes) -> tuple[Route, ...]:
+    begin, end = where
+    return tuple(read(sections[begin:end]))
+
+
+def _text(octets: bytes) -> str:
+    return base64.b64encode(octets).decode("ascii")
+
+
+def _octets(text: str) -> bytes:
+    return base64.b64decode(text, validate=True)

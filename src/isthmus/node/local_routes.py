@@ -1,0 +1,118 @@
+"""This hypervisor's own addresses in every VPN: what of them may be announced, and what each is delivered by.
+
+Kept circuit by circuit, because what changes is one circuit's. (VNI, address) is delivered by one export only, so those
+of other circuits that share it are judged again, and nothing else. Recompute is the reference: `vpn.exports.exports` of
+everything gives the same (a test says so for random histories).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
+
+from isthmus.bgp.nlri import Destination
+from isthmus.fib.entries import CircuitName, InboundKey
+from isthmus.rib.adj_in import Touched, touch
+from isthmus.rib.adj_out import RouteKey
+from isthmus.vpn.exports import Export, Speaker, one_each
+from isthmus.vpn.offers import Offer, of_export
+
+
+class Change(NamedTuple):
+    """What a replacement has changed."""
+
+    before: list[Export]
+    """Exports that are gone or judged otherwise."""
+    touched: Touched
+    """Destinations by the targets that their exports had or have."""
+
+
+class LocalRoutes:
+    """See the head of the file."""
+
+    def __init__(self, speaker: Speaker) -> None:
+        self._speaker = speaker
+        self._rivals: dict[InboundKey, dict[CircuitName, list[Export]]] = {}
+        """All that anybody wants for an address, as it is before rivals are looked at."""
+        self._judged: dict[InboundKey, tuple[Export, ...]] = {}
+        self._keys: dict[CircuitName, dict[InboundKey, None]] = {}
+        """In the order in which their exports were made."""
+        self._at: dict[Destination, set[InboundKey]] = {}
+        self.announced: dict[InboundKey, Export] = {}
+        """Those that may be announced; what comes for them is delivered."""
+        self.offers: dict[RouteKey, Offer] = {}
+        """What the peers are to be told, once it is proved."""
+        self.offers_version = 0
+        """Another number whenever `offers` has changed."""
+
+    def __iter__(self) -> Iterator[Export]:
+        for circuit in sorted(self._keys):
+            yield from self.of(circuit)
+
+    @property
+    def circuits(self) -> Iterable[CircuitName]:
+        """Those with an address in some BGPVPN."""
+        return self._keys.keys()
+
+    def of(self, circuit: CircuitName) -> Iterator[Export]:
+        """One circuit's, as judged."""
+        for key in self._keys.get(circuit, ()):
+            yield from (e for e in self._judged[key] if e.circuit == circuit)
+
+    def touched_by(self, circuits: Iterable[CircuitName]) -> Touched:
+        """Whether these can be delivered to has changed."""
+        touched: Touched = {}
+        for export in (e for circuit in circuits for e in self.of(circuit)):
+            touch(touched, export.targets, export.prefix)
+        return touched
+
+    def at(self, destination: Destination) -> tuple[Export, ...]:
+        """All exports of an address, in whatever VPN."""
+        return tuple(e for key in sorted(self._at.get(destination, ())) for e in self._judged[key])
+
+    def replace(self, fresh: Mapping[CircuitName, Iterable[Export]]) -> Change:
+        """These circuits' exports as they are now."""
+        concerned: set[InboundKey] = set()
+        for circuit, exports in fresh.items():
+            for key in self._keys.pop(circuit, {}):
+                del self._rivals[key][circuit]
+                concerned.add(key)
+            for export in exports:
+                self._keys.setdefault(circuit, {})[export.inbound] = None
+                self._rivals.setdefault(export.inbound, {}).setdefault(circuit, []).append(export)
+                concerned.add(export.inbound)
+        change = Change([], {})
+        for key in concerned:
+            self._judge(key, change)
+        return change
+
+    def _judge(self, key: InboundKey, change: Change) -> None:
+        wanted = [export for exports in self._rivals.get(key, {}).values() for export in exports]
+        before, after = self._judged.get(key, ()), tuple(one_each(wanted)) if wanted else ()
+        if not wanted:
+            self._rivals.pop(key, None)
+        if before == after:
+            return
+        change.before.extend(before)
+        for export in (*before, *after):
+            touch(change.touched, export.targets, key.prefix)
+        if after:
+            self._judged[key] = after
+            self._at.setdefault(key.prefix, set()).add(key)
+        else:
+            del self._judged[key]
+            self._at[key.prefix].discard(key)
+            if not self._at[key.prefix]:
+                del self._at[key.prefix]
+        self._offer(key, before, after)
+
+    def _offer(self, key: InboundKey, before: Iterable[Export], after: Iterable[Export]) -> None:
+        for export in before:
+            for offer in of_export(export, self._speaker) if export.why_not is None else ():
+                self.offers.pop(offer.key, None)
+        self.announced.pop(key, None)
+        for export in after:
+            if export.why_not is None:
+                self.announced[key] = export
+                self.offers |= {offer.key: offer for offer in of_export(export, self._speaker)}
+        self.offers_version += 1

@@ -1,0 +1,178 @@
+"""From what is asked, said and plugged to the flows that are wanted: the owner of tables, local routes and draining.
+
+    Asked ─► admitted ─► exports, doors ─► local routes ─┐
+    Convergence ─► touched ──────────────────────────────┼─► tables ─► flows of views ─┐
+    SwitchRead, Reach ─► circuits, endpoints ────────────┴─► flows of the base ────────┴─► Switch.want
+
+Rules: what is dirty is computed, once, and nothing else (`dirty.py`). A fresh picture of the same facts wants the same
+flows, whatever the history was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
+
+from isthmus.fib.entries import Circuit, CircuitName, InboundKey, ViewId
+from isthmus.flows.render import Renderer
+from isthmus.model.net import IpAddress
+from isthmus.model.port import LocalPort
+from isthmus.model.reason import NotAnnounced
+from isthmus.node.admission import Admission, admit
+from isthmus.node.asked import Asked
+from isthmus.node.base import Base
+from isthmus.node.config import NodeConfig
+from isthmus.node.convergence import Convergence
+from isthmus.node.dirty import Cause, Dirty
+from isthmus.node.draining import Draining
+from isthmus.node.facts import SwitchRead
+from isthmus.node.issued import Issued
+from isthmus.node.local_routes import LocalRoutes
+from isthmus.node.reach import Reach
+from isthmus.node.switch import Switch
+from isthmus.node.tables import Changes, Tables
+from isthmus.vpn.exports import Export, of_circuit
+from isthmus.vpn.views import Doors, View, doors_of, view
+
+
+class Picture:
+    """See the head of the file."""
+
+    def __init__(self, config: NodeConfig, asked: Asked, issued: Issued, convergence: Convergence) -> None:
+        self._limits, self._asked, self._issued, self._convergence = config.limits, asked, issued, convergence
+        self.dirty = Dirty()
+        self.tables = Tables(config.speaker, routes_max=config.limits.routes_per_view)
+        self.local = LocalRoutes(config.speaker)
+        self.admitted = Admission()
+        self.draining = Draining()
+        self.doors: dict[CircuitName, Doors] = {}
+        self.circuits: frozenset[CircuitName] = frozenset()
+        """Those to plug: with a local address in some BGPVPN, and those still draining."""
+        self.version = 0
+        """Another number whenever something was computed."""
+        self._looking: dict[ViewId, set[CircuitName]] = {}
+        """The circuits whose ports look in each view."""
+        self._renderer = Renderer(config.router_mac, None, {})
+        self._replugged: set[CircuitName] = set()
+        self._base = Base()
+
+    def plugged(self, before: SwitchRead | None, now: SwitchRead) -> None:
+        """The switch's ports have other numbers."""
+        was = before.circuits if before is not None else {}
+        changed = {name for name in was.keys() | now.circuits.keys() if was.get(name) != now.circuits.get(name)}
+        self._renderer = Renderer(self._renderer.router_mac, now.tunnel, now.circuits)
+        if before is None or before.tunnel != now.tunnel:
+            self.dirty.note_tunnel(Cause.PLUGGED)
+        self.dirty.note(changed, Cause.PLUGGED)
+        self._replugged |= changed
+        self._convergence.touch(self.local.touched_by(changed))
+
+    def sendable(self, reach: Reach, switch: Switch) -> frozenset[IpAddress]:
+        """Endpoints whose next hop is known, and those an earlier run was sending to already; not the silent ones."""
+        there = switch.installed or {}
+        usable = self.tables.endpoints - reach.silent
+        return frozenset(e for e in usable if e in reach.resolved or Renderer.endpoint_key(e) in there)
+
+    # Computing
+
+    def compute(self, reach: Reach, switch: Switch, now: float) -> bool:
+        """Bring what the switch shall hold to what is known. False when there was nothing to do."""
+        if not self.dirty and not self._convergence.is_touched:
+            return False
+        self.version += 1
+        dirty, self.dirty = self.dirty, Dirty()
+        changes = Changes()
+        self.tables.silent = reach.silent
+        views = self._look_again(dirty.circuits, now)
+        rib, renderer = self._convergence.rib, self._renderer
+        self.tables.drop_views((number for number, one in views.items() if one is None), changes)
+        self.tables.refresh(self._convergence.take_touched(), rib, renderer, changes)
+        self.tables.replace_views((one for one in views.values() if one is not None), rib, renderer, changes)
+        if dirty.tunnel is not None:
+            self.tables.render_again(renderer, changes)
+            self._base.tunnel(renderer, changes)
+        if dirty.base is not None:
+            self._render_base(dirty.circuits, changes)
+        self._base.endpoints(self.sendable(reach, switch), self.tables.endpoints, renderer, changes)
+        self._replugged = set()
+        switch.want(changes.put, changes.gone)
+        return True
+
+    def _look_again(self, dirty: Mapping[CircuitName, Cause], now: float) -> dict[ViewId, View | None]:
+        """These circuits' exports and doors; the views that are others with them."""
+        if not dirty:
+            self.draining.note((), self.local.announced, self._renderer.circuits, now)
+            return {}
+        todo = self._admit() | dirty.keys()
+        served, beyond = _by_network(self.admitted.ports), _by_network(self.admitted.ports_beyond.values())
+        exports = {name: self._exports(name, served, beyond) for name in todo}
+        self._issued.use({(e.attachment, e.bgpvpn) for found in exports.values() for e in found})
+        change = self.local.replace(exports)
+        self.draining.note(change.before, self.local.announced, self._renderer.circuits, now)
+        for destinations in change.touched.values():
+            for destination in destinations:
+                self.tables.put_exports(destination, self.local.at(destination))
+        self._convergence.touch(change.touched)
+        return self._doors(todo, served)
+
+    def _admit(self) -> set[CircuitName]:
+        """Whom the limits concern. Those that are served now and were not, or were."""
+        asked, before = self._asked, self.admitted
+        live = sorted(asked.behind(asked.networks))
+        self.admitted = admit({n: asked.circuits[n] for n in live}, asked.ports.values(), self._limits)
+        ports = (*before.ports_beyond.values(), *self.admitted.ports_beyond.values())
+        moved = [p for p in ports if (p.name in before.ports_beyond) != (p.name in self.admitted.ports_beyond)]
+        return asked.behind({p.network for p in moved}) | (before.beyond ^ self.admitted.beyond)
+
+    def _exports(
+        self, name: CircuitName, served: Mapping[str, list[LocalPort]], beyond: Mapping[str, list[LocalPort]]
+    ) -> tuple[Export, ...]:
+        """Every local address in every BGPVPN that covers it. One beyond the maximum has its reason and no say: it
+        takes no address away from another."""
+        intent = self.admitted.circuits.get(name)
+        if intent is None:
+            return ()
+        surplus = of_circuit(name, intent, beyond, self._issued) if beyond else ()
+        refused = (replace(export, why_not=NotAnnounced.TOO_MANY_PORTS) for export in surplus)
+        return (*of_circuit(name, intent, served, self._issued), *refused)
+
+    def _doors(self, todo: Iterable[CircuitName], served: Mapping[str, list[LocalPort]]) -> dict[ViewId, View | None]:
+        concerned: set[ViewId] = set()
+        for name in todo:
+            for number in self.doors.pop(name, Doors()).views:
+                self._looking[number].discard(name)
+                concerned.add(number)
+            intent = self.admitted.circuits.get(name)
+            if intent is not None and (one := doors_of(name, intent, served)).views:
+                self.doors[name] = one
+                for number in one.views:
+                    self._looking.setdefault(number, set()).add(name)
+                concerned |= one.views.keys()
+        fresh: dict[ViewId, View | None] = {}
+        for number in concerned:
+            behind = self._looking[number]
+            fresh[number] = view(number, behind, self.doors, self.admitted.circuits) if behind else None
+            if not behind:
+                del self._looking[number]
+        return fresh
+
+    def _render_base(self, dirty: Collection[CircuitName], changes: Changes) -> None:
+        ways = self.draining.ways()
+        wanted = frozenset(self.local.circuits).union(ways.values())
+        for name in (wanted ^ self.circuits).union(dirty):
+            intent = self._asked.circuits.get(name) if name in wanted else None
+            circuit = None if intent is None else Circuit(intent.fallback, intent.subnets)
+            self._base.circuit(name, circuit, self.doors.get(name, Doors()).sources, self._renderer, changes)
+        self.circuits = wanted
+        plugged, inbound = self._renderer.circuits, dict[InboundKey, CircuitName](ways)
+        for key, export in self.local.announced.items():
+            if export.circuit in plugged or key not in inbound:
+                inbound[key] = export.circuit
+        self._base.inbound(inbound, self._replugged, self._renderer, changes)
+
+
+def _by_network(ports: Iterable[LocalPort]) -> dict[str, list[LocalPort]]:
+    found: dict[str, list[LocalPort]] = {}
+    for port in ports:
+        found.setdefault(port.network, []).append(port)
+    return found
