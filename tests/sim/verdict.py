@@ -15,6 +15,7 @@ from isthmus.flows.types import FlowKey
 from isthmus.model.intent import AttachmentIntent
 from isthmus.node import facts
 from isthmus.node.core import Node
+from isthmus.node.memory import Memory
 from isthmus.node.report import status
 from isthmus.vpn.beacons import whose
 from tests.sim.forwarding import DROP, TO_AGENT, Fate, Forwarder
@@ -156,7 +157,15 @@ def compare_recomputed(host: Host, now: float) -> None:
     """A fresh node that is told the present facts wants the same flows: incremental equals recompute."""
     node = host.node
     assert node.ofports is not None
-    fresh = Node(node.config, now)
+    issued = Memory(
+        now,
+        node.config.vtep,
+        node.config.router_id,
+        node.config.asn,
+        numbers=node.issued.numbers,
+        arrivals=node.issued.arrivals,
+    )
+    fresh = Node(node.config, now, issued)
     circuits: dict[CircuitName, AttachmentIntent] = dict(node.asked.circuits)
     fresh.rib.apply(list(node.rib), ())
     fresh.handle(facts.FlowsRead(dict(host.switch.flows)), now)

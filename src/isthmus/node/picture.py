@@ -83,7 +83,8 @@ class Picture:
         dirty, self.dirty = self.dirty, Dirty()
         changes = Changes()
         self.tables.silent = reach.silent
-        views = self._look_again(dirty.circuits, now)
+        again = self._admit() | dirty.circuits.keys() if dirty.circuits else set()
+        views = self._look_again(again, now)
         rib, renderer = self._convergence.rib, self._renderer
         self.tables.drop_views((number for number, one in views.items() if one is None), changes)
         self.tables.refresh(self._convergence.take_touched(), rib, renderer, changes)
@@ -92,18 +93,17 @@ class Picture:
             self.tables.render_again(renderer, changes)
             self._base.tunnel(renderer, changes)
         if dirty.base is not None:
-            self._render_base(dirty.circuits, changes)
+            self._render_base(again, changes)
         self._base.endpoints(self.sendable(reach, switch), self.tables.endpoints, renderer, changes)
         self._replugged = set()
         switch.want(changes.put, changes.gone)
         return True
 
-    def _look_again(self, dirty: Mapping[CircuitName, Cause], now: float) -> dict[ViewId, View | None]:
+    def _look_again(self, todo: Collection[CircuitName], now: float) -> dict[ViewId, View | None]:
         """These circuits' exports and doors; the views that are others with them."""
-        if not dirty:
+        if not todo:
             self.draining.note((), self.local.announced, self._renderer.circuits, now)
             return {}
-        todo = self._admit() | dirty.keys()
         served, beyond = _by_network(self.admitted.ports), _by_network(self.admitted.ports_beyond.values())
         exports = {name: self._exports(name, served, beyond) for name in todo}
         self._issued.use({(e.attachment, e.bgpvpn) for found in exports.values() for e in found})
@@ -156,10 +156,10 @@ class Picture:
                 del self._looking[number]
         return fresh
 
-    def _render_base(self, dirty: Collection[CircuitName], changes: Changes) -> None:
+    def _render_base(self, again: Collection[CircuitName], changes: Changes) -> None:
         ways = self.draining.ways()
         wanted = frozenset(self.local.circuits).union(ways.values())
-        for name in (wanted ^ self.circuits).union(dirty):
+        for name in (wanted ^ self.circuits).union(again):
             intent = self._asked.circuits.get(name) if name in wanted else None
             circuit = None if intent is None else Circuit(intent.fallback, intent.subnets)
             self._base.circuit(name, circuit, self.doors.get(name, Doors()).sources, self._renderer, changes)

@@ -36,6 +36,12 @@ class Changes:
 
     put: dict[FlowKey, str] = field(default_factory=dict)
     gone: set[FlowKey] = field(default_factory=set)
+    """What is put counts, whoever gave it up before."""
+
+    def drop(self, key: FlowKey) -> None:
+        """Whoever put it a moment ago has thought better of it."""
+        self.put.pop(key, None)
+        self.gone.add(key)
 
 
 @dataclass(slots=True)
@@ -170,7 +176,7 @@ class Tables:
             flows[destination] = flow[0]
             changes.put[flow[0]] = flow[1]
         elif (old := flows.pop(destination, None)) is not None:
-            changes.gone.add(old)
+            changes.drop(old)
 
     def surplus(self, number: ViewId) -> Set[Destination]:
         """What a full view refuses."""
