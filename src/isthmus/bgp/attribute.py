@@ -131,10 +131,13 @@ class PathAttributes:
     as_path_length: int = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        write = object.__setattr__
-        for name, value in zip(_Views._fields, _views(self.extended_communities), strict=True):
-            write(self, name, value)
-        write(self, "as_path_length", sum([s.length for s in self.as_path]))
+        write, views = object.__setattr__, _views(self.extended_communities)
+        write(self, "route_targets", views.route_targets)
+        write(self, "encapsulations", views.encapsulations)
+        write(self, "router_mac", views.router_mac)
+        write(self, "site_of_origin", views.site_of_origin)
+        write(self, "mobility_sequence", views.mobility_sequence)
+        write(self, "as_path_length", sum([s.length for s in self.as_path]) if self.as_path else 0)
 
 
 def encapsulation_community(encapsulation: Encapsulation) -> ExtendedCommunity:

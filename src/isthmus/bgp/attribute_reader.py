@@ -59,40 +59,36 @@ class Split(NamedTuple):
     """All other attributes, in order; ends in rubbish if the list was cut short."""
 
 
-def piece_at(raw: bytes, at: int) -> Piece | None:
-    """The attribute that begins at an octet; None if it does not fit (RFC 7606 section 4)."""
-    left = len(raw) - at
-    if left < 3:
-        return None
-    if not raw[at] & _EXTENDED:
-        start, length = at + 3, raw[at + 2]
-    elif left < 4:
-        return None
-    else:
-        start, length = at + 4, raw[at + 2] << 8 | raw[at + 3]
-    return Piece(at, start, start + length) if start + length <= len(raw) else None
+def span(raw: bytes, at: int, end: int) -> tuple[int, int]:
+    """Where the value of the attribute that begins at an octet starts and stops; beyond `end` if it does not fit."""
+    if end - at >= 3 and not raw[at] & _EXTENDED:
+        return at + 3, at + 3 + raw[at + 2]
+    if end - at >= 4:
+        return at + 4, at + 4 + (raw[at + 2] << 8 | raw[at + 3])
+    return end, end + 1
 
 
 def split(raw: bytes) -> Split:
     """Set MP_REACH_NLRI and MP_UNREACH_NLRI apart. Raises MessageError if one is there twice or cut short."""
     found: dict[int, Piece] = {}
-    kept, begin, at = [], 0, 0
-    while at < len(raw):
-        piece = piece_at(raw, at)
-        if piece is None:
-            if len(raw) - at >= 2 and raw[at + 1] in (_MP_REACH, _MP_UNREACH):
+    kept, begin, at, end = [], 0, 0, len(raw)
+    while at < end:
+        start, stop = span(raw, at, end)
+        multiprotocol = end - at >= 2 and _MP_REACH <= raw[at + 1] <= _MP_UNREACH
+        if stop > end:  # RFC 7606 section 4
+            if multiprotocol:
                 raise malformed_list("a multiprotocol attribute runs over the end of the attributes")
             break
-        code = raw[at + 1]
-        if code in (_MP_REACH, _MP_UNREACH):
+        if multiprotocol:
+            code = raw[at + 1]
             if code in found:  # RFC 7606 section 3 g
                 raise malformed_list(f"{words(AttributeType(code))} appears twice")
-            found[code] = piece
+            found[code] = Piece(at, start, stop)
             kept.append(raw[begin:at])
-            begin = piece.stop
-        at = piece.stop
-    kept.append(raw[begin:])
-    return Split(found.get(_MP_REACH), found.get(_MP_UNREACH), b"".join(kept))
+            begin = stop
+        at = stop
+    rest = raw[begin:] if not kept else b"".join((*kept, raw[begin:]))
+    return Split(found.get(_MP_REACH), found.get(_MP_UNREACH), rest)
 
 
 def malformed_list(text: str) -> MessageError:
@@ -241,13 +237,14 @@ class AttributeReader:
         faults: list[AttributeFault] = []
         at, end = 0, len(octets)
         while at < end:
-            start = at + (4 if octets[at] & _EXTENDED else 3)
-            stop = end + 1 if start > end else start + int.from_bytes(octets[at + 2 : start], "big")
+            start, stop = span(octets, at, end)
             if stop > end:  # RFC 7606 section 4
                 faults.append(AttributeFault(FaultKind.ATTRIBUTE_LIST, _WITHDRAW, f"{end - at} octets are left over"))
                 break
             code, piece = octets[at + 1], octets[at:stop]
-            read = self._known.get(piece) or self._anew(piece, start - at)
+            read = None if code == EXTENDED_COMMUNITIES else self._known.get(piece)
+            if read is None:
+                read = self._anew(piece, start - at)
             at = stop
             if code in values:  # RFC 7606 section 3 g: all but the first are discarded
                 faults.append(AttributeFault(FaultKind.ATTRIBUTE_TWICE, _DISCARD, _name(code)))

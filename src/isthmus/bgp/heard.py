@@ -53,9 +53,10 @@ class Heard:
 
     def read(self) -> PathAttributes:
         """What they say."""
-        return _read(self.octets, self.next_hop)
+        return read(self.octets, self.next_hop)
 
 
 @lru_cache(READ_MAX)
-def _read(octets: bytes, next_hop: IpAddress | None) -> PathAttributes:
+def read(octets: bytes, next_hop: IpAddress | None) -> PathAttributes:
+    """What octets in the kept form say, with this next hop."""
     return combine(_READER.read(octets).values, next_hop)

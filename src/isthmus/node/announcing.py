@@ -61,7 +61,7 @@ class Announcing:
 
     def look(self, local: LocalRoutes, switch: Switch, now: float) -> None:
         """What is proved now."""
-        seen = (local.offers_version, switch.version, self.use)
+        seen = (local.offers_version, switch.proofs, self.use)
         if seen == self._seen:
             return
         self._seen = seen

@@ -87,11 +87,12 @@ class Convergence:
             for destination, key in withdrawn:
                 if self.rib.path(destination, key) is None:
                     one.refused.withdraw(destination, key)
-        held, gone = self.beacons.sift(self.rib, withdrawn)
-        self.touch(self.rib.hold(held, now))
-        self.touch(self.rib.apply((), gone))
+        if withdrawn:
+            held, gone = self.beacons.sift(self.rib, withdrawn)
+            self.touch(self.rib.hold(held, now))
+            self.rib.apply((), gone, self._touched)
         admitted, beyond = self.rib.admit(peer.address, announced, self._at_most)
-        self.touch(self.rib.apply(admitted, ()))
+        self.rib.apply(admitted, (), self._touched)
         if one.refused:
             for path in admitted:
                 one.refused.admit(path)

@@ -39,6 +39,8 @@ class Switch:
     swept: bool = False
     version: int = 0
     """Another number whenever what is wanted or known to be there has changed."""
+    proofs: int = 0
+    """Another number whenever that is so of a flow that does not come from BGP."""
     _serial: int = 0
     _outstanding: ApplyFlows | None = None
     _reading: bool = False
@@ -48,7 +50,7 @@ class Switch:
     _touched: set[FlowKey] = field(default_factory=set)
     """Keys that may differ; meaningless while `installed` is None."""
 
-    def want(self, flows: Mapping[FlowKey, str], gone: Iterable[FlowKey] = ()) -> None:
+    def want(self, flows: Mapping[FlowKey, str], gone: Collection[FlowKey] = ()) -> None:
         """Change what is wanted: `flows` are added or replaced, `gone` are not wanted any more."""
         self.version += 1
         for key in gone:
@@ -61,6 +63,7 @@ class Switch:
             if self.wanted.get(key) != actions:
                 self.wanted[key] = actions
                 self._touched.add(key)
+        self.proofs += _proves((*gone, *flows))
 
     def has(self, key: FlowKey) -> bool:
         """Whether the switch is known to hold this flow exactly as it is wanted."""
@@ -89,6 +92,7 @@ class Switch:
         if self._outstanding is not None:
             return
         self.version += 1
+        self.proofs += 1
         self.installed = dict(flows)
         ours = {key for key, flow in flows.items() if flow.ours}
         self._touched = {key for key in ours | self.wanted.keys() if not self._settled(key)}
@@ -98,6 +102,7 @@ class Switch:
         self.installed, self._outstanding, self._reading = None, None, False
         self.state = why
         self.version += 1
+        self.proofs += 1
 
     def applied(self, serial: int) -> None:
         done = self._outstanding
@@ -106,6 +111,7 @@ class Switch:
         self._outstanding, self.refusal = None, ""
         self.bundles += 1
         self.version += 1
+        self.proofs += _proves((*done.put, *done.delete))
         for key in done.delete:
             self.installed.pop(key, None)
         for key, actions in done.put.items():
@@ -183,3 +189,8 @@ class Switch:
             # Somebody else's flow where ours must stand is taken over: one that is merely equal could never be swept.
             return there is not None and there.ours and there.actions == self.wanted[key]
         return there is None or not there.ours
+
+
+def _proves(keys: Iterable[FlowKey]) -> bool:
+    """Whether one of these flows comes from the cloud's intent alone."""
+    return any(key.table not in LEARNT for key in keys)

@@ -121,8 +121,7 @@ class Tables:
     def render_again(self, renderer: Renderer, changes: Changes) -> None:
         """The tunnel port has another number, or one at last: decided is nothing, rendered is all."""
         for number, entries in self.entries.items():
-            for destination in entries:
-                self._render(number, destination, renderer, changes)
+            self._render(number, entries, renderer, changes)
 
     def concerned(self, changed: frozenset[IpAddress]) -> Touched:
         """The destinations for which any of these endpoints is a candidate, as `refresh` wants them."""
@@ -163,20 +162,22 @@ class Tables:
                 del entries[destination]
         self.decisions += len(changed)
         moved = self._fit(number, changed)
-        for destination in changed.keys() | moved if moved else changed:
-            self._render(number, destination, renderer, changes)
+        self._render(number, changed.keys() | moved if moved else changed, renderer, changes)
 
-    def _render(self, number: ViewId, destination: Destination, renderer: Renderer, changes: Changes) -> None:
-        """The flow of one entry as it is now, in place of the one it had."""
-        flows, entry = self._flows[number], self.entries[number].get(destination)
-        flow = None
-        if entry is not None and entry.hidden is None and destination not in self.surplus(number):
-            flow = renderer.route(number, destination, entry.target)
-        if flow is not None:
-            flows[destination] = flow[0]
-            changes.put[flow[0]] = flow[1]
-        elif (old := flows.pop(destination, None)) is not None:
-            changes.drop(old)
+    def _render(
+        self, number: ViewId, destinations: Iterable[Destination], renderer: Renderer, changes: Changes
+    ) -> None:
+        """The flows of these entries as they are now, in place of those they had."""
+        flows, entries, surplus, put = self._flows[number], self.entries[number], self.surplus(number), changes.put
+        for destination in destinations:
+            entry, flow = entries.get(destination), None
+            if entry is not None and entry.hidden is None and destination not in surplus:
+                flow = renderer.route(number, destination, entry.target)
+            if flow is not None:
+                key, put[key] = flow
+                flows[destination] = key
+            elif (old := flows.pop(destination, None)) is not None:
+                changes.drop(old)
 
     def surplus(self, number: ViewId) -> Set[Destination]:
         """What a full view refuses."""

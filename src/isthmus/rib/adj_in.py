@@ -125,7 +125,7 @@ class AdjRibIn:
         self._destinations: dict[Targets, dict[Destination, int]] = {}
         """How many paths each destination has with exactly these targets. A cloud has few sets of targets."""
         self._sets: dict[RouteTarget, set[Targets]] = {}
-        self._counts: dict[Channel, int] = {}
+        self._counts: dict[IpAddress, int] = {}
 
     def paths(self, destination: Destination) -> Sequence[Path]:
         there = self._paths.get(destination)
@@ -149,7 +149,7 @@ class AdjRibIn:
         return there if there.key == key else None
 
     def count(self, peer: IpAddress) -> int:
-        return sum(count for channel, count in self._counts.items() if channel.peer == peer)
+        return self._counts.get(peer, 0)
 
     def __iter__(self) -> Iterator[Path]:
         for there in self._paths.values():
@@ -174,9 +174,15 @@ class AdjRibIn:
                 beyond.append(path)
         return admitted, beyond
 
-    def apply(self, announced: Iterable[Path], withdrawn: Iterable[tuple[Destination, PathKey]]) -> Touched:
-        """Withdrawals first, as in one UPDATE (RFC 4271 section 4.3: the same prefix in both counts as announced)."""
-        touched: Touched = {}
+    def apply(
+        self,
+        announced: Iterable[Path],
+        withdrawn: Iterable[tuple[Destination, PathKey]],
+        into: Touched | None = None,
+    ) -> Touched:
+        """Withdrawals first, as in one UPDATE (RFC 4271 section 4.3: the same prefix in both counts as announced). What
+        is touched is added to `into`."""
+        touched: Touched = {} if into is None else into
         for destination, key in withdrawn:
             if (old := self._take_out(destination, key)) is not None:
                 touch(touched, old.heard.route_targets, destination)
@@ -250,14 +256,13 @@ class AdjRibIn:
         else:
             self._forget(old, touched)
             self._store(path)
-        channel = path.channel
-        self._counts[channel] = self._counts.get(channel, 0) + 1
+        self._counts[path.peer] = self._counts.get(path.peer, 0) + 1
         self._index(targets, destination)
         touch(touched, targets, destination)
 
     def _forget(self, old: Path, touched: Touched) -> None:
         """What another will take the place of."""
-        self._counts[old.channel] -= 1
+        self._counts[old.peer] -= 1
         self._unindex(old.heard.route_targets, old.nlri.destination)
         touch(touched, old.heard.route_targets, old.nlri.destination)
 
@@ -286,7 +291,7 @@ class AdjRibIn:
             del there[key]
             if len(there) == 1:
                 (self._paths[destination],) = there.values()
-        self._counts[old.channel] -= 1
+        self._counts[old.peer] -= 1
         self._unindex(old.heard.route_targets, destination)
         return old
 

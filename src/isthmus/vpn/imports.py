@@ -37,7 +37,7 @@ class Entry(NamedTuple):
 
 def refusal(path: Path, speaker: Speaker) -> NotImported | None:
     """Why a path can never be used by this node; None when it can."""
-    if BEACON_TARGET in path.heard.route_targets and whose(path.nlri, path.heard) is not None:
+    if _is_beacon(path):
         return NotImported.BEACON
     means = meaning(path.heard, speaker)
     return means.refusal or FAMILIES[path.nlri.family].refusal(path, means, speaker)
@@ -75,9 +75,17 @@ def decide(
 
 
 def _only(view: View, destination: Destination, path: Path, speaker: Speaker) -> Entry | None:
-    if not _may(view, path) or refusal(path, speaker) is not None:
+    heard, nlri = path.heard, path.nlri
+    if view.imports.isdisjoint(heard.route_targets):
         return None
-    return Entry(path, _target(path, speaker), (), _hidden(view, destination))
+    means, use = meaning(heard, speaker), FAMILIES[nlri.family]
+    if means.refusal is not None or use.refusal(path, means, speaker) is not None or _is_beacon(path):
+        return None
+    return Entry(path, use.target(path, means), (), _hidden(view, destination))
+
+
+def _is_beacon(path: Path) -> bool:
+    return BEACON_TARGET in path.heard.route_targets and whose(path.nlri, path.heard) is not None
 
 
 def _may(view: View, path: Path) -> bool:

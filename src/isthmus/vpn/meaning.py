@@ -9,7 +9,8 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import NamedTuple
 
-from isthmus.bgp.heard import Heard
+from isthmus.bgp.attribute import PathAttributes
+from isthmus.bgp.heard import Heard, read
 from isthmus.model.net import IpAddress, Mac
 from isthmus.model.reason import NotImported
 from isthmus.model.vpn import Encapsulation, SiteOfOrigin
@@ -39,15 +40,15 @@ class Meaning(NamedTuple):
 
 
 def meaning(heard: Heard, speaker: Speaker) -> Meaning:
-    return _meaning(heard, speaker.vtep, speaker.asn)
+    return _meaning(heard.octets, heard.next_hop, speaker.vtep, speaker.asn)
 
 
 @lru_cache(SETS_MAX)
-def _meaning(heard: Heard, vtep: IpAddress, asn: int) -> Meaning:
-    a = heard.read()
+def _meaning(octets: bytes, next_hop: IpAddress | None, vtep: IpAddress, asn: int) -> Meaning:
+    a = read(octets, next_hop)
     local_pref = LOCAL_PREF_DEFAULT if a.local_pref is None else a.local_pref
     return Meaning(
-        refusal=_refusal(heard, vtep, asn),
+        refusal=_refusal(a, vtep, asn),
         next_hop=a.next_hop,
         router_mac=a.router_mac,
         local_pref=0 if GRACEFUL_SHUTDOWN in a.communities else local_pref,
@@ -61,8 +62,7 @@ def _meaning(heard: Heard, vtep: IpAddress, asn: int) -> Meaning:
     )
 
 
-def _refusal(heard: Heard, vtep: IpAddress, asn: int) -> NotImported | None:
-    a = heard.read()
+def _refusal(a: PathAttributes, vtep: IpAddress, asn: int) -> NotImported | None:
     if a.next_hop == vtep:
         return NotImported.OWN_ROUTE
     if any(asn in segment.numbers for segment in a.as_path):
