@@ -17,8 +17,7 @@ from isthmus.bgp.attribute import (
     mobility_community,
     router_mac_community,
 )
-from isthmus.bgp.attribute_reader import PIECES_MAX
-from isthmus.bgp.attribute_table import TABLE_SETS_MAX
+from isthmus.bgp.attribute_table import SETS_MAX
 from isthmus.bgp.capability import Agreed
 from isthmus.bgp.errors import FaultAction, MessageError
 from isthmus.bgp.family import EVPN
@@ -138,7 +137,7 @@ def test_equal_attributes_of_a_session_are_one_object() -> None:
     one, two = (next(iter(encode_updates([(PLAIN, route(n))], [], IBGP)))[19:] for n in (1, 2))
     first = reader.read(one)[0].heard
     assert first is not None and reader.read(two)[0].heard is first
-    for number in range(TABLE_SETS_MAX + 1):
+    for number in range(SETS_MAX + 1):
         (other,) = encode_updates([(replace(PLAIN, med=number), route(1))], [], IBGP)
         reader.read(other[19:])
     assert reader.read(two)[0].heard == first, "forgetting costs time, never meaning"
@@ -146,11 +145,10 @@ def test_equal_attributes_of_a_session_are_one_object() -> None:
 
 def test_the_table_of_attributes_is_bounded() -> None:
     reader = UpdateReader(IBGP)
-    for number in range(TABLE_SETS_MAX + 10):
+    for number in range(SETS_MAX + 10):
         (message,) = encode_updates([(replace(PLAIN, med=number), route(1))], [], IBGP)
         reader.read(message[19:])
-    assert len(reader._table._read) <= TABLE_SETS_MAX
-    assert len(reader._table._reader._known) <= PIECES_MAX
+    assert len(reader._table._common) <= SETS_MAX
 
 
 @given(a.attributes())

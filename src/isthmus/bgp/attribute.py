@@ -57,7 +57,7 @@ class RawAttribute(NamedTuple):
     value: bytes
 
 
-class _Views(NamedTuple):
+class Said(NamedTuple):
     """What extended communities say, in the order of PathAttributes' fields."""
 
     route_targets: frozenset[RouteTarget]
@@ -77,12 +77,16 @@ def typed_community(raw: bytes) -> ExtendedCommunity:
     return ExtendedCommunity(raw)
 
 
-def route_targets(communities: Iterable[ExtendedCommunity]) -> frozenset[RouteTarget]:
-    """The targets among communities off the wire (`typed_community`)."""
-    return frozenset([c for c in communities if isinstance(c, RouteTarget)])
+COMMUNITY_OCTETS = 8
+"""Of an extended community (RFC 4360 section 2)."""
 
 
-def _views(communities: Iterable[ExtendedCommunity]) -> _Views:
+def is_route_target(communities: bytes, at: int) -> bool:
+    """Whether a target begins at this octet."""
+    return communities[at + 1] == RouteTarget.SUBTYPE and communities[at] in _AS_SPECIFIC_TYPES
+
+
+def read_communities(communities: Iterable[ExtendedCommunity]) -> Said:
     """Of several site, MAC or mobility communities the first counts; none of their RFCs gives several a meaning."""
     targets: list[RouteTarget] = []
     encapsulations: list[int] = []
@@ -102,7 +106,7 @@ def _views(communities: Iterable[ExtendedCommunity]) -> _Views:
             mac = Mac(community[2:])
         elif kind == _EVPN and subtype == _MAC_MOBILITY and sequence is None:
             sequence = int.from_bytes(community[4:], "big")
-    return _Views(frozenset(targets), frozenset(encapsulations), mac, site, sequence)
+    return Said(frozenset(targets), frozenset(encapsulations), mac, site, sequence)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,12 +135,12 @@ class PathAttributes:
     as_path_length: int = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        write, views = object.__setattr__, _views(self.extended_communities)
-        write(self, "route_targets", views.route_targets)
-        write(self, "encapsulations", views.encapsulations)
-        write(self, "router_mac", views.router_mac)
-        write(self, "site_of_origin", views.site_of_origin)
-        write(self, "mobility_sequence", views.mobility_sequence)
+        write, said = object.__setattr__, read_communities(self.extended_communities)
+        write(self, "route_targets", said.route_targets)
+        write(self, "encapsulations", said.encapsulations)
+        write(self, "router_mac", said.router_mac)
+        write(self, "site_of_origin", said.site_of_origin)
+        write(self, "mobility_sequence", said.mobility_sequence)
         write(self, "as_path_length", sum([s.length for s in self.as_path]) if self.as_path else 0)
 
 

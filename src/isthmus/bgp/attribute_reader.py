@@ -19,9 +19,8 @@ from isthmus.bgp.capability import Agreed
 from isthmus.bgp.errors import AttributeFault, FaultAction, FaultKind, Malformed, MessageError
 from isthmus.bgp.iana import AttributeFlag, AttributeType, NotificationCode, Origin, UpdateError, words
 from isthmus.model.net import IpAddress
+from isthmus.model.vpn import ExtendedCommunity
 
-PIECES_MAX, PIECE_OCTETS_MAX = 4096, 64
-"""Single attributes remembered, and how long one may be for that; beyond the first the memory starts anew."""
 COMMUNITIES_MAX = 8192
 """Extended communities remembered: a cloud has some for each BGPVPN, and others for each move of an address."""
 
@@ -34,10 +33,11 @@ _ORIGINATOR_ID, _CLUSTER_LIST = AttributeType.ORIGINATOR_ID.value, AttributeType
 _AS4_PATH = AttributeType.AS4_PATH.value
 EXTENDED_COMMUNITIES = AttributeType.EXTENDED_COMMUNITIES.value
 _EXTENDED = AttributeFlag.EXTENDED_LENGTH.value
-_KIND_BITS = int(AttributeFlag.OPTIONAL | AttributeFlag.TRANSITIVE)
+KIND_BITS = int(AttributeFlag.OPTIONAL | AttributeFlag.TRANSITIVE)
 _WELL_KNOWN = int(AttributeFlag.TRANSITIVE)
 _OPTIONAL = int(AttributeFlag.OPTIONAL)
 _OPTIONAL_TRANSITIVE = _OPTIONAL | _WELL_KNOWN
+EXTENDED_COMMUNITIES_FLAGS = _OPTIONAL_TRANSITIVE
 
 _DISCARD, _WITHDRAW = FaultAction.DISCARD, FaultAction.TREAT_AS_WITHDRAW
 
@@ -57,6 +57,8 @@ class Split(NamedTuple):
     unreach: Piece | None
     rest: bytes
     """All other attributes, in order; ends in rubbish if the list was cut short."""
+    communities: Piece | None = None
+    """Of `rest` the extended communities, the first if they are there twice."""
 
 
 def span(raw: bytes, at: int, end: int) -> tuple[int, int]:
@@ -71,7 +73,8 @@ def span(raw: bytes, at: int, end: int) -> tuple[int, int]:
 def split(raw: bytes) -> Split:
     """Set MP_REACH_NLRI and MP_UNREACH_NLRI apart. Raises MessageError if one is there twice or cut short."""
     found: dict[int, Piece] = {}
-    kept, begin, at, end = [], 0, 0, len(raw)
+    communities: Piece | None = None
+    kept, begin, at, end, taken = [], 0, 0, len(raw), 0
     while at < end:
         start, stop = span(raw, at, end)
         multiprotocol = end - at >= 2 and _MP_REACH <= raw[at + 1] <= _MP_UNREACH
@@ -86,9 +89,12 @@ def split(raw: bytes) -> Split:
             found[code] = Piece(at, start, stop)
             kept.append(raw[begin:at])
             begin = stop
+            taken += stop - at
+        elif raw[at + 1] == EXTENDED_COMMUNITIES and communities is None:
+            communities = Piece(at - taken, start - taken, stop - taken)
         at = stop
     rest = raw[begin:] if not kept else b"".join((*kept, raw[begin:]))
-    return Split(found.get(_MP_REACH), found.get(_MP_UNREACH), rest)
+    return Split(found.get(_MP_REACH), found.get(_MP_UNREACH), rest, communities)
 
 
 def malformed_list(text: str) -> MessageError:
@@ -98,7 +104,7 @@ def malformed_list(text: str) -> MessageError:
 
 def flags_fault(code: int, flags: int, wanted: int) -> AttributeFault | None:
     """RFC 7606 section 3 c: the Optional and Transitive bits must be the attribute's own."""
-    if flags & _KIND_BITS == wanted:
+    if flags & KIND_BITS == wanted:
         return None
     text = f"{words(AttributeType(code))} with flags {flags:#04x}"
     return AttributeFault(FaultKind.ATTRIBUTE_FLAGS, _WITHDRAW, text)
@@ -208,6 +214,11 @@ class _Read(NamedTuple):
     unknown: tuple[RawAttribute, ...] = ()
 
 
+def communities_of(value: bytes) -> tuple[ExtendedCommunity, ...]:
+    """The value of a well formed attribute; each community is remembered, as most of a cloud's are the same."""
+    return tuple([_community(value[at : at + 8]) for at in range(0, len(value), 8)])
+
+
 class Attributes(NamedTuple):
     """A list of attributes as read; `values` by their codes."""
 
@@ -224,12 +235,10 @@ UNKNOWN = -1
 
 
 class AttributeReader:
-    """Reads lists of attributes by the rules of one session. One attribute is often the same in all of them (an empty
-    path, a local preference), so it is read once; extended communities rarely are, but each of theirs."""
+    """Reads lists of attributes by the rules of one session."""
 
     def __init__(self, rules: Rules) -> None:
         self._rules = rules.by_code
-        self._known: dict[bytes, _Read] = {}
 
     def read(self, octets: bytes) -> Attributes:
         """What is left when the multiprotocol attributes are out. Raises MessageError."""
@@ -241,10 +250,8 @@ class AttributeReader:
             if stop > end:  # RFC 7606 section 4
                 faults.append(AttributeFault(FaultKind.ATTRIBUTE_LIST, _WITHDRAW, f"{end - at} octets are left over"))
                 break
-            code, piece = octets[at + 1], octets[at:stop]
-            read = None if code == EXTENDED_COMMUNITIES else self._known.get(piece)
-            if read is None:
-                read = self._anew(piece, start - at)
+            code = octets[at + 1]
+            read = self._one(octets[at], code, octets[start:stop])
             at = stop
             if code in values:  # RFC 7606 section 3 g: all but the first are discarded
                 faults.append(AttributeFault(FaultKind.ATTRIBUTE_TWICE, _DISCARD, _name(code)))
@@ -256,17 +263,11 @@ class AttributeReader:
                 values[UNKNOWN] = values.get(UNKNOWN, ()) + read.unknown
         return Attributes(values, faults)
 
-    def _anew(self, piece: bytes, start: int) -> _Read:
-        flags, code, value = piece[0], piece[1], piece[start:]
+    def _one(self, flags: int, code: int, value: bytes) -> _Read:
         rule = self._rules.get(code)
         if rule is None:
             return _Read(None, None, _unknown(flags, code, value))
-        read = _read_one(rule, flags, code, value)
-        if code != EXTENDED_COMMUNITIES and len(piece) <= PIECE_OCTETS_MAX:
-            if len(self._known) >= PIECES_MAX:
-                self._known.clear()
-            self._known[piece] = read
-        return read
+        return _read_one(rule, flags, code, value)
 
 
 def _read_one(rule: _Rule, flags: int, code: int, value: bytes) -> _Read:

@@ -1,12 +1,27 @@
-"""The attribute sets of one session: each is read once, and what is kept of it is `Heard`.
+"""The attribute sets of one session: what is kept of each is `Heard`, with the faults that RFC 7606 counts.
+
+Of the sets of a cloud nearly all differ in their extended communities only. So the others are judged together, once for
+all sets that have the same, and a set costs what its communities do. What is malformed goes the long way.
 
 Rules: bounded, whatever a peer says; forgetting costs time and never meaning.
 """
 
 from __future__ import annotations
 
-from isthmus.bgp.attribute import route_targets
-from isthmus.bgp.attribute_reader import EXTENDED_COMMUNITIES, AttributeReader, Rules, combine, missing
+from typing import NamedTuple
+
+from isthmus.bgp.attribute import COMMUNITY_OCTETS, is_route_target
+from isthmus.bgp.attribute_reader import (
+    EXTENDED_COMMUNITIES,
+    EXTENDED_COMMUNITIES_FLAGS,
+    KIND_BITS,
+    AttributeReader,
+    Attributes,
+    Rules,
+    Split,
+    combine,
+    missing,
+)
 from isthmus.bgp.attribute_writer import keep
 from isthmus.bgp.capability import Agreed
 from isthmus.bgp.errors import AttributeFault
@@ -14,13 +29,23 @@ from isthmus.bgp.heard import Heard
 from isthmus.model.net import IpAddress
 from isthmus.model.vpn import RouteTarget
 
-TABLE_SETS_MAX = 8192
-"""Distinct attribute sets remembered by their octets; beyond that the memory starts anew."""
+SETS_MAX = 8192
+"""Distinct sets of attributes without communities that are remembered, and distinct sets of targets; beyond that the
+memory starts anew."""
+
+Read = tuple[Heard | None, tuple[AttributeFault, ...]]
+
+
+class _Last(NamedTuple):
+    """The set that was read last: a reflector packs the routes of a set into messages that follow each other."""
+
+    rest: bytes
+    next_hop: bytes
+    read: Read
 
 
 class AttributeTable:
-    """Reads attribute sets of one session: `heard` for the routes, and the faults that RFC 7606 counts. Sets that were
-    read a moment ago are the same object again."""
+    """See the head of the file."""
 
     def __init__(self, agreed: Agreed) -> None:
         rules = Rules.of(agreed)
@@ -28,30 +53,65 @@ class AttributeTable:
         self._mandatory = rules.mandatory
         self._plain = agreed.four_octet_as
         """Whether octets without a fault are in the form that is kept."""
-        self._read: dict[tuple[bytes, bytes], tuple[Heard | None, tuple[AttributeFault, ...]]] = {}
-        self._targets: dict[frozenset[RouteTarget], frozenset[RouteTarget]] = {}
+        self._common: dict[bytes, bytes] = {}
+        """Good attributes without communities, as they came and as they are kept."""
+        self._targets: dict[bytes, frozenset[RouteTarget]] = {}
+        self._last = _Last(b"", b"", (None, ()))
 
-    def read(self, rest: bytes, next_hop: bytes) -> tuple[Heard | None, tuple[AttributeFault, ...]]:
+    def read(self, parts: Split, next_hop: bytes) -> Read:
         """The attributes that `split` left over, for routes with this next hop; empty when none are announced.
 
         No attributes come back when nothing is announced or a fault asks for treat-as-withdraw. Raises MessageError.
         """
-        key = (rest, next_hop)
-        known = self._read.get(key)
-        if known is None:
-            if len(self._read) >= TABLE_SETS_MAX:
-                self._read.clear()
-                self._targets.clear()
-            known = self._read[key] = self._read_anew(rest, next_hop)
-        return known
+        last = self._last
+        if next_hop and last.rest == parts.rest and last.next_hop == next_hop:
+            return last.read
+        read = self._quickly(parts, next_hop) or self._whole(parts.rest, next_hop)
+        self._last = _Last(parts.rest, next_hop, read)
+        return read
 
-    def _read_anew(self, rest: bytes, next_hop: bytes) -> tuple[Heard | None, tuple[AttributeFault, ...]]:
-        read = self._reader.read(rest)
+    def _quickly(self, parts: Split, next_hop: bytes) -> Read | None:
+        """None if something is unusual about it."""
+        rest, piece = parts.rest, parts.communities
+        if piece is None or not next_hop or (piece.stop - piece.start) % COMMUNITY_OCTETS or piece.start == piece.stop:
+            return None
+        if rest[piece.at] & KIND_BITS != EXTENDED_COMMUNITIES_FLAGS:
+            return None
+        others = rest[: piece.at] + rest[piece.stop :]
+        common = self._common.get(others) or self._judge(others)
+        if common is None:
+            return None
+        communities = rest[piece.start : piece.stop]
+        hop = IpAddress(next_hop) if len(next_hop) in (4, 16) else None
+        return Heard(common, communities, hop, self._targets_of(communities)), ()
+
+    def _judge(self, others: bytes) -> bytes | None:
+        """The kept form of attributes without communities; None if there is anything wrong with them."""
+        read = self._reader.read(others)
+        if read.faults or EXTENDED_COMMUNITIES in read.values or any(missing(read.values, self._mandatory)):
+            return None
+        if len(self._common) >= SETS_MAX:
+            self._common.clear()
+        kept = self._common[others] = others if self._plain else keep(combine(read.values, None))
+        return kept
+
+    def _targets_of(self, communities: bytes) -> frozenset[RouteTarget]:
+        found = b"".join(
+            [communities[at : at + 8] for at in range(0, len(communities), 8) if is_route_target(communities, at)]
+        )
+        targets = self._targets.get(found)
+        if targets is None:
+            if len(self._targets) >= SETS_MAX:
+                self._targets.clear()
+            split = (RouteTarget(found[at : at + 8]) for at in range(0, len(found), 8))
+            targets = self._targets[found] = frozenset(split)
+        return targets
+
+    def _whole(self, rest: bytes, next_hop: bytes) -> Read:
+        read: Attributes = self._reader.read(rest)
         if next_hop and not read.withdraws:
             read.faults.extend(missing(read.values, self._mandatory))
         if not next_hop or read.withdraws:
             return None, tuple(read.faults)
         hop = IpAddress(next_hop) if len(next_hop) in (4, 16) else None
-        octets = rest if self._plain and not read.faults else keep(combine(read.values, hop))
-        targets = route_targets(read.values.get(EXTENDED_COMMUNITIES) or ())
-        return Heard(octets, hop, self._targets.setdefault(targets, targets)), tuple(read.faults)
+        return Heard.of(combine(read.values, hop)), tuple(read.faults)

@@ -27,8 +27,8 @@ def attribute(flags: int, code: int, value: bytes) -> bytes:
 
 
 def keep(attributes: PathAttributes) -> bytes:
-    """The attributes by themselves, for whoever reads them without a session (heard.py): all that is there, nothing
-    that is not, four octets a number."""
+    """The attributes for whoever reads them without a session (heard.py): all that is there but next hop and extended
+    communities, nothing that is not, four octets a number."""
     known = [
         (_WELL_KNOWN, AttributeType.ORIGIN, bytes((attributes.origin,))),
         (_WELL_KNOWN, AttributeType.AS_PATH, as_path.encode(attributes.as_path, 4)),
@@ -37,7 +37,8 @@ def keep(attributes: PathAttributes) -> bytes:
     if attributes.local_pref is not None:
         known.append((_WELL_KNOWN, AttributeType.LOCAL_PREF, attributes.local_pref.to_bytes(4, "big")))
     known += [(a.flags, a.code, a.value) for a in attributes.unknown]
-    return b"".join(attribute(*one) for one in sorted(known, key=lambda one: one[1]))
+    kept = sorted((one for one in known if one[1] != AttributeType.EXTENDED_COMMUNITIES), key=lambda one: one[1])
+    return b"".join(attribute(*one) for one in kept)
 
 
 def encode_attributes(attributes: PathAttributes, agreed: Agreed) -> bytes:

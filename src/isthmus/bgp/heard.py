@@ -1,8 +1,9 @@
 """Attributes as they were heard: octets, until somebody imports a route of theirs.
 
 A hypervisor hears of every route of all clouds and imports a hundredth. What the others' attributes say in full nobody
-asks; kept as octets a set takes a hundred of them instead of a thousand. Only what the table of routes is indexed by,
-the targets, is worked out at once.
+asks; kept as octets a set takes a tenth of what it takes as values. Extended communities stand apart, because they are
+nearly all that differs from set to set: the rest (path, preference, reflectors) is the same octets for all that come
+the same way. Only what the table of routes is indexed by, the targets, is worked out at once.
 
 Rules: octets are in one form, whatever the session was like: four octets a number, no AS4_PATH, nothing malformed, and
 nothing that had no business there. So they can be handed to another process, and read without the session.
@@ -10,11 +11,13 @@ nothing that had no business there. So they can be handed to another process, an
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 from isthmus.bgp.attribute import PathAttributes
-from isthmus.bgp.attribute_reader import AttributeReader, Rules, combine
+from isthmus.bgp.attribute_reader import EXTENDED_COMMUNITIES, AttributeReader, Rules, combine, communities_of
 from isthmus.bgp.attribute_writer import keep
 from isthmus.bgp.capability import Agreed
 from isthmus.model.net import IpAddress
@@ -41,22 +44,31 @@ _READER = AttributeReader(Rules.of(_SESSION))
 class Heard:
     """One set of attributes, shared by the routes that were told with it."""
 
-    octets: bytes
+    common: bytes
+    """All attributes but these two."""
+    communities: bytes
+    """The extended communities, eight octets each."""
     next_hop: IpAddress | None
-    """MP_REACH_NLRI's, which the octets do not have."""
+    """MP_REACH_NLRI's."""
     route_targets: frozenset[RouteTarget]
 
     @classmethod
     def of(cls, attributes: PathAttributes) -> Heard:
         """Of attributes as values: ours, or a test's."""
-        return cls(keep(attributes), attributes.next_hop, attributes.route_targets)
+        communities = b"".join(attributes.extended_communities)
+        return cls(keep(attributes), communities, attributes.next_hop, attributes.route_targets)
 
     def read(self) -> PathAttributes:
         """What they say."""
-        return read(self.octets, self.next_hop)
+        return _read(self.common, self.communities, self.next_hop)
 
 
 @lru_cache(READ_MAX)
-def read(octets: bytes, next_hop: IpAddress | None) -> PathAttributes:
-    """What octets in the kept form say, with this next hop."""
-    return combine(_READER.read(octets).values, next_hop)
+def _read(common: bytes, communities: bytes, next_hop: IpAddress | None) -> PathAttributes:
+    return combine({**read_common(common), EXTENDED_COMMUNITIES: communities_of(communities)}, next_hop)
+
+
+@lru_cache(READ_MAX)
+def read_common(common: bytes) -> Mapping[int, Any]:
+    """What `Heard.common` says, by the attributes' codes (`combine`)."""
+    return _READER.read(common).values

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from isthmus.bgp.attribute import PathAttributes
-from isthmus.bgp.attribute_reader import Piece, flags_fault, malformed_list, split
+from isthmus.bgp.attribute_reader import Piece, Split, flags_fault, malformed_list, split
 from isthmus.bgp.attribute_table import AttributeTable
 from isthmus.bgp.capability import Agreed
 from isthmus.bgp.errors import AttributeFault, FaultAction, FaultKind, MessageError
@@ -77,9 +77,9 @@ class UpdateReader:
         parts = split(raw)
         reach = self._reach(raw, parts.reach) if parts.reach is not None else None
         unreach = self._unreach(raw, parts.unreach) if parts.unreach is not None else None
-        updates = self._by_family(reach, unreach, parts.rest)
+        updates = self._by_family(reach, unreach, parts)
         if (reach is None or reach.empty) and not announced:
-            harmless = self._nothing_reachable(parts.rest)
+            harmless = self._nothing_reachable(parts)
             updates += [Update(None, faults=harmless)] if harmless else []
         if withdrawn or announced or not raw:  # RFC 4271's own fields, or RFC 4724's empty message: IPv4 unicast
             updates.append(Update(IPV4_UNICAST, faults=(_not_agreed(str(IPV4_UNICAST)),)))
@@ -87,13 +87,13 @@ class UpdateReader:
             return (Update(unreach.family, end_of_rib=unreach.family, faults=tuple(unreach.faults)),)
         return tuple(updates)
 
-    def _by_family(self, reach: _Routes | None, unreach: _Routes | None, rest: bytes) -> list[Update]:
+    def _by_family(self, reach: _Routes | None, unreach: _Routes | None, rest: Split) -> list[Update]:
         if reach is not None and unreach is not None and reach.family == unreach.family:
             return [self._update(reach, unreach, rest)]
         updates = [self._update(None, unreach, rest)] if unreach is not None else []
         return updates + ([self._update(reach, None, rest)] if reach is not None else [])
 
-    def _nothing_reachable(self, rest: bytes) -> tuple[AttributeFault, ...]:
+    def _nothing_reachable(self, rest: Split) -> tuple[AttributeFault, ...]:
         """RFC 7606 section 5.2: without routes to withdraw, a malformed attribute can only end the session."""
         _, faults = self._table.read(rest, b"")
         for fault in faults:
@@ -136,7 +136,7 @@ class UpdateReader:
         empty = begin == piece.stop
         return _Routes(family, codec, empty, next_hop or b"", parsed.routes, parsed.skipped, faults, parsed.faults)
 
-    def _update(self, reach: _Routes | None, unreach: _Routes | None, rest: bytes) -> Update:
+    def _update(self, reach: _Routes | None, unreach: _Routes | None, rest: Split) -> Update:
         """One family's part of a message."""
         there = [r for r in (unreach, reach) if r is not None]
         faults = [f for r in there for f in (*r.faults, *r.route_faults)]

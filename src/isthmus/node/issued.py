@@ -37,7 +37,9 @@ class Arrival(NamedTuple):
 class Issued:
     """See the head of the file."""
 
-    def __init__(self, numbers: Mapping[Pair, int] | None = None, arrivals: Mapping[str, Arrival] | None = None) -> None:
+    def __init__(
+        self, numbers: Mapping[Pair, int] | None = None, arrivals: Mapping[str, Arrival] | None = None
+    ) -> None:
         """With what the last run issued."""
         self._numbers: dict[Pair, int] = dict(numbers or {})
         self._holders: dict[int, Pair] = {number: pair for pair, number in self._numbers.items()}

@@ -9,8 +9,9 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import NamedTuple
 
-from isthmus.bgp.attribute import PathAttributes
-from isthmus.bgp.heard import Heard, read
+from isthmus.bgp.attribute import Said, read_communities
+from isthmus.bgp.attribute_reader import combine, communities_of
+from isthmus.bgp.heard import Heard, read_common
 from isthmus.model.net import IpAddress, Mac
 from isthmus.model.reason import NotImported
 from isthmus.model.vpn import Encapsulation, SiteOfOrigin
@@ -40,39 +41,54 @@ class Meaning(NamedTuple):
 
 
 def meaning(heard: Heard, speaker: Speaker) -> Meaning:
-    return _meaning(heard.octets, heard.next_hop, speaker.vtep, speaker.asn)
+    return _meaning(heard.common, heard.communities, heard.next_hop, speaker.vtep, speaker.asn)
 
 
 @lru_cache(SETS_MAX)
-def _meaning(octets: bytes, next_hop: IpAddress | None, vtep: IpAddress, asn: int) -> Meaning:
-    a = read(octets, next_hop)
+def _meaning(common: bytes, communities: bytes, next_hop: IpAddress | None, vtep: IpAddress, asn: int) -> Meaning:
+    same, said = _of_common(common, asn), read_communities(communities_of(communities))
+    refusal = _hop(next_hop, vtep) or same.refusal or _tunnel(said)
+    return same._replace(
+        refusal=refusal,
+        next_hop=next_hop,
+        router_mac=said.router_mac,
+        mobility=said.mobility_sequence or 0,
+        site=said.site_of_origin,
+    )
+
+
+@lru_cache(SETS_MAX)
+def _of_common(common: bytes, asn: int) -> Meaning:
+    """What does not depend on communities and next hop."""
+    a = combine(read_common(common), None)
     local_pref = LOCAL_PREF_DEFAULT if a.local_pref is None else a.local_pref
     return Meaning(
-        refusal=_refusal(a, vtep, asn),
-        next_hop=a.next_hop,
-        router_mac=a.router_mac,
+        refusal=NotImported.AS_LOOP if any(asn in segment.numbers for segment in a.as_path) else None,
+        next_hop=None,
+        router_mac=None,
         local_pref=0 if GRACEFUL_SHUTDOWN in a.communities else local_pref,
-        mobility=a.mobility_sequence or 0,
+        mobility=0,
         as_path_length=a.as_path_length,
         origin=int(a.origin),
         med=a.med or 0,
         originator=a.originator_id,
         long_lived_stale=LLGR_STALE in a.communities,
-        site=a.site_of_origin,
+        site=None,
     )
 
 
-def _refusal(a: PathAttributes, vtep: IpAddress, asn: int) -> NotImported | None:
-    if a.next_hop == vtep:
+def _hop(next_hop: IpAddress | None, vtep: IpAddress) -> NotImported | None:
+    if next_hop == vtep:
         return NotImported.OWN_ROUTE
-    if any(asn in segment.numbers for segment in a.as_path):
-        return NotImported.AS_LOOP
-    if a.next_hop is None or a.next_hop.version != vtep.version or not any(a.next_hop):
+    if next_hop is None or next_hop.version != vtep.version or not any(next_hop):
         return NotImported.NEXT_HOP
+    return None
+
+
+def _tunnel(said: Said) -> NotImported | None:
     # RFC 8365 section 5.1.3 makes MPLS the default when the community is missing; the implementations in the field
     # (FRR among them) mean VXLAN, and the router's MAC that follows has no meaning with MPLS.
-    if a.encapsulations and Encapsulation.VXLAN not in a.encapsulations:
+    if said.encapsulations and Encapsulation.VXLAN not in said.encapsulations:
         return NotImported.ENCAPSULATION
-    if a.router_mac is None or a.router_mac.is_multicast or not any(a.router_mac):
-        return NotImported.NO_ROUTER_MAC
-    return None
+    mac = said.router_mac
+    return NotImported.NO_ROUTER_MAC if mac is None or mac.is_multicast or not any(mac) else None
