@@ -10,7 +10,7 @@ the switch at that moment; an inbound flow must be one that some row it was told
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
 from typing import Protocol

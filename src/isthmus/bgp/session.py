@@ -43,6 +43,7 @@ from isthmus.bgp.iana import CeaseError, FsmError, MessageType, NotificationCode
 from isthmus.bgp.message import (
     Notification,
     Open,
+    Update,
     UpdateReader,
     decode_notification,
     decode_open,
@@ -342,13 +343,18 @@ class Session:
         assert self._reader is not None
         for update in self._reader.read(body):
             self.counters.routes_skipped += update.skipped
-            withdraw = [f for f in update.faults if f.action is FaultAction.TREAT_AS_WITHDRAW]
-            self.counters.updates_treated_as_withdraw += bool(withdraw)
-            self.counters.faults_discarded += len(update.faults) - len(withdraw)
-            if update.faults:
-                self.counters.last_fault = str(update.faults[-1])
-            self.damage.read(update, withdrawn_by_fault=bool(withdraw))
+            if update.faults or self.damage:
+                self._damaged(update)
             self._outputs.append(Routes(update))
+
+    def _damaged(self, update: Update) -> None:
+        """Something is wrong with it, or was with one before and may be mended."""
+        withdraw = [f for f in update.faults if f.action is FaultAction.TREAT_AS_WITHDRAW]
+        self.counters.updates_treated_as_withdraw += bool(withdraw)
+        self.counters.faults_discarded += len(update.faults) - len(withdraw)
+        if update.faults:
+            self.counters.last_fault = str(update.faults[-1])
+        self.damage.read(update, withdrawn_by_fault=bool(withdraw))
 
     def _refresh_requested(self, body: bytes) -> None:
         """RFC 2918 section 4: a family that was not agreed on is ignored."""

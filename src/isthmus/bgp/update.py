@@ -136,8 +136,19 @@ class UpdateReader:
         empty = begin == piece.stop
         return _Routes(family, codec, empty, next_hop or b"", parsed.routes, parsed.skipped, faults, parsed.faults)
 
+    def _announcement(self, reach: _Routes, rest: Split) -> Update | None:
+        """What nearly all messages are: routes, and nothing wrong with anything. None for all others."""
+        if reach.codec is None or reach.faults or reach.route_faults or not reach.routes:
+            return None
+        heard, faults = self._table.read(rest, reach.next_hop)
+        if heard is None or faults or reach.codec.check(reach.routes, heard):
+            return None
+        return Update(reach.family, tuple(reach.routes), heard=heard, skipped=reach.skipped)
+
     def _update(self, reach: _Routes | None, unreach: _Routes | None, rest: Split) -> Update:
         """One family's part of a message."""
+        if reach is not None and unreach is None and (update := self._announcement(reach, rest)) is not None:
+            return update
         there = [r for r in (unreach, reach) if r is not None]
         faults = [f for r in there for f in (*r.faults, *r.route_faults)]
         withdrawn = list(unreach.routes) if unreach is not None else []
