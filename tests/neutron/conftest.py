@@ -21,8 +21,8 @@ with warnings.catch_warnings():
     import neutron.db.migration.models.head
     import neutron.db.models_v2  # noqa: F401
 
-    import isthmus.neutron.reconciler
-    import isthmus.neutron.worker  # noqa: F401
+    import isthmus.neutron.ovn.reconciler
+    import isthmus.neutron.ovn.worker  # noqa: F401
 
 
 FIRST = ("test_status_api.py", "test_agents.py")
@@ -91,7 +91,7 @@ def northbound(cloud: Cloud) -> Iterator[Any]:
     from ovsdbapp.backend.ovs_idl import connection, idlutils
     from ovsdbapp.schema.ovn_northbound import impl_idl
 
-    from isthmus.neutron.northbound import Northbound
+    from isthmus.neutron.ovn.northbound import Northbound
 
     remote = f"unix:{cloud.sockets['nb']}"
     helper = idlutils.get_schema_helper(remote, "OVN_Northbound")
@@ -107,7 +107,7 @@ def settings(cloud: Cloud) -> Any:
     """The cloud's settings; with them this process is on the cloud's database."""
     from oslo_config import cfg
 
-    from isthmus.neutron import conf
+    from isthmus.neutron.words import conf
 
     cfg.CONF(["--config-file", str(cloud.home / "etc/neutron.conf")], project="neutron")
     return conf.read(cfg.CONF)
@@ -116,6 +116,6 @@ def settings(cloud: Cloud) -> Any:
 @pytest.fixture(scope="session")
 def reconciler(northbound: Any, settings: Any) -> Any:
     """A reconciler in this process, on the cloud's database."""
-    from isthmus.neutron.reconciler import Reconciler
+    from isthmus.neutron.ovn.reconciler import Reconciler
 
     return Reconciler(northbound, settings)

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from isthmus.model.vpn import SiteOfOrigin
-from isthmus.neutron import backend
-from isthmus.neutron.backend import Feature, Support
-from isthmus.neutron.conf import BadConfiguration, Settings
-from isthmus.neutron.recording import RecordingBackend
+from isthmus.neutron.attachments import backend
+from isthmus.neutron.attachments.backend import Feature, Support
+from isthmus.neutron.attachments.recording import RecordingBackend
+from isthmus.neutron.words.conf import BadConfiguration, Settings
 from tests.neutron.cloud import V4, Cloud
 
 pytestmark = pytest.mark.neutron

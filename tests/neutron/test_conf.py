@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from oslo_config import cfg
 
-from isthmus.neutron import conf
+from isthmus.neutron.words import conf
 
 
 def section(**values: object) -> cfg.ConfigOpts:

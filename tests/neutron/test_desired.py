@@ -13,7 +13,7 @@ from isthmus.model.intent import AssociationKind as Kind
 from isthmus.model.intent import BadIntent, from_external_ids
 from isthmus.model.net import IpAddress, Prefix
 from isthmus.model.vpn import RouteTarget, SiteOfOrigin
-from isthmus.neutron.desired import (
+from isthmus.neutron.attachments.desired import (
     Association,
     Attachment,
     Cloud,

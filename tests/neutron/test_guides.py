@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from oslo_config import cfg
 
-from isthmus.neutron import conf
+from isthmus.neutron.words import conf
 from tests.guides import blocks
 
 pytestmark = pytest.mark.neutron

@@ -16,10 +16,10 @@ import pytest
 from neutron_lib import context as neutron_context
 
 from isthmus.model.intent import from_external_ids
-from isthmus.neutron import exceptions
-from isthmus.neutron.conf import Settings
-from isthmus.neutron.reconciler import Reconciler
-from isthmus.neutron.upstream import write
+from isthmus.neutron.commands.upstream import write
+from isthmus.neutron.ovn.reconciler import Reconciler
+from isthmus.neutron.words import exceptions
+from isthmus.neutron.words.conf import Settings
 from tests.eventually import eventually
 from tests.neutron.cloud import V4, Cloud, User
 

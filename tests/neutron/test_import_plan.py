@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from isthmus.model.intent import AssociationKind
-from isthmus.neutron.upstream.contents import Association, Bgpvpn, Contents
-from isthmus.neutron.upstream.plan import Plan, Surroundings, plan, without_shared_vnis
-from isthmus.neutron.values import Route, Standard
+from isthmus.neutron.commands.upstream.contents import Association, Bgpvpn, Contents
+from isthmus.neutron.commands.upstream.plan import Plan, Surroundings, plan, without_shared_vnis
+from isthmus.neutron.words.values import Route, Standard
 
 pytestmark = pytest.mark.neutron
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from isthmus.neutron.ranges import Range
+from isthmus.neutron.words.ranges import Range
 from tests.neutron.cloud import V4, Answer, Cloud, User
 from tests.neutron.numbered import POOL, VNIS
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from isthmus.model.vpn import RouteTarget
-from isthmus.neutron.ranges import Range, first_overlap
+from isthmus.neutron.words.ranges import Range, first_overlap
 
 ADMINISTRATORS = st.one_of(
     st.integers(0, 2**16 - 1).map(lambda n: (str(n), 2**32 - 1)),

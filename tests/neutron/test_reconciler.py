@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from neutron_lib import context as neutron_context
 
-from isthmus.neutron import settling
-from isthmus.neutron.northbound import Northbound, Outcome, Unavailable
-from isthmus.neutron.reconciler import Reconciler
+from isthmus.neutron.attachments import settling
+from isthmus.neutron.ovn.northbound import Northbound, Outcome, Unavailable
+from isthmus.neutron.ovn.reconciler import Reconciler
 from tests.eventually import eventually
 from tests.neutron.cloud import V4, Cloud, User
 

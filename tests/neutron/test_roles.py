@@ -215,7 +215,7 @@ def test_what_one_must_not_see_is_no_filter_and_no_order_either(world: World) ->
 
 
 def rules() -> Iterator[Any]:
-    from isthmus.neutron import policies
+    from isthmus.neutron.words import policies
 
     return iter(policies.list_rules())
 

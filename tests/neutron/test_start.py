@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from isthmus.neutron import policies
+from isthmus.neutron.words import policies
 from tests.eventually import eventually
 from tests.neutron.cloud import BIN, V4, Cloud, User
 

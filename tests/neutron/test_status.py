@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from isthmus.model.report import DOWN, IN_SYNC, UP, AgentReport, AttachmentReport, BadReport, PeerReport
-from isthmus.neutron.desired import Skipped, Unserved
-from isthmus.neutron.status import (
+from isthmus.neutron.attachments.desired import Skipped, Unserved
+from isthmus.neutron.state.status import (
     NO_PORT,
     NOTHING_ASSOCIATED,
     UNSETTLED,

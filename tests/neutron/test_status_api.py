@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from isthmus.model.report import DOWN, AttachmentReport
-from isthmus.neutron.status import NO_PORT, NOTHING_ASSOCIATED
+from isthmus.neutron.state.status import NO_PORT, NOTHING_ASSOCIATED
 from tests.eventually import eventually
 from tests.neutron.cloud import V4, Cloud, User
 from tests.neutron.hypervisors import AGENT, PEER, Hypervisor, Southbound

@@ -15,9 +15,9 @@ import pytest
 import requests
 
 from isthmus.model.intent import from_external_ids
-from isthmus.neutron.conf import Settings
-from isthmus.neutron.northbound import Northbound
-from isthmus.neutron.sync.drift import Sync
+from isthmus.neutron.commands.sync.drift import Sync
+from isthmus.neutron.ovn.northbound import Northbound
+from isthmus.neutron.words.conf import Settings
 from tests.eventually import eventually
 from tests.neutron.cloud import TABLES, V4, Cloud, User
 

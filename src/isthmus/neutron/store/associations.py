@@ -13,12 +13,10 @@ from oslo_db import exception as db_exc
 from oslo_utils import uuidutils
 
 from isthmus.model.intent import AssociationKind
-from isthmus.neutron import apidef, exceptions, models, numbers, quotas, reading, settling
-from isthmus.neutron.conf import Overlapping
-from isthmus.neutron.desired import network_attachment, router_attachment
-from isthmus.neutron.paging import Listing
-from isthmus.neutron.store import columns, conflicts, pages, port_routes
-from isthmus.neutron.store.rows import (
+from isthmus.neutron.attachments import reading, settling
+from isthmus.neutron.attachments.desired import network_attachment, router_attachment
+from isthmus.neutron.rows import columns, models, numbers, pages, port_routes, quotas
+from isthmus.neutron.rows.finding import (
     KINDS,
     find_association,
     find_bgpvpn,
@@ -28,7 +26,11 @@ from isthmus.neutron.store.rows import (
     standard,
     without_tags,
 )
-from isthmus.neutron.values import AnyAssociation, Association, AssociationChange, NewAssociation
+from isthmus.neutron.rows.paging import Listing
+from isthmus.neutron.store import conflicts
+from isthmus.neutron.words import apidef, exceptions
+from isthmus.neutron.words.conf import Overlapping
+from isthmus.neutron.words.values import AnyAssociation, Association, AssociationChange, NewAssociation
 
 _EXISTS: dict[AssociationKind, Any] = {
     AssociationKind.NETWORK: exceptions.BGPVPNNetAssocAlreadyExists,

@@ -13,12 +13,13 @@ from neutron_lib.db import standard_attr
 from oslo_utils import uuidutils
 
 from isthmus.model.intent import AssociationKind
-from isthmus.neutron import apidef, exceptions, models, numbers, quotas, reading, settling
-from isthmus.neutron.paging import Listing
-from isthmus.neutron.store import columns, pages, targets
-from isthmus.neutron.store.rows import KINDS, find_bgpvpn, revise, scoped, shared, standard, without_tags
-from isthmus.neutron.store.targets import Choice
-from isthmus.neutron.values import Bgpvpn, NewBgpvpn
+from isthmus.neutron.attachments import reading, settling
+from isthmus.neutron.rows import columns, models, numbers, pages, quotas, targets
+from isthmus.neutron.rows.finding import KINDS, find_bgpvpn, revise, scoped, shared, standard, without_tags
+from isthmus.neutron.rows.paging import Listing
+from isthmus.neutron.rows.targets import Choice
+from isthmus.neutron.words import apidef, exceptions
+from isthmus.neutron.words.values import Bgpvpn, NewBgpvpn
 
 
 @db_api.retry_if_session_inactive()

@@ -25,10 +25,12 @@ from oslo_log import log as logging
 
 from isthmus.model.intent import AssociationKind
 from isthmus.model.net import IpAddress, Prefix
-from isthmus.neutron import exceptions, models, reading
-from isthmus.neutron.conf import Overlapping
-from isthmus.neutron.store.overlaps import Claim, Overlap, overlaps
-from isthmus.neutron.values import NewAssociation
+from isthmus.neutron.attachments import reading
+from isthmus.neutron.rows import models
+from isthmus.neutron.rows.overlaps import Claim, Overlap, overlaps
+from isthmus.neutron.words import exceptions
+from isthmus.neutron.words.conf import Overlapping
+from isthmus.neutron.words.values import NewAssociation
 
 LOG = logging.getLogger(__name__)
 

@@ -1,0 +1,308 @@
+"""What the database says of attachments, as the plain values of desired.py.
+
+Rules: every function takes a session and ids, reads with a constant number of statements whatever the number of ids,
+writes nothing, and returns no row. Which attachment a network association belongs to is decided here and nowhere else
+(`homes`): the router that holds a gateway address of the network, else the network itself.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+from neutron.db import models_v2
+from neutron.db.models import external_net, l3, segment
+from neutron_lib import constants
+
+from isthmus.model.intent import AssociationKind
+from isthmus.model.net import IpAddress, Prefix
+from isthmus.model.vpn import RouteTarget
+from isthmus.neutron.attachments.desired import (
+    DEFAULT_ROUTES,
+    Association,
+    Attachment,
+    Interface,
+    Network,
+    Router,
+    Subnet,
+    network_attachment,
+    router_attachment,
+)
+from isthmus.neutron.rows import models
+from isthmus.neutron.words import apidef
+
+CENTRALISED_TYPES = (constants.TYPE_VLAN, constants.TYPE_FLAT)
+"""OVN gives such a network a port on the wire, and its router serves it from one chassis only."""
+
+
+class Place(NamedTuple):
+    """An address of a router interface on a network."""
+
+    router: str
+    port: str
+    network: str
+    address: IpAddress
+    prefix: Prefix
+    gateway: IpAddress | None
+
+
+def places(session: Any, *, routers: Collection[str] = (), networks: Collection[str] = ()) -> list[Place]:
+    """Every address of every interface of these routers, and of every router on these networks."""
+    if not routers and not networks:
+        return []
+    query: Any = (
+        sa.select(
+            l3.RouterPort.router_id,
+            l3.RouterPort.port_id,
+            models_v2.Port.network_id,
+            models_v2.IPAllocation.ip_address,
+            models_v2.Subnet.cidr,
+            models_v2.Subnet.gateway_ip,
+        )
+        .join(models_v2.Port, models_v2.Port.id == l3.RouterPort.port_id)
+        .join(models_v2.IPAllocation, models_v2.IPAllocation.port_id == l3.RouterPort.port_id)
+        .join(models_v2.Subnet, models_v2.Subnet.id == models_v2.IPAllocation.subnet_id)
+        .where(
+            l3.RouterPort.port_type.in_(constants.ROUTER_INTERFACE_OWNERS),
+            sa.or_(l3.RouterPort.router_id.in_(routers), models_v2.Port.network_id.in_(networks)),
+        )
+    )
+    return [
+        Place(router, port, network, IpAddress.parse(ip), Prefix.parse(cidr), _address(gateway))
+        for router, port, network, ip, cidr, gateway in session.execute(query)
+    ]
+
+
+def _address(text: str | None) -> IpAddress | None:
+    return IpAddress.parse(text) if text else None
+
+
+def homes(session: Any, networks: Collection[str]) -> dict[str, str]:
+    """The attachment of each network: its router's when a router holds a gateway address, else its own."""
+    holders: dict[str, list[tuple[int, Prefix, str]]] = defaultdict(list)
+    for place in places(session, networks=networks):
+        if place.address == place.gateway:
+            holders[place.network].append((place.prefix.version, place.prefix, place.router))
+    return {
+        network: router_attachment(min(holders[network])[2]) if network in holders else network_attachment(network)
+        for network in networks
+    }
+
+
+class Bound(NamedTuple):
+    """An association with an l3 BGPVPN and the attachment it belongs to."""
+
+    attachment: str
+    id: str
+    kind: AssociationKind
+    network: str
+    bgpvpn: str
+
+
+def bound(session: Any, attachments: Collection[str] | None) -> list[Bound]:
+    """The l3 associations of these attachments; of all when None."""
+    found = [*_networks_bound(session, attachments), *_routers_bound(session, attachments)]
+    return found if attachments is None else [b for b in found if b.attachment in set(attachments)]
+
+
+def _networks_bound(session: Any, attachments: Collection[str] | None) -> Iterable[Bound]:
+    table = models.NetworkAssociation
+    query: Any = (
+        sa.select(table.id, table.network_id, table.bgpvpn_id)
+        .join(models.Bgpvpn, models.Bgpvpn.id == table.bgpvpn_id)
+        .where(models.Bgpvpn.type == apidef.L3)
+        # Refused when it is associated, but a network can be made external afterwards: then it is not served.
+        .where(sa.not_(sa.exists().where(external_net.ExternalNetwork.network_id == table.network_id)))
+    )
+    if attachments is not None:
+        behind = {p.network for p in places(session, routers=ids_of(attachments, "router"))}
+        query = query.where(table.network_id.in_(behind | ids_of(attachments, "network")))
+    rows = session.execute(query).all()
+    home = homes(session, {network for _id, network, _bgpvpn in rows})
+    return [Bound(home[network], i, AssociationKind.NETWORK, network, bgpvpn) for i, network, bgpvpn in rows]
+
+
+def _routers_bound(session: Any, attachments: Collection[str] | None) -> Iterable[Bound]:
+    table = models.RouterAssociation
+    query: Any = sa.select(table.id, table.router_id, table.bgpvpn_id)
+    if attachments is not None:
+        query = query.where(table.router_id.in_(ids_of(attachments, "router")))
+    return [
+        Bound(router_attachment(router), i, AssociationKind.ROUTER, "", bgpvpn)
+        for i, router, bgpvpn in session.execute(query)
+    ]
+
+
+def ids_of(attachments: Collection[str], kind: str) -> set[str]:
+    """The uuids of the attachments of one kind."""
+    pairs = (a.split(":", 1) for a in attachments)
+    return {uuid for k, uuid in pairs if k == kind}
+
+
+def attachments(session: Any, wanted: Collection[str] | None, unnumbered: int | None = None) -> dict[str, Attachment]:
+    """Those that have an l3 association with a number, of `wanted` or of all: what desired.py needs. With `unnumbered`
+    those without a number yet have that one."""
+    associations = _associations(session, bound(session, wanted), unnumbered)
+    routers = _routers(session, ids_of(associations, "router"))
+    networks = networks_of(session, ids_of(associations, "network"))
+    found: dict[str, Attachment] = {}
+    for name, members in associations.items():
+        uuid = name.split(":", 1)[1]
+        place: Router | Network = routers[uuid] if name == router_attachment(uuid) else networks[uuid]
+        found[name] = Attachment(place, tuple(sorted(members)))
+    return found
+
+
+def _associations(session: Any, members: list[Bound], unnumbered: int | None) -> dict[str, list[Association]]:
+    bgpvpns = {m.bgpvpn for m in members}
+    numbers = _numbers(session, {m.attachment for m in members})
+    vnis = dict(
+        session.execute(sa.select(models.Vni.bgpvpn_id, models.Vni.vni).where(models.Vni.bgpvpn_id.in_(bgpvpns))).all()
+    )
+    lists = targets(session, bgpvpns)
+    preferences = _local_prefs(session, bgpvpns)
+    found: dict[str, list[Association]] = defaultdict(list)
+    for m in members:
+        number = numbers.get((m.attachment, m.bgpvpn), unnumbered)
+        if number is None or m.bgpvpn not in vnis:
+            continue  # being made or being taken away just now: the settling that follows sees it whole
+        found[m.attachment].append(
+            Association(
+                id=m.id,
+                kind=m.kind,
+                network=m.network,
+                bgpvpn=m.bgpvpn,
+                number=number,
+                vni=vnis[m.bgpvpn],
+                imports=_union(lists[m.bgpvpn], "import_targets"),
+                exports=_union(lists[m.bgpvpn], "export_targets"),
+                local_pref=preferences[m.bgpvpn],
+            )
+        )
+    return found
+
+
+def _numbers(session: Any, names: Collection[str]) -> dict[tuple[str, str], int]:
+    table = models.Number
+    query: Any = sa.select(table.attachment_id, table.bgpvpn_id, table.number).where(table.attachment_id.in_(names))
+    return {(attachment, bgpvpn): number for attachment, bgpvpn, number in session.execute(query)}
+
+
+def _local_prefs(session: Any, bgpvpns: Collection[str]) -> dict[str, int | None]:
+    query: Any = sa.select(models.Bgpvpn.id, models.Bgpvpn.local_pref).where(models.Bgpvpn.id.in_(bgpvpns))
+    return dict(session.execute(query).all())
+
+
+def _union(lists: Mapping[str, list[str]], direction: str) -> tuple[RouteTarget, ...]:
+    """The API's `route_targets` count for both directions."""
+    return tuple(sorted({RouteTarget.parse(t) for t in [*lists["route_targets"], *lists[direction]]}))
+
+
+def targets(session: Any, bgpvpns: Collection[str]) -> dict[str, dict[str, list[str]]]:
+    """Each BGPVPN's lists by name, in the order in which they were given."""
+    found: dict[str, dict[str, list[str]]] = {b: {kind: [] for kind in apidef.TARGET_LISTS} for b in bgpvpns}
+    table = models.Target
+    query: Any = sa.select(table.bgpvpn_id, table.kind, table.value).where(table.bgpvpn_id.in_(bgpvpns))
+    for bgpvpn, kind, value in session.execute(query.order_by(table.position)):
+        found[bgpvpn][kind].append(value)
+    return found
+
+
+def _routers(session: Any, ids: Collection[str]) -> dict[str, Router]:
+    prefixes: dict[str, dict[tuple[str, str], set[Prefix]]] = {i: defaultdict(set) for i in ids}
+    for place in places(session, routers=ids):
+        prefixes[place.router][place.port, place.network].add(place.prefix)
+    gateways = _gateways(session, ids)
+    extra = _extra_defaults(session, ids)
+    return {
+        i: Router(
+            id=i,
+            interfaces=tuple(sorted(Interface(port, net, tuple(sorted(p))) for (port, net), p in prefixes[i].items())),
+            gateways=tuple(sorted(gateways[i])),
+            own_defaults=frozenset(extra[i].union(*gateways[i].values())),
+        )
+        for i in ids
+    }
+
+
+def _gateways(session: Any, ids: Collection[str]) -> dict[str, dict[str, set[int]]]:
+    """Per router its external ports, each with the IP versions in which the external subnet names a gateway."""
+    found: dict[str, dict[str, set[int]]] = {i: defaultdict(set) for i in ids}
+    query: Any = (
+        sa.select(l3.RouterPort.router_id, l3.RouterPort.port_id, models_v2.Subnet.gateway_ip)
+        .outerjoin(models_v2.IPAllocation, models_v2.IPAllocation.port_id == l3.RouterPort.port_id)
+        .outerjoin(models_v2.Subnet, models_v2.Subnet.id == models_v2.IPAllocation.subnet_id)
+        .where(l3.RouterPort.router_id.in_(ids), l3.RouterPort.port_type == constants.DEVICE_OWNER_ROUTER_GW)
+    )
+    for router, port, gateway in session.execute(query):
+        versions = found[router][port]
+        if gateway:
+            versions.add(IpAddress.parse(gateway).version)
+    return found
+
+
+def with_gateway_on(session: Any, networks: Collection[str]) -> set[str]:
+    """The routers whose gateway is on one of the networks."""
+    query: Any = (
+        sa.select(l3.RouterPort.router_id)
+        .join(models_v2.Port, models_v2.Port.id == l3.RouterPort.port_id)
+        .where(
+            l3.RouterPort.port_type == constants.DEVICE_OWNER_ROUTER_GW,
+            models_v2.Port.network_id.in_(networks),
+        )
+    )
+    return set(session.scalars(query)) if networks else set()
+
+
+def _extra_defaults(session: Any, ids: Collection[str]) -> dict[str, set[int]]:
+    """Per router the IP versions in which one of its extra routes is a default route."""
+    versions = {text: version for version, text in DEFAULT_ROUTES.items()}
+    found: dict[str, set[int]] = {i: set() for i in ids}
+    table = l3.RouterRoute
+    query: Any = sa.select(table.router_id, table.destination).where(
+        table.router_id.in_(ids), table.destination.in_(versions)
+    )
+    for router, destination in session.execute(query):
+        found[router].add(versions[destination])
+    return found
+
+
+def networks_of(session: Any, ids: Collection[str]) -> dict[str, Network]:
+    """Networks with what a subnet's serving depends on."""
+    mtus = dict(
+        session.execute(
+            sa.select(models_v2.Network.id, models_v2.Network.mtu).where(models_v2.Network.id.in_(ids))
+        ).all()
+    )
+    subnets: dict[str, list[Subnet]] = {i: [] for i in ids}
+    table = models_v2.Subnet
+    held = sa.exists().where(
+        models_v2.IPAllocation.subnet_id == table.id, models_v2.IPAllocation.ip_address == table.gateway_ip
+    )
+    query: Any = sa.select(
+        table.network_id, table.cidr, table.gateway_ip, table.ipv6_ra_mode, table.ipv6_address_mode, held
+    ).where(table.network_id.in_(ids))
+    for network, cidr, gateway, ra_mode, address_mode, taken in session.execute(query):
+        mode = (ra_mode or address_mode or "").replace("-", "_")
+        subnets[network].append(Subnet(Prefix.parse(cidr), _address(gateway), bool(taken), mode))
+    return {i: Network(i, int(mtus.get(i, 0)), tuple(sorted(subnets[i]))) for i in ids}
+
+
+def centralised(session: Any, networks: Collection[str]) -> dict[str, str]:
+    """Those of the networks that cannot be served from every hypervisor, with the reason as a sentence."""
+    found: dict[str, str] = {}
+    table = segment.NetworkSegment
+    query: Any = sa.select(table.network_id, table.network_type).where(
+        table.network_id.in_(networks), table.network_type.in_(CENTRALISED_TYPES)
+    )
+    for network, kind in session.execute(query):
+        found[network] = (
+            f"its type is {kind}, and OVN serves the router of such a network from one chassis only, "
+            "so its hypervisors could not forward for it"
+        )
+    external = external_net.ExternalNetwork
+    for network in session.scalars(sa.select(external.network_id).where(external.network_id.in_(networks))):
+        found[network] = "it is an external network"
+    return found

@@ -1,0 +1,299 @@
+"""OVN's northbound database: reading the rows that are ours, and applying a plan to one attachment in one transaction.
+
+Everything of an attachment is read, compared and written inside one OVSDB transaction on the connection's own thread,
+so the picture that a plan is made from cannot change under it. The AC row carries the revision that says which of two
+writers is the newer (the drawing in docs/design/neutron.md).
+
+Ours is what carries `isthmus:attachment`, bears one of our names, or, on a router, speaks of our port: a row whose
+keys somebody has cleared is still found, replaced and counted once. OVSDB's row objects never leave this file.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from ovsdbapp import exceptions as ovsdb_exceptions
+from ovsdbapp.backend.ovs_idl import command
+
+from isthmus.model.delta import Plan, diff
+from isthmus.neutron.attachments.desired import (
+    ATTACHMENT_KEY,
+    REVISION_KEY,
+    Key,
+    Row,
+    Table,
+    Value,
+    circuit,
+    gateway_port,
+    own_router,
+    policy_name,
+    router_port,
+    switch_of,
+    transit,
+)
+
+COLUMNS: Mapping[Table, tuple[str, ...]] = {
+    Table.SWITCH: ("external_ids",),
+    Table.SWITCH_PORT: ("addresses", "external_ids", "options", "type"),
+    Table.ROUTER: ("external_ids",),
+    Table.ROUTER_PORT: ("external_ids", "ipv6_ra_configs", "mac", "networks", "options"),
+    Table.POLICY: ("action", "external_ids", "match", "nexthops", "priority"),
+    Table.ROUTE: ("external_ids", "ip_prefix", "nexthop", "output_port"),
+}
+"""The columns that are ours, per table; a desired row that leaves one out wants it empty."""
+
+HOLDERS: Mapping[Table, tuple[Table, str]] = {
+    Table.SWITCH_PORT: (Table.SWITCH, "ports"),
+    Table.ROUTER_PORT: (Table.ROUTER, "ports"),
+    Table.POLICY: (Table.ROUTER, "policies"),
+    Table.ROUTE: (Table.ROUTER, "static_routes"),
+}
+"""Where the row of a child table hangs: the parent's table and column."""
+
+NAMED = (Table.SWITCH, Table.SWITCH_PORT, Table.ROUTER, Table.ROUTER_PORT)
+ORDER = (Table.SWITCH, Table.ROUTER, Table.ROUTER_PORT, Table.SWITCH_PORT, Table.POLICY, Table.ROUTE)
+"""Parents are made before what hangs on them, and taken away after."""
+
+_NAME = re.compile(r"(router|network):[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_REVISION = re.compile(r"[0-9]{1,18}", re.ASCII)
+"""The database's column has room for more: whoever writes such a one by hand cannot make the next too large."""
+
+_EMPTY: dict[str, Value] = {"ipv6_ra_configs": (), "options": (), "nexthops": frozenset(), "output_port": frozenset()}
+
+
+class Unavailable(Exception):
+    """The northbound database did not take the transaction: what was wanted stays to be written."""
+
+
+class Outcome(StrEnum):
+    """What became of a write."""
+
+    UNCHANGED = "everything was there already"
+    WRITTEN = "written"
+    NEWER = "the database has a newer revision"
+    WAITING = "a switch or router of Neutron's is not in the northbound database yet"
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    outcome: Outcome
+    plan: Plan[Key, Row]
+
+
+class Northbound:
+    """The northbound database through an ovsdbapp API; `get` is asked each time, as Neutron connects late."""
+
+    def __init__(self, get: Any) -> None:
+        self._get = get
+
+    def apply(self, attachment: str, rows: Mapping[Key, Row], revision: int) -> Applied:
+        """Make the attachment's rows exactly these. Raises Unavailable."""
+        return self._run(_Apply(self._get(), attachment, rows, revision))
+
+    def revision(self, attachment: str) -> int:
+        """What the AC row says; 0 without one."""
+        return self._run(_Revision(self._get(), attachment))
+
+    def rows(self, attachment: str) -> dict[Key, Row]:
+        """The attachment's rows as they are."""
+        return self._run(_Rows(self._get(), attachment))
+
+    def attachments(self) -> set[str]:
+        """Every attachment of which anything is left in the database."""
+        return self._run(_Claims(self._get()))[0]
+
+    def strays(self) -> list[str]:
+        """Rows whose key names no attachment, in words: somebody else's hand. Nothing of ours touches them."""
+        return self._run(_Claims(self._get()))[1]
+
+    def _run(self, wanted: Any) -> Any:
+        try:
+            return wanted.execute(check_error=True, log_errors=False)
+        except (ovsdb_exceptions.OvsdbAppException, RuntimeError) as error:
+            raise Unavailable(f"the northbound database did not answer as it should: {error}") from error
+
+
+def _freeze(value: Any) -> Value:
+    if isinstance(value, dict):
+        return tuple(sorted(value.items()))
+    if isinstance(value, list):
+        return frozenset(value)
+    return value
+
+
+def _thaw(value: Value) -> Any:
+    if isinstance(value, tuple):
+        return dict(value)
+    if isinstance(value, frozenset):
+        return sorted(value)
+    return value
+
+
+def complete(rows: Mapping[Key, Row]) -> dict[Key, Row]:
+    """The rows with every column of ours: those that a desired row leaves out are to be empty."""
+    return {
+        key: tuple((c, dict(row).get(c, _EMPTY.get(c, ""))) for c in COLUMNS[key.table]) for key, row in rows.items()
+    }
+
+
+def _value(table: Table, row: Any) -> Row:
+    return tuple((c, _freeze(getattr(row, c))) for c in COLUMNS[table])
+
+
+class _Reading(command.ReadOnlyCommand):
+    """Reads under the connection's lock, so that the tables hold still."""
+
+    def __init__(self, api: Any, attachment: str = "") -> None:
+        super().__init__(api)
+        self.attachment = attachment
+
+
+class _Revision(_Reading):
+    def run_idl(self, txn: Any) -> None:
+        row = self.api.lookup(Table.SWITCH_PORT, circuit(_uuid(self.attachment)), default=None)
+        self.result = _revision(row)
+
+
+class _Rows(_Reading):
+    def run_idl(self, txn: Any) -> None:
+        self.result = {key: _value(key.table, row) for key, row in _rows_of(self.api, self.attachment)}
+
+
+class _Claims(_Reading):
+    """The attachments that rows name, and in words the rows that name something else."""
+
+    def run_idl(self, txn: Any) -> None:
+        found, strays = set(), []
+        for table in Table:
+            for row in list(self.api.tables[table].rows.values()):
+                attachment = row.external_ids.get(ATTACHMENT_KEY)
+                if attachment is None:
+                    continue
+                if _NAME.fullmatch(attachment):
+                    found.add(attachment)
+                else:
+                    name = getattr(row, "name", "") or row.uuid
+                    strays.append(f"{table.value} {name}: its {ATTACHMENT_KEY} is {attachment!r}, which is none")
+        self.result = found, sorted(strays)
+
+
+class _Apply(command.BaseCommand):
+    """Runs again from the start when the database has changed meanwhile: it keeps nothing between runs."""
+
+    def __init__(self, api: Any, attachment: str, rows: Mapping[Key, Row], revision: int) -> None:
+        super().__init__(api)
+        self.attachment, self.revision = attachment, revision
+        self.desired = complete(rows)
+
+    def run_idl(self, txn: Any) -> None:
+        present = dict(_rows_of(self.api, self.attachment))
+        plan = diff(self.desired, {key: _value(key.table, row) for key, row in present.items()})
+        self.result = Applied(self._outcome(plan, present), plan)
+        if self.result.outcome is not Outcome.WRITTEN:
+            return
+        for key, row in present.items():
+            if key.name == circuit(_uuid(self.attachment)):
+                row.verify("external_ids")
+        _remove(self.api, plan, present)
+        _write(self.api, txn, plan, present)
+
+    def _outcome(self, plan: Plan[Key, Row], present: Mapping[Key, Any]) -> Outcome:
+        if not plan:
+            return Outcome.UNCHANGED
+        name = circuit(_uuid(self.attachment))
+        if any(key.name == name and _revision(row) > self.revision for key, row in present.items()):
+            return Outcome.NEWER
+        for key in plan.put:
+            holder = HOLDERS.get(key.table)
+            if (
+                holder
+                and Key(holder[0], "", key.parent) not in self.desired
+                and not _find(self.api, holder[0], key.parent)
+            ):
+                return Outcome.WAITING
+        return Outcome.WRITTEN
+
+
+def _remove(api: Any, plan: Plan[Key, Row], present: Mapping[Key, Any]) -> None:
+    for key in sorted(plan.delete, key=lambda k: ORDER.index(k.table), reverse=True):
+        row = present[key]
+        if key.table in HOLDERS:
+            table, column = HOLDERS[key.table]
+            parent = present.get(Key(table, "", key.parent)) or _find(api, table, key.parent)
+            if parent is not None:
+                parent.delvalue(column, row)
+        row.delete()
+
+
+def _write(api: Any, txn: Any, plan: Plan[Key, Row], present: Mapping[Key, Any]) -> None:
+    made: dict[Key, Any] = {}
+    for key in sorted(plan.put, key=lambda k: ORDER.index(k.table)):
+        row = present.get(key)
+        if row is None:
+            row = made[key] = txn.insert(api.tables[key.table])
+            if key.table in NAMED:
+                row.name = key.name
+            if key.table in HOLDERS:
+                table, column = HOLDERS[key.table]
+                above = Key(table, "", key.parent)
+                parent = made.get(above) or present.get(above) or _find(api, table, key.parent)
+                parent.addvalue(column, row)
+        for column, value in plan.put[key]:
+            setattr(row, column, _thaw(value))
+
+
+def _uuid(attachment: str) -> str:
+    return attachment.split(":", 1)[1]
+
+
+def _revision(row: Any) -> int:
+    """0 for what no revision of ours can be."""
+    text = row.external_ids.get(REVISION_KEY, "") if row is not None else ""
+    return int(text) if _REVISION.fullmatch(text) else 0
+
+
+def _find(api: Any, table: Table, name: str) -> Any:
+    return api.lookup(table, name, default=None)
+
+
+def _rows_of(api: Any, attachment: str) -> Iterator[tuple[Key, Any]]:
+    """The attachment's rows with their keys; a second row for a key gets a key of its own, and goes."""
+    kind, uuid = attachment.split(":", 1)
+    switch = _find(api, Table.SWITCH, transit(uuid))
+    if switch is not None:
+        yield Key(Table.SWITCH, "", switch.name), switch
+        yield from ((Key(Table.SWITCH_PORT, switch.name, port.name), port) for port in switch.ports)
+    router = _find(api, Table.ROUTER, switch_of(uuid) if kind == "router" else own_router(uuid))
+    if router is not None:
+        if kind == "network":
+            yield Key(Table.ROUTER, "", router.name), router
+        yield from _rows_on(router, attachment, uuid)
+    gateway = _find(api, Table.SWITCH_PORT, gateway_port(uuid))
+    if gateway is not None:
+        yield Key(Table.SWITCH_PORT, switch_of(uuid), gateway.name), gateway
+
+
+def _rows_on(router: Any, attachment: str, uuid: str) -> Iterator[tuple[Key, Any]]:
+    """What is ours on a logical router, Neutron's or our own."""
+    own, port = f'"{router_port(uuid)}"', router_port(uuid)
+    for row in router.ports:
+        if row.external_ids.get(ATTACHMENT_KEY) == attachment or row.name == port:
+            yield Key(Table.ROUTER_PORT, router.name, row.name), row
+    seen: set[Key] = set()
+    for row in router.policies:
+        if row.external_ids.get(ATTACHMENT_KEY) == attachment or own in row.match:
+            key = Key(Table.POLICY, router.name, policy_name(row.priority, row.match))
+            yield _once(key, row, seen), row
+    for row in router.static_routes:
+        if row.external_ids.get(ATTACHMENT_KEY) == attachment or port in row.output_port:
+            yield _once(Key(Table.ROUTE, router.name, row.ip_prefix), row, seen), row
+
+
+def _once(key: Key, row: Any, seen: set[Key]) -> Key:
+    key = key._replace(name=f"{key.name} ({row.uuid})") if key in seen else key
+    seen.add(key)
+    return key

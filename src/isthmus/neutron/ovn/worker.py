@@ -1,0 +1,85 @@
+"""The process in `neutron-periodic-workers` that makes the full passes, when it holds the OVSDB lock.
+
+Several control nodes run one each; the northbound server gives the lock to one of them, and to the next when that one
+dies.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any
+
+from oslo_db import exception as db_exc
+from oslo_log import log as logging
+
+from isthmus.neutron.ovn import ovsdb
+from isthmus.neutron.ovn.northbound import Northbound, Unavailable
+from isthmus.neutron.ovn.reconciler import Reconciler
+from isthmus.neutron.words.conf import Settings
+from neutron import worker
+
+LOG = logging.getLogger(__name__)
+
+LOCK = "isthmus_reconciler"
+RETRY_S_MAX = 5.0
+"""Soonest next try when there is no lock, or the pass failed."""
+
+
+class ReconcileWorker(worker.NeutronBaseWorker):
+    """Neutron starts it in a process of its own."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(worker_process_count=1, desc="isthmus reconciler")
+        self._settings = settings
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self, **_ignored: Any) -> None:
+        super().start(desc=self.desc)
+        self._stop.clear()
+        self._thread = threading.Thread(target=self._run, name=self.desc, daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stop.set()
+
+    def wait(self) -> None:
+        if self._thread is not None:
+            self._thread.join()
+
+    def reset(self) -> None:
+        """Nothing is read again on SIGHUP."""
+
+    def _run(self) -> None:
+        interval = self._settings.reconcile_interval_s
+        api, had_lock = None, False
+        while not self._stop.is_set():
+            pause = min(interval, RETRY_S_MAX)
+            try:
+                api = api or ovsdb.connect(LOCK)
+                if api.idl.has_lock != had_lock:
+                    had_lock = api.idl.has_lock
+                    LOG.info("this process %s the full passes", "makes" if had_lock else "no longer makes")
+                if had_lock:
+                    self._full_pass(api)
+                    pause = interval
+            except (Unavailable, db_exc.DBError, OSError) as error:
+                LOG.warning("full pass not done, tried again in %.0f s: %s", pause, error)
+            except Exception:
+                LOG.exception("full pass failed, begun anew in %.0f s", pause)
+                api, had_lock = self._close(api), False
+            self._stop.wait(pause)
+
+    @staticmethod
+    def _close(api: Any) -> None:
+        """The lock goes with the connection, to whoever waits for it."""
+        if api is not None:
+            api.ovsdb_connection.stop()
+
+    def _full_pass(self, api: Any) -> None:
+        started = time.monotonic()
+        reconciler = Reconciler(Northbound(lambda: api), self._settings)
+        results = reconciler.full_pass(lambda: api.idl.has_lock and not self._stop.is_set())
+        if results:
+            LOG.info("full pass: %d attachments differed, %.1f s", len(results), time.monotonic() - started)
