@@ -2,59 +2,34 @@
 
 from __future__ import annotations
 
-import json
 import socket
 import uuid
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from isthmus.fib.entries import CircuitName
-from isthmus.model.intent import AttachmentIntent, BadIntent, UnknownSchema, to_external_ids
-from isthmus.model.net import IpAddress, Mac, Prefix
-from isthmus.model.port import Gateway, LocalPort
-from isthmus.model.vpn import SiteOfOrigin
+from isthmus.model.intent import (
+    BadIntent,
+    UnknownSchema,
+    to_external_ids,
+)
+from isthmus.model.net import IpAddress, Mac
+from isthmus.model.port import Gateway
 from isthmus.node.facts import IntentLost, IntentRead
 from isthmus.shell.bindings import HOLD_S
 from isthmus.shell.idl import use_certificates
-from isthmus.shell.southbound import Southbound
 from tests.certificates import certificates
 from tests.contract.switches import Central, installed
+from tests.contract.watched import AC, INTENT, NETWORK, VM, Watched, add_circuit, add_vm, row_ids, vm
 from tests.eventually import eventually
 from tests.shell.background import Background
 
 pytestmark = [pytest.mark.contract, pytest.mark.skipif(not installed(), reason="OVN is not installed")]
 
-NETWORK = f"neutron-{uuid.UUID(int=7)}"
-AC = "isthmus-ac-1"
 GATEWAY_MAC = "fa:16:3e:00:00:fe"
-INTENT = AttachmentIntent(
-    attachment=f"router:{uuid.UUID(int=1)}",
-    revision=4,
-    site=SiteOfOrigin.parse("64512:1"),
-    networks=(NETWORK,),
-    subnets=(Prefix.parse("10.1.0.0/24"),),
-    associations=(),
-)
-
-
-def vm(number: int, name: str = "") -> LocalPort:
-    """What is expected of the port that `add_vm` makes."""
-    return LocalPort(
-        name=name or f"vm-{number}",
-        mac=Mac.parse(f"fa:16:3e:00:00:0{number}"),
-        addresses=(IpAddress.parse(f"10.1.0.{number}"), IpAddress.parse(f"2001:db8::{number}")),
-        network=NETWORK,
-        revision=12,
-        up=True,
-        device=f"instance-{number}",
-    )
-
-
-VM = vm(1)
 
 
 @pytest.fixture
@@ -72,72 +47,7 @@ def background() -> Iterator[Background]:
         yield background
 
 
-def _ids(values: dict[str, str]) -> list[str]:
-    return [f'external_ids:"{key}"={json.dumps(value)}' for key, value in values.items()]
-
-
-def add_vm(central: Central, number: int = 1, chassis: str = "host-1", **more: str) -> None:
-    """A virtual machine's port as Neutron writes it, bound as ovn-controller would."""
-    port = vm(number)
-    ids = {
-        "neutron:network_name": NETWORK,
-        "neutron:cidrs": f"10.1.0.{number}/24 2001:db8::{number}/64 fe80::{number}/64",
-        "neutron:revision_number": "12",
-        "neutron:device_id": port.device,
-        "neutron:device_owner": "compute:nova",
-    } | {f"neutron:{key}": value for key, value in more.items()}
-    address = f"{port.mac} 10.1.0.{number} 2001:db8::{number}"
-    central.nbctl(
-        *("lsp-add", "net", port.name, "--", "lsp-set-addresses", port.name, address),
-        *("--", "set", "Logical_Switch_Port", port.name, *_ids(ids)),
-    )
-    central.sbctl("lsp-bind", port.name, chassis)
-    eventually(lambda: _is_up(central, port.name))
-
-
-def _is_up(central: Central, name: str) -> None:
-    """northd has seen the binding, so no change of its own comes later."""
-    assert central.nbctl("get", "Logical_Switch_Port", name, "up") == "true"
-
-
-def add_circuit(central: Central, values: dict[str, str], name: str = AC) -> None:
-    central.nbctl(
-        *("lsp-add", "net", name, "--", "lsp-set-type", name, "localport"),
-        *("--", "set", "Logical_Switch_Port", name, *_ids(values)),
-    )
-
-
-class Watched:
-    """The watcher, and everything it said."""
-
-    def __init__(self, central: Central, background: Background, chassis: str = "host-1", *remotes: str) -> None:
-        self.heard: list[Any] = []
-        self.part = Southbound(remotes or (central.sb,), self.heard.append)
-        self.part.set_chassis(chassis)
-        background.start(self.part.run())
-
-    @property
-    def latest(self) -> Any:
-        facts = [f for f in self.heard if isinstance(f, IntentRead | IntentLost)]
-        assert facts, "nothing yet"
-        return facts[-1]
-
-    def ports(self, *expected: LocalPort) -> None:
-        """Until the latest snapshot has exactly these."""
-
-        def right() -> None:
-            assert isinstance(self.latest, IntentRead) and self.latest.ports == expected, self.latest
-
-        eventually(right, every=0.01)
-
-    def lost(self, word: str) -> None:
-        def right() -> None:
-            assert isinstance(self.latest, IntentLost) and word in self.latest.why, self.latest
-
-        eventually(right, every=0.01)
-
-
-def test_a_snapshot_has_the_clouds_circuits_and_this_chassis_ports(central: Central, background: Background) -> None:
+def test_a_snapshot_has_this_chassis_ports_and_their_circuits(central: Central, background: Background) -> None:
     add_circuit(central, to_external_ids(INTENT))
     add_vm(central)
     add_vm(central, 2, "host-2")
@@ -172,7 +82,7 @@ def add_gateway(central: Central, name: str, router: str, address: str, ids: dic
     """A router's port and its end on the switch, as Neutron and Isthmus write them."""
     central.nbctl(
         *("--may-exist", "lr-add", router, "--", "lrp-add", router, name, GATEWAY_MAC, address),
-        *("--", "set", "Logical_Router_Port", name, *_ids(ids)),
+        *("--", "set", "Logical_Router_Port", name, *row_ids(ids)),
         *("--", "lsp-add", "net", f"{name}-s", "--", "lsp-set-type", f"{name}-s", "router"),
         *("--", "lsp-set-options", f"{name}-s", f"router-port={name}"),
         *("--", "lsp-set-addresses", f"{name}-s", "router"),
@@ -213,7 +123,7 @@ def test_gateways_of_attachments_that_have_a_port_here(central: Central, backgro
 def test_nonsense_costs_one_row(central: Central, background: Background) -> None:
     add_circuit(central, to_external_ids(INTENT))
     add_circuit(central, to_external_ids(INTENT) | {"isthmus:revision": "many"}, "isthmus-ac-2")
-    add_circuit(central, to_external_ids(INTENT) | {"isthmus:schema": "2"}, "isthmus-ac-3")
+    add_circuit(central, to_external_ids(INTENT, 2) | {"isthmus:schema": "3"}, "isthmus-ac-3")
     add_vm(central)
     add_vm(central, 2, revision_number="twelve")
     watched = Watched(central, background)
@@ -287,12 +197,7 @@ def test_a_new_chassis_row_of_the_same_name_is_followed(central: Central, backgr
     watched.ports(VM)
     assert all(f.ports for f in watched.heard[told:] if isinstance(f, IntentRead)), "never told without its port"
     add_vm(central, 2)
-    eventually(lambda: _count(watched, 2))
-
-
-def _count(watched: Watched, expected: int) -> None:
-    latest = watched.latest
-    assert isinstance(latest, IntentRead) and len(latest.ports) == expected, latest
+    eventually(lambda: watched.count(2))
 
 
 def test_a_lost_server_freezes_and_comes_back(central: Central, background: Background) -> None:
@@ -304,7 +209,7 @@ def test_a_lost_server_freezes_and_comes_back(central: Central, background: Back
     told = len(watched.heard)
     central.start_sb()
     add_vm(central, 2)
-    eventually(lambda: _count(watched, 2))
+    eventually(lambda: watched.count(2))
     assert all(f.ports for f in watched.heard[told:] if isinstance(f, IntentRead))
 
 

@@ -72,6 +72,7 @@ class AsGiven:
     """Nothing of its own: the cloud's number, and Neutron's revision of the port."""
 
     def number(self, attachment: str, association: AssociationIntent) -> int:
+        assert association.number is not None, "the cloud has given none; a node issues its own"
         return association.number
 
     def sequence(self, port: LocalPort) -> int:
