@@ -255,6 +255,12 @@ class Session:
             self._send(MessageType.ROUTE_REFRESH, encode_route_refresh(family))
         return self.agreed.route_refresh
 
+    def keep_alive(self, now: float) -> None:
+        """A KEEPALIVE before its time; nothing unless Established."""
+        if self.state is State.ESTABLISHED:
+            self._send(MessageType.KEEPALIVE, encode_keepalive())
+            self._time_keepalives(now)
+
     def send(self, messages: Iterable[bytes]) -> None:
         """Encoded UPDATEs, in order, as one write; only while Established."""
         assert self.state is State.ESTABLISHED, f"no routes are sent in {self.state}"

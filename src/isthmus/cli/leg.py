@@ -47,6 +47,11 @@ def not_associated(leg: Leg, place: Place, step: Step) -> Verdict:
         return unreadable(leg, node, row, step)
     if (away := southbound_away(leg, node, step)) is not None:
         return away
+    for door in place.machine.doors:
+        row = node.attachment(door.circuit)
+        for bgpvpn, why in row.unresolved.items() if row is not None else ():
+            sentence = f"{node.name} cannot look up BGPVPN {bgpvpn}, which {door.attachment} is in: {why}"
+            return leg.wrong(Cause.BGPVPN_UNREADABLE, step, sentence, node, "show attachments")
     behind = ", ".join(door.attachment for door in place.machine.doors)
     what = f"{behind} has associations, none of them" if behind else "no association"
     sentence = f"{what} covers {place} (network {place.machine.network.removeprefix('neutron-')}): it is in no BGPVPN"

@@ -103,6 +103,8 @@ def _peers(s: NodeStatus) -> Iterator[str]:
 def _attachments(s: NodeStatus) -> Iterator[str]:
     bad = [a for a in s.attachments if a.state not in _FINE_STATES]
     yield from _some(f"attachment {a.attachment or a.circuit}: {a.reason or a.state}" for a in bad)
+    unresolved = [(a.attachment, bgpvpn, why) for a in s.attachments if a.ports for bgpvpn, why in a.unresolved.items()]
+    yield from _some(f"attachment {name}: BGPVPN {bgpvpn}: {why}" for name, bgpvpn, why in unresolved)
     yield from _some(f"port {name}: left out: {why}" for name, why in sorted(s.skipped.items()))
     yield from _counted((p.why_not for p in s.ports), "address", " not announced")
 

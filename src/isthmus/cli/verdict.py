@@ -46,6 +46,7 @@ class Cause(StrEnum):
     PORT_DOWN = "a port is down"
     ROW_NONSENSE = "a row in OVN cannot be understood"
     UNKNOWN_SCHEMA = "a row in OVN was written by a newer Isthmus"
+    BGPVPN_UNREADABLE = "the row of a BGPVPN is missing in OVN, or cannot be understood"
     NOT_ASSOCIATED = "no association covers a port"
     NOT_SERVED = "the attachment's router has no interface on a port's subnet"
     NUMBER_CLASH = "a VNI is another BGPVPN's on the hypervisor"

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from isthmus.fib.entries import CircuitName
-from isthmus.model.intent import AttachmentIntent, BadIntent, UnknownSchema
+from isthmus.model.intent import AttachmentIntent, BadIntent, UnknownSchema, carried
 from isthmus.model.net import IpAddress, Mac
 from isthmus.model.port import LocalPort
 from isthmus.node.facts import IntentRead
@@ -26,7 +26,9 @@ Meaning = tuple[Mac, tuple[IpAddress, ...], str, bool]
 class Asked:
     """See the head of the file."""
 
-    def __init__(self) -> None:
+    def __init__(self, remembered: Mapping[CircuitName, AttachmentIntent] | None = None) -> None:
+        """`remembered`: what the last run could read."""
+        self._remembered = dict(remembered or {})
         self.fact: IntentRead | None = None
         self.state = "not read yet"
         self.circuits: dict[CircuitName, AttachmentIntent] = {}
@@ -56,9 +58,15 @@ class Asked:
         self.refused = {name: row for name, row in rows.items() if isinstance(row, BadIntent)}
         for name, row in rows.items():
             known = self.circuits.get(name)
-            # A newer Isthmus wrote it, or it is nonsense: what stood stays, the rest is applied.
-            if row is known or isinstance(row, BadIntent):
+            if isinstance(row, BadIntent):
+                # A newer Isthmus wrote it, or it is nonsense: what stood stays, the rest is applied.
+                if known is not None or name not in self._remembered:
+                    continue
+                row = self._remembered[name]
+            if row is known:
                 continue
+            if known is None and row.unread:  # a BGPVPN's row that this run never could read: as the last run did
+                row = carried(row, self._remembered.get(name))
             if known is None or not _means_the_same(known, row):
                 dirty.add(name)
             self._put(name, row)
@@ -82,6 +90,11 @@ class Asked:
             if was != now:
                 yield from {meaning[2] for meaning in (was, now) if meaning is not None}
         self.ports, self._meanings = fresh, meanings
+
+    @property
+    def worth_remembering(self) -> dict[CircuitName, AttachmentIntent]:
+        """Those with something here."""
+        return {name: self.circuits[name] for name in sorted(self.behind(self.networks))}
 
     @property
     def networks(self) -> frozenset[str]:

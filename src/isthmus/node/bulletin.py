@@ -105,6 +105,10 @@ def _wrong(node: Node) -> dict[CircuitName, dict[str, str]]:
     for (circuit, bgpvpn, why), number in sorted(counted.items()):
         addresses = "1 address is" if number == 1 else f"{number} addresses are"
         found.setdefault(circuit, {}).setdefault(bgpvpn, []).append(f"{addresses} not announced: {why.value}")
+    for circuit in node.picture.local.circuits:
+        intent = node.asked.circuits.get(circuit)
+        for bgpvpn, why_not in intent.unresolved if intent is not None else ():
+            found.setdefault(circuit, {}).setdefault(bgpvpn, []).append(why_not)
     for circuit, bgpvpn in _full(node):
         found.setdefault(circuit, {}).setdefault(bgpvpn, []).append(NotInstalled.VIEW_FULL.value)
     return {circuit: {b: "; ".join(words) for b, words in one.items()} for circuit, one in found.items()}

@@ -50,7 +50,7 @@ class Node:
         self.convergence = Convergence(self.peers, long_lived, config.limits.routes_per_peer)
         self.peers |= handover.begin(config, self.convergence, memory, now)
         self.switch = Switch(config.generation)
-        self.asked = Asked()
+        self.asked = Asked(memory.circuits if memory else None)
         self.issued = Issued(memory.numbers, memory.arrivals) if memory else Issued()
         self.reach = Reach(memory.answers if memory else {})
         self.picture = Picture(config, self.asked, self.issued, self.convergence)
@@ -75,6 +75,7 @@ class Node:
             answers=dict(self.reach.answers),
             numbers=dict(self.issued.numbers),
             arrivals=dict(self.issued.arrivals),
+            circuits=self.asked.worth_remembering,
         )
         return handover.remember(memory, self.peers)
 
@@ -82,6 +83,11 @@ class Node:
         """The end of this run, for one that goes on with the sessions of these peers. Nothing may be left to say, and
         nothing is said afterwards."""
         return handover.suspend(self.remember(now), self.convergence, self.peers, peers)
+
+    def sign_of_life(self, now: float) -> None:
+        """A last one before this run is suspended: every peer waits its whole hold time for the next run."""
+        for peer in self.peers.values():
+            peer.session.keep_alive(now)
 
     def farewell(self, why: str, now: float) -> list[Effect]:
         """The end for good: a last word to every peer. Forwarding stays as it is."""

@@ -24,6 +24,8 @@ from isthmus.bgp.family import Family
 from isthmus.bgp.heard import Heard
 from isthmus.bgp.iana import Afi, Safi
 from isthmus.bgp.negotiation import Suspended
+from isthmus.fib.entries import CircuitName
+from isthmus.model.intent import from_memory, to_memory
 from isthmus.model.net import IpAddress
 from isthmus.node import memory_2
 from isthmus.node.facts import Answer
@@ -47,6 +49,7 @@ def encode(memory: Memory) -> bytes:
         "answers": {str(endpoint): answer.name for endpoint, answer in memory.answers.items()},
         "numbers": [[*pair, number] for pair, number in memory.numbers.items()],
         "arrivals": {port: list(one) for port, one in memory.arrivals.items()},
+        "circuits": {name: to_memory(intent) for name, intent in memory.circuits.items()},
         "peers": {str(address): _encode_peer(peer, sections) for address, peer in memory.peers.items()},
     }
     return sealed(json.dumps(whole, separators=(",", ":")).encode() + b"\n" + b"".join(sections.written))
@@ -101,6 +104,7 @@ def _decode(whole: Mapping[str, Any], decode_peer: Callable[[Any], PeerMemory]) 
         peers={IpAddress.parse(text): decode_peer(peer) for text, peer in whole["peers"].items()},
         numbers={(attachment, bgpvpn): int(number) for attachment, bgpvpn, number in whole.get("numbers", ())},
         arrivals={port: Arrival(int(n), str(claim)) for port, (n, claim) in whole.get("arrivals", {}).items()},
+        circuits={CircuitName(name): from_memory(one) for name, one in whole.get("circuits", {}).items()},
     )
 
 

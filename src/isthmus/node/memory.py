@@ -12,6 +12,8 @@ from typing import Any
 
 from isthmus.bgp.family import Family
 from isthmus.bgp.negotiation import Suspended
+from isthmus.fib.entries import CircuitName
+from isthmus.model.intent import AttachmentIntent
 from isthmus.model.net import IpAddress
 from isthmus.node.beacons import Absence
 from isthmus.node.facts import Answer
@@ -73,6 +75,9 @@ class Memory:
     """Of (attachment, BGPVPN), in our route distinguishers."""
     arrivals: Mapping[str, Arrival] = field(default_factory=dict)
     """Of the ports that are here."""
+    circuits: Mapping[CircuitName, AttachmentIntent] = field(default_factory=dict)
+    """What the cloud asked for last, as far as something of it is here: a row that cannot be read any more has its
+    meaning still."""
 
 
 def absence_of(found: Sequence[Any]) -> tuple[Announcer, Absence]:

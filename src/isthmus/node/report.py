@@ -90,6 +90,8 @@ def _attachments(node: Node) -> Iterator[AttachmentStatus]:
             subnets=[str(s) for s in intent.subnets] if intent else [],
             fallback=intent.fallback.value if intent else "",
             associations=[_association(a) for a in intent.associations] if intent else [],
+            unresolved=dict(intent.unresolved) if intent else {},
+            ignored=intent.ignored if intent else 0,
         )
 
 

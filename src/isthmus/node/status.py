@@ -53,6 +53,11 @@ class AttachmentStatus:
     """What its router serves itself; a packet for it never reaches a view."""
     fallback: str
     associations: list[AssociationStatus]
+    unresolved: dict[str, str] = field(default_factory=dict)
+    """BGPVPNs whose row is missing or cannot be read, and why: associations with them are left out, or stand as last
+    known."""
+    ignored: int = 0
+    """Keys of its rows that this release does not know: a newer one wrote them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, assert_never
 
+from isthmus.bgp.message import encode_keepalive
 from isthmus.model.net import IpAddress
 from isthmus.model.report import NodeReport
 from isthmus.node.bulletin import About
@@ -171,6 +172,7 @@ class Agent:
         """Stop between two messages and give the connections away, each with what its octets alone do not say. What
         cannot be given ends here without a word, as if we had crashed: peers that can keep our routes do."""
         self._bgp.pause()
+        self.loop.sign_of_life()
         self.loop.flush()
         self.loop.stop()
         connections = await self._bgp.hand_over()
@@ -335,7 +337,7 @@ def _name(peer: IpAddress) -> str:
 def left_behind(config: Config) -> tuple[Memory | None, dict[IpAddress, socket.socket]]:
     """What the last run left: its memory, with only those sessions whose connections were kept for us. It counts once:
     from here on the octets of those connections are read."""
-    memory, sockets = memory_file.read(config.state), keeping.kept()
+    sockets = keeping.kept()
     found: dict[IpAddress, socket.socket] = {}
     for reflector in config.reflectors:
         one = sockets.pop(_name(reflector.address), None)
@@ -349,6 +351,11 @@ def left_behind(config: Config) -> tuple[Memory | None, dict[IpAddress, socket.s
     for name, stranger in sockets.items():
         keeping.forget(name)
         stranger.close()
+    for one in found.values():
+        # What follows may take seconds, with very many routes: nobody is to think that we are gone.
+        with contextlib.suppress(OSError):
+            one.send(encode_keepalive(), socket.MSG_DONTWAIT)
+    memory = memory_file.read(config.state)
     if memory is None:
         return None, found
     with contextlib.suppress(OSError):

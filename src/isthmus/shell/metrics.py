@@ -119,6 +119,16 @@ def _attachments(status: NodeStatus) -> Iterator[Metric]:
         sum(1 for port in status.ports if port.announced_to),
     )
     yield _gauge("rows_skipped", "Rows of this chassis' ports that make no sense.", len(status.skipped))
+    yield _gauge(
+        "bgpvpns_unresolved",
+        "BGPVPNs that an attachment refers to and whose row is missing or cannot be read.",
+        sum(len(a.unresolved) for a in status.attachments),
+    )
+    yield _gauge(
+        "keys_ignored",
+        "Keys in the cloud's rows that this release does not know: a newer one wrote them.",
+        sum(a.ignored for a in status.attachments),
+    )
 
 
 _LIMITS: dict[str, tuple[str, Callable[[LimitStatus], float]]] = {

@@ -63,6 +63,11 @@ class NodeLoop:
         if not self.failed.done():
             self._guarded(self._drain_now)
 
+    def sign_of_life(self) -> None:
+        """To every peer, before `flush` and `suspend`."""
+        if not self.failed.done():
+            self._guarded(lambda: self._node.sign_of_life(self._loop.time()))
+
     def suspend(self, peers: Collection[IpAddress]) -> Memory:
         """The end, for a run that goes on; after `flush` and `stop`."""
         return self._node.suspend(self._loop.time(), peers)
