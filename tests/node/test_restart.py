@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -456,6 +457,39 @@ def test_a_switch_that_stays_away_is_announced_no_longer() -> None:
     world.tell(facts.SwitchLost("br-vpn does not answer"))
     world.wait(PATIENCE_S + 1)
     assert world.reflectors[REFLECTOR].routes == {}
+
+
+def test_an_agent_of_the_release_before_hands_on_and_nobody_notices() -> None:
+    """Its memory was in another form; `memory_2` is one that it has written."""
+    world = settled()
+    world.reflectors[REFLECTOR].history.clear()
+    left = (Path(__file__).parent / "memory_2").read_bytes()
+    fresh = started(world.handed_over(change=lambda memory: replace(decode(left), at=memory.at)))
+    assert fresh.node.peers[REFLECTOR].resumed and fresh.node.peers[REFLECTOR].in_sync
+    assert routes(fresh) == {"10.9.0.1", "10.9.0.2", "10.1.0.5"}
+    assert sent(fresh) == [], "the same route distinguisher, the same sequence: nothing is said again"
+
+
+def test_a_fresh_agent_in_front_of_a_row_it_cannot_read_goes_on_from_what_the_last_one_read() -> None:
+    world = settled()
+    newer = UnknownSchema("isthmus:schema", "this agent reads 2")
+    fresh = world.crashed()
+    fresh.switch_on()
+    fresh.intent({circuit(1): newer}, [vm()])
+    fresh.says(path("10.9.0.1/32", attributes(RT)))
+    fresh.end_of_rib()
+    assert routes(fresh) == {"10.9.0.1", "10.1.0.5"}, "it learns and forwards as before"
+    assert HERE in fresh.reflectors[REFLECTOR].routes, "and is told of again"
+    (shown,) = [a for a in status(fresh.node, fresh.now).attachments]
+    assert shown.state == "UNKNOWN_SCHEMA" and shown.bgpvpns, "and everybody is told why nothing new comes"
+    fresh.intent({circuit(1): red(), circuit(2): newer}, [vm()])
+    assert [a.state for a in status(fresh.node, fresh.now).attachments if a.circuit == circuit(1)] == ["ACTIVE"]
+
+
+def test_what_is_asked_for_no_more_is_not_remembered() -> None:
+    world = settled()
+    world.intent({}, [vm()])
+    assert world.node.remember(world.now).circuits == {}
 
 
 # The file

@@ -1,0 +1,107 @@
+"""Numbers and sequences that a hypervisor issues itself: the same in every process, of each pair its own."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from isthmus.model.intent import NUMBER_MAX, NUMBER_MIN, AssociationIntent
+from isthmus.node.issued import NUMBERS_MAX, Issued
+from tests.build import association, attachment, circuit, port, uuid
+from tests.world import REFLECTOR, World
+
+A = "neutron-a"
+RED, BLUE = f"router:{uuid(1)}", f"router:{uuid(2)}"
+
+
+def joined(bgpvpn: int, number: int | None = None) -> AssociationIntent:
+    return replace(association(16, networks=(A,), both=("64512:1",), bgpvpn=bgpvpn), number=number)
+
+
+def test_a_number_follows_from_the_pair_and_is_the_same_in_every_process() -> None:
+    one, other = Issued(), Issued()
+    other.number(BLUE, joined(9))
+    assert one.number(RED, joined(1)) == other.number(RED, joined(1))
+    assert NUMBER_MIN <= one.number(RED, joined(1)) <= NUMBER_MAX
+
+
+def test_no_two_pairs_have_one_number_and_a_thousand_are_no_trouble() -> None:
+    issued = Issued()
+    numbers = [issued.number(f"router:{uuid(a)}", joined(b)) for a in range(100) for b in range(30)]
+    assert len(set(numbers)) == 3000
+
+
+def test_associations_of_one_pair_share_their_number() -> None:
+    issued = Issued()
+    assert issued.number(RED, joined(1)) == issued.number(RED, replace(joined(1), association=uuid(99)))
+
+
+def test_what_the_cloud_has_given_stays_and_no_other_gets_it() -> None:
+    wish = Issued().number(RED, joined(1))
+    issued = Issued()
+    assert issued.number(BLUE, joined(2, wish)) == wish, "no route distinguisher changes with an upgrade"
+    assert issued.number(RED, joined(1)) != wish
+    assert issued.number(BLUE, joined(2)) == wish, "nor when the cloud gives none any more"
+
+
+def test_the_cloud_may_give_another_and_never_one_that_is_taken_here() -> None:
+    issued = Issued()
+    assert issued.number(RED, joined(1, 500)) == 500
+    assert issued.number(RED, joined(1, 501)) == 501
+    taken = issued.number(BLUE, joined(2, 501))
+    assert taken != 501 and issued.number(RED, joined(1, 501)) == 501
+
+
+def test_what_is_remembered_is_issued_again() -> None:
+    first = Issued()
+    first.number(BLUE, joined(2, Issued().number(RED, joined(1))))
+    number = first.number(RED, joined(1))
+    assert Issued(first.numbers).number(RED, joined(1)) == number, "though the wish is free now"
+
+
+def test_whoever_waited_longest_gives_way_and_nobody_who_has_something_here() -> None:
+    issued = Issued()
+    kept = issued.number(RED, joined(1))
+    issued.number(RED, joined(2))
+    issued.use([(RED, joined(1).bgpvpn)])
+    for n in range(NUMBERS_MAX):
+        issued.number(f"router:{uuid(n)}", joined(3))
+        if n % 1000 == 0:
+            issued.use([(RED, joined(1).bgpvpn)])
+    assert issued.number(RED, joined(1)) == kept
+    assert len(issued.numbers) == NUMBERS_MAX and (RED, joined(2).bgpvpn) not in issued.numbers
+
+
+def test_a_sequence_is_the_revision_of_its_arrival() -> None:
+    issued = Issued()
+    here = port("p", A, "10.1.0.5", revision=3)
+    issued.look([here])
+    issued.look([replace(here, revision=9, up=False)])
+    assert issued.sequence(here) == 3
+    issued.look([])
+    issued.look([replace(here, revision=10)])
+    assert issued.sequence(here) == 10, "it was away: this is a move"
+
+
+def test_a_fresh_process_that_remembers_says_the_same_and_one_set_back_follows() -> None:
+    first = Issued()
+    first.look([port("p", A, "10.1.0.5", revision=3)])
+    fresh = Issued(arrivals=first.arrivals)
+    fresh.look([port("p", A, "10.1.0.5", revision=9)])
+    assert fresh.sequence(port("p", A)) == 3
+    fresh.look([port("p", A, "10.1.0.5", revision=2)])
+    assert fresh.sequence(port("p", A)) == 2, "a database from a backup"
+
+
+def test_a_row_without_a_number_is_announced_and_an_exchange_changes_nothing() -> None:
+    intent = attachment(1, joined(1), networks=(A,))
+    world = World()
+    world.switch_on()
+    world.intent({circuit(1): intent}, [port("p", A, "10.1.0.5", revision=3)])
+    (route,) = world.reflectors[REFLECTOR].routes.values()
+    assert str(route.rd) == f"172.30.1.1:{Issued().number(RED, joined(1))}"
+    for after in (world.handed_over(), world.crashed()):
+        after.switch_on()
+        after.intent({circuit(1): intent}, [port("p", A, "10.1.0.5", revision=77)])
+        told = after.node.peers[REFLECTOR].conversations[route.family].told.told
+        (announced,) = told.values() or [None]
+        assert announced is None or (announced.nlri, announced.attributes.mobility_sequence) == (route, 3)

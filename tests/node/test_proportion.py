@@ -1,0 +1,144 @@
+"""Work is in proportion to what has changed: how many decisions each kind of fact may cost, and what it says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from isthmus.model.intent import AttachmentIntent
+from isthmus.model.port import LocalPort
+from isthmus.node import effects, facts
+from isthmus.node.order import DRAIN_S
+from isthmus.node.report import status
+from isthmus.node.status import Detail
+from tests.build import association, attachment, attributes, circuit, ip, net, nlri, path, port
+from tests.world import REFLECTOR, World
+
+ROUTES = 40
+"""Of each view; far more than any fact below may decide."""
+A, B = "neutron-a", "neutron-b"
+RED, BLUE = "64512:1", "64512:2"
+HOP, OTHER_HOP = "172.30.2.1", "172.30.2.2"
+
+
+def red(revision: int = 1) -> AttachmentIntent:
+    return replace(attachment(1, association(16, networks=(A,), both=(RED,)), networks=(A,)), revision=revision)
+
+
+def blue() -> AttachmentIntent:
+    return attachment(2, association(17, networks=(B,), both=(BLUE,)), networks=(B,))
+
+
+def foreign(revision: int = 1, target: str = RED) -> AttachmentIntent:
+    """Somebody else's: no machine of it is here."""
+    made = attachment(3, association(18, networks=("neutron-c",), both=(target,)), networks=("neutron-c",))
+    return replace(made, revision=revision)
+
+
+PORTS = (port("p", A, "10.1.0.5"), port("q", B, "10.2.0.5"), port("r", A, "10.1.0.6"))
+CIRCUITS = {circuit(1): red(), circuit(2): blue(), circuit(3): foreign()}
+
+
+@pytest.fixture
+def world() -> World:
+    made = World()
+    made.switch_on()
+    made.intent(dict(CIRCUITS), PORTS)
+    for target, net_ in ((RED, "10.8"), (BLUE, "10.9")):
+        hops = [HOP] * (ROUTES - 1) + [OTHER_HOP]
+        made.says(
+            *(path(f"{net_}.0.{n}/32", attributes(target, next_hop=hop), rd=f"{hop}:{n}") for n, hop in enumerate(hops))
+        )
+    made.end_of_rib()
+    made.wait(DRAIN_S + 1)
+    made.reflectors[REFLECTOR].history.clear()
+    made.log.clear()
+    return made
+
+
+def intent(circuits: dict[int, AttachmentIntent] | None = None, *ports: LocalPort) -> Callable[[World], None]:
+    changed = {circuit(n): one for n, one in (circuits or {}).items()}
+    return lambda world: world.intent(CIRCUITS | changed, ports or PORTS)
+
+
+def renamed(world: World) -> None:
+    world.intent(dict(CIRCUITS), [replace(PORTS[0], revision=500, device="another name"), *PORTS[1:]])
+
+
+SILENT: tuple[tuple[str, Callable[[World], None]], ...] = (
+    ("the same intent again", intent()),
+    ("somebody else's row changed", intent({3: foreign(2)})),
+    ("somebody else's row with other targets", intent({3: foreign(target=BLUE)})),
+    ("a new row that concerns nobody here", intent({4: replace(foreign(), attachment=blue().attachment)})),
+    ("a revision of ours with the same content", intent({1: red(7)})),
+    ("a port renamed", renamed),
+    ("a tunnel endpoint resolved", lambda w: w.tell(facts.NeighboursRead(w.resolved - {ip(OTHER_HOP)}))),
+    ("an endpoint that answers", lambda w: w.probe(ip(HOP), facts.Answer.ANSWERS)),
+    ("the switch read again, as it should be", lambda w: w.tell(facts.FlowsRead(dict(w.flows)))),
+    ("the southbound gone and back", lambda w: (w.tell(facts.IntentLost("away")), intent()(w))[0]),
+    ("a route said again as it was", lambda w: w.says(path("10.8.0.0/32", attributes(RED), rd=f"{HOP}:0"))),
+    ("a route that nobody imports", lambda w: w.says(path("10.7.0.1/32", attributes("64512:77")))),
+    ("somebody looks", lambda w: (status(w.node, w.now, Detail.ALL), w.wait(1.0))[1]),
+)
+
+
+@pytest.mark.parametrize(("what", "act"), SILENT, ids=[what for what, _ in SILENT])
+def test_what_changes_nothing_costs_no_decision_and_says_nothing(
+    world: World, what: str, act: Callable[[World], None]
+) -> None:
+    before = world.node.tables.decisions
+    act(world)
+    assert world.node.tables.decisions - before == 0
+    assert world.reflectors[REFLECTOR].history == []
+    said = [e for e in world.log if isinstance(e, effects.SetCircuits | effects.SetNeighbours | effects.Send)]
+    assert [e for e in said if not isinstance(e, effects.Send) or len(e.data) > 19] == [], "only KEEPALIVEs"
+
+
+def moved_circuit(world: World) -> None:
+    world.circuits = {**world.circuits, circuit(2): 99}
+    world.tell(facts.SwitchRead(dict(world.circuits), 1))
+
+
+def silent_endpoint(world: World) -> None:
+    world.probe(ip(OTHER_HOP), facts.Answer.ANSWERS)
+    world.probe(ip(OTHER_HOP), facts.Answer.SILENT)
+
+
+COSTS: tuple[tuple[str, Callable[[World], None], int], ...] = (
+    ("one changed route", lambda w: w.says(path("10.8.0.0/32", attributes(RED, med=7), rd=f"{HOP}:0")), 1),
+    ("one route withdrawn", lambda w: w.says(withdraw=[nlri("10.8.0.0/32", rd=f"{HOP}:0")]), 1),
+    ("a machine more: its address in its view", intent(None, *PORTS, port("s", A, "10.1.0.7")), 1),
+    ("a machine less", intent(None, *PORTS[:2]), 1),
+    ("a machine with another address", intent(None, port("p", A, "10.1.0.9"), *PORTS[1:]), 2),
+    ("one circuit with another port number: its one machine", moved_circuit, 1),
+    ("an endpoint silent that leads to one address in each view", silent_endpoint, 2),
+    ("a router interface more: no route is decided", intent({1: replace(red(), subnets=blue().subnets)}), 0),
+    ("targets that nobody announces to: a new view of local addresses", intent(
+        {2: attachment(2, association(17, networks=(B,), both=("64512:3",)), networks=(B,))}
+    ), 1),
+    ("targets changed: the new view's routes", intent(
+        {2: attachment(2, association(17, networks=(B,), both=(RED,)), networks=(B,))}
+    ), ROUTES + 3),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("what", "act", "most"), COSTS, ids=[what for what, _, _ in COSTS])
+def test_what_changes_something_costs_no_more_than_that(
+    world: World, what: str, act: Callable[[World], None], most: int
+) -> None:
+    before = world.node.tables.decisions
+    act(world)
+    world.wait(DRAIN_S + 1)
+    assert world.node.tables.decisions - before <= most
+
+
+def test_a_port_keeps_its_sequence_until_it_claims_something_else(world: World) -> None:
+    """Renaming it is no move (RFC 7432 section 7.7): a tenant does both, and only one concerns anybody."""
+    renamed(world)
+    assert world.reflectors[REFLECTOR].history == []
+    world.intent(dict(CIRCUITS), [replace(PORTS[0], revision=501, addresses=(ip("10.1.0.9"),)), *PORTS[1:]])
+    (update,) = [u for u in world.reflectors[REFLECTOR].history if u.announced]
+    assert update.attributes is not None and update.attributes.mobility_sequence == 501
+    assert [r.prefix for r in update.announced] == [net("10.1.0.9/32")]
