@@ -15,7 +15,7 @@ from isthmus.model.intent import AttachmentIntent, BadIntent, UnknownSchema
 from isthmus.model.port import LocalPort
 from isthmus.model.reason import NotAnnounced
 from isthmus.node import effects, facts
-from isthmus.node.order import DRAIN_S, END_OF_RIB_WAIT_S, GRACEFUL_S, RETRY_S, SETTLE_S, SWEEP_WAIT_S
+from isthmus.node.order import END_OF_RIB_WAIT_S, GRACEFUL_S, LINGER_S, RETRY_S, SETTLE_S, SWEEP_WAIT_S
 from isthmus.node.report import status
 from tests.build import association, attachment, attributes, circuit, ip, net, nlri, path, port, uuid
 from tests.world import REFLECTOR, SECOND, World
@@ -95,7 +95,7 @@ def test_an_address_is_withdrawn_first_and_its_flow_goes_after_the_drain() -> No
     assert world.reflectors[REFLECTOR].routes == {}
     assert matches(world, Table.INBOUND), "still delivered while the withdrawal travels"
     assert circuit(1) in world.circuits
-    world.wait(DRAIN_S)
+    world.wait(LINGER_S)
     assert matches(world, Table.INBOUND) == set()
     assert world.circuits == {}
 
@@ -115,12 +115,12 @@ def test_an_address_that_changes_its_circuit_is_delivered_by_the_old_one_until_t
         (inbound,) = (key for key in world.flows if key.table == Table.INBOUND and key.match)
         old = world.flows[inbound].actions
         world.intent(rows, [vm()])
-        world.wait(DRAIN_S * 2)
+        world.wait(LINGER_S * 2)
         assert world.flows[inbound].actions == old, "delivered by the old circuit"
         assert set(world.reflectors[REFLECTOR].routes) == {net("10.1.0.5/32")}
         world.catch_up()
         assert world.flows[inbound].actions.endswith(f"output:{world.circuits[circuit(1)]}")
-        world.wait(DRAIN_S)
+        world.wait(LINGER_S)
         world.catch_up()
         assert (circuit(2) in world.circuits) == (circuit(2) in rows)
 
@@ -144,7 +144,7 @@ def test_a_machine_that_comes_here_displaces_nobody_before_its_circuit_is_plugge
 def test_removing_the_association_leaves_only_the_empty_layout() -> None:
     world = settled()
     world.intent({}, [vm()])
-    world.wait(DRAIN_S)
+    world.wait(LINGER_S)
     bare = World()
     bare.switch_on()
     bare.intent({}, [])
@@ -480,7 +480,7 @@ def test_what_a_fresh_process_adopted_goes_when_it_is_given_up_though_another_ro
     world.intent(rows, [vm()])
     assert matches(world, Table.INBOUND) == {"ip,tun_id=0x1398,nw_dst=10.1.0.5"}
     world.intent(rows, [])
-    world.wait(DRAIN_S)
+    world.wait(LINGER_S)
     assert matches(world, Table.INBOUND) == set()
     assert not any("nw_src=10.1.0.5" in match for match in matches(world, Table.SOURCE))
 

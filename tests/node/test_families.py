@@ -28,7 +28,7 @@ from isthmus.rib.adj_in import Channel, Path
 from isthmus.rib.adj_out import Announcement
 from isthmus.vpn import offers
 from isthmus.vpn.exports import Export, Speaker, announcement
-from isthmus.vpn.families import FAMILIES, Use
+from isthmus.vpn.families import FAMILIES, FamilyUse
 from isthmus.vpn.meaning import Meaning
 from isthmus.vpn.offers import Offer
 from tests.build import association, attachment, attributes, circuit, net, path, port
@@ -124,7 +124,7 @@ class Both(Reflector):
 def two(monkeypatch: pytest.MonkeyPatch) -> None:
     codec: NlriCodec[ToyRoute, ToyKey] = NlriCodec(toy_decode, no_faults, toy_encode, toy_encode_key, frozenset((4,)))
     monkeypatch.setitem(CODECS, TOY, codec)  # type: ignore[arg-type]
-    use = Use(lambda path, means, speaker: None, toy_target, toy_proof, None)
+    use = FamilyUse(lambda path, means, speaker: None, toy_target, toy_proof, None)
     monkeypatch.setitem(FAMILIES, TOY, use)  # type: ignore[arg-type]
     monkeypatch.setattr(offers, "of_export", in_both)
     monkeypatch.setattr("isthmus.node.local_routes.of_export", in_both)

@@ -9,7 +9,7 @@ from isthmus.fib.entries import view_id
 from isthmus.flows.layout import Table
 from isthmus.model.net import Prefix
 from isthmus.node.config import Limits
-from isthmus.node.overfull import Overfull, Place
+from isthmus.node.overfull import Overfull, Slot
 from tests.build import association, attachment, attributes, circuit, net, nlri, path, port, rts
 from tests.world import World
 
@@ -27,11 +27,11 @@ changes = st.lists(st.tuples(st.integers(0, 9), st.sampled_from([None, False, Tr
 
 @given(st.dictionaries(st.integers(0, 9), st.booleans()), changes)
 def test_any_history_refuses_what_sorting_would(begun: dict[int, bool], history: list[tuple[int, bool | None]]) -> None:
-    places = {n: Place(remote, prefix(n)) for n, remote in begun.items()}
+    places = {n: Slot(remote, prefix(n)) for n, remote in begun.items()}
     kept = Overfull(places.values(), MOST)
     for number, remote in history:
         before, surplus = places.get(number), set(kept.surplus)
-        after = None if remote is None else Place(remote, prefix(number))
+        after = None if remote is None else Slot(remote, prefix(number))
         told = kept.replace(before, after)
         places.pop(number, None)
         if after is not None:

@@ -10,7 +10,7 @@ import pytest
 from isthmus.model.intent import AttachmentIntent
 from isthmus.model.port import LocalPort
 from isthmus.node import effects, facts
-from isthmus.node.order import DRAIN_S
+from isthmus.node.order import LINGER_S
 from isthmus.node.report import status
 from isthmus.node.status import Detail
 from tests.build import association, attachment, attributes, circuit, ip, net, nlri, path, port
@@ -52,7 +52,7 @@ def world() -> World:
             *(path(f"{net_}.0.{n}/32", attributes(target, next_hop=hop), rd=f"{hop}:{n}") for n, hop in enumerate(hops))
         )
     made.end_of_rib()
-    made.wait(DRAIN_S + 1)
+    made.wait(LINGER_S + 1)
     made.reflectors[REFLECTOR].history.clear()
     made.log.clear()
     return made
@@ -130,7 +130,7 @@ def test_what_changes_something_costs_no_more_than_that(
 ) -> None:
     before = world.node.tables.decisions
     act(world)
-    world.wait(DRAIN_S + 1)
+    world.wait(LINGER_S + 1)
     assert world.node.tables.decisions - before <= most
 
 

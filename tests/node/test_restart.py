@@ -17,7 +17,7 @@ from isthmus.node import effects, facts
 from isthmus.node.facts import Answer
 from isthmus.node.handed_on import decode, encode, sealed
 from isthmus.node.memory import BadMemory, Memory
-from isthmus.node.order import DRAIN_S, GRACEFUL_S, INVENTORY_WAIT_S, LOOK_WAIT_S, PATIENCE_S, SETTLE_S
+from isthmus.node.order import GRACEFUL_S, INVENTORY_WAIT_S, LINGER_S, LOOK_WAIT_S, PATIENCE_S, SETTLE_S
 from isthmus.node.report import status
 from tests.build import association, attachment, attributes, circuit, ip, net, nlri, path, port
 from tests.world import REFLECTOR, SECOND, World
@@ -411,7 +411,7 @@ def test_a_machine_that_has_gone_meanwhile_does_not_cost_the_others_their_routes
     world.intent({circuit(1): red()}, [vm(), port("q", A, "10.1.0.6")])
     world.cut()
     world.intent({circuit(1): red()}, [vm()][:left])
-    world.wait(DRAIN_S)
+    world.wait(LINGER_S)
     world.restore()
     assert offered(world).hex() == "4078" + (PRESERVED if left else LOST)
 

@@ -18,9 +18,9 @@ from isthmus.model.port import Gateway, LocalPort
 from isthmus.model.vpn import SiteOfOrigin
 from isthmus.shell.bindings import (
     HOLD_S,
-    Held,
     Nonsense,
     Row,
+    Staying,
     Where,
     read_circuit,
     read_gateway,
@@ -137,15 +137,15 @@ def test_a_bgpvpn_is_read_or_says_why_not() -> None:
 
 
 def test_a_port_that_is_here_is_told() -> None:
-    assert stay({}, {"p": PORT}, {"p": Where.HERE}, None, 0.0, ()) == {"p": Held(PORT)}
+    assert stay({}, {"p": PORT}, {"p": Where.HERE}, None, 0.0, ()) == {"p": Staying(PORT)}
 
 
 def test_a_port_that_is_missed_is_held_until_its_row_has_been_asked_for() -> None:
-    assert stay({"p": Held(PORT)}, {}, {}, frozenset(), 10.0, ()) == {"p": Held(PORT, 10.0 + HOLD_S)}
+    assert stay({"p": Staying(PORT)}, {}, {}, frozenset(), 10.0, ()) == {"p": Staying(PORT, 10.0 + HOLD_S)}
 
 
 def test_nothing_is_concluded_before_the_server_knows_that_we_ask() -> None:
-    before = {"p": Held(PORT, 10.0 + HOLD_S)}
+    before = {"p": Staying(PORT, 10.0 + HOLD_S)}
     assert stay(before, {}, {}, frozenset(), 10.0 + 2 * HOLD_S, ()) == before
 
 
@@ -164,22 +164,22 @@ def test_nothing_is_concluded_before_the_server_knows_that_we_ask() -> None:
 def test_what_becomes_of_a_port_that_is_missed(
     seen: dict[str, Where], plugged: set[str] | None, now: float, held: bool
 ) -> None:
-    before = {"p": Held(PORT, 10.0 + HOLD_S)}
+    before = {"p": Staying(PORT, 10.0 + HOLD_S)}
     known = None if plugged is None else frozenset(plugged)
     assert stay(before, {}, seen, known, now, {"p"}) == (before if held else {})
 
 
 def test_a_port_that_ovn_says_is_here_is_told_whatever_the_switch_says() -> None:
     """The two databases speak at different moments; each alone proves nothing."""
-    assert stay({"p": Held(PORT)}, {"p": PORT}, {"p": Where.HERE}, frozenset(), 10.0, ()) == {"p": Held(PORT)}
+    assert stay({"p": Staying(PORT)}, {"p": PORT}, {"p": Where.HERE}, frozenset(), 10.0, ()) == {"p": Staying(PORT)}
 
 
 def test_a_port_that_comes_back_is_here_as_if_it_had_never_left() -> None:
-    assert stay({"p": Held(PORT, 13.0)}, {"p": PORT}, {"p": Where.HERE}, None, 11.0, {"p"}) == {"p": Held(PORT)}
+    assert stay({"p": Staying(PORT, 13.0)}, {"p": PORT}, {"p": Where.HERE}, None, 11.0, {"p"}) == {"p": Staying(PORT)}
 
 
 def test_a_port_whose_row_becomes_nonsense_goes_at_once() -> None:
-    assert stay({"p": Held(PORT)}, {}, {"p": Where.HERE}, None, 0.0, ()) == {}
+    assert stay({"p": Staying(PORT)}, {}, {"p": Where.HERE}, None, 0.0, ()) == {}
 
 
 ROUTER_PORT = Row(

@@ -14,9 +14,9 @@ from isthmus.model.net import IpAddress, Mac
 from isthmus.node.facts import NeighboursRead
 from isthmus.shell.neighbours import (
     PATIENCE_S,
+    KernelRoute,
     Neighbour,
     Neighbours,
-    Route,
     kernel_neighbours,
     kernel_routes,
     lessons,
@@ -42,7 +42,7 @@ IP address       HW type     Flags       HW address            Mask     Device
 192.0.2.10       0x1         0x6         02:fc:00:00:00:10     *        eth0
 """
 SWITCH_ROUTES = """\
-Route Table:
+KernelRoute Table:
 Cached: 0.0.0.0/0 dev br-phy GW 192.0.2.1 SRC 192.0.2.11
 Cached: 192.0.2.0/24 dev br-phy SRC 192.0.2.11
 Cached: 127.0.0.1/32 dev lo SRC 127.0.0.1 local
@@ -58,7 +58,7 @@ fe80::2                                       aa:55:aa:55:00:02   br-phy
 """
 
 
-def next_hop(routes: list[Route], vtep: IpAddress) -> IpAddress | None:
+def next_hop(routes: list[KernelRoute], vtep: IpAddress) -> IpAddress | None:
     route = route_to(routes, vtep)
     return route.hop(vtep) if route else None
 

@@ -25,8 +25,8 @@ from isthmus.node import effects, facts
 from isthmus.node.config import Limits, NodeConfig, PeerConfig
 from isthmus.node.core import Node
 from isthmus.node.handed_on import decode, encode
-from isthmus.node.memory import PeerMemory
-from isthmus.node.order import DRAIN_S, GRACEFUL_S, PATIENCE_S
+from isthmus.node.memory import Memory, PeerMemory
+from isthmus.node.order import GRACEFUL_S, LINGER_S, PATIENCE_S
 from isthmus.rib.adj_out import RouteKey
 from tests.sim.forwarding import vni_and_address
 from tests.sim.handover import Held, Link
@@ -102,6 +102,10 @@ class Host:
         """The last readable row of each circuit that this run of the agent was told, and that is still there."""
         self.ports: tuple[Port, ...] = ()
         self._arrivals: dict[str, tuple[int, str]] = {}
+        self._remembered: dict[str, Row] = {}
+        """What the rows meant of which the memory speaks."""
+        self._left: dict[str, Row] = {}
+        """The same, as this run was left them."""
         self.version = 0
         self.unread: frozenset[str] = frozenset()
         """Circuits whose row this run cannot read."""
@@ -159,6 +163,7 @@ class Host:
         run.prober = Prober(self._line, self._underlay, self, lambda fact: self.tell(run, fact))
         self._line.note(f"{self.name}: agent starts, run {self.generation}")
         self.rows, self.ports, self.version, self.unread = {}, (), 0, frozenset()
+        self._left = {} if memory is None else dict(self._remembered)
         self._resolved, self._wanted_neighbours, self._plugging = set(), frozenset(), None
         if self.drained:
             self.leaves_at = self._line.now + GRACEFUL_S
@@ -174,7 +179,11 @@ class Host:
     def write_memory(self) -> None:
         """As an agent does each second."""
         if self.run is not None:
-            self.memory = encode(self.node.remember(self._line.now))
+            self._remember(self.node.remember(self._line.now))
+
+    def _remember(self, memory: Memory) -> None:
+        self.memory = encode(memory)
+        self._remembered = {c: r for c, r in self.rows.items() if c in memory.circuits}
 
     def stop(self, *, farewell: bool = False) -> None:
         """Like kill -9: connections are closed by the kernel, forwarding stays. Or for good, with a last word."""
@@ -197,7 +206,7 @@ class Host:
         self.run = None
         self._line.note(f"{self.name}: agent is exchanged")
         memory = run.node.suspend(self._line.now, run.links)
-        self.memory = encode(memory)
+        self._remember(memory)
         for peer, link in run.links.items():
             if memory.peers[peer].session is None:
                 link.connection.close(0)
@@ -398,7 +407,7 @@ class Host:
         self.version = snapshot.version
         good = {c: r for c, r in snapshot.rows.items() if r.spelling is Spelling.GOOD}
         self.unread = frozenset(snapshot.rows.keys() - good.keys())
-        self.rows = good | {c: r for c, r in self.rows.items() if c in self.unread}
+        self.rows = good | {c: r for c, r in (self._left | self.rows).items() if c in self.unread}
         here = snapshot.ports.get(self.name, ())
         self.ports = self._as_they_arrived(here)
         self.asked |= {(o.vni, o.address) for o in offers(self.place, self.rows.values(), self.ports)}
@@ -502,7 +511,7 @@ class Host:
                 raise Broken(f"{self.name}: an inbound flow nobody asked for: {key}")
         for key in bundle.delete:
             since = self.run.told_off.get(key) if self.run is not None else None
-            if since is not None and self._line.now < since + DRAIN_S - 1e-6:
+            if since is not None and self._line.now < since + LINGER_S - 1e-6:
                 raise Broken(f"{self.name}: {key} goes {self._line.now - since:.3f} s after it was withdrawn")
 
 

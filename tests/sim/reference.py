@@ -221,21 +221,13 @@ def _rank(place: Place, o: Offer, silent: frozenset[str]) -> tuple[object, ...]:
     )
 
 
-def over(before: Standing, now: Standing, *, only_views: bool) -> Standing:
+def over(before: Standing, now: Standing) -> Standing:
     """What a node does that may not yet sweep what an earlier run of it left."""
     views = {
         view: {**before.views.get(view, {}), **now.views.get(view, {})}
         for view in before.views.keys() | now.views.keys()
     }
-    if only_views:
-        return Standing(now.circuits, now.sources, views, now.inbound, before.endpoints | now.endpoints)
-    return Standing(
-        {**before.circuits, **now.circuits},
-        {**before.sources, **now.sources},
-        views,
-        {**before.inbound, **now.inbound},
-        before.endpoints | now.endpoints,
-    )
+    return Standing(now.circuits, now.sources, views, now.inbound, before.endpoints | now.endpoints)
 
 
 def fate(s: Standing, circuit: str, source: str, destination: str, *, mute: frozenset[str] = frozenset()) -> Fate:

@@ -277,8 +277,7 @@ class Stage:
         return done
 
     def _unreadable(self) -> bool:
-        """A newer Isthmus writes a row and the agent begins anew: what stood stays until it is upgraded; unannounced,
-        unless the sessions stood too."""
+        """A newer Isthmus writes a row and the agent begins anew: it goes on from what the last run could read."""
         sim = self.sim
         candidates = [
             (h, c, a)
@@ -296,11 +295,7 @@ class Stage:
         sim.commit(cloud)
         sim.rest()
         sim.judge()
-        offered = sim.offered()
-        sim.left[host.name] = sim.expected(host, offered)
-        sim.left_whole.add(host.name)
         if self.rng.random() < 0.5:
-            sim.inherited[host.name] = offered[host.name]
             host.exchange()
         else:
             host.write_memory()
@@ -309,9 +304,6 @@ class Stage:
         sim.pass_time(80.0)
         sim.rest()
         sim.judge()
-        sim.left.clear()
-        sim.left_whole.clear()
-        sim.inherited.clear()
         cloud.put(replace(attachment, spelling=Spelling.GOOD))
         cloud.write(attachment.number)
         sim.commit(cloud)

@@ -64,10 +64,6 @@ class Simulation:
         self.stalled_until = 0.0
         self.left: dict[str, Standing] = {}
         """By host: what an earlier run left that may not be swept yet."""
-        self.left_whole: set[str] = set()
-        """Hosts where that includes what comes from intent alone."""
-        self.inherited: dict[str, list[Offer]] = {}
-        """By host: what it told on sessions that stand, when it could still read all its rows."""
         self.frozen: dict[str, list[Offer]] = {}
         """By host: what it heard last, while its cloud has no reflector."""
         self.frozen_until: dict[str, float] = {}
@@ -203,7 +199,7 @@ class Simulation:
             return "the switch is busy"
         if host.node.convergence.beacons:
             return "it holds what somebody said who cannot be heard"
-        if host.node.picture.draining or self.line.now <= host.leaves_at:
+        if host.node.picture.lingering or self.line.now <= host.leaves_at:
             return "it drains"
         if host.run.prober is not None and host.run.prober.watch.answers and host.run.prober.calm < CALM:
             return "it probes"
@@ -217,7 +213,7 @@ class Simulation:
                 return f"its session with {r.name} is not in sync"
             if not host.node.peers[r.address].has_settled:
                 return f"it waits for what {r.name} may hear yet"
-        if ours and not host.node.switch.swept and host.name not in self.left_whole:
+        if ours and not host.node.switch.swept:
             return "it has not swept"
         return ""
 
@@ -248,9 +244,7 @@ class Simulation:
         return frozenset(a for a in every if every.count(a) > 1)
 
     def _offers(self, host: Host) -> list[Offer]:
-        now = offers(host.place, host.rows.values(), host.ports)
-        said = {(o.number, o.address) for o in now}
-        return now + [o for o in self.inherited.get(host.name, ()) if (o.number, o.address) not in said]
+        return offers(host.place, host.rows.values(), host.ports)
 
     def heard(self, host: Host, offered: dict[str, list[Offer]]) -> list[Offer]:
         """What others offer, as far as a path of reflectors leads here."""
@@ -264,7 +258,7 @@ class Simulation:
     def expected(self, host: Host, offered: dict[str, list[Offer]]) -> Standing:
         now = standing(host.place, host.rows.values(), host.ports, self.heard(host, offered), host.silent)
         if host.name in self.left:
-            return over(self.left[host.name], now, only_views=host.name not in self.left_whole)
+            return over(self.left[host.name], now)
         return now
 
     def interest(self) -> Interest:

@@ -48,7 +48,7 @@ class Update:
         return None if self.heard is None else self.heard.read()
 
 
-class _Routes(NamedTuple):
+class _NlriField(NamedTuple):
     """What one multiprotocol attribute held."""
 
     family: Family | None
@@ -87,7 +87,7 @@ class UpdateReader:
             return (Update(unreach.family, end_of_rib=unreach.family, faults=tuple(unreach.faults)),)
         return tuple(updates)
 
-    def _by_family(self, reach: _Routes | None, unreach: _Routes | None, rest: Split) -> list[Update]:
+    def _by_family(self, reach: _NlriField | None, unreach: _NlriField | None, rest: Split) -> list[Update]:
         if reach is not None and unreach is not None and reach.family == unreach.family:
             return [self._update(reach, unreach, rest)]
         updates = [self._update(None, unreach, rest)] if unreach is not None else []
@@ -101,26 +101,26 @@ class UpdateReader:
                 raise malformed_list(f"no routes to withdraw, but {fault.kind.value}: {fault.text}")
         return faults
 
-    def _unreach(self, raw: bytes, piece: Piece) -> _Routes:
+    def _unreach(self, raw: bytes, piece: Piece) -> _NlriField:
         """MP_UNREACH_NLRI: AFI (2), SAFI (1), NLRI (RFC 4760 section 4)."""
         if piece.stop - piece.start < 3:
             raise _optional_attribute(raw, piece, "an MP_UNREACH_NLRI too short for a family")
         return self._routes(raw, piece, piece.start + 3)
 
-    def _reach(self, raw: bytes, piece: Piece) -> _Routes:
+    def _reach(self, raw: bytes, piece: Piece) -> _NlriField:
         """MP_REACH_NLRI: AFI (2), SAFI (1), length (1) and next hop, reserved (1), NLRI (RFC 4760 section 3)."""
         hop = piece.start + 4
         if piece.stop - hop < 1 or (begin := hop + raw[hop - 1] + 1) > piece.stop:
             raise _optional_attribute(raw, piece, "an MP_REACH_NLRI too short for its next hop")
         return self._routes(raw, piece, begin, raw[hop : begin - 1])
 
-    def _routes(self, raw: bytes, piece: Piece, begin: int, next_hop: bytes | None = None) -> _Routes:
+    def _routes(self, raw: bytes, piece: Piece, begin: int, next_hop: bytes | None = None) -> _NlriField:
         known = self._codecs.get(raw[piece.start : piece.start + 3])
         if known is None:
             afi, safi = raw[piece.start] << 8 | raw[piece.start + 1], raw[piece.start + 2]
             unasked = Family.of(afi, safi)
             ignored = _not_agreed(str(unasked) if unasked is not None else f"AFI {afi} SAFI {safi}")
-            return _Routes(unasked, None, begin == piece.stop, b"", [], 0, [ignored], [])
+            return _NlriField(unasked, None, begin == piece.stop, b"", [], 0, [ignored], [])
         family, codec = known
         try:
             parsed = codec.decode(raw[begin : piece.stop])
@@ -134,9 +134,9 @@ class UpdateReader:
             # its length and the last one ended with the attribute, so withdrawing them is enough.
             faults.append(AttributeFault(FaultKind.NEXT_HOP_LENGTH, _WITHDRAW, f"{len(next_hop)} octets"))
         empty = begin == piece.stop
-        return _Routes(family, codec, empty, next_hop or b"", parsed.routes, parsed.skipped, faults, parsed.faults)
+        return _NlriField(family, codec, empty, next_hop or b"", parsed.routes, parsed.skipped, faults, parsed.faults)
 
-    def _announcement(self, reach: _Routes, rest: Split) -> Update | None:
+    def _announcement(self, reach: _NlriField, rest: Split) -> Update | None:
         """What nearly all messages are: routes, and nothing wrong with anything. None for all others."""
         if reach.codec is None or reach.faults or reach.route_faults or not reach.routes:
             return None
@@ -145,7 +145,7 @@ class UpdateReader:
             return None
         return Update(reach.family, tuple(reach.routes), heard=heard, skipped=reach.skipped)
 
-    def _update(self, reach: _Routes | None, unreach: _Routes | None, rest: Split) -> Update:
+    def _update(self, reach: _NlriField | None, unreach: _NlriField | None, rest: Split) -> Update:
         """One family's part of a message."""
         if reach is not None and unreach is None and (update := self._announcement(reach, rest)) is not None:
             return update

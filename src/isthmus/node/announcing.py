@@ -20,7 +20,7 @@ from isthmus.node.switch import Switch
 from isthmus.rib.adj_out import Announcement, RouteKey
 
 
-class Use(Enum):
+class DrainState(Enum):
     """Whether an operator has this hypervisor in use; the value is what a user reads."""
 
     IN_USE = "in use"
@@ -34,7 +34,7 @@ class Announcing:
     """See the head of the file."""
 
     def __init__(self, inherited: Iterable[RouteKey]) -> None:
-        self.use = Use.IN_USE
+        self.use = DrainState.IN_USE
         self.routes: dict[RouteKey, Announcement] = {}
         """What is proved, as it is to be told."""
         self.version = 0
@@ -44,20 +44,20 @@ class Announcing:
         self._inherited = frozenset(inherited)
         """What the last run told, and this one has not offered itself yet: from then on it says when it goes."""
         self._drained_at: float | None = None
-        self._seen: tuple[int, int, Use] | None = None
+        self._seen: tuple[int, int, DrainState] | None = None
 
     def want_drain(self, wanted: bool, told_anything: bool, now: float) -> bool:
         """The operator's wish. Whoever has told nobody anything, as a fresh process of a drained node, need not leave
         gracefully. Whether the wish is another one."""
-        if wanted == (self.use is not Use.IN_USE):
+        if wanted == (self.use is not DrainState.IN_USE):
             return False
         self._drained_at = now + GRACEFUL_S if wanted else None
-        self.use = Use.IN_USE if not wanted else Use.LEAVING if told_anything else Use.DRAINED
+        self.use = DrainState.IN_USE if not wanted else DrainState.LEAVING if told_anything else DrainState.DRAINED
         return True
 
     def tick(self, now: float) -> None:
-        if self.use is Use.LEAVING and self._drained_at is not None and now >= self._drained_at:
-            self.use = Use.DRAINED
+        if self.use is DrainState.LEAVING and self._drained_at is not None and now >= self._drained_at:
+            self.use = DrainState.DRAINED
 
     def look(self, local: LocalRoutes, switch: Switch, now: float) -> None:
         """What is proved now."""
@@ -67,10 +67,10 @@ class Announcing:
         self._seen = seen
         proved: dict[RouteKey, Announcement] = {}
         waiting: dict[RouteKey, float] = {}
-        if self.use is not Use.DRAINED:
+        if self.use is not DrainState.DRAINED:
             for key, offer in local.offers.items():
                 if switch.has(Renderer.inbound_key(offer.proof)):
-                    proved[key] = offer.route if self.use is Use.IN_USE else offer.route.leaving()
+                    proved[key] = offer.route if self.use is DrainState.IN_USE else offer.route.leaving()
                 else:
                     waiting[key] = self._waiting.get(key, now)
             self._inherited -= local.offers.keys()
@@ -86,7 +86,7 @@ class Announcing:
     def kept(self, now: float, unreadable: bool) -> frozenset[RouteKey]:
         """Routes of which a peer that was told them keeps what it knows: their flow is being written, or their row
         cannot be read."""
-        if self.use is Use.DRAINED:
+        if self.use is DrainState.DRAINED:
             return frozenset()
         patient = {key for key, since in self._waiting.items() if now < since + PATIENCE_S}
         return frozenset(patient | self._inherited if unreadable else patient)

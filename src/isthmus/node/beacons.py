@@ -31,7 +31,7 @@ Announced = Sequence[Path]
 Withdrawn = Sequence[tuple[Destination, PathKey]]
 
 
-class Way(NamedTuple):
+class HeardBy(NamedTuple):
     """By which channel which hypervisor was heard."""
 
     channel: Channel
@@ -57,7 +57,7 @@ class Beacons:
     """Who is out of earshot; see the head of the file."""
 
     def __init__(self) -> None:
-        self._absences: dict[Way, Absence] = {}
+        self._absences: dict[HeardBy, Absence] = {}
 
     def __bool__(self) -> bool:
         """Whether anything may be held."""
@@ -69,7 +69,7 @@ class Beacons:
 
     def resume(self, channel: Channel, absences: Mapping[Announcer, Absence]) -> None:
         """As the last run left them, whose session goes on."""
-        self._absences |= {Way(channel, who): one for who, one in absences.items()}
+        self._absences |= {HeardBy(channel, who): one for who, one in absences.items()}
 
     def unheard(self) -> frozenset[IpAddress]:
         """Endpoints of which withdrawals are held, by whatever peer."""
@@ -93,13 +93,13 @@ class Beacons:
                 continue
             others = [p for p in rib.paths(destination) if not p.stale and (destination, p.key) not in withdrawn]
             if not any(whose(other.nlri, other.heard) for other in others):
-                self._gone(Way(path.channel, found), now)
+                self._gone(HeardBy(path.channel, found), now)
         if announced and BEACON_TARGET in announced[0].heard.route_targets:  # one set of attributes, so all or none
             for path in announced:
                 if (found := whose(path.nlri, path.heard)) is not None:
                     self._shown(found.endpoint, now)
 
-    def _gone(self, way: Way, now: float) -> None:
+    def _gone(self, way: HeardBy, now: float) -> None:
         before = self._absences.get(way)
         self._absences[way] = Absence(before.gone_at if before else now)
 
@@ -127,7 +127,7 @@ class Beacons:
         one = self._absences.get(way) if (way := _way(path)) is not None else None
         return one is not None and one.back_at is None and whose(path.nlri, path.heard) is None
 
-    def over(self, now: float) -> frozenset[Way]:
+    def over(self, now: float) -> frozenset[HeardBy]:
         """Those for which nothing is to be held any longer."""
         over = frozenset(way for way, one in self._absences.items() if one.until <= now)
         self._absences = {way: one for way, one in self._absences.items() if way not in over}
@@ -142,11 +142,11 @@ class Beacons:
             yield one.until
 
 
-def came_by(ways: Collection[Way]) -> Callable[[Path], bool]:
+def came_by(ways: Collection[HeardBy]) -> Callable[[Path], bool]:
     """Whether a path came by one of these."""
     return lambda path: _way(path) in ways
 
 
-def _way(path: Path) -> Way | None:
+def _way(path: Path) -> HeardBy | None:
     found = announcer(path.nlri, path.heard)
-    return None if found is None else Way(path.channel, found)
+    return None if found is None else HeardBy(path.channel, found)

@@ -18,11 +18,11 @@ from isthmus.bgp import events as bgp
 from isthmus.flows.render import Renderer
 from isthmus.model.net import IpAddress
 from isthmus.node import facts, handover
-from isthmus.node.announcing import Announcing, Use
+from isthmus.node.announcing import Announcing, DrainState
 from isthmus.node.asked import Asked
 from isthmus.node.config import NodeConfig
 from isthmus.node.convergence import Convergence
-from isthmus.node.dirty import Cause
+from isthmus.node.dirty import Occasion
 from isthmus.node.effects import Dial, Effect, Hangup, Send, SetCircuits, SetNeighbours
 from isthmus.node.gateways import Gateways
 from isthmus.node.issued import Issued
@@ -119,7 +119,7 @@ class Node:
                 self.switch.read(flows)
                 # What an earlier run was sending to is known only now: it counts although nobody has answered yet.
                 if self.sendable != before:
-                    self.picture.dirty.note_base(Cause.ADOPTED)
+                    self.picture.dirty.note_base(Occasion.ADOPTED)
             case facts.FlowsApplied(serial):
                 self.switch.applied(serial)
             case facts.FlowsRefused(serial, why):
@@ -131,10 +131,10 @@ class Node:
             case facts.NeighboursRead(resolved):
                 if resolved != self.reach.resolved:
                     self.reach.resolved = resolved
-                    self.picture.dirty.note_base(Cause.NEIGHBOURS)
+                    self.picture.dirty.note_base(Occasion.NEIGHBOURS)
             case facts.AnswersRead(answers):
                 if changed := self.reach.answered(answers, self._whole.probed):
-                    self.picture.dirty.note_base(Cause.ANSWERS)
+                    self.picture.dirty.note_base(Occasion.ANSWERS)
                     self.convergence.touch(self.tables.concerned(changed))
             case facts.Connected(peer):
                 if peer in self.peers:
@@ -154,7 +154,7 @@ class Node:
             self.asked.state = "in sync"
             return
         self.issued.look(fact.ports)
-        self.picture.dirty.note(self.asked.read(fact), Cause.INTENT)
+        self.picture.dirty.note(self.asked.read(fact), Occasion.INTENT)
         self._gateways.read(fact.gateways, self.asked.networks, now)
 
     def _has_told(self, peer: Peer) -> bool:
@@ -189,14 +189,14 @@ class Node:
         for peer in self.peers.values():
             peer.session.tick(now)
         self.convergence.tick(now)
-        if self.picture.draining.is_due(now):
-            self.picture.dirty.note_base(Cause.DRAINED)
+        if self.picture.lingering.is_due(now):
+            self.picture.dirty.note_base(Occasion.DRAINED)
         self.announcing.tick(now)
 
     def next_deadline(self) -> float | None:
         """When `tick` and `effects` should be called next if nothing else happens (seconds, the clock of `now`)."""
         deadlines = [d for peer in self.peers.values() for d in peer.deadlines()]
-        deadlines += self.picture.draining.deadlines()
+        deadlines += self.picture.lingering.deadlines()
         deadlines += self.convergence.deadlines()
         deadlines += self._gateways.deadlines()
         deadlines += self.announcing.deadlines()
@@ -225,7 +225,7 @@ class Node:
         if computed and self.routes_in_sync(now):  # before that, what an earlier run knew may concern what comes yet
             self.reach.forget(self.tables.endpoints)
         out += self._whole_states(self.ofports)
-        out += self.switch.effects(now, routes_in_sync=self.routes_in_sync(now), hold=self.asked.unreadable)
+        out += self.switch.effects(now, routes_in_sync=self.routes_in_sync(now), unreadable=self.asked.unreadable)
         out += self._probes(self.ofports)
         out += self._gateways.effects(self.asked.ports.values(), now)
         return out + self._tell(now)
@@ -260,8 +260,8 @@ class Node:
         """Being taken out of use does not wait for the cloud's intent: it concerns only what was told."""
         out: list[Effect] = []
         for peer in self.peers.values():
-            if self.announcing.use is not Use.IN_USE:
-                peer.leave(drained=self.announcing.use is Use.DRAINED, now=now)
+            if self.announcing.use is not DrainState.IN_USE:
+                peer.leave(drained=self.announcing.use is DrainState.DRAINED, now=now)
             out += self._take_outputs(peer, now)
         return out
 

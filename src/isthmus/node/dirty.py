@@ -13,7 +13,7 @@ from enum import StrEnum
 from isthmus.fib.entries import CircuitName
 
 
-class Cause(StrEnum):
+class Occasion(StrEnum):
     """Why something is looked at again."""
 
     INTENT = "the cloud asks for something else of an attachment, or a port of it has changed"
@@ -28,23 +28,23 @@ class Cause(StrEnum):
 class Dirty:
     """See the head of the file."""
 
-    circuits: dict[CircuitName, Cause] = field(default_factory=dict)
+    circuits: dict[CircuitName, Occasion] = field(default_factory=dict)
     """Whose exports, views and sources may be others."""
-    tunnel: Cause | None = None
+    tunnel: Occasion | None = None
     """Every route is to be rendered again."""
-    base: Cause | None = None
+    base: Occasion | None = None
     """The flows that are of no view."""
 
     def __bool__(self) -> bool:
         return bool(self.circuits) or self.tunnel is not None or self.base is not None
 
-    def note(self, circuits: Iterable[CircuitName], cause: Cause) -> None:
+    def note(self, circuits: Iterable[CircuitName], cause: Occasion) -> None:
         for name in circuits:
             self.circuits[name] = cause
             self.base = cause
 
-    def note_base(self, cause: Cause) -> None:
+    def note_base(self, cause: Occasion) -> None:
         self.base = cause
 
-    def note_tunnel(self, cause: Cause) -> None:
+    def note_tunnel(self, cause: Occasion) -> None:
         self.tunnel = self.base = cause

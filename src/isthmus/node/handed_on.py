@@ -31,7 +31,7 @@ from isthmus.node import memory_2
 from isthmus.node.facts import Answer
 from isthmus.node.issued import Arrival
 from isthmus.node.memory import BadMemory, ChannelMemory, Memory, OpenSession, PeerMemory, absence_of
-from isthmus.node.sections import BadSection, Route, read, write
+from isthmus.node.sections import BadSection, HeardRoute, read, write
 from isthmus.rib.adj_out import Announcement
 
 FORMAT = 3
@@ -62,7 +62,7 @@ class _Sections:
         self.written: list[bytes] = []
         self._end = 0
 
-    def add(self, routes: Iterable[Route]) -> list[int]:
+    def add(self, routes: Iterable[HeardRoute]) -> list[int]:
         """Where it begins and ends."""
         octets = write(routes)
         self.written.append(octets)
@@ -156,7 +156,7 @@ def _decode_channel(found: Mapping[str, Any], sections: bytes) -> ChannelMemory:
     )
 
 
-def _section(where: Sequence[int], sections: bytes) -> tuple[Route, ...]:
+def _section(where: Sequence[int], sections: bytes) -> tuple[HeardRoute, ...]:
     begin, end = where
     return tuple(read(sections[begin:end]))
 

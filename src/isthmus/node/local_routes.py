@@ -109,7 +109,9 @@ class LocalRoutes:
     def _offer(self, key: InboundKey, before: Iterable[Export], after: Iterable[Export]) -> None:
         for export in before:
             for offer in of_export(export, self._speaker) if export.why_not is None else ():
-                self.offers.pop(offer.key, None)
+                there = self.offers.get(offer.key)
+                if there is not None and there.proof == key:  # else the same route is offered with another VNI by now
+                    del self.offers[offer.key]
         self.announced.pop(key, None)
         for export in after:
             if export.why_not is None:

@@ -18,7 +18,7 @@ from isthmus.model.net import IpAddress
 from isthmus.node.beacons import Absence
 from isthmus.node.facts import Answer
 from isthmus.node.issued import Arrival, Pair
-from isthmus.node.sections import Route
+from isthmus.node.sections import HeardRoute
 from isthmus.rib.adj_out import Announcement
 from isthmus.vpn.beacons import Announcer
 
@@ -31,9 +31,9 @@ class BadMemory(ValueError):
 class ChannelMemory:
     """One family of a session that goes on."""
 
-    received: Sequence[Route] = ()
+    received: Sequence[HeardRoute] = ()
     """All the peer has said and not withdrawn."""
-    held: Sequence[Route] = ()
+    held: Sequence[HeardRoute] = ()
     """What it has withdrawn that is held (`beacons.py`)."""
     in_sync: bool = False
     end_of_rib_owed: bool = False

@@ -17,7 +17,7 @@ from isthmus.bgp.negotiation import Suspended
 from isthmus.bgp.update import UpdateReader
 from isthmus.model.net import IpAddress
 from isthmus.node.memory import ChannelMemory, OpenSession, PeerMemory, absence_of
-from isthmus.node.sections import BadSection, Route
+from isthmus.node.sections import BadSection, HeardRoute
 from isthmus.rib.adj_out import Announcement
 
 FORMATS = (1, 2)
@@ -56,7 +56,7 @@ def decode_peer(found: Mapping[str, Any]) -> PeerMemory:
     return PeerMemory(told, OpenSession(suspended, float(one["up_since"]), {EVPN: channel}))
 
 
-def _read(text: str) -> Iterator[Route]:
+def _read(text: str) -> Iterator[HeardRoute]:
     stream, reader = Stream(_MESSAGE_BYTES_MAX), UpdateReader(_PEN)
     stream.push(_octets(text))
     while (message := stream.take()) is not None:

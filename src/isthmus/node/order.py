@@ -13,7 +13,7 @@ is right until proven wrong, and only a feed that is in sync can prove it.
 
 from __future__ import annotations
 
-DRAIN_S = 2.0
+LINGER_S = 2.0
 """Between withdrawing an address and removing its inbound flow. Two reflectors at FRR's usual coalescing (about 0.1 s
 each, measured) and the far agent's own work stay well below."""
 

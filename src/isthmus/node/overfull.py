@@ -18,7 +18,7 @@ SORT_AGAIN_FROM = 1 / 20
 100 ms against 16 us each)."""
 
 
-class Place(NamedTuple):
+class Slot(NamedTuple):
     """Where a route stands among those of its view."""
 
     remote: bool
@@ -28,7 +28,7 @@ class Place(NamedTuple):
 class Overfull:
     """One view's usable routes in their order, and those beyond the maximum."""
 
-    def __init__(self, places: Iterable[Place], most: int) -> None:
+    def __init__(self, places: Iterable[Slot], most: int) -> None:
         self._order = sorted(places)
         self._most = most
         self.surplus = {prefix for _, prefix in self._order[most:]}
@@ -36,14 +36,14 @@ class Overfull:
     def __len__(self) -> int:
         return len(self._order)
 
-    def replace(self, before: Place | None, after: Place | None) -> set[Prefix]:
+    def replace(self, before: Slot | None, after: Slot | None) -> set[Prefix]:
         """A route comes, goes, or changes its place; whose surplus it may have changed."""
         if before == after:
             return set()
         moved = set() if before is None else self._remove(before)
         return moved if after is None else moved | self._insert(after)
 
-    def _insert(self, place: Place) -> set[Prefix]:
+    def _insert(self, place: Slot) -> set[Prefix]:
         insort(self._order, place)
         if len(self._order) <= self._most:
             return set()
@@ -51,7 +51,7 @@ class Overfull:
         self.surplus.add(last)
         return {last}
 
-    def _remove(self, place: Place) -> set[Prefix]:
+    def _remove(self, place: Slot) -> set[Prefix]:
         at = bisect_left(self._order, place)
         del self._order[at]
         if at >= self._most:

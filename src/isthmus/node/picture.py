@@ -1,4 +1,4 @@
-"""From what is asked, said and plugged to the flows that are wanted: the owner of tables, local routes and draining.
+"""From what is asked, said and plugged to the flows that are wanted: the owner of tables, local routes and lingering.
 
     Asked ─► admitted ─► exports, doors ─► local routes ─┐
     Convergence ─► touched ──────────────────────────────┼─► tables ─► flows of views ─┐
@@ -23,10 +23,10 @@ from isthmus.node.asked import Asked
 from isthmus.node.base import Base
 from isthmus.node.config import NodeConfig
 from isthmus.node.convergence import Convergence
-from isthmus.node.dirty import Cause, Dirty
-from isthmus.node.draining import Draining
+from isthmus.node.dirty import Dirty, Occasion
 from isthmus.node.facts import SwitchRead
 from isthmus.node.issued import Issued
+from isthmus.node.lingering import Lingering
 from isthmus.node.local_routes import LocalRoutes
 from isthmus.node.reach import Reach
 from isthmus.node.switch import Switch
@@ -44,10 +44,10 @@ class Picture:
         self.tables = Tables(config.speaker, routes_max=config.limits.routes_per_view)
         self.local = LocalRoutes(config.speaker)
         self.admitted = Admission()
-        self.draining = Draining()
+        self.lingering = Lingering()
         self.doors: dict[CircuitName, Doors] = {}
         self.circuits: frozenset[CircuitName] = frozenset()
-        """Those to plug: with a local address in some BGPVPN, and those still draining."""
+        """Those to plug: with a local address in some BGPVPN, and those still lingering."""
         self.version = 0
         """Another number whenever something was computed."""
         self._looking: dict[ViewId, set[CircuitName]] = {}
@@ -62,8 +62,8 @@ class Picture:
         changed = {name for name in was.keys() | now.circuits.keys() if was.get(name) != now.circuits.get(name)}
         self._renderer = Renderer(self._renderer.router_mac, now.tunnel, now.circuits)
         if before is None or before.tunnel != now.tunnel:
-            self.dirty.note_tunnel(Cause.PLUGGED)
-        self.dirty.note(changed, Cause.PLUGGED)
+            self.dirty.note_tunnel(Occasion.PLUGGED)
+        self.dirty.note(changed, Occasion.PLUGGED)
         self._replugged |= changed
         self._convergence.touch(self.local.touched_by(changed))
 
@@ -102,13 +102,13 @@ class Picture:
     def _look_again(self, todo: Collection[CircuitName], now: float) -> dict[ViewId, View | None]:
         """These circuits' exports and doors; the views that are others with them."""
         if not todo:
-            self.draining.note((), self.local.announced, self._renderer.circuits, now)
+            self.lingering.note((), self.local.announced, self._renderer.circuits, now)
             return {}
         served, beyond = _by_network(self.admitted.ports), _by_network(self.admitted.ports_beyond.values())
         exports = {name: self._exports(name, served, beyond) for name in todo}
         self._issued.use({(e.attachment, e.bgpvpn) for found in exports.values() for e in found})
         change = self.local.replace(exports)
-        self.draining.note(change.before, self.local.announced, self._renderer.circuits, now)
+        self.lingering.note(change.before, self.local.announced, self._renderer.circuits, now)
         for destinations in change.touched.values():
             for destination in destinations:
                 self.tables.put_exports(destination, self.local.at(destination))
@@ -157,7 +157,7 @@ class Picture:
         return fresh
 
     def _render_base(self, again: Collection[CircuitName], changes: Changes) -> None:
-        ways = self.draining.ways()
+        ways = self.lingering.ways()
         wanted = frozenset(self.local.circuits).union(ways.values())
         for name in (wanted ^ self.circuits).union(again):
             intent = self._asked.circuits.get(name) if name in wanted else None

@@ -17,7 +17,7 @@ from isthmus.model.net import IpAddress
 from isthmus.model.port import LocalPort
 from isthmus.model.reason import AttachmentState, NotAnnounced, Note
 from isthmus.model.vpn import BEACON_TARGET, RouteDistinguisher
-from isthmus.node.announcing import Use
+from isthmus.node.announcing import DrainState
 from isthmus.node.core import Node
 from isthmus.node.peers import Peer
 from isthmus.node.report_limits import limits
@@ -209,7 +209,7 @@ def _port(node: Node, export: Export) -> PortStatus:
 def _why_not_announced(node: Node, export: Export) -> NotAnnounced:
     if export.why_not is not None:
         return export.why_not
-    if node.announcing.use is Use.DRAINED:
+    if node.announcing.use is DrainState.DRAINED:
         return NotAnnounced.DRAINED
     if not node.forwards(export):
         return NotAnnounced.NO_FLOW

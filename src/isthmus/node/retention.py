@@ -29,7 +29,7 @@ class Age(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class Aged:
     """What this channel's ended session said has got older."""
 
     channel: Channel
@@ -57,7 +57,7 @@ class Retention:
         """Whether something of it may be stale."""
         return any(channel.family == family for channel, _ in self._ages)
 
-    def due(self, now: float, up: Collection[Channel]) -> Iterator[Step]:
+    def due(self, now: float, up: Collection[Channel]) -> Iterator[Aged]:
         """What gets older now, but for channels that are `up`."""
         for (channel, since), age in list(self._ages.items()):
             fresh = self._age_at(channel.peer, since, now)
@@ -67,7 +67,7 @@ class Retention:
                 del self._ages[channel, since]
             else:
                 self._ages[channel, since] = fresh
-            yield Step(channel, since, fresh)
+            yield Aged(channel, since, fresh)
 
     def kept(self, peer: IpAddress) -> tuple[float, Age] | None:
         """Since when, and how old, the oldest of a peer is."""

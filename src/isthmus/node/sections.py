@@ -19,7 +19,7 @@ from isthmus.bgp.nlri import CODECS, Nlri
 from isthmus.model.net import IpAddress
 from isthmus.model.vpn import RouteTarget
 
-Route: TypeAlias = tuple[Heard, Nlri]
+HeardRoute: TypeAlias = tuple[Heard, Nlri]
 
 _HEAD = Struct(">HBBHHHI")
 _TARGET_OCTETS = 8
@@ -29,7 +29,7 @@ class BadSection(ValueError):
     """Its octets are not routes; one sentence."""
 
 
-def write(routes: Iterable[Route]) -> bytes:
+def write(routes: Iterable[HeardRoute]) -> bytes:
     """In the order of the sets."""
     sets: dict[tuple[Family, Heard], list[bytes]] = {}
     for heard, route in routes:
@@ -46,9 +46,9 @@ def _one(family: Family, heard: Heard, encoded: list[bytes]) -> Iterator[bytes]:
     yield from (hop, *targets, heard.common, heard.communities, behind)
 
 
-def read(octets: bytes) -> list[Route]:
+def read(octets: bytes) -> list[HeardRoute]:
     """Raises BadSection, and what the family's decoder raises."""
-    found: list[Route] = []
+    found: list[HeardRoute] = []
     at, end = 0, len(octets)
     shared: dict[bytes, bytes] = {}
     targets: dict[bytes, frozenset[RouteTarget]] = {}

@@ -95,7 +95,7 @@ class Switch:
         self.proofs += 1
         self.installed = dict(flows)
         ours = {key for key, flow in flows.items() if flow.ours}
-        self._touched = {key for key in ours | self.wanted.keys() if not self._settled(key)}
+        self._touched = {key for key in ours | self.wanted.keys() if not self._right(key)}
 
     def lost(self, why: str) -> None:
         """No connection: its flows may be gone. The shell reads them when it is back."""
@@ -116,7 +116,7 @@ class Switch:
             self.installed.pop(key, None)
         for key, actions in done.put.items():
             self.installed[key] = Installed(done.cookie, actions)
-        self._touched |= {key for key in (*done.put, *done.delete) if not self._settled(key)}
+        self._touched |= {key for key in (*done.put, *done.delete) if not self._right(key)}
 
     def refuse(self, serial: int, why: str, now: float) -> None:
         if self._outstanding is None or self._outstanding.serial != serial:
@@ -133,19 +133,19 @@ class Switch:
         self._reading = True
         return [ReadFlows()]
 
-    def effects(self, now: float, *, routes_in_sync: bool, hold: Collection[object]) -> list[Effect]:
+    def effects(self, now: float, *, routes_in_sync: bool, unreadable: Collection[object]) -> list[Effect]:
         """The next step towards what is wanted: read, or one bundle, or nothing.
 
-        `hold` names what cannot be read at present; while there is any, nothing an earlier run wrote is swept.
+        `unreadable` names what cannot be read at present; while there is any, nothing an earlier run wrote is swept.
         """
         if self.installed is None:
             return self.look(now)
         if self._outstanding is not None:
             return []
-        bundle = self._bundle(hold=bool(hold), routes_in_sync=routes_in_sync) if self._touched else None
+        bundle = self._bundle(unreadable=bool(unreadable), routes_in_sync=routes_in_sync) if self._touched else None
         if bundle is None:
             # Confirmed, not only written: a bundle that is refused has swept nothing.
-            self.swept = self.swept or (routes_in_sync and not hold)
+            self.swept = self.swept or (routes_in_sync and not unreadable)
             return []
         self._outstanding = bundle
         return [bundle]
@@ -153,15 +153,15 @@ class Switch:
     def next_deadline(self) -> float | None:
         return self._retry_at if self.installed is None and not self._reading else None
 
-    def _bundle(self, *, hold: bool, routes_in_sync: bool) -> ApplyFlows | None:
+    def _bundle(self, *, unreadable: bool, routes_in_sync: bool) -> ApplyFlows | None:
         assert self.installed is not None
         put, delete, later = {}, set(), set()
         for key in self._touched:
-            if self._settled(key):
+            if self._right(key):
                 continue
             if key in self.wanted:
                 put[key] = self.wanted[key]
-            elif self._may_go(key, hold, routes_in_sync):
+            elif self._may_go(key, unreadable, routes_in_sync):
                 delete.add(key)
             else:
                 later.add(key)
@@ -172,17 +172,17 @@ class Switch:
         self._serial += 1
         return ApplyFlows(self._serial, cookie(self.generation), put, frozenset(delete))
 
-    def _may_go(self, key: FlowKey, hold: bool, routes_in_sync: bool) -> bool:
+    def _may_go(self, key: FlowKey, unreadable: bool, routes_in_sync: bool) -> bool:
         """Whether a flow of ours that nobody wants is to be deleted now. What is held may share views and endpoints
         with what is known, so of those only what this run wrote goes."""
         assert self.installed is not None
         if self.installed[key].generation == self.generation:
             return True
         if key.table in LEARNT:
-            return not hold and (routes_in_sync or key in self._given_up)
-        return not hold or key in self._given_up
+            return not unreadable and (routes_in_sync or key in self._given_up)
+        return not unreadable or key in self._given_up
 
-    def _settled(self, key: FlowKey) -> bool:
+    def _right(self, key: FlowKey) -> bool:
         assert self.installed is not None
         there = self.installed.get(key)
         if key in self.wanted:

@@ -19,7 +19,7 @@ from isthmus.flows.types import FlowKey
 from isthmus.model.net import IpAddress
 from isthmus.model.vpn import RouteTarget
 from isthmus.node.config import ROUTES_PER_VIEW_MAX
-from isthmus.node.overfull import SORT_AGAIN_FROM, Overfull, Place
+from isthmus.node.overfull import SORT_AGAIN_FROM, Overfull, Slot
 from isthmus.rib.adj_in import AdjRibIn, Targets, Touched
 from isthmus.vpn.exports import Export, Speaker
 from isthmus.vpn.imports import Entry, decide, endpoints
@@ -238,7 +238,7 @@ class Tables:
         return self._flows.get(view, {}).get(destination)
 
 
-def _place(destination: Destination, entry: Entry | None) -> Place | None:
+def _place(destination: Destination, entry: Entry | None) -> Slot | None:
     """Of an entry that asks for a flow."""
     remote = entry is not None and isinstance(entry.target, NextHop)
-    return None if entry is None or entry.hidden is not None else Place(remote, destination)
+    return None if entry is None or entry.hidden is not None else Slot(remote, destination)

@@ -191,7 +191,7 @@ def where(row: Row, own: str) -> Where:
     return Where.HERE if row.chassis == own else Where.ELSEWHERE
 
 
-class Held(NamedTuple):
+class Staying(NamedTuple):
     """A port that is told to the node: bound here, or for a little while after."""
 
     port: LocalPort
@@ -200,26 +200,26 @@ class Held(NamedTuple):
 
 
 def stay(
-    before: Mapping[str, Held],
+    before: Mapping[str, Staying],
     here: Mapping[str, LocalPort],
     seen: Mapping[str, Where],
     plugged: frozenset[str] | None,
     now: float,
     asked: Collection[str],
-) -> dict[str, Held]:
+) -> dict[str, Staying]:
     """Who is told to the node now. `plugged`: whose interfaces are in our switch; None if nobody knows.
 
     `here`: the readable ports that are bound to this chassis. `seen`: where each visible row says its port is. `asked`:
     whose rows are visible wherever they are bound, because the monitor asks for them by name and the server knows; if
     such a row is not seen it is deleted. The first time a row is missed nobody has asked for it yet, and it is held.
     """
-    after = {name: Held(port) for name, port in here.items()}
+    after = {name: Staying(port) for name, port in here.items()}
     for name, held in before.items():
         place = seen.get(name)
         if name in after or place in (Where.HERE, Where.ELSEWHERE):
             continue
         if held.until is None:
-            after[name] = Held(held.port, now + HOLD_S)
+            after[name] = Staying(held.port, now + HOLD_S)
             continue
         unplugged = plugged is not None and name not in plugged
         if name not in asked if place is None else now < held.until and not unplugged:

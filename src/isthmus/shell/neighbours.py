@@ -137,7 +137,7 @@ def provoke(local: IpAddress, vtep: IpAddress) -> None:
             return
 
 
-class Route(NamedTuple):
+class KernelRoute(NamedTuple):
     """A line of a routing table; the greatest rank that covers an address wins."""
 
     rank: int
@@ -157,14 +157,14 @@ class Neighbour(NamedTuple):
     device: str
 
 
-def route_to(routes: Iterable[Route], vtep: IpAddress) -> Route | None:
+def route_to(routes: Iterable[KernelRoute], vtep: IpAddress) -> KernelRoute | None:
     """The best route towards the endpoint."""
     host = Prefix.host(vtep)
     return max((r for r in routes if r.prefix.covers(host)), key=lambda r: r.rank, default=None)
 
 
 def lessons(
-    routes: Iterable[Route],
+    routes: Iterable[KernelRoute],
     there: frozenset[IpAddress],
     kernel: Mapping[IpAddress, Neighbour],
     vteps: Iterable[IpAddress],
@@ -183,7 +183,7 @@ def kernel_says(table: str) -> str:
     return Path("/proc/net", table).read_text()
 
 
-def kernel_routes(text: str) -> list[Route]:
+def kernel_routes(text: str) -> list[KernelRoute]:
     """Out of /proc/net/route: IPv4, main table, numbers as the machine has them in memory."""
     found = []
     for line in text.splitlines()[1:]:
@@ -192,7 +192,7 @@ def kernel_routes(text: str) -> list[Route]:
         length = int.from_bytes(mask, "big").bit_count()
         rank = (length << 32) - int(fields[6])
         found.append(
-            Route(rank, Prefix.of(destination, length), IpAddress(gateway) if any(gateway) else None, fields[0])
+            KernelRoute(rank, Prefix.of(destination, length), IpAddress(gateway) if any(gateway) else None, fields[0])
         )
     return found
 
@@ -203,7 +203,7 @@ def kernel_neighbours(text: str) -> dict[IpAddress, Neighbour]:
     return {IpAddress.parse(r[0]): Neighbour(Mac.parse(r[3]), r[5]) for r in rows if int(r[2], 16) & 0x2}
 
 
-def switch_routes(text: str) -> list[Route]:
+def switch_routes(text: str) -> list[KernelRoute]:
     """Out of `ovs/route/show`: "Cached: 10.0.0.0/8 dev br-phy GW 10.1.1.1 SRC 10.1.1.9". An operator's own ("User:")
     come before those of the kernel."""
     found = []
@@ -216,7 +216,7 @@ def switch_routes(text: str) -> list[Route]:
         gateway = said.get("GW")
         prefix = Prefix.of(interface.packed, interface.network.prefixlen)
         rank = prefix.length + (129 if kind == "User:" else 0)
-        found.append(Route(rank, prefix, IpAddress.parse(gateway) if gateway else None, said.get("dev", "")))
+        found.append(KernelRoute(rank, prefix, IpAddress.parse(gateway) if gateway else None, said.get("dev", "")))
     return found
 
 

@@ -61,7 +61,7 @@ class NodeLoop:
     def flush(self) -> None:
         """Compute and carry out what is due now."""
         if not self.failed.done():
-            self._guarded(self._drain_now)
+            self._guarded(self._compute_now)
 
     def sign_of_life(self) -> None:
         """To every peer, before `flush` and `suspend`."""
@@ -86,9 +86,9 @@ class NodeLoop:
 
     def _schedule(self) -> None:
         if self._soon is None and not self.failed.done():
-            self._soon = self._loop.call_later(DEBOUNCE_S, self._guarded, self._drain)
+            self._soon = self._loop.call_later(DEBOUNCE_S, self._guarded, self._compute)
 
-    def _drain(self) -> None:
+    def _compute(self) -> None:
         self._soon = None
         self.batches += 1
         for effect in self._node.effects(self._loop.time()):
@@ -101,12 +101,12 @@ class NodeLoop:
     def _tick(self) -> None:
         self._timer = None
         self._node.tick(self._loop.time())
-        self._drain_now()
+        self._compute_now()
 
-    def _drain_now(self) -> None:
+    def _compute_now(self) -> None:
         if self._soon is not None:
             self._soon.cancel()
-        self._drain()
+        self._compute()
 
     def _guarded(self, work: Callable[[], None]) -> None:
         try:

@@ -20,7 +20,7 @@ from isthmus.fib.entries import CircuitName
 from isthmus.model.intent import AttachmentIntent, BadIntent, BgpvpnIntent, ReadAttachment, resolve
 from isthmus.model.port import Gateway
 from isthmus.node.facts import IntentRead, LocalPort
-from isthmus.shell.bindings import Held, Nonsense, Where, stay
+from isthmus.shell.bindings import Nonsense, Staying, Where, stay
 from isthmus.shell.clauses import FORM_1, Clause, bound_to, mark, named, of_bgpvpn, of_network, router_ports_of
 from isthmus.shell.rows import CircuitRow, Rows
 
@@ -35,7 +35,7 @@ class Snapshots:
         self.rows = Rows()
         self.skipped: dict[str, str] = {}
         """Ports bound here whose rows make no sense, and why."""
-        self._held: dict[str, Held] = {}
+        self._held: dict[str, Staying] = {}
         self._told: IntentRead | None = None
         self._networks: dict[CircuitName, frozenset[str]] = {}
         """Of the circuits that were told."""

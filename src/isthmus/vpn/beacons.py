@@ -62,7 +62,7 @@ class Announcer(NamedTuple):
     router_id: IpAddress
 
 
-class Told(Protocol):
+class Attributed(Protocol):
     """Of a route's attributes what a beacon is known by."""
 
     @property
@@ -72,13 +72,13 @@ class Told(Protocol):
     def route_targets(self) -> frozenset[RouteTarget]: ...
 
 
-def announcer(nlri: Nlri, told: Told) -> Announcer | None:
+def announcer(nlri: Nlri, told: Attributed) -> Announcer | None:
     """None if the route does not say: its distinguisher is not of type 1."""
     rd = nlri.distinguisher.rd
     return None if told.next_hop is None or rd[:2] != b"\x00\x01" else Announcer(told.next_hop, IpAddress(rd[2:6]))
 
 
-def whose(nlri: Nlri, told: Told) -> Announcer | None:
+def whose(nlri: Nlri, told: Attributed) -> Announcer | None:
     """Whose beacon it is; None for any other route."""
     if BEACON_TARGET not in told.route_targets:
         return None

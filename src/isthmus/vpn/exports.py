@@ -58,7 +58,7 @@ class Export:
         return InboundKey(self.vni, self.prefix)
 
 
-class Issued(Protocol):
+class Issuer(Protocol):
     """What a node adds of its own to what the cloud says."""
 
     def number(self, attachment: str, association: AssociationIntent) -> int:
@@ -83,7 +83,7 @@ AS_GIVEN = AsGiven()
 
 
 def exports(
-    circuits: Mapping[CircuitName, AttachmentIntent], ports: Iterable[LocalPort], issued: Issued = AS_GIVEN
+    circuits: Mapping[CircuitName, AttachmentIntent], ports: Iterable[LocalPort], issued: Issuer = AS_GIVEN
 ) -> tuple[Export, ...]:
     """Every local address in every BGPVPN that covers it, in a fixed order."""
     by_network: dict[str, list[LocalPort]] = {}
@@ -109,7 +109,7 @@ def of_circuit(
     circuit: CircuitName,
     intent: AttachmentIntent,
     by_network: Mapping[str, Iterable[LocalPort]],
-    issued: Issued = AS_GIVEN,
+    issued: Issuer = AS_GIVEN,
 ) -> tuple[Export, ...]:
     """One export for each (BGPVPN, address); associations of one BGPVPN that overlap are united. Rivals of other
     circuits are not looked at."""
@@ -130,7 +130,7 @@ def _export(
     a: AssociationIntent,
     port: LocalPort,
     address: IpAddress,
-    issued: Issued,
+    issued: Issuer,
 ) -> Export:
     why_not = None
     if not a.exports:

@@ -21,7 +21,7 @@ from isthmus.vpn.meaning import Meaning
 
 
 @dataclass(frozen=True, slots=True)
-class Use:
+class FamilyUse:
     """One family's row."""
 
     refusal: Callable[[Path, Meaning, Speaker], NotImported | None]
@@ -51,4 +51,4 @@ def _evpn_proof(told: Announcement) -> InboundKey:
     return InboundKey(told.nlri.label, told.nlri.prefix)
 
 
-FAMILIES: Mapping[Family, Use] = {EVPN: Use(_evpn_refusal, _evpn_target, _evpn_proof, beacon)}
+FAMILIES: Mapping[Family, FamilyUse] = {EVPN: FamilyUse(_evpn_refusal, _evpn_target, _evpn_proof, beacon)}

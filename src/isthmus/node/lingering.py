@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 
 from isthmus.fib.entries import CircuitName, InboundKey
-from isthmus.node.order import DRAIN_S
+from isthmus.node.order import LINGER_S
 from isthmus.vpn.exports import Export
 
 
-class Draining:
+class Lingering:
     """The old ways, each with its end."""
 
     def __init__(self) -> None:
@@ -34,7 +34,7 @@ class Draining:
         for e in before:
             after = announced.get(e.inbound)
             if e.why_not is None and (after is None or after.circuit != e.circuit) and e.circuit in plugged:
-                self._until[e.inbound] = (e.circuit, now + DRAIN_S)
+                self._until[e.inbound] = (e.circuit, now + LINGER_S)
             if after is not None and after.bgpvpn != e.bgpvpn:
                 self._until.pop(e.inbound, None)
         self._until = {
