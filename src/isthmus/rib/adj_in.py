@@ -10,7 +10,7 @@ is still to be believed is its `Standing`; the table below is all there is to it
     what happens                        FRESH        STALE          LONG_LIVED     HELD
     said again (`apply`)                FRESH        FRESH          FRESH *        FRESH *
     withdrawn (`apply`)                 gone *       gone *         gone *         gone *
-    withdrawn, unheard (`hold`)         HELD *       HELD *         HELD *         -
+    withdrawn, unheard (`hold`)         HELD *       HELD *         HELD *         HELD *
     session ends (`mark_stale`)         STALE        -              -              STALE *
     stale for long (`make_long_lived`)  -            LONG_LIVED *   -              -
     stale for too long (`expire`)       -            gone *         gone *         -
@@ -203,7 +203,8 @@ class AdjRibIn:
 
     def make_long_lived(self, channel: Channel, since: float) -> Touched:
         """What has been stale since then has been so for long."""
-        return self._prefer_least(Standing.LONG_LIVED, self._stale_since(channel, since), since)
+        stale = [path for path in self._stale_since(channel, since) if path.standing is Standing.STALE]
+        return self._prefer_least(Standing.LONG_LIVED, stale, since)
 
     def hold(self, paths: Iterable[Path], now: float) -> Touched:
         """Withdrawn, but not by whoever announced them: least preferred until they are released or said again."""
