@@ -74,3 +74,49 @@ def test_each_room_has_its_page() -> None:
     rooms = [p.name for p in sorted((ROOT / "src/isthmus").iterdir()) if (p / "__init__.py").exists()]
     missing = [room for room in rooms if not (ROOT / f"docs/design/{room}.md").exists()]
     assert not missing, f"no docs/design page for {missing}"
+
+
+AGENT = ("model", "bgp", "rib", "vpn", "fib", "flows", "node", "shell")
+TWO_SIDES = {"bgp/events.py", "node/facts.py", "node/effects.py"}
+"""What a session hears the node hears of, and what it wants the node asks for: the same words on purpose."""
+
+
+def names(tree: ast.AST) -> Iterator[str]:
+    """Of classes, functions and members."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node.name
+        if isinstance(node, ast.ClassDef):
+            members = (one.target for one in node.body if isinstance(one, ast.AnnAssign))
+            yield from (one.id for one in members if isinstance(one, ast.Name))
+
+
+def test_one_name_is_one_class() -> None:
+    homes: dict[str, set[str]] = {}
+    for path in python_files(*(f"src/isthmus/{room}" for room in AGENT)):
+        file = str(path.relative_to(ROOT / "src/isthmus"))
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ClassDef):
+                homes.setdefault(node.name.lstrip("_"), set()).add(file)
+    twice = {name: files for name, files in homes.items() if len(files) > 1 and not files <= TWO_SIDES}
+    assert not twice, f"one name, two meanings: {twice}"
+
+
+def test_a_word_of_the_glossary_is_used_where_it_says() -> None:
+    glossary = (ROOT / "ARCHITECTURE.md").read_text().partition("## Glossary")[2]
+    rows = re.findall(r"^\| ([a-z]+) \| .*? \| (.*?) ?\|$", glossary, re.MULTILINE)
+    allowed = {word: re.findall(r"`([a-z_/.0-9]+)`", homes) for word, homes in rows if word != "word"}
+    assert len(allowed) > 25, "the glossary has lost its table"
+    faults, seen = [], set[str]()
+    for path in python_files(*(f"src/isthmus/{room}" for room in AGENT)):
+        file = str(path.relative_to(ROOT / "src/isthmus"))
+        for name in names(ast.parse(path.read_text())):
+            for part in re.findall(r"[A-Z]?[a-z]+", name):
+                word = next((w for w in allowed if part.lower() in (w, f"{w}s", f"{w}ing", f"{w}ed")), None)
+                if word is None:
+                    continue
+                seen.add(word)
+                if allowed[word] and not any(file.startswith(home) for home in allowed[word]):
+                    faults.append(f"{file}: {name}")
+    assert not faults, f"another meaning of a word of the glossary: {sorted(faults)}"
+    assert not (unused := allowed.keys() - seen - {"unheard", "staying", "refused"}), f"nobody says {unused}"

@@ -31,17 +31,17 @@ def test_a_sign_of_life_starts_the_count_anew() -> None:
     made = watch(one=Answer.ANSWERS)
     for _ in range(50):
         assert not any(made.round([ONE]) for _ in range(LOST))
-        assert not made.heard(ONE), "nothing new"
+        assert not made.came_from(ONE), "nothing new"
     assert made.answers[ONE] is Answer.ANSWERS
 
 
 def test_the_first_answer_and_the_first_after_silence_are_news() -> None:
     made = watch()
-    assert made.heard(ONE)
-    assert not made.heard(ONE)
+    assert made.came_from(ONE)
+    assert not made.came_from(ONE)
     for _ in range(LOST + 1):
         made.round([ONE])
-    assert made.heard(ONE)
+    assert made.came_from(ONE)
     assert made.answers[ONE] is Answer.ANSWERS
 
 
@@ -65,5 +65,5 @@ def test_asking_others_keeps_the_count_of_those_that_stay() -> None:
         made.round([ONE])
     made.ask({ONE: Answer.ANSWERS})
     assert made.round([ONE])
-    assert not made.heard(OTHER), "nobody asked"
+    assert not made.came_from(OTHER), "nobody asked"
     assert OTHER not in made.answers

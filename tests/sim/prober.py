@@ -121,7 +121,7 @@ class Prober:
         news = self.watch.round(asked)
         for endpoint in asked:
             if self._underlay.answers(self._end, str(endpoint)):
-                news = self.watch.heard(endpoint) or news
+                news = self.watch.came_from(endpoint) or news
         if news:
             silent = sorted(str(e) for e, a in self.watch.answers.items() if a is Answer.SILENT)
             self._line.note(f"{self._end.name}: silent are {silent}")

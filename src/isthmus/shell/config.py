@@ -93,7 +93,7 @@ class Config:
     limits: Limits
 
 
-class _Table:
+class _TomlTable:
     """A table of the file that knows where it is and which of its keys were read."""
 
     def __init__(self, file: Path, name: str, value: object) -> None:
@@ -133,7 +133,7 @@ def _reflectors(file: Path, value: object) -> tuple[Reflector, ...]:
         raise ConfigError(f"{file}: reflectors must have at least one [[reflectors]] table")
     found: dict[IpAddress, Reflector] = {}
     for number, item in enumerate(value, 1):
-        table = _Table(file, f"reflectors #{number}", item)
+        table = _TomlTable(file, f"reflectors #{number}", item)
         reflector = Reflector(
             address=table.take("address", kinds.reflector),
             asn=table.take("as", kinds.between(1, AS_MAX)),
@@ -148,7 +148,7 @@ def _reflectors(file: Path, value: object) -> tuple[Reflector, ...]:
     return tuple(found.values())
 
 
-def _switch(table: _Table) -> LocalSwitch:
+def _switch(table: _TomlTable) -> LocalSwitch:
     default = LocalSwitch()
     switch = LocalSwitch(
         endpoint=table.take("endpoint", kinds.endpoint, default.endpoint),
@@ -165,7 +165,7 @@ def _switch(table: _Table) -> LocalSwitch:
     return switch
 
 
-def _southbound(table: _Table, ovsdb: str) -> tuple[tuple[str, ...], Tls | None]:
+def _southbound(table: _TomlTable, ovsdb: str) -> tuple[tuple[str, ...], Tls | None]:
     """The endpoints, and the one set of certificates that every `ssl:` connection of this process uses."""
     endpoints = table.take("endpoints", kinds.endpoints)
     tls = None
@@ -183,7 +183,7 @@ def _southbound(table: _Table, ovsdb: str) -> tuple[tuple[str, ...], Tls | None]
     return endpoints, tls
 
 
-def _check_certificates(table: _Table, tls: Tls) -> None:
+def _check_certificates(table: _TomlTable, tls: Tls) -> None:
     """What OpenSSL says of them now, it would say of every connection."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     for key, path in (("ca_cert", tls.ca_cert), ("certificate", tls.certificate)):
@@ -208,15 +208,15 @@ def parse(text: str, file: Path) -> Config:
     except (ValueError, RecursionError) as error:  # beside its own error: a number of thousands of digits; deep nesting
         raise ConfigError(f"{file}: not TOML: {error}") from None
     _known_tables(whole, file)
-    agent = _Table(file, "agent", whole.get("agent", {}))
+    agent = _TomlTable(file, "agent", whole.get("agent", {}))
     host = agent.take("host", kinds.name, "") or None
     vtep = agent.take("vtep", kinds.vtep)
     router_id = agent.take("router_id", kinds.router_id, vtep)
     asn = agent.take("as", kinds.between(1, AS_MAX))
-    switch = _switch(_Table(file, "ovsdb", whole.get("ovsdb", {})))
-    southbound, tls = _southbound(_Table(file, "southbound", whole.get("southbound", {})), switch.endpoint)
+    switch = _switch(_TomlTable(file, "ovsdb", whole.get("ovsdb", {})))
+    southbound, tls = _southbound(_TomlTable(file, "southbound", whole.get("southbound", {})), switch.endpoint)
     names = ("show", "metrics", "state", "limits")
-    show, metrics, state, limits = (_Table(file, name, whole.get(name, {})) for name in names)
+    show, metrics, state, limits = (_TomlTable(file, name, whole.get(name, {})) for name in names)
     config = Config(
         host=host,
         vtep=vtep,

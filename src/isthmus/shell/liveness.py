@@ -66,7 +66,7 @@ class Watch:
             self._lost[endpoint] += 1
         return news
 
-    def heard(self, endpoint: IpAddress) -> bool:
+    def came_from(self, endpoint: IpAddress) -> bool:
         """A sign of life; whether it is news."""
         if endpoint not in self.answers:
             return False
@@ -136,7 +136,7 @@ class Prober:
     def _answered(self, frame: bytes) -> None:
         """An answer is the probe as it went, but for its destination."""
         begin = _HEAD + _SECRET_BYTES
-        if frame[_HEAD:begin] == self._secret and self._watch.heard(IpAddress(frame[begin : begin + 4])):
+        if frame[_HEAD:begin] == self._secret and self._watch.came_from(IpAddress(frame[begin : begin + 4])):
             self._tell()
 
     def _tell(self) -> None:

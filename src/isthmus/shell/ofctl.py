@@ -61,7 +61,7 @@ class Unreached(Exception):
     """The switch did not answer; what it holds is unknown."""
 
 
-class Refused(Exception):
+class NotTaken(Exception):
     """The switch answered, and refused."""
 
 
@@ -186,7 +186,7 @@ class Ofctl:
         try:
             dump = Standby((*OFCTL, "--no-names", "dump-flows", self._target), self._environment)
             text = await _finish(await dump.take())
-        except Refused as why:
+        except NotTaken as why:
             raise Unreached(str(why)) from None
         # Thousands of lines take longer than the loop should wait.
         self._hear(FlowsRead(await asyncio.to_thread(parse_dump, text)))
@@ -198,7 +198,7 @@ class Ofctl:
         try:
             lines = await asyncio.to_thread(bundle, wish)
             await _finish(await self._bundles.take(), lines)
-        except Refused as why:
+        except NotTaken as why:
             log.warning("switch: refused bundle %d: %s", wish.serial, why)
             self._hear(FlowsRefused(wish.serial, str(why)))
         else:
@@ -210,7 +210,7 @@ class Ofctl:
 
 
 async def _finish(process: asyncio.subprocess.Process, stdin: str = "") -> str:
-    """Give an `ovs-ofctl` its input; its output. Raises Unreached, Refused."""
+    """Give an `ovs-ofctl` its input; its output. Raises Unreached, NotTaken."""
     try:
         async with asyncio.timeout(COMMAND_S):
             out, err = await process.communicate(stdin.encode())
@@ -224,7 +224,7 @@ async def _finish(process: asyncio.subprocess.Process, stdin: str = "") -> str:
     why = " / ".join(err.decode(errors="replace").split("\n"))[:WHY_CHARACTERS_MAX].strip(" /")
     if process.returncode is None or process.returncode < 0:
         raise Unreached(why or "ovs-ofctl was ended")
-    raise (Unreached if any(word in why for word in _UNREACHED) else Refused)(why)
+    raise (Unreached if any(word in why for word in _UNREACHED) else NotTaken)(why)
 
 
 def bundle(wish: ApplyFlows) -> str:

@@ -150,7 +150,7 @@ def wanted_ports(circuits: frozenset[CircuitName], vtep: IpAddress, at: LocalSwi
     return ports
 
 
-class _Look:
+class _SwitchLooker:
     """What the thread knows of one connection."""
 
     def __init__(self, at: LocalSwitch, vtep: IpAddress, hear: Callable[[Heard], None]) -> None:
@@ -381,7 +381,7 @@ class SwitchDatabase:
     """The door for asyncio: wishes in, facts out. `hear` is called in the loop's thread."""
 
     def __init__(self, at: LocalSwitch, vtep: IpAddress, hear: Callable[[Heard], None]) -> None:
-        self._looker = _Look(at, vtep, lambda heard: self._thread.post(hear, heard))
+        self._looker = _SwitchLooker(at, vtep, lambda heard: self._thread.post(hear, heard))
         self._thread = IdlThread("ovsdb", self._looker)
 
     def set_circuits(self, names: frozenset[CircuitName]) -> None:

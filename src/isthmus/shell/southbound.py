@@ -88,7 +88,7 @@ class _NotingIdl(Idl):  # type: ignore[misc]  # the library publishes no types
     changed: set[Any]
 
 
-class _Look:
+class _SouthboundLooker:
     """What the thread knows of one connection."""
 
     def __init__(self, remotes: tuple[str, ...], hear: Callable[[Heard], None]) -> None:
@@ -196,7 +196,7 @@ class Southbound:
     """The door for asyncio. `hear` is called in the loop's thread."""
 
     def __init__(self, remotes: tuple[str, ...], hear: Callable[[Heard], None]) -> None:
-        self._looker = _Look(remotes, lambda heard: self._thread.post(hear, heard))
+        self._looker = _SouthboundLooker(remotes, lambda heard: self._thread.post(hear, heard))
         self._thread = IdlThread("southbound", self._looker)
 
     def set_chassis(self, name: str) -> None:
