@@ -24,8 +24,9 @@ ROUTES = "BGP bytes to flows committed: `python -m benchmarks.routes`"
 CLOUDS = "Two clouds: `python -m benchmarks.clouds`"
 BEFORE = "Beside the build before: `python -m benchmarks.before`"
 SPEAKERS = "Beside others: `python -m benchmarks.speakers`"
+SWARM = "Behind real reflectors: `python -m benchmarks.swarm`"
 LADDER = "The ladder: `make demo | tee demo.log`, then `python -m benchmarks.ladder demo.log`"
-ORDER = (ROUTES, BEFORE, CLOUDS, SPEAKERS, LADDER)
+ORDER = (ROUTES, BEFORE, CLOUDS, SPEAKERS, SWARM, LADDER)
 
 
 def sections(page: str) -> dict[str, str]:
