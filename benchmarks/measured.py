@@ -39,6 +39,8 @@ Figures = dict[str, float]
 READ_BYTES = 65536
 """At a time from a connection, as the agent does."""
 PES = 20
+NUMBER_MIN = 16
+"""Below it no cloud gives numbers."""
 
 
 def dotted(number: int, first: int = 10) -> str:
@@ -59,12 +61,13 @@ def many_views() -> Figures:
 def _flows(views: int, routes: int) -> Figures:
     """`views` views with `routes` routes each; those of a view come from 20 PEs and share attributes."""
     circuits, ports, stream = {}, [], []
-    for v in range(1, views + 1):
+    numbers = range(NUMBER_MIN, NUMBER_MIN + views)
+    for v in numbers:
         network = f"neutron-{uuid(v)}"
         circuits[circuit(v)] = _attachment(v, network, vni=5000 + v)
         ports.append(port(uuid(900_000 + v), network, dotted(v, 100)))
     for pe in range(PES):
-        for v in range(1, views + 1):
+        for v in numbers:
             mine = [Route(f"{dotted(v * routes + r)}/32", 16, 7001) for r in range(pe, routes, PES)]
             stream += updates(Said(v, f"172.31.0.{pe + 1}", as_path=(64513,)), mine)
     world = _world(circuits, ports)
@@ -89,7 +92,9 @@ AGAIN = 5
 
 def small_facts() -> Figures:
     """Attachments all over the cloud; a machine in each of some networks; routes of these."""
-    circuits = {circuit(i): _attachment(i, f"neutron-{uuid(i)}", vni=i) for i in range(16, 16 + ATTACHMENTS)}
+    circuits = {
+        circuit(i): _attachment(i, f"neutron-{uuid(i)}", vni=i) for i in range(NUMBER_MIN, NUMBER_MIN + ATTACHMENTS)
+    }
     ports = [
         port(uuid(900_000 + k), f"neutron-{uuid(16 + k % LOCAL)}", f"10.1.0.{10 + k // LOCAL}") for k in range(PORTS)
     ]
@@ -205,8 +210,9 @@ def memory() -> Figures:
 
 
 def _cloud(count: int) -> tuple[World, list[bytes]]:
-    circuits = {circuit(v): _attachment(v, f"neutron-{uuid(v)}", vni=v) for v in range(1, IMPORTED + 1)}
-    ports = [port(uuid(900_000 + v), f"neutron-{uuid(v)}", f"100.64.0.{v}") for v in range(1, IMPORTED + 1)]
+    here = range(NUMBER_MIN, NUMBER_MIN + IMPORTED)
+    circuits = {circuit(v): _attachment(v, f"neutron-{uuid(v)}", vni=v) for v in here}
+    ports = [port(uuid(900_000 + v), f"neutron-{uuid(v)}", f"100.64.0.{v}") for v in here]
     return _world(circuits, ports), _stream(count)
 
 
