@@ -87,10 +87,12 @@ conformance: install .venv-keystone/.stamp .venv-tempest/.stamp ## public Tempes
 chaos: install ## what each kind of trouble costs, counted under a running stream (minutes)
 	$(BIN)/isthmus-lab chaos
 
-bench: install .venv-bagpipe/.stamp ## docs/figures.md: routes to flows, two clouds, beside FRR, GoBGP and bagpipe (10 minutes)
+bench: install .venv-bagpipe/.stamp ## docs/figures.md: routes to flows, beside the build before, two clouds, beside others, behind reflectors (25 minutes)
 	$(BIN)/python -m benchmarks.routes
+	$(BIN)/python -m benchmarks.before
 	$(BIN)/python -m benchmarks.clouds
 	BAGPIPE=.venv-bagpipe $(BIN)/python -m benchmarks.speakers
+	$(BIN)/python -m benchmarks.swarm
 
 bench-api: install .venv-upstream/.stamp ## docs/api-speed.md: the API beside networking-bgpvpn (half an hour)
 	$(BIN)/python -W ignore -m benchmarks.api --write docs/api-speed.md

@@ -16,15 +16,17 @@ WIDTH = 120
 
 HEAD = """# Figures
 
-Written by the commands named under each heading, each its own part; run them again for yours. `make bench` runs
-`routes`, `clouds` and `speakers` one after the other.
+Written by the commands named under each heading, each its own part; run them again for yours. `make bench` runs all
+but the ladder, one after the other.
 """
 
 ROUTES = "BGP bytes to flows committed: `python -m benchmarks.routes`"
 CLOUDS = "Two clouds: `python -m benchmarks.clouds`"
+BEFORE = "Beside the build before: `python -m benchmarks.before`"
 SPEAKERS = "Beside others: `python -m benchmarks.speakers`"
+SWARM = "Behind real reflectors: `python -m benchmarks.swarm`"
 LADDER = "The ladder: `make demo | tee demo.log`, then `python -m benchmarks.ladder demo.log`"
-ORDER = (ROUTES, CLOUDS, SPEAKERS, LADDER)
+ORDER = (ROUTES, BEFORE, CLOUDS, SPEAKERS, SWARM, LADDER)
 
 
 def sections(page: str) -> dict[str, str]:
@@ -47,6 +49,6 @@ def write(title: str, text: str, page: Path = PAGE) -> None:
 
 
 def wrapped(text: str) -> str:
-    """Paragraphs in lines of the house's length; tables and headings as they are."""
-    blocks = [block if block[0] in "|#*" else textwrap.fill(block, WIDTH) for block in text.strip().split("\n\n")]
+    """Paragraphs in lines of the house's length; tables, headings and what is indented as they are."""
+    blocks = [block if block[0] in "|#* " else textwrap.fill(block, WIDTH) for block in text.strip().split("\n\n")]
     return "\n\n".join(blocks)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from benchmarks.before import COUNT, Figure, Seen
 from benchmarks.forwarding import counters, met
 from benchmarks.samples import Sample, ms, ratio, table, times, verdicts
 from benchmarks.stations import flows, stages, updates
@@ -181,3 +182,25 @@ def test_what_bagpipe_is_told() -> None:
     reach = "0001800c" + "00" * 8 + "7f000002" + "00"
     nlri = "78" + "000641" + "00017f0000020001" + "0a090102"
     assert attributes[25:].hex() == "800e21" + reach + nlri
+
+
+@pytest.mark.parametrize(
+    ("figure", "now", "met"),
+    [
+        (Figure("x", "said", 0.45), [0.4, 0.5, 0.4], True),
+        (Figure("x", "said", 0.45), [0.4, 0.5, 0.5], False),
+        (Figure("x", "said", 0, COUNT), [0.0, 0.0, 0.0], True),
+        (Figure("x", "said", 0, COUNT), [1.0, 1.0, 0.0], False),
+        (Figure("x", "said"), [9.0, 9.0, 9.0], None),
+    ],
+)
+def test_an_aim_is_met_or_not(figure: Figure, now: list[float], met: bool | None) -> None:
+    seen = Seen(figure, [1.0, 1.0, 1.0], now)
+    assert seen.met is met
+    assert seen.line()[-1] == {True: "met", False: "**not met**", None: ""}[met]
+
+
+def test_a_profile_is_shown_as_it_was_printed(tmp_path: Path) -> None:
+    file, profile = tmp_path / "figures.md", "    ncalls  tottime\n    " + "x" * 200
+    page.write(page.BEFORE, "words\n\n" + profile, file)
+    assert profile in file.read_text()
