@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from isthmus.bgp.family import Family
 from isthmus.bgp.update import Update
 from isthmus.model.net import IpAddress
+from isthmus.model.vpn import BEACON_TARGET
 from isthmus.node.beacons import Absence, Announced, Beacons, Withdrawn, came_by
 from isthmus.node.conversation import Conversation
 from isthmus.node.facts import Answer
@@ -78,7 +79,8 @@ class Convergence:
             said_by, heard = (peer.address, agreed.peer_router_id), update.heard
             announced = [Path(*said_by, route, heard, now) for route in update.announced]
         withdrawn = [(route.destination, PathKey.of(peer.address, route)) for route in update.withdrawn]
-        self.beacons.listen(self.rib, announced, withdrawn, answers, now)
+        if withdrawn or (announced and BEACON_TARGET in announced[0].heard.route_targets):
+            self.beacons.listen(self.rib, announced, withdrawn, answers, now)
         self._take(peer, one, announced, withdrawn, now)
 
     def _take(self, peer: Peer, one: Conversation, announced: Announced, withdrawn: Withdrawn, now: float) -> None:

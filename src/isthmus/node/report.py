@@ -55,7 +55,7 @@ def status(node: Node, now: float, detail: Detail = Detail.ALL) -> NodeStatus:
         asn=node.config.asn,
         router_mac=str(node.config.router_mac),
         generation=node.config.generation,
-        attachments=list(_attachments(node)),
+        attachments=list(_attachments(node, everybody=numbers)),
         views=list(_views(node)) if numbers else [],
         routes=routes(node, now) if everything else [],
         peers=[_peer(node, peer, beacons[peer.address], now) for peer in node.peers.values()],
@@ -69,10 +69,13 @@ def status(node: Node, now: float, detail: Detail = Detail.ALL) -> NodeStatus:
     )
 
 
-def _attachments(node: Node) -> Iterator[AttachmentStatus]:
+def _attachments(node: Node, *, everybody: bool) -> Iterator[AttachmentStatus]:
+    """Those with a machine here and those that cannot be read; `everybody`: also those of the cloud that an old row
+    told of and that have nothing here."""
     ofports = node.ofports.circuits if node.ofports else {}
     circuits, refused = node.asked.circuits, node.asked.refused
-    for name in sorted(circuits.keys() | refused.keys()):
+    here = circuits.keys() if everybody else node.asked.behind(node.asked.networks)
+    for name in sorted(here | refused.keys()):
         intent, error = circuits.get(name), refused.get(name)
         ports = {e.port for e in node.picture.local.of(name)}
         state = _attachment_state(node, name, len(ports))

@@ -47,12 +47,17 @@ def meaning(heard: Heard, speaker: Speaker) -> Meaning:
 @lru_cache(SETS_MAX)
 def _meaning(common: bytes, communities: bytes, next_hop: IpAddress | None, vtep: IpAddress, asn: int) -> Meaning:
     same, said = _of_common(common, asn), read_communities(communities_of(communities))
-    refusal = _hop(next_hop, vtep) or same.refusal or _tunnel(said)
-    return same._replace(
-        refusal=refusal,
+    return Meaning(
+        refusal=_hop(next_hop, vtep) or same.refusal or _tunnel(said),
         next_hop=next_hop,
         router_mac=said.router_mac,
+        local_pref=same.local_pref,
         mobility=said.mobility_sequence or 0,
+        as_path_length=same.as_path_length,
+        origin=same.origin,
+        med=same.med,
+        originator=same.originator,
+        long_lived_stale=same.long_lived_stale,
         site=said.site_of_origin,
     )
 

@@ -19,6 +19,7 @@ the route or of its prefix) is a fault by itself: its octets are counted, so its
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from struct import Struct
 from typing import NamedTuple
 
@@ -30,6 +31,8 @@ from isthmus.model.net import IpAddress, Prefix
 from isthmus.model.vpn import RouteDistinguisher
 
 ESI_ZERO = bytes(10)
+REMEMBERED = 8192
+"""Route distinguishers and labels that are one object for all routes which have them."""
 _IP_PREFIX = EvpnRouteType.IP_PREFIX.value
 _IPV4_LENGTH, _IPV6_LENGTH = 34, 58
 # RD, ESI, Ethernet tag, prefix length, prefix, gateway, upper 16 and lower 8 bits of the label
@@ -101,6 +104,15 @@ class EvpnRoutes(NamedTuple):
     """Routes of types this speaker does not read (RFC 7606 section 5.4: discarded, not an error)."""
 
 
+_rd = lru_cache(REMEMBERED)(RouteDistinguisher)
+
+
+@lru_cache(REMEMBERED)
+def _label(number: int) -> int:
+    """The same object again: a VPN's routes share it."""
+    return number
+
+
 class BoundaryLost(Exception):
     """A length runs over the end: where the next route begins is unknown (RFC 7606 section 5.3)."""
 
@@ -109,8 +121,6 @@ def decode(raw: bytes) -> EvpnRoutes:
     """All routes of an NLRI field. Raises BoundaryLost."""
     routes: list[EvpnPrefix] = []
     faults: list[AttributeFault] = []
-    rds: dict[bytes, RouteDistinguisher] = {}
-    labels: dict[int, int] = {}
     skipped, at, end = 0, 0, len(raw)
     while at < end:
         if end - at < 2 or (after := at + 2 + raw[at + 1]) > end:
@@ -125,14 +135,10 @@ def decode(raw: bytes) -> EvpnRoutes:
             if length > bits:
                 faults.append(_bad_prefix(length, bits))
             else:
-                known = rds.get(rd)
-                if known is None:
-                    known = rds[rd] = RouteDistinguisher(rd)
                 prefix = Prefix(IpAddress(address), length) if length == bits else Prefix.of(address, length)
                 via = None if gateway == zero else IpAddress(gateway)
-                label = high << 8 | low  # the routes of one message have few: one number each, not one a route
-                one = ESI_ZERO if esi == ESI_ZERO else esi
-                routes.append(EvpnPrefix(known, tag, prefix, one, via, labels.setdefault(label, label)))
+                label = _label(high << 8 | low)
+                routes.append(EvpnPrefix(_rd(rd), tag, prefix, ESI_ZERO if esi == ESI_ZERO else esi, via, label))
         at = after
     return EvpnRoutes(routes, faults, skipped)
 
