@@ -55,7 +55,7 @@ class BGPVPNPlugin(base.ServicePluginBase):
         super().__init__()
         self._settings = conf.read(cfg.CONF)
         self._backend = backend.load(self._settings)
-        quotas.register()
+        quotas.register(self._settings)
         self._hooks = Hooks(self._backend)
         self._statuses = Statuses(self._backend, self._settings)
         self._watch = agents.Watch()

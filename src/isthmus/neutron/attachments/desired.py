@@ -125,7 +125,8 @@ class Association:
     network: str
     """The network of a network association, else blank."""
     bgpvpn: str
-    number: int
+    number: int | None
+    """None where the hypervisors give their own."""
     vni: int
     imports: tuple[RouteTarget, ...]
     exports: tuple[RouteTarget, ...]
@@ -299,7 +300,8 @@ def _circuit_row(
         site=site,
         networks=names,
         subnets=tuple(subnets),
-        associations=tuple(_association(a, names) for a in attachment.associations),
+        # This form of the row has no words for one without a number.
+        associations=tuple(_association(a, a.number, names) for a in attachment.associations if a.number is not None),
     )
     return _row(
         type="localport",
@@ -309,13 +311,13 @@ def _circuit_row(
     )
 
 
-def _association(a: Association, all_networks: tuple[str, ...]) -> AssociationIntent:
+def _association(a: Association, number: int, all_networks: tuple[str, ...]) -> AssociationIntent:
     covered = (switch_of(a.network),) if a.kind is AssociationKind.NETWORK else all_networks
     return AssociationIntent(
         association=a.id,
         kind=a.kind,
         bgpvpn=a.bgpvpn,
-        number=a.number,
+        number=number,
         vni=a.vni,
         imports=a.imports,
         exports=a.exports,

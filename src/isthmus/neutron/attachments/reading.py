@@ -91,6 +91,24 @@ def homes(session: Any, networks: Collection[str]) -> dict[str, str]:
     }
 
 
+def behind(session: Any, bgpvpn: str) -> set[str]:
+    """The attachments of an l3 BGPVPN's associations, and those that still have a number of it."""
+    networks, routers, number = models.NetworkAssociation, models.RouterAssociation, models.Number
+    l3_ones: Any = sa.select(sa.literal("network"), networks.network_id).join(
+        models.Bgpvpn, models.Bgpvpn.id == networks.bgpvpn_id
+    )
+    found = session.execute(
+        sa.union_all(
+            l3_ones.where(networks.bgpvpn_id == bgpvpn, models.Bgpvpn.type == apidef.L3),
+            sa.select(sa.literal("router"), routers.router_id).where(routers.bgpvpn_id == bgpvpn),
+            sa.select(sa.literal(""), number.attachment_id).where(number.bgpvpn_id == bgpvpn),
+        )
+    ).all()
+    named = {attachment for kind, attachment in found if not kind}
+    named |= {router_attachment(router) for kind, router in found if kind == "router"}
+    return named | set(homes(session, {network for kind, network in found if kind == "network"}).values())
+
+
 class Bound(NamedTuple):
     """An association with an l3 BGPVPN and the attachment it belongs to."""
 
@@ -141,10 +159,10 @@ def ids_of(attachments: Collection[str], kind: str) -> set[str]:
     return {uuid for k, uuid in pairs if k == kind}
 
 
-def attachments(session: Any, wanted: Collection[str] | None, unnumbered: int | None = None) -> dict[str, Attachment]:
-    """Those that have an l3 association with a number, of `wanted` or of all: what desired.py needs. With `unnumbered`
-    those without a number yet have that one."""
-    associations = _associations(session, bound(session, wanted), unnumbered)
+def attachments(session: Any, wanted: Collection[str] | None, numbered: bool = True) -> dict[str, Attachment]:
+    """Those that have an l3 association, of `wanted` or of all: what desired.py needs. `numbered`: the cloud gives
+    numbers, and what has none yet is being made just now, so it is left out."""
+    associations = _associations(session, bound(session, wanted), numbered)
     routers = _routers(session, ids_of(associations, "router"))
     networks = networks_of(session, ids_of(associations, "network"))
     found: dict[str, Attachment] = {}
@@ -155,7 +173,7 @@ def attachments(session: Any, wanted: Collection[str] | None, unnumbered: int | 
     return found
 
 
-def _associations(session: Any, members: list[Bound], unnumbered: int | None) -> dict[str, list[Association]]:
+def _associations(session: Any, members: list[Bound], numbered: bool) -> dict[str, list[Association]]:
     bgpvpns = {m.bgpvpn for m in members}
     numbers = _numbers(session, {m.attachment for m in members})
     vnis = dict(
@@ -165,8 +183,8 @@ def _associations(session: Any, members: list[Bound], unnumbered: int | None) ->
     preferences = _local_prefs(session, bgpvpns)
     found: dict[str, list[Association]] = defaultdict(list)
     for m in members:
-        number = numbers.get((m.attachment, m.bgpvpn), unnumbered)
-        if number is None or m.bgpvpn not in vnis:
+        number = numbers.get((m.attachment, m.bgpvpn))
+        if (numbered and number is None) or m.bgpvpn not in vnis:
             continue  # being made or being taken away just now: the settling that follows sees it whole
         found[m.attachment].append(
             Association(

@@ -8,7 +8,7 @@ goes above it); equal content keeps its revision.
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -43,28 +43,34 @@ class Settled:
     revision: int
 
 
-def renumber(session: Any, attachment: str) -> None:
-    """A number for each of the attachment's BGPVPNs, in the caller's transaction; numbers without use are released."""
+def renumber(session: Any, attachment: str, numbered: bool = True) -> None:
+    """In the caller's transaction: numbers without use are released and, where the cloud gives them (`numbered`), each
+    of the attachment's BGPVPNs has one."""
     bgpvpns = {b.bgpvpn for b in reading.bound(session, [attachment])}
     if bgpvpns and session.get(models.Attachment, attachment) is None:
         kind, uuid = attachment.split(":", 1)
         session.add(models.Attachment(id=attachment, revision=0, digest="", **{f"{kind}_id": uuid}))
         session.flush()
-    numbers.assign(session, attachment, bgpvpns)
+    numbers.assign(session, attachment, bgpvpns, numbered)
 
 
 def check_sizes(session: Any, attachments: Collection[str]) -> None:
     """Raises BGPVPNTooManyAssociations when an attachment's row would be more than an OVSDB client can bear, once what
     has no number yet has one."""
-    for attachment in reading.attachments(session, attachments, NUMBER_MAX).values():
+    for attachment in reading.attachments(session, attachments, numbered=False).values():
         try:
-            desired(attachment, _LONGEST, _LONGEST_REVISION)
+            desired(_longest(attachment), _LONGEST, _LONGEST_REVISION)
         except BadIntent as error:
             raise exceptions.BGPVPNTooManyAssociations(reason=f"{attachment.name}: {error.rule}") from None
 
 
+def _longest(attachment: Attachment) -> Attachment:
+    given = [replace(a, number=NUMBER_MAX if a.number is None else a.number) for a in attachment.associations]
+    return replace(attachment, associations=tuple(given))
+
+
 @db_api.retry_if_session_inactive()
-def settle(context: Any, name: str, cloud: Cloud, seen: int) -> Settled:
+def settle(context: Any, name: str, cloud: Cloud, seen: int, numbered: bool = True) -> Settled:
     """`seen` is the revision that OVN had before this call.
 
     Without a row of its own (its router or network is gone) the attachment has nothing to be in OVN, at the revision
@@ -73,9 +79,9 @@ def settle(context: Any, name: str, cloud: Cloud, seen: int) -> Settled:
     with db_api.CONTEXT_WRITER.using(context):
         session = context.session
         row = session.get(models.Attachment, name, with_for_update=True)  # first: what is read below is not older
-        renumber(session, name)
+        renumber(session, name, numbered)
         row = row or session.get(models.Attachment, name)
-        attachment = reading.attachments(session, [name]).get(name)
+        attachment = reading.attachments(session, [name], numbered).get(name)
         content = digest(_fitting(attachment, cloud, 0))
         if row is None:
             return Settled(desired(None, cloud, 0), seen)
@@ -102,15 +108,16 @@ def revision(context: Any, name: str) -> int:
 
 
 @db_api.retry_if_session_inactive()
-def survey(context: Any, cloud: Cloud) -> dict[str, Settled | None]:
+def survey(context: Any, cloud: Cloud, numbered: bool = True) -> dict[str, Settled | None]:
     """Every attachment with an association or a number, read at once; None for those that must be settled anew."""
     with db_api.CONTEXT_READER.using(context):
         session = context.session
         rows = {r.id: r for r in session.scalars(sa.select(models.Attachment))}
-        numbered = {(n.attachment_id, n.bgpvpn_id) for n in session.scalars(sa.select(models.Number))}
+        given = {(n.attachment_id, n.bgpvpn_id) for n in session.scalars(sa.select(models.Number))}
         pairs = {(b.attachment, b.bgpvpn) for b in reading.bound(session, None)}
-        found: dict[str, Settled | None] = {name: None for name, _bgpvpn in numbered ^ pairs}
-        for name, attachment in reading.attachments(session, None).items():
+        wrong = given ^ pairs if numbered else given - pairs
+        found: dict[str, Settled | None] = {name: None for name, _bgpvpn in wrong}
+        for name, attachment in reading.attachments(session, None, numbered).items():
             if name in found:
                 continue
             row = rows.get(name)

@@ -10,12 +10,14 @@ import threading
 import time
 from typing import Any
 
+from neutron_lib import context as neutron_context
 from oslo_db import exception as db_exc
 from oslo_log import log as logging
 
 from isthmus.neutron.ovn import ovsdb
 from isthmus.neutron.ovn.northbound import Northbound, Unavailable
 from isthmus.neutron.ovn.reconciler import Reconciler
+from isthmus.neutron.rows import pools
 from isthmus.neutron.words.conf import Settings
 from neutron import worker
 
@@ -34,6 +36,7 @@ class ReconcileWorker(worker.NeutronBaseWorker):
         self._settings = settings
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
+        self._said: frozenset[str] = frozenset()
 
     def start(self, **_ignored: Any) -> None:
         super().start(desc=self.desc)
@@ -83,3 +86,11 @@ class ReconcileWorker(worker.NeutronBaseWorker):
         results = reconciler.full_pass(lambda: api.idl.has_lock and not self._stop.is_set())
         if results:
             LOG.info("full pass: %d attachments differed, %.1f s", len(results), time.monotonic() - started)
+        self._look_at_pools()
+
+    def _look_at_pools(self) -> None:
+        """Say of each pool once that it is nearly empty."""
+        found = {pool.what: pool for pool in pools.nearly_empty(neutron_context.get_admin_context(), self._settings)}
+        for what in sorted(found.keys() - self._said):
+            LOG.warning("nearly empty: %s", found[what])
+        self._said = frozenset(found)

@@ -207,7 +207,7 @@ class PoolTarget(model_base.BASEV2):
     __tablename__ = "isthmus_pool_targets"
 
     value: Any = sa.Column(sa.String(TARGET_SIZE), primary_key=True)
-    project_id: Any = sa.Column(sa.String(db.PROJECT_ID_FIELD_SIZE))
+    project_id: Any = sa.Column(sa.String(db.PROJECT_ID_FIELD_SIZE), index=True)
     """The project that the pool gave it to; null when somebody named it."""
     bgpvpn_id: Any = sa.Column(
         sa.String(UUID_SIZE), sa.ForeignKey("isthmus_bgpvpns.id", ondelete="SET NULL"), index=True
@@ -218,14 +218,24 @@ class PoolTarget(model_base.BASEV2):
 
 
 class RestingNumber(model_base.BASEV2):
-    """A VNI, or the number of an (attachment, BGPVPN), that was released at that time. The row stays when the number
-    is used again."""
+    """A VNI, or the number of an (attachment, BGPVPN), that was released at that time, and whose it was. The row stays
+    when the number is used again. No foreign keys: it outlives what it speaks of."""
 
     __tablename__ = "isthmus_resting_numbers"
+    __table_args__ = (
+        sa.Index("ix_isthmus_resting_numbers_pair", "attachment_id", "bgpvpn_id"),
+        sa.Index("ix_isthmus_resting_numbers_project", "project_id", "kind", "released_at"),
+        sa.Index("ix_isthmus_resting_numbers_age", "kind", "released_at"),
+        model_base.BASEV2.__table_args__,
+    )
 
     kind: Any = sa.Column(sa.Enum("vni", "number", name="isthmus_resting_kinds"), primary_key=True)
     value: Any = sa.Column(sa.Integer(), primary_key=True, autoincrement=False)
     released_at: Any = sa.Column(sa.DateTime(), nullable=False)
+    project_id: Any = sa.Column(sa.String(db.PROJECT_ID_FIELD_SIZE))
+    """The project that laid it down: it counts against its quota while it rests."""
+    attachment_id: Any = sa.Column(sa.String(ATTACHMENT_SIZE))
+    bgpvpn_id: Any = sa.Column(sa.String(UUID_SIZE))
 
 
 class Project(model_base.BASEV2):

@@ -113,9 +113,9 @@ def get_association(context: Any, kind: AssociationKind, bgpvpn_id: str, associa
 
 @db_api.retry_if_session_inactive()
 def create_associations(
-    context: Any, news: Sequence[NewAssociation], policy: Overlapping
+    context: Any, news: Sequence[NewAssociation], policy: Overlapping, numbered: bool = True
 ) -> tuple[list[Association], set[str]]:
-    """All of one kind; all of them or none."""
+    """All of one kind; all of them or none. `numbered`: the cloud gives each its number."""
     with _anew_when_something_went(), db_api.CONTEXT_WRITER.using(context):
         session, rows = context.session, []
         conflicts.queue(session, news, policy)
@@ -130,7 +130,10 @@ def create_associations(
         made = _values(session, news[0].kind, rows)
         conflicts.check_overlaps(context, {m.bgpvpn for m in made}, {m.id for m in made}, policy)
         for attachment in touched:
-            settling.renumber(session, attachment)
+            settling.renumber(session, attachment, numbered)
+        if numbered and news[0].kind is not AssociationKind.PORT:
+            for project in sorted({new.project_id for new in news}):
+                quotas.check_numbers(context, project)
         settling.check_sizes(session, touched)
         return made, touched
 

@@ -62,6 +62,8 @@ def create_bgpvpns(context: Any, news: Sequence[NewBgpvpn], choice: Choice) -> l
             numbers.claim_vni(
                 session, row.id, new.vni, settings.vni_min, settings.vni_max, new.vni_auto, settings.number_rest_s
             )
+            if new.vni is None and not choice.any_number:
+                quotas.check_pool(context, row.project_id, quotas.VNI, settings)
             rows.append(row)
         return _values(context, rows)
 
@@ -82,7 +84,7 @@ def update_bgpvpn(
         if lists:
             targets.write(context, row, reading.targets(session, [row.id])[row.id], lists, choice)
         session.flush()
-        touched = _attachments_of(session, row.id)
+        touched = reading.behind(session, row.id)
         if lists or "local_pref" in plain:
             settling.check_sizes(session, touched)
         session.expire(row)
@@ -96,8 +98,8 @@ def delete_bgpvpn(context: Any, bgpvpn_id: str) -> set[str]:
         session = context.session
         _lock(session, bgpvpn_id)
         row = find_bgpvpn(context, bgpvpn_id)
-        numbers.release_bgpvpn(session, row.id)
-        touched = _attachments_of(session, row.id)
+        numbers.release_bgpvpn(session, row.id, row.project_id)
+        touched = reading.behind(session, row.id)
         standards = standard_attr.StandardAttribute
         for of in KINDS.values():
             gone: Any = sa.select(of.table.standard_attr_id).where(of.table.bgpvpn_id == row.id)
@@ -106,11 +108,6 @@ def delete_bgpvpn(context: Any, bgpvpn_id: str) -> set[str]:
         session.delete(row)
         session.flush()  # here, where Neutron still knows whose transaction it is: the caller's If-Match is looked at
         return touched
-
-
-def _attachments_of(session: Any, bgpvpn_id: str) -> set[str]:
-    query: Any = sa.select(models.Number.attachment_id).where(models.Number.bgpvpn_id == bgpvpn_id)
-    return set(session.scalars(query))
 
 
 def _lock(session: Any, bgpvpn_id: str) -> None:
