@@ -194,12 +194,12 @@ def test_where_hypervisors_give_numbers_the_cloud_gives_no_new_ones_and_takes_no
     cloud.sql("DELETE FROM isthmus_network_associations WHERE bgpvpn_id = %s", gone)
     context = neutron_context.get_admin_context()
     with db_api.CONTEXT_WRITER.using(context):
-        settling.renumber(context.session, name, numbered)
+        settling.renumber(context.session, [name], numbered)
     after = numbers_of(cloud, name)
     assert after[kept] == before[kept]
     assert set(after) == ({kept, new} if numbered else {kept})
     survey = settling.survey(context, settings.cloud, numbered)
     assert name in survey
-    settling.settle(context, name, settings.cloud, 0, numbered)
+    settling.settle(context, {name: 0}, settings.cloud, numbered)
     survey = settling.survey(context, settings.cloud, numbered)
     assert survey[name] is not None, "it is settled, with its number or without"

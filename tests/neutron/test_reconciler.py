@@ -49,8 +49,7 @@ def _nothing_to_do(reconciler: Reconciler) -> None:
 def test_what_the_api_wrote_needs_nothing_more(cloud: Cloud, scene: Scene, reconciler: Reconciler) -> None:
     eventually(lambda: _nothing_to_do(reconciler))
     before = cloud.northbound.ours()
-    for attachment in scene.attachments:
-        assert reconciler.converge(attachment).outcome is Outcome.UNCHANGED
+    assert [r.outcome for r in reconciler.converge(scene.attachments)] == [Outcome.UNCHANGED] * 2
     assert cloud.northbound.ours() == before
 
 

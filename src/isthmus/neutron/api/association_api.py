@@ -81,7 +81,7 @@ class AssociationRequests:
         news = [_new(context, self._kind, bgpvpn_id, body[self._resource]) for body in bodies]
         for new in news:
             backend.require(self._backend, _features(self._kind, new.routes, new.advertise_extra_routes))
-        made, attachments = store.create_associations(context, news, self._overlapping)
+        made, attachments = store.create_associations(context, news, self._overlapping, self._backend.at_once)
         self._backend.changed(attachments)
         return self._answers(context, made)
 

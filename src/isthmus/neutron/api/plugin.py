@@ -22,6 +22,7 @@ from isthmus.neutron.attachments import backend
 from isthmus.neutron.attachments.backend import Feature
 from isthmus.neutron.callbacks.guard import Guard
 from isthmus.neutron.callbacks.hooks import Hooks
+from isthmus.neutron.callbacks.marks import Marks
 from isthmus.neutron.rows import quotas
 from isthmus.neutron.rows.targets import Choice
 from isthmus.neutron.state import agents
@@ -61,6 +62,7 @@ class BGPVPNPlugin(base.ServicePluginBase):
         self._watch = agents.Watch()
         association_api.serve(self, self._backend, self._statuses, self._settings.overlapping_subnets)
         self._guard = Guard(self._settings.overlapping_subnets)
+        self._marks = Marks(self._backend.at_once)
         rbac.serve()
 
     @classmethod
@@ -94,7 +96,9 @@ class BGPVPNPlugin(base.ServicePluginBase):
         if "local_pref" in body:
             plain["local_pref"] = body["local_pref"]
         lists = {key: body[key] for key in apidef.TARGET_LISTS if key in body}
-        changed, attachments = store.update_bgpvpn(context, id, plain, lists, self._choice(context))
+        changed, attachments = store.update_bgpvpn(
+            context, id, plain, lists, self._choice(context), self._backend.at_once
+        )
         self._backend.changed(attachments)
         return self._answers(context, [changed])[0]
 
@@ -102,7 +106,7 @@ class BGPVPNPlugin(base.ServicePluginBase):
         return Choice(self._settings, may_choose_any(context))
 
     def delete_bgpvpn(self, context: Any, id: str) -> None:
-        self._backend.changed(store.delete_bgpvpn(context, id))
+        self._backend.changed(store.delete_bgpvpn(context, id, self._backend.at_once))
 
     def _create(self, context: Any, bodies: Sequence[Any]) -> list[dict[str, Any]]:
         asked = [body[apidef.BGPVPN] for body in bodies]

@@ -63,13 +63,14 @@ class Unserved(StrEnum):
     NO_INTERFACE = "the router has no interface on any network"
     NO_SUBNET = "the network has no subnet that could be served"
     NO_GATEWAY_IP = "the subnet has no gateway_ip"
-    TOO_LARGE = "its associations take more than one row can carry"
+    TOO_LARGE = "its router or network is in more BGPVPNs, or with more route targets, than one row can carry"
     GATEWAY_TAKEN = "a port of the network has the subnet's gateway_ip"
 
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """Something that is not served, and why: a subnet's prefix, or the attachment itself (blank)."""
+    """Something that is not served, and why: a subnet's prefix, the id of an association (TOO_LARGE), or the attachment
+    itself (blank)."""
 
     what: str
     why: Unserved
@@ -131,6 +132,11 @@ class Association:
     imports: tuple[RouteTarget, ...]
     exports: tuple[RouteTarget, ...]
     local_pref: int | None = None
+    project: str = ""
+    guest: bool = False
+    """Whether the BGPVPN belongs to another project."""
+    age: int = 0
+    """Higher is younger."""
 
 
 @dataclass(frozen=True, slots=True)

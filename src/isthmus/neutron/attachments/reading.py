@@ -117,6 +117,10 @@ class Bound(NamedTuple):
     kind: AssociationKind
     network: str
     bgpvpn: str
+    project: str
+    guest: bool
+    """Whether the BGPVPN belongs to another project than the association."""
+    age: int
 
 
 def bound(session: Any, attachments: Collection[str] | None) -> list[Bound]:
@@ -128,7 +132,7 @@ def bound(session: Any, attachments: Collection[str] | None) -> list[Bound]:
 def _networks_bound(session: Any, attachments: Collection[str] | None) -> Iterable[Bound]:
     table = models.NetworkAssociation
     query: Any = (
-        sa.select(table.id, table.network_id, table.bgpvpn_id)
+        sa.select(table.id, table.network_id, *_common(table))
         .join(models.Bgpvpn, models.Bgpvpn.id == table.bgpvpn_id)
         .where(models.Bgpvpn.type == apidef.L3)
         # Refused when it is associated, but a network can be made external afterwards: then it is not served.
@@ -138,18 +142,25 @@ def _networks_bound(session: Any, attachments: Collection[str] | None) -> Iterab
         behind = {p.network for p in places(session, routers=ids_of(attachments, "router"))}
         query = query.where(table.network_id.in_(behind | ids_of(attachments, "network")))
     rows = session.execute(query).all()
-    home = homes(session, {network for _id, network, _bgpvpn in rows})
-    return [Bound(home[network], i, AssociationKind.NETWORK, network, bgpvpn) for i, network, bgpvpn in rows]
+    home = homes(session, {network for _id, network, *_rest in rows})
+    return [Bound(home[network], i, AssociationKind.NETWORK, network, *rest) for i, network, *rest in rows]
+
+
+def _common(table: Any) -> tuple[Any, ...]:
+    """What is read of every association, in the order of Bound; ids of standard attributes only rise."""
+    own = table.project_id
+    return table.bgpvpn_id, own, own != models.Bgpvpn.project_id, table.standard_attr_id
 
 
 def _routers_bound(session: Any, attachments: Collection[str] | None) -> Iterable[Bound]:
     table = models.RouterAssociation
-    query: Any = sa.select(table.id, table.router_id, table.bgpvpn_id)
+    query: Any = sa.select(table.id, table.router_id, *_common(table))
+    query = query.join(models.Bgpvpn, models.Bgpvpn.id == table.bgpvpn_id)
     if attachments is not None:
         query = query.where(table.router_id.in_(ids_of(attachments, "router")))
     return [
-        Bound(router_attachment(router), i, AssociationKind.ROUTER, "", bgpvpn)
-        for i, router, bgpvpn in session.execute(query)
+        Bound(router_attachment(router), i, AssociationKind.ROUTER, "", *rest)
+        for i, router, *rest in session.execute(query)
     ]
 
 
@@ -197,6 +208,9 @@ def _associations(session: Any, members: list[Bound], numbered: bool) -> dict[st
                 imports=_union(lists[m.bgpvpn], "import_targets"),
                 exports=_union(lists[m.bgpvpn], "export_targets"),
                 local_pref=preferences[m.bgpvpn],
+                project=m.project,
+                guest=bool(m.guest),
+                age=m.age,
             )
         )
     return found

@@ -7,32 +7,26 @@ goes above it); equal content keeps its revision.
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 from neutron_lib.db import api as db_api
 
-from isthmus.model.intent import NUMBER_MAX, BadIntent
-from isthmus.model.vpn import SiteOfOrigin
 from isthmus.neutron.attachments import reading
 from isthmus.neutron.attachments.desired import (
     Attachment,
     Desired,
-    Skipped,
-    Unserved,
     desired,
     digest,
     network_attachment,
     router_attachment,
 )
-from isthmus.neutron.rows import models, numbers
+from isthmus.neutron.attachments.fitting import broken, fitting, is_overfull
+from isthmus.neutron.rows import dirty, models, numbers
 from isthmus.neutron.words import exceptions
 from isthmus.neutron.words.values import Cloud
-
-_LONGEST = Cloud(SiteOfOrigin.parse("255.255.255.255:65535"))
-_LONGEST_REVISION = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,68 +37,74 @@ class Settled:
     revision: int
 
 
-def renumber(session: Any, attachment: str, numbered: bool = True) -> None:
+def renumber(session: Any, attachments: Collection[str], numbered: bool = True) -> None:
     """In the caller's transaction: numbers without use are released and, where the cloud gives them (`numbered`), each
-    of the attachment's BGPVPNs has one."""
-    bgpvpns = {b.bgpvpn for b in reading.bound(session, [attachment])}
-    if bgpvpns and session.get(models.Attachment, attachment) is None:
-        kind, uuid = attachment.split(":", 1)
-        session.add(models.Attachment(id=attachment, revision=0, digest="", **{f"{kind}_id": uuid}))
-        session.flush()
-    numbers.assign(session, attachment, bgpvpns, numbered)
+    BGPVPN of these attachments has one there."""
+    wanted: dict[str, set[str]] = {name: set() for name in attachments}
+    for member in reading.bound(session, attachments):
+        wanted[member.attachment].add(member.bgpvpn)
+    _make_rows(session, [name for name, bgpvpns in wanted.items() if bgpvpns])
+    numbers.assign(session, wanted, numbered)
 
 
-def check_sizes(session: Any, attachments: Collection[str]) -> None:
+def _make_rows(session: Any, names: Collection[str]) -> None:
+    table = models.Attachment
+    there = set(session.scalars(sa.select(table.id).where(table.id.in_(names)))) if names else set()
+    for name in sorted(set(names) - there):
+        kind, uuid = name.split(":", 1)
+        session.add(table(id=name, revision=0, digest="", **{f"{kind}_id": uuid}))
+    session.flush()
+
+
+def check_sizes(session: Any, attachments: Collection[str], project: str | None = None) -> None:
     """Raises BGPVPNTooManyAssociations when an attachment's row would be more than an OVSDB client can bear, once what
-    has no number yet has one."""
+    has no number yet has one. With `project`, only of attachments that are in BGPVPNs by this project alone: where
+    others have a part in it the surplus is left out instead (fitting)."""
     for attachment in reading.attachments(session, attachments, numbered=False).values():
-        try:
-            desired(_longest(attachment), _LONGEST, _LONGEST_REVISION)
-        except BadIntent as error:
-            raise exceptions.BGPVPNTooManyAssociations(reason=f"{attachment.name}: {error.rule}") from None
-
-
-def _longest(attachment: Attachment) -> Attachment:
-    given = [replace(a, number=NUMBER_MAX if a.number is None else a.number) for a in attachment.associations]
-    return replace(attachment, associations=tuple(given))
+        if project is not None and {a.project for a in attachment.associations} != {project}:
+            continue
+        if rule := broken(attachment):
+            raise exceptions.BGPVPNTooManyAssociations(reason=f"{attachment.name}: {rule}")
 
 
 @db_api.retry_if_session_inactive()
-def settle(context: Any, name: str, cloud: Cloud, seen: int, numbered: bool = True) -> Settled:
-    """`seen` is the revision that OVN had before this call.
+def settle(context: Any, seen: Mapping[str, int], cloud: Cloud, numbered: bool = True) -> dict[str, Settled]:
+    """`seen` has the attachments, each with the revision that OVN had before this call.
 
-    Without a row of its own (its router or network is gone) the attachment has nothing to be in OVN, at the revision
+    Without a row of its own (its router or network is gone) an attachment has nothing to be in OVN, at the revision
     that is there: whatever is left goes.
     """
     with db_api.CONTEXT_WRITER.using(context):
-        session = context.session
-        row = session.get(models.Attachment, name, with_for_update=True)  # first: what is read below is not older
-        renumber(session, name, numbered)
-        row = row or session.get(models.Attachment, name)
-        attachment = reading.attachments(session, [name], numbered).get(name)
-        content = digest(_fitting(attachment, cloud, 0))
-        if row is None:
-            return Settled(desired(None, cloud, 0), seen)
-        if row.digest != content or row.revision < seen:
-            row.revision, row.digest = max(row.revision, seen) + 1, content
-        return Settled(_fitting(attachment, cloud, row.revision), row.revision)
+        session, table = context.session, models.Attachment
+        query: Any = sa.select(table).where(table.id.in_(seen)).order_by(table.id)
+        # First of all: what is read below is not older.
+        rows = {row.id: row for row in session.scalars(query.with_for_update())}
+        renumber(session, seen, numbered)
+        if len(rows) < len(seen):
+            rows = {row.id: row for row in session.scalars(query)}
+        found = reading.attachments(session, seen, numbered)
+        return {name: _settled(rows.get(name), found.get(name), cloud, seen[name]) for name in seen}
 
 
-def _fitting(attachment: Attachment | None, cloud: Cloud, revision: int) -> Desired:
-    """What OVN must have; nothing, when it would be more than a row can carry: what stood would outlive associations
-    that are deleted meanwhile, and connect what nobody wants connected any more."""
-    try:
-        return desired(attachment, cloud, revision)
-    except BadIntent:
-        return Desired({}, (Skipped("", Unserved.TOO_LARGE),))
+def _settled(row: Any, attachment: Attachment | None, cloud: Cloud, seen: int) -> Settled:
+    if row is None:
+        return Settled(desired(None, cloud, 0), seen)
+    made = fitting(attachment, cloud, 0)
+    content, overfull = digest(made), is_overfull(made)
+    if row.digest != content or row.revision < seen:
+        row.revision, row.digest = max(row.revision, seen) + 1, content
+    if row.overfull != overfull:
+        row.overfull = overfull
+    return Settled(fitting(attachment, cloud, row.revision), row.revision)
 
 
 @db_api.retry_if_session_inactive()
-def revision(context: Any, name: str) -> int:
-    """The revision last given; 0 when there is none."""
+def revisions(context: Any, names: Collection[str]) -> dict[str, int]:
+    """The revisions last given; 0 where there is none."""
     with db_api.CONTEXT_READER.using(context):
-        query: Any = sa.select(models.Attachment.revision).where(models.Attachment.id == name)
-        return context.session.scalar(query) or 0
+        table = models.Attachment
+        query: Any = sa.select(table.id, table.revision).where(table.id.in_(names))
+        return dict.fromkeys(names, 0) | dict(context.session.execute(query).all())
 
 
 @db_api.retry_if_session_inactive()
@@ -121,10 +121,10 @@ def survey(context: Any, cloud: Cloud, numbered: bool = True) -> dict[str, Settl
             if name in found:
                 continue
             row = rows.get(name)
-            if row is None or digest(_fitting(attachment, cloud, 0)) != row.digest:
+            if row is None or digest(fitting(attachment, cloud, 0)) != row.digest:
                 found[name] = None
             else:
-                found[name] = Settled(_fitting(attachment, cloud, row.revision), row.revision)
+                found[name] = Settled(fitting(attachment, cloud, row.revision), row.revision)
         return found
 
 
@@ -137,14 +137,33 @@ def is_bound(context: Any, name: str) -> bool:
 
 @db_api.retry_if_session_inactive()
 def around(
-    context: Any, networks: Collection[str], routers: Collection[str], uplinks: Collection[str] = ()
+    context: Any,
+    networks: Collection[str],
+    routers: Collection[str],
+    uplinks: Collection[str] = (),
+    at_once: int | None = None,
 ) -> set[str]:
     """The attachments that something about these networks and routers may have changed: those that we know of. Of
-    `uplinks` all the routers whose gateway is there: there may be very many."""
+    `uplinks` all the routers whose gateway is there: there may be very many, so what is more than `at_once` is marked,
+    unless it is already (`mark_uplinks`)."""
     with db_api.CONTEXT_READER.using(context):
         session = context.session
         beside = {p.router for p in reading.places(session, networks=networks)}
         beside |= reading.with_gateway_on(session, uplinks)
         names = {router_attachment(r) for r in beside | set(routers)} | {network_attachment(n) for n in networks}
         known = set(session.scalars(sa.select(models.Attachment.id).where(models.Attachment.id.in_(names))))
-        return known | {b.attachment for b in reading.bound(session, names)}
+        known |= {b.attachment for b in reading.bound(session, names)}
+    if at_once is None or len(known) <= at_once:
+        return known
+    with db_api.CONTEXT_WRITER.using(context):
+        return dirty.beyond(context.session, known - dirty.among(context.session, known), at_once)
+
+
+def mark_uplinks(connection: Any, network: str, at_once: int) -> None:
+    """In the transaction that changes the network's gateway: of the routers with a gateway there, all but `at_once`."""
+    names = {router_attachment(router) for router in reading.with_gateway_on(connection, [network])}
+    if len(names) <= at_once:
+        return
+    table = models.Attachment
+    known: Any = sa.select(table.id).where(table.id.in_(names))
+    dirty.beyond(connection, set(connection.scalars(known)), at_once)

@@ -1,4 +1,4 @@
-"""OVN's northbound database: reading the rows that are ours, and applying a plan to one attachment in one transaction.
+"""OVN's northbound database: reading the rows that are ours, and applying plans to attachments, many in a transaction.
 
 Everything of an attachment is read, compared and written inside one OVSDB transaction on the connection's own thread,
 so the picture that a plan is made from cannot change under it. The AC row carries the revision that says which of two
@@ -11,7 +11,7 @@ keys somebody has cleared is still found, replaced and counted once. OVSDB's row
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -84,19 +84,26 @@ class Applied:
     plan: Plan[Key, Row]
 
 
+Wanted = tuple[Mapping[Key, Row], int]
+"""An attachment's rows, and the revision that says so."""
+
+
 class Northbound:
     """The northbound database through an ovsdbapp API; `get` is asked each time, as Neutron connects late."""
 
     def __init__(self, get: Any) -> None:
         self._get = get
 
-    def apply(self, attachment: str, rows: Mapping[Key, Row], revision: int) -> Applied:
-        """Make the attachment's rows exactly these. Raises Unavailable."""
-        return self._run(_Apply(self._get(), attachment, rows, revision))
+    def apply(self, wanted: Mapping[str, Wanted]) -> dict[str, Applied]:
+        """Make each attachment's rows exactly these: one OVSDB transaction for all of them. Raises Unavailable."""
+        api = self._get()
+        writes = {name: _Apply(api, name, rows, revision) for name, (rows, revision) in wanted.items()}
+        self._run(_Together(api, list(writes.values())))
+        return {name: write.result for name, write in writes.items()}
 
-    def revision(self, attachment: str) -> int:
-        """What the AC row says; 0 without one."""
-        return self._run(_Revision(self._get(), attachment))
+    def revisions(self, attachments: Collection[str]) -> dict[str, int]:
+        """What the AC rows say; 0 without one."""
+        return self._run(_Revisions(self._get(), attachments))
 
     def rows(self, attachment: str) -> dict[Key, Row]:
         """The attachment's rows as they are."""
@@ -152,10 +159,14 @@ class _Reading(command.ReadOnlyCommand):
         self.attachment = attachment
 
 
-class _Revision(_Reading):
+class _Revisions(command.ReadOnlyCommand):
+    def __init__(self, api: Any, attachments: Collection[str]) -> None:
+        super().__init__(api)
+        self.attachments = attachments
+
     def run_idl(self, txn: Any) -> None:
-        row = self.api.lookup(Table.SWITCH_PORT, circuit(_uuid(self.attachment)), default=None)
-        self.result = _revision(row)
+        rows = {a: self.api.lookup(Table.SWITCH_PORT, circuit(_uuid(a)), default=None) for a in self.attachments}
+        self.result = {attachment: _revision(row) for attachment, row in rows.items()}
 
 
 class _Rows(_Reading):
@@ -179,6 +190,18 @@ class _Claims(_Reading):
                     name = getattr(row, "name", "") or row.uuid
                     strays.append(f"{table.value} {name}: its {ATTACHMENT_KEY} is {attachment!r}, which is none")
         self.result = found, sorted(strays)
+
+
+class _Together(command.BaseCommand):
+    """Several attachments in one transaction."""
+
+    def __init__(self, api: Any, writes: Collection[_Apply]) -> None:
+        super().__init__(api)
+        self.writes = writes
+
+    def run_idl(self, txn: Any) -> None:
+        for write in self.writes:
+            write.run_idl(txn)
 
 
 class _Apply(command.BaseCommand):

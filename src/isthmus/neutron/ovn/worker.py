@@ -1,4 +1,5 @@
-"""The process in `neutron-periodic-workers` that makes the full passes, when it holds the OVSDB lock.
+"""The process in `neutron-periodic-workers` that writes what requests have marked, at once, and makes the full passes,
+when it holds the OVSDB lock.
 
 Several control nodes run one each; the northbound server gives the lock to one of them, and to the next when that one
 dies.
@@ -8,6 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 from neutron_lib import context as neutron_context
@@ -16,7 +18,7 @@ from oslo_log import log as logging
 
 from isthmus.neutron.ovn import ovsdb
 from isthmus.neutron.ovn.northbound import Northbound, Unavailable
-from isthmus.neutron.ovn.reconciler import Reconciler
+from isthmus.neutron.ovn.reconciler import POLL_S, Reconciler
 from isthmus.neutron.rows import pools
 from isthmus.neutron.words.conf import Settings
 from neutron import worker
@@ -25,7 +27,7 @@ LOG = logging.getLogger(__name__)
 
 LOCK = "isthmus_reconciler"
 RETRY_S_MAX = 5.0
-"""Soonest next try when there is no lock, or the pass failed."""
+"""Soonest next try when there is no lock, or something failed."""
 
 
 class ReconcileWorker(worker.NeutronBaseWorker):
@@ -37,6 +39,7 @@ class ReconcileWorker(worker.NeutronBaseWorker):
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._said: frozenset[str] = frozenset()
+        self._next_pass = 0.0
 
     def start(self, **_ignored: Any) -> None:
         super().start(desc=self.desc)
@@ -55,24 +58,37 @@ class ReconcileWorker(worker.NeutronBaseWorker):
         """Nothing is read again on SIGHUP."""
 
     def _run(self) -> None:
-        interval = self._settings.reconcile_interval_s
         api, had_lock = None, False
         while not self._stop.is_set():
-            pause = min(interval, RETRY_S_MAX)
+            pause = min(self._settings.reconcile_interval_s, RETRY_S_MAX)
             try:
                 api = api or ovsdb.connect(LOCK)
                 if api.idl.has_lock != had_lock:
                     had_lock = api.idl.has_lock
+                    self._next_pass = time.monotonic()
                     LOG.info("this process %s the full passes", "makes" if had_lock else "no longer makes")
-                if had_lock:
-                    self._full_pass(api)
-                    pause = interval
+                if had_lock and self._work(api):
+                    pause = min(pause, POLL_S)
             except (Unavailable, db_exc.DBError, OSError) as error:
-                LOG.warning("full pass not done, tried again in %.0f s: %s", pause, error)
+                LOG.warning("OVN is not compared, tried again in %.0f s: %s", pause, error)
             except Exception:
                 LOG.exception("full pass failed, begun anew in %.0f s", pause)
                 api, had_lock = self._close(api), False
             self._stop.wait(pause)
+
+    def _work(self, api: Any) -> bool:
+        """Write what is marked and, when its time has come, make a full pass; whether all that is marked was
+        written."""
+
+        def keep_on() -> bool:
+            return bool(api.idl.has_lock) and not self._stop.is_set()
+
+        reconciler = Reconciler(Northbound(lambda: api), self._settings)
+        written = reconciler.drain(keep_on)
+        if time.monotonic() >= self._next_pass and keep_on():
+            self._full_pass(reconciler, keep_on)
+            self._next_pass = time.monotonic() + self._settings.reconcile_interval_s
+        return written
 
     @staticmethod
     def _close(api: Any) -> None:
@@ -80,10 +96,9 @@ class ReconcileWorker(worker.NeutronBaseWorker):
         if api is not None:
             api.ovsdb_connection.stop()
 
-    def _full_pass(self, api: Any) -> None:
+    def _full_pass(self, reconciler: Reconciler, keep_on: Callable[[], bool]) -> None:
         started = time.monotonic()
-        reconciler = Reconciler(Northbound(lambda: api), self._settings)
-        results = reconciler.full_pass(lambda: api.idl.has_lock and not self._stop.is_set())
+        results = reconciler.full_pass(keep_on)
         if results:
             LOG.info("full pass: %d attachments differed, %.1f s", len(results), time.monotonic() - started)
         self._look_at_pools()

@@ -174,6 +174,21 @@ class Attachment(model_base.BASEV2):
     network_id: Any = sa.Column(sa.String(UUID_SIZE), sa.ForeignKey("networks.id", ondelete="CASCADE"), unique=True)
     revision: Any = sa.Column(sa.BigInteger(), nullable=False)
     digest: Any = sa.Column(sa.String(DIGEST_SIZE), nullable=False)
+    overfull: Any = sa.Column(sa.Boolean(), nullable=False, server_default=sa.false(), default=False)
+    """Whether an association is left out because the row cannot carry it."""
+
+
+class Dirty(model_base.BASEV2):
+    """An attachment that has changed and is still to be written, by the worker. No foreign key: when its router or
+    network goes, what is in OVN must go too."""
+
+    __tablename__ = "isthmus_dirty"
+    __table_args__ = (sa.Index("ix_isthmus_dirty_marked_at", "marked_at"), model_base.BASEV2.__table_args__)
+
+    attachment_id: Any = sa.Column(sa.String(ATTACHMENT_SIZE), primary_key=True)
+    mark: Any = sa.Column(sa.String(UUID_SIZE), nullable=False)
+    """Another one each time that it is marked: who takes a mark away takes away the one that was seen."""
+    marked_at: Any = sa.Column(sa.DateTime(), nullable=False)
 
 
 class Number(model_base.BASEV2):

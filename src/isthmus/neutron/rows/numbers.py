@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
@@ -105,33 +105,41 @@ def claim_vni(
     session.flush()
 
 
-def assign(session: Any, attachment: str, bgpvpns: Collection[str], numbered: bool = True) -> None:
-    """At most one number for each of the attachment's BGPVPNs: others are released and, when the cloud gives numbers
-    (`numbered`), missing ones given. Raises BGPVPNNoNumberLeft."""
-    number = models.Number
-    have = set(session.scalars(sa.select(number.bgpvpn_id).where(number.attachment_id == attachment)))
-    released = have - set(bgpvpns)
+Pair = tuple[str, str]
+"""An attachment and a BGPVPN."""
+
+
+def assign(session: Any, wanted: Mapping[str, Collection[str]], numbered: bool = True) -> None:
+    """At most one number for each BGPVPN of each of these attachments: others are released and, when the cloud gives
+    numbers (`numbered`), missing ones given. Raises BGPVPNNoNumberLeft."""
+    table = models.Number
+    query: Any = sa.select(table.attachment_id, table.bgpvpn_id, table.number)
+    rows = session.execute(query.where(table.attachment_id.in_(wanted)))
+    have = {(attachment, bgpvpn): number for attachment, bgpvpn, number in rows}
+    pairs = {(attachment, bgpvpn) for attachment, bgpvpns in wanted.items() for bgpvpn in bgpvpns}
+    released = [number for pair, number in have.items() if pair not in pairs]
     if released:
-        gone = (number.attachment_id == attachment, number.bgpvpn_id.in_(released))
-        _lay_down_numbers(session, *gone)
-        session.execute(sa.delete(number).where(*gone))
-    missing = sorted(set(bgpvpns) - have)
+        _lay_down_numbers(session, table.number.in_(released))
+        session.execute(sa.delete(table).where(table.number.in_(released)))
+    missing = sorted(pairs - have.keys())
     if not missing or not numbered:
         return
-    given = _own_again(session, attachment, missing)
-    new = [bgpvpn for bgpvpn in missing if bgpvpn not in given]
+    given = _own_again(session, missing)
+    new = [pair for pair in missing if pair not in given]
     given |= zip(new, _free_numbers(session, len(new)), strict=True) if new else ()
-    for bgpvpn in missing:
-        session.add(number(number=given[bgpvpn], attachment_id=attachment, bgpvpn_id=bgpvpn))
+    for attachment, bgpvpn in missing:
+        session.add(table(number=given[attachment, bgpvpn], attachment_id=attachment, bgpvpn_id=bgpvpn))
     session.flush()
 
 
-def _own_again(session: Any, attachment: str, bgpvpns: Collection[str]) -> dict[str, int]:
-    """What those of the attachment's BGPVPNs had last, where nobody else has it since."""
+def _own_again(session: Any, pairs: Collection[Pair]) -> dict[Pair, int]:
+    """What those pairs had last, where nobody else has it since."""
     old, number = models.RestingNumber, models.Number
-    query: Any = sa.select(old.bgpvpn_id, old.value).outerjoin(number, number.number == old.value)
-    query = query.where(old.kind == "number", old.attachment_id == attachment, old.bgpvpn_id.in_(bgpvpns))
-    return dict(session.execute(query.where(number.number.is_(None)).order_by(old.released_at)).all())
+    query: Any = sa.select(old.attachment_id, old.bgpvpn_id, old.value)
+    query = query.outerjoin(number, number.number == old.value).where(number.number.is_(None), old.kind == "number")
+    query = query.where(old.attachment_id.in_({a for a, _b in pairs}), old.bgpvpn_id.in_({b for _a, b in pairs}))
+    rows = session.execute(query.order_by(old.released_at))
+    return {(attachment, bgpvpn): value for attachment, bgpvpn, value in rows if (attachment, bgpvpn) in pairs}
 
 
 def _free_numbers(session: Any, count: int) -> list[int]:

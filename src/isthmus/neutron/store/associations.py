@@ -15,7 +15,7 @@ from oslo_utils import uuidutils
 from isthmus.model.intent import AssociationKind
 from isthmus.neutron.attachments import reading, settling
 from isthmus.neutron.attachments.desired import network_attachment, router_attachment
-from isthmus.neutron.rows import columns, models, numbers, pages, port_routes, quotas
+from isthmus.neutron.rows import columns, dirty, models, numbers, pages, port_routes, quotas
 from isthmus.neutron.rows.finding import (
     KINDS,
     find_association,
@@ -113,9 +113,14 @@ def get_association(context: Any, kind: AssociationKind, bgpvpn_id: str, associa
 
 @db_api.retry_if_session_inactive()
 def create_associations(
-    context: Any, news: Sequence[NewAssociation], policy: Overlapping, numbered: bool = True
+    context: Any,
+    news: Sequence[NewAssociation],
+    policy: Overlapping,
+    at_once: int | None = None,
+    numbered: bool = True,
 ) -> tuple[list[Association], set[str]]:
-    """All of one kind; all of them or none. `numbered`: the cloud gives each its number."""
+    """All of one kind; all of them or none. What of their attachments the request may write itself is returned,
+    `at_once` at most. `numbered`: the cloud gives each its number."""
     with _anew_when_something_went(), db_api.CONTEXT_WRITER.using(context):
         session, rows = context.session, []
         conflicts.queue(session, news, policy)
@@ -129,13 +134,12 @@ def create_associations(
             touched |= _homes(session, new.kind, new.target)
         made = _values(session, news[0].kind, rows)
         conflicts.check_overlaps(context, {m.bgpvpn for m in made}, {m.id for m in made}, policy)
-        for attachment in touched:
-            settling.renumber(session, attachment, numbered)
+        settling.renumber(session, touched, numbered)
         if numbered and news[0].kind is not AssociationKind.PORT:
             for project in sorted({new.project_id for new in news}):
                 quotas.check_numbers(context, project)
-        settling.check_sizes(session, touched)
-        return made, touched
+        settling.check_sizes(session, touched, news[0].project_id)
+        return made, dirty.beyond(session, touched, at_once)
 
 
 @db_api.retry_if_session_inactive()
@@ -178,8 +182,7 @@ def delete_association(context: Any, kind: AssociationKind, bgpvpn_id: str, asso
         touched = _homes(context.session, kind, getattr(row, f"{kind.value}_id"))
         context.session.delete(row)
         context.session.flush()
-        for attachment in touched:
-            settling.renumber(context.session, attachment)
+        settling.renumber(context.session, touched)
         return touched
 
 

@@ -14,7 +14,7 @@ from oslo_utils import uuidutils
 
 from isthmus.model.intent import AssociationKind
 from isthmus.neutron.attachments import reading, settling
-from isthmus.neutron.rows import columns, models, numbers, pages, quotas, targets
+from isthmus.neutron.rows import columns, dirty, models, numbers, pages, quotas, targets
 from isthmus.neutron.rows.finding import KINDS, find_bgpvpn, revise, scoped, shared, standard, without_tags
 from isthmus.neutron.rows.paging import Listing
 from isthmus.neutron.rows.targets import Choice
@@ -70,9 +70,15 @@ def create_bgpvpns(context: Any, news: Sequence[NewBgpvpn], choice: Choice) -> l
 
 @db_api.retry_if_session_inactive()
 def update_bgpvpn(
-    context: Any, bgpvpn_id: str, plain: Mapping[str, Any], lists: Mapping[str, Sequence[str]], choice: Choice
+    context: Any,
+    bgpvpn_id: str,
+    plain: Mapping[str, Any],
+    lists: Mapping[str, Sequence[str]],
+    choice: Choice,
+    at_once: int | None = None,
 ) -> tuple[Bgpvpn, set[str]]:
-    """Change the columns and the lists that are named; the others stay."""
+    """Change the columns and the lists that are named; the others stay. What of its attachments the request may write
+    itself is returned, `at_once` at most."""
     with db_api.CONTEXT_WRITER.using(context):
         session = context.session
         if lists:
@@ -84,15 +90,17 @@ def update_bgpvpn(
         if lists:
             targets.write(context, row, reading.targets(session, [row.id])[row.id], lists, choice)
         session.flush()
-        touched = reading.behind(session, row.id)
+        touched = set()
         if lists or "local_pref" in plain:
-            settling.check_sizes(session, touched)
+            touched = reading.behind(session, row.id)
+            settling.check_sizes(session, touched, row.project_id)
+        written = dirty.beyond(session, touched, at_once)
         session.expire(row)
-        return _values(context, [row])[0], touched
+        return _values(context, [row])[0], written
 
 
 @db_api.retry_if_session_inactive()
-def delete_bgpvpn(context: Any, bgpvpn_id: str) -> set[str]:
+def delete_bgpvpn(context: Any, bgpvpn_id: str, at_once: int | None = None) -> set[str]:
     """Its associations and numbers go with it."""
     with db_api.CONTEXT_WRITER.using(context):
         session = context.session
@@ -107,7 +115,7 @@ def delete_bgpvpn(context: Any, bgpvpn_id: str) -> set[str]:
             session.execute(sa.delete(standards).where(standards.id.in_(gone)))
         session.delete(row)
         session.flush()  # here, where Neutron still knows whose transaction it is: the caller's If-Match is looked at
-        return touched
+        return dirty.beyond(session, touched, at_once)
 
 
 def _lock(session: Any, bgpvpn_id: str) -> None:

@@ -60,8 +60,7 @@ def _carry_out(session: Any, drop_shared_vnis: bool, settings: Settings) -> plan
     for association in made.associations:
         _add_association(session, association)
     attachments = _attachments(session, made.associations)
-    for attachment in sorted(attachments):
-        settling.renumber(session, attachment)
+    settling.renumber(session, attachments)
     settling.check_sizes(session, attachments)
     return made
 
