@@ -26,6 +26,7 @@ from isthmus.neutron.callbacks.marks import Marks
 from isthmus.neutron.rows import quotas
 from isthmus.neutron.rows.targets import Choice
 from isthmus.neutron.state import agents
+from isthmus.neutron.state.status import EMPTY
 from isthmus.neutron.state.statuses import Statuses, Verdicts, unlimited
 from isthmus.neutron.store import bgpvpns as store
 from isthmus.neutron.words import apidef, conf
@@ -112,7 +113,8 @@ class BGPVPNPlugin(base.ServicePluginBase):
         asked = [body[apidef.BGPVPN] for body in bodies]
         for body in asked:
             backend.require(self._backend, _features(body))
-        return self._answers(context, store.create_bgpvpns(context, [_new(b) for b in asked], self._choice(context)))
+        made = store.create_bgpvpns(context, tuple(_new(b) for b in asked), self._choice(context))
+        return self._answers(context, made, known={b.id: EMPTY for b in made})
 
     def _answers(
         self,

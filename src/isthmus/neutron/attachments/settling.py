@@ -7,9 +7,9 @@ goes above it); equal content keeps its revision.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from neutron_lib.db import api as db_api
@@ -37,30 +37,48 @@ class Settled:
     revision: int
 
 
-def renumber(session: Any, attachments: Collection[str], numbered: bool = True) -> None:
+class Renumbered(NamedTuple):
+    """What was read and given, for what looks at the same attachments next."""
+
+    members: Sequence[reading.Bound]
+    numbers: Mapping[numbers.Pair, int]
+
+
+def renumber(
+    session: Any, attachments: Collection[str], numbered: bool = True, there: Collection[str] = ()
+) -> Renumbered:
     """In the caller's transaction: numbers without use are released and, where the cloud gives them (`numbered`), each
-    BGPVPN of these attachments has one there."""
+    BGPVPN of these attachments has one there. `there` are those that are known to have a row."""
     wanted: dict[str, set[str]] = {name: set() for name in attachments}
-    for member in reading.bound(session, attachments):
+    members = reading.bound(session, attachments)
+    for member in members:
         wanted[member.attachment].add(member.bgpvpn)
-    _make_rows(session, [name for name, bgpvpns in wanted.items() if bgpvpns])
-    numbers.assign(session, wanted, numbered)
+    _make_rows(session, {name for name, bgpvpns in wanted.items() if bgpvpns} - set(there))
+    return Renumbered(members, numbers.assign(session, wanted, numbered))
 
 
 def _make_rows(session: Any, names: Collection[str]) -> None:
+    if not names:
+        return
     table = models.Attachment
-    there = set(session.scalars(sa.select(table.id).where(table.id.in_(names)))) if names else set()
+    there = set(session.scalars(sa.select(table.id).where(table.id.in_(names))))
     for name in sorted(set(names) - there):
         kind, uuid = name.split(":", 1)
         session.add(table(id=name, revision=0, digest="", **{f"{kind}_id": uuid}))
     session.flush()
 
 
-def check_sizes(session: Any, attachments: Collection[str], project: str | None = None) -> None:
+def check_sizes(
+    session: Any, attachments: Collection[str], project: str | None = None, known: Renumbered | None = None
+) -> None:
     """Raises BGPVPNTooManyAssociations when an attachment's row would be more than an OVSDB client can bear, once what
     has no number yet has one. With `project`, only of attachments that are in BGPVPNs by this project alone: where
     others have a part in it the surplus is left out instead (fitting)."""
-    for attachment in reading.attachments(session, attachments, numbered=False).values():
+    if known is None:
+        found = reading.attachments(session, attachments, numbered=False)
+    else:
+        found = reading.of_members(session, known.members, known.numbers, numbered=False)
+    for attachment in found.values():
         if project is not None and {a.project for a in attachment.associations} != {project}:
             continue
         if rule := broken(attachment):
@@ -79,10 +97,10 @@ def settle(context: Any, seen: Mapping[str, int], cloud: Cloud, numbered: bool =
         query: Any = sa.select(table).where(table.id.in_(seen)).order_by(table.id)
         # First of all: what is read below is not older.
         rows = {row.id: row for row in session.scalars(query.with_for_update())}
-        renumber(session, seen, numbered)
+        known = renumber(session, seen, numbered, rows.keys())
         if len(rows) < len(seen):
             rows = {row.id: row for row in session.scalars(query)}
-        found = reading.attachments(session, seen, numbered)
+        found = reading.of_members(session, known.members, known.numbers, numbered)
         return {name: _settled(rows.get(name), found.get(name), cloud, seen[name]) for name in seen}
 
 

@@ -88,8 +88,8 @@ def _free_vni(session: Any, low: int, high: int, rest_s: float) -> int | None:
 
 def claim_vni(
     session: Any, bgpvpn: str, asked: int | None, low: int, high: int, shown: bool = False, rest_s: float = 0.0
-) -> None:
-    """Give the BGPVPN the VNI that was asked for, or one of the range, which the API shows or not.
+) -> int | None:
+    """Give the BGPVPN the VNI that was asked for, or one of the range, which the API shows or not. What it shows.
 
     Raises BGPVPNVniInUse, BGPVPNNoVniLeft.
     """
@@ -101,17 +101,18 @@ def claim_vni(
         vni = _free_vni(session, low, high, rest_s)
         if vni is None:
             raise exceptions.BGPVPNNoVniLeft(low=low, high=high)
-    session.add(models.Vni(vni=vni, bgpvpn_id=bgpvpn, explicit=shown or asked is not None))
-    session.flush()
+    explicit = shown or asked is not None
+    session.execute(sa.insert(models.Vni).values(vni=vni, bgpvpn_id=bgpvpn, explicit=explicit))
+    return vni if explicit else None
 
 
 Pair = tuple[str, str]
 """An attachment and a BGPVPN."""
 
 
-def assign(session: Any, wanted: Mapping[str, Collection[str]], numbered: bool = True) -> None:
-    """At most one number for each BGPVPN of each of these attachments: others are released and, when the cloud gives
-    numbers (`numbered`), missing ones given. Raises BGPVPNNoNumberLeft."""
+def assign(session: Any, wanted: Mapping[str, Collection[str]], numbered: bool = True) -> dict[Pair, int]:
+    """At most one number for each BGPVPN of each of these attachments, which are returned: others are released and,
+    when the cloud gives numbers (`numbered`), missing ones given. Raises BGPVPNNoNumberLeft."""
     table = models.Number
     query: Any = sa.select(table.attachment_id, table.bgpvpn_id, table.number)
     rows = session.execute(query.where(table.attachment_id.in_(wanted)))
@@ -121,15 +122,16 @@ def assign(session: Any, wanted: Mapping[str, Collection[str]], numbered: bool =
     if released:
         _lay_down_numbers(session, table.number.in_(released))
         session.execute(sa.delete(table).where(table.number.in_(released)))
+    kept = {pair: number for pair, number in have.items() if pair in pairs}
     missing = sorted(pairs - have.keys())
     if not missing or not numbered:
-        return
+        return kept
     given = _own_again(session, missing)
     new = [pair for pair in missing if pair not in given]
     given |= zip(new, _free_numbers(session, len(new)), strict=True) if new else ()
-    for attachment, bgpvpn in missing:
-        session.add(table(number=given[attachment, bgpvpn], attachment_id=attachment, bgpvpn_id=bgpvpn))
-    session.flush()
+    rows_of = [{"number": given[a, b], "attachment_id": a, "bgpvpn_id": b} for a, b in missing]
+    session.execute(sa.insert(table), rows_of)
+    return kept | given
 
 
 def _own_again(session: Any, pairs: Collection[Pair]) -> dict[Pair, int]:

@@ -22,6 +22,8 @@ from typing import Any
 import sqlalchemy as sa
 from neutron.db import models_v2
 from neutron.db.models import l3
+from neutron.db.quota import models as quota_models
+from neutron.db.quota.driver import DbQuotaDriver
 from neutron.quota import QUOTAS, resource, resource_registry
 from neutron_lib import exceptions as neutron_exceptions
 from neutron_lib.db import api as db_api
@@ -113,6 +115,10 @@ class Counted(resource.TrackedResource):
         self._track_resource_events = False
         self._statements = statements
 
+    def __deepcopy__(self, memo: Any) -> Counted:
+        """Nothing of it changes, and Neutron copies every resource for each reservation."""
+        return self
+
     def count_db_registers(self, context: Any, project_id: str) -> int:
         with db_api.CONTEXT_READER.using(context):
             return sum(context.session.scalar(query) or 0 for query in self._statements(project_id))
@@ -129,9 +135,11 @@ def register(settings: Settings) -> None:
         resource_registry.register_resource(Counted(name, lambda project, of=of: of(project, settings)))  # type: ignore[misc]
 
 
-def check(context: Any, project: str, more: Mapping[str, int]) -> None:
-    """In the caller's transaction, before `more` of each resource is made. Raises OverQuota (409)."""
-    session, limits = context.session, _limits(context, project, [name for name, count in more.items() if count > 0])
+def check(context: Any, project: str, more: Mapping[str, int], known: Mapping[str, int] | None = None) -> None:
+    """In the caller's transaction, before `more` of each resource is made. `known` are the project's limits, if they
+    have been read. Raises OverQuota (409)."""
+    asked = [name for name, count in more.items() if count > 0]
+    session, limits = context.session, _of(known, asked) if known else _limits(context, project, asked)
     if not limits:
         return
     _queue(session, project)
@@ -142,17 +150,18 @@ def check(context: Any, project: str, more: Mapping[str, int]) -> None:
 
 def check_pool(context: Any, project: str, name: str, settings: Settings) -> None:
     """In the caller's transaction, after something was drawn from the pool. Raises OverQuota (409)."""
-    _check_drawn(context, project, name, POOLS[name](project, settings))
+    limits = _limits(context, project, [name])
+    _check_drawn(context, project, name, limits, POOLS[name](project, settings))
 
 
-def check_numbers(context: Any, project: str) -> None:
-    """The same, after numbers were given to routers or networks of the project."""
-    _check_drawn(context, project, NUMBER, COUNTS[NUMBER](project))
+def check_numbers(context: Any, project: str, known: Mapping[str, int]) -> None:
+    """The same, after numbers were given to routers or networks of the project; `known` are its limits."""
+    _check_drawn(context, project, NUMBER, _of(known, [NUMBER]), COUNTS[NUMBER](project))
 
 
-def _check_drawn(context: Any, project: str, name: str, statements: list[Any]) -> None:
+def _check_drawn(context: Any, project: str, name: str, limits: Mapping[str, int], statements: list[Any]) -> None:
     session = context.session
-    for limit in _limits(context, project, [name]).values():
+    for limit in limits.values():
         if session.scalar(sa.select(sum(s.scalar_subquery() for s in statements))) <= limit - NEAR:
             continue
         _queue(session, project)
@@ -179,7 +188,20 @@ def check_route_targets(context: Any, project: str, has: int, had: int) -> None:
 
 def _limits(context: Any, project: str, names: list[str]) -> dict[str, int]:
     """The project's limits of these resources, those without limit left out."""
-    if not names:
-        return {}
-    known = QUOTAS.get_driver().get_project_quotas(context, resource_registry.get_all_resources(), project)
+    return _of(limits(context, project), names) if names else {}
+
+
+def limits(context: Any, project: str) -> Mapping[str, int]:
+    """All limits of the project, as Neutron's quota engine has them: one statement."""
+    driver, resources = QUOTAS.get_driver(), resource_registry.get_all_resources()
+    if getattr(type(driver), "get_project_quotas", None) is not DbQuotaDriver.get_project_quotas:
+        other: Mapping[str, int] = driver.get_project_quotas(context, resources, project)
+        return other
+    # What Neutron's own drivers do; they copy every resource and make an object of every row.
+    query: Any = sa.select(quota_models.Quota.resource, quota_models.Quota.limit)
+    rows = context.session.execute(query.where(quota_models.Quota.project_id == project))
+    return {name: resource.default for name, resource in resources.items()} | dict(rows.all())
+
+
+def _of(known: Mapping[str, int], names: list[str]) -> dict[str, int]:
     return {name: known[name] for name in names if known.get(name, -1) >= 0}

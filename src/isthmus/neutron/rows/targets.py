@@ -30,8 +30,8 @@ class Choice:
     any_number: bool
 
 
-def write(context: Any, bgpvpn: Any, before: Lists, asked: Lists, choice: Choice) -> None:
-    """The lists that are asked for take the place of those before; the others stay."""
+def write(context: Any, bgpvpn: Any, before: Lists, asked: Lists, choice: Choice) -> dict[str, list[str]]:
+    """The lists that are asked for take the place of those before; the others stay. What became of them."""
     session = context.session
     new = {kind: [v for v in values if v not in before.get(kind, ())] for kind, values in asked.items()}
     check_targets(session, bgpvpn.project_id, new, choice)
@@ -51,6 +51,7 @@ def write(context: Any, bgpvpn: Any, before: Lists, asked: Lists, choice: Choice
         session.execute(sa.insert(table), rows)
     numbers.use_targets(session, bgpvpn.project_id, has - had, choice.settings.route_targets)
     numbers.release_targets(session, had - has)
+    return lists
 
 
 def check_vni(project: str, vni: int | None, choice: Choice) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -14,7 +15,7 @@ from oslo_utils import uuidutils
 
 from isthmus.model.intent import AssociationKind
 from isthmus.neutron.attachments import reading, settling
-from isthmus.neutron.rows import columns, dirty, models, numbers, pages, quotas, targets
+from isthmus.neutron.rows import columns, dirty, making, models, numbers, pages, quotas, targets
 from isthmus.neutron.rows.finding import KINDS, find_bgpvpn, revise, scoped, shared, standard, without_tags
 from isthmus.neutron.rows.paging import Listing
 from isthmus.neutron.rows.targets import Choice
@@ -41,31 +42,37 @@ def get_bgpvpn(context: Any, bgpvpn_id: str) -> Bgpvpn:
 @db_api.retry_if_session_inactive()
 def create_bgpvpns(context: Any, news: Sequence[NewBgpvpn], choice: Choice) -> list[Bgpvpn]:
     """All of them or none."""
-    settings = choice.settings
     with db_api.CONTEXT_WRITER.using(context):
-        session, rows = context.session, []
         for project, count in sorted(Counter(new.project_id for new in news).items()):
             quotas.check(context, project, {apidef.BGPVPN: count})
-        for new in news:
-            row = models.Bgpvpn(
-                id=uuidutils.generate_uuid(),
-                project_id=new.project_id,
-                name=new.name,
-                type=new.type,
-                local_pref=new.local_pref,
-                description=new.description,
-            )
-            session.add(row)
-            session.flush()
-            targets.write(context, row, {}, new.lists, choice)
-            targets.check_vni(row.project_id, new.vni, choice)
-            numbers.claim_vni(
-                session, row.id, new.vni, settings.vni_min, settings.vni_max, new.vni_auto, settings.number_rest_s
-            )
-            if new.vni is None and not choice.any_number:
-                quotas.check_pool(context, row.project_id, quotas.VNI, settings)
-            rows.append(row)
-        return _values(context, rows)
+        return [_create(context, new, choice) for new in news]
+
+
+def _create(context: Any, new: NewBgpvpn, choice: Choice) -> Bgpvpn:
+    """What is there of a new one is known, so nothing is read again."""
+    session, settings = context.session, choice.settings
+    made = Bgpvpn(
+        id=uuidutils.generate_uuid(),
+        project_id=new.project_id,
+        name=new.name,
+        type=new.type,
+        lists={},
+        vni=None,
+        local_pref=new.local_pref,
+        members={name: [] for name in apidef.MEMBER_LISTS},
+        tags=[],
+        standard=making.new(new.description),
+        shared=False,
+    )
+    columns = {"id": made.id, "project_id": made.project_id, "name": made.name, "type": made.type}
+    making.insert(session, models.Bgpvpn, made.standard, local_pref=made.local_pref, **columns)
+    lists = targets.write(context, made, {}, new.lists, choice)
+    targets.check_vni(made.project_id, new.vni, choice)
+    low, high = settings.vni_min, settings.vni_max
+    vni = numbers.claim_vni(session, made.id, new.vni, low, high, new.vni_auto, settings.number_rest_s)
+    if new.vni is None and not choice.any_number:
+        quotas.check_pool(context, made.project_id, quotas.VNI, settings)
+    return replace(made, lists=lists, vni=vni)
 
 
 @db_api.retry_if_session_inactive()
