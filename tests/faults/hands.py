@@ -228,7 +228,7 @@ def same_hypervisor_twice(world: World) -> None:
 def schema_two(world: World, cloud: str, host: str) -> None:
     """The plugin was upgraded before this agent, which then started anew on a fresh machine."""
     world.hosts[host].flows.clear()
-    clouds.spoil(world, cloud, RED, "isthmus:schema", "2")
+    clouds.spoil(world, cloud, RED, "isthmus:schema", "3")
     clouds.restart(world, host)
 
 

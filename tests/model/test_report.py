@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from isthmus.model.intent import READS
 from isthmus.model.reason import AttachmentState
 from isthmus.model.report import (
     AGENT_KEY,
@@ -52,6 +53,7 @@ agents = st.builds(
     peers=st.lists(peers, unique_by=lambda p: p.address, max_size=3).map(
         lambda x: tuple(sorted(x, key=lambda p: p.address))
     ),
+    reads=numbers,
 )
 attachments = st.builds(
     AttachmentReport,
@@ -139,3 +141,13 @@ def test_a_newer_agent_is_understood_as_far_as_it_goes() -> None:
     state = read_attachment(ONE, GOOD[ONE].replace("{", '{"z":1,', 1).replace("ACTIVE", "CONTEMPLATING"))
     assert state.state == "CONTEMPLATING" and not state.is_well, "a state nobody knows is not taken for well"
     assert from_external_ids({"isthmus:moon": "full"}).agent is None
+
+
+def test_an_agent_that_does_not_say_what_it_reads_reads_the_first_form() -> None:
+    """As those of the first release do."""
+    agent = AgentReport("0.1.0", 1, "192.0.2.1", 64512, "192.0.2.1", "in use", "in sync", "in sync", ())
+    text = to_external_ids(NodeReport(agent, ()))[AGENT_KEY]
+    assert read_agent(text).reads == READS
+    assert read_agent(text.replace(f'"reads":{READS},', "")).reads == 1
+    with pytest.raises(BadReport, match="reads"):
+        read_agent(text.replace(f'"reads":{READS}', '"reads":"all"'))

@@ -90,7 +90,7 @@ def read(row: Row) -> AttachmentIntent | BadIntent:
     """Through the row's text and back, as an agent gets it."""
     ids = _written(row)
     if row.spelling is Spelling.NEWER:
-        ids["isthmus:schema"] = "2"
+        ids["isthmus:schema"] = "3"
     if row.spelling is Spelling.NONSENSE:
         del ids["isthmus:site"]
     try:

@@ -23,6 +23,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
+from isthmus.model.intent import READS
 from isthmus.model.reason import AttachmentState
 
 KEY = "isthmus:"
@@ -84,6 +85,8 @@ class AgentReport:
     switch: str
     """"in sync", or what is wrong."""
     peers: tuple[PeerReport, ...]
+    reads: int = READS
+    """The newest form of the cloud's rows that it reads (`model/intent`)."""
 
     @property
     def steady(self) -> AgentReport:
@@ -158,6 +161,7 @@ def _agent_text(agent: AgentReport) -> str:
             "drain": agent.drain,
             "southbound": _words(agent.southbound),
             "switch": _words(agent.switch),
+            "reads": agent.reads,
             "peers": {p.address: _peer_value(p) for p in sorted(agent.peers, key=lambda p: p.address)},
         }
     )
@@ -223,6 +227,7 @@ def read_agent(text: str) -> AgentReport:
         southbound=_member(AGENT_KEY, value, "southbound", str, ""),
         switch=_member(AGENT_KEY, value, "switch", str, ""),
         peers=tuple(_peer(address, peer) for address, peer in sorted(peers.items())),
+        reads=_number(AGENT_KEY, value, "reads", 1),  # the first release says nothing of it
     )
 
 

@@ -83,17 +83,24 @@ def _attachment(
     """One export for each (BGPVPN, address); associations of one BGPVPN that overlap are united."""
     united: dict[tuple[str, str, IpAddress], Export] = {}
     for association in intent.associations:
+        if association.number is None:
+            continue
         for network in association.networks:
             for port in by_network.get(network, ()):
                 for address in port.addresses:
-                    export = _export(circuit, intent, association, port, address)
+                    export = _export(circuit, intent, association, association.number, port, address)
                     key = (association.bgpvpn, port.name, address)
                     united[key] = _union(united[key], export) if key in united else export
     yield from united.values()
 
 
 def _export(
-    circuit: CircuitName, intent: AttachmentIntent, a: AssociationIntent, port: LocalPort, address: IpAddress
+    circuit: CircuitName,
+    intent: AttachmentIntent,
+    a: AssociationIntent,
+    number: int,
+    port: LocalPort,
+    address: IpAddress,
 ) -> Export:
     why_not = None
     if not a.exports:
@@ -108,7 +115,7 @@ def _export(
         circuit=circuit,
         attachment=intent.attachment,
         bgpvpn=a.bgpvpn,
-        number=a.number,
+        number=number,
         vni=a.vni,
         targets=frozenset(a.exports),
         site=intent.site,

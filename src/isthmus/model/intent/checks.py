@@ -1,0 +1,99 @@
+"""Single values out of text and JSON, each with the key and the rule it breaks."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from isthmus.model.intent.keys import ATTACHMENT_KEY
+from isthmus.model.intent.values import AssociationKind, BadIntent, Fallback
+from isthmus.model.net import Prefix
+from isthmus.model.vpn import RouteTarget, SiteOfOrigin
+
+LOCAL_PREF_MAX = 2**32 - 1
+
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_ATTACHMENT = re.compile(rf"(router|network):{_UUID.pattern}")
+
+
+def text(row: Mapping[str, str], key: str) -> str:
+    if not row.get(key):
+        raise BadIntent(key, "missing")
+    return row[key]
+
+
+def number(row: Mapping[str, str], key: str) -> int:
+    found = text(row, key)
+    if not found.isascii() or not found.isdigit() or len(found) > 19:
+        raise BadIntent(key, f"'{found}' is not a number")
+    return int(found)
+
+
+def within(key: str, what: str, value: object, low: int, high: int) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+        raise BadIntent(key, f"{what} {value!r} is not within {low} to {high}")
+    return value
+
+
+def uuid(key: str, value: object, rule: str) -> str:
+    if not isinstance(value, str) or not _UUID.fullmatch(value):
+        raise BadIntent(key, rule)
+    return value
+
+
+def attachment(found: object) -> str:
+    if not isinstance(found, str) or not _ATTACHMENT.fullmatch(found):
+        raise BadIntent(ATTACHMENT_KEY, "must be router:<uuid> or network:<uuid>")
+    return found
+
+
+def site(found: str) -> SiteOfOrigin:
+    try:
+        return SiteOfOrigin.parse(found)
+    except ValueError as error:
+        raise BadIntent("isthmus:site", str(error)) from None
+
+
+def subnets(found: Iterable[str]) -> tuple[Prefix, ...]:
+    try:
+        return tuple(sorted(Prefix.parse(one) for one in found))
+    except ValueError as error:
+        raise BadIntent("isthmus:subnets", str(error)) from None
+
+
+def fallback(found: object) -> Fallback:
+    if found not in list(Fallback):
+        raise BadIntent("isthmus:fallback", f"'{found}' is not one of all, public, none")
+    return Fallback(str(found))
+
+
+def kind(key: str, found: object) -> AssociationKind:
+    if found not in list(AssociationKind):
+        raise BadIntent(key, f"kind {found!r} is not one of network, router, port")
+    return AssociationKind(str(found))
+
+
+def targets(key: str, found: Iterable[str]) -> tuple[RouteTarget, ...]:
+    try:
+        return tuple(sorted(RouteTarget.parse(one) for one in found))
+    except ValueError as error:
+        raise BadIntent(key, str(error)) from None
+
+
+def texts(key: str, value: object) -> list[str]:
+    if not isinstance(value, list) or not all(isinstance(v, str) for v in value):
+        raise BadIntent(key, "expected a list of strings")
+    return value
+
+
+def object_(key: str, found: str, members: str, optional: str) -> dict[str, Any]:
+    """A JSON object that has these members, and perhaps those; whatever else is in it is the caller's to count."""
+    try:
+        value = json.loads(found)
+    except (ValueError, RecursionError):
+        raise BadIntent(key, "not JSON") from None
+    if not isinstance(value, dict) or not set(members) <= set(value):
+        raise BadIntent(key, f"must be an object with {', '.join(members)} and perhaps {', '.join(optional)}")
+    return value

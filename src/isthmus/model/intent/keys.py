@@ -1,0 +1,66 @@
+"""The keys of our rows in OVN, and their limits.
+
+An AC row (logical port `isthmus-ac-<place>`, type localport):
+
+    isthmus:kind          "ac"
+    isthmus:schema        readable-from: the oldest form that a reader must know
+    isthmus:written-by    the form of the writer; form 1 has no such key
+    isthmus:revision      decimal, raised with every change; reported back as "applied"
+    isthmus:site          site of origin, "<admin>:<number>"
+    isthmus:attachment    "router:<uuid>" or "network:<uuid>"
+    isthmus:subnets       the prefixes of its networks, blank separated: the router serves these itself
+    isthmus:fallback      what happens to a packet that the VPN does not know: "all", "public" or "none"
+    isthmus:networks      form 1: Neutron's network names behind it ("neutron-<uuid>"), blank separated; VM rows have
+                          them
+    isthmus:n:<network>   form 2: "1", one key for each of those networks. A node's monitor finds by it the rows that
+                          concern a machine there, whatever their form: this key never changes its meaning
+    isthmus:a:<uuid>      one key an association, JSON: k kind, b BGPVPN, w networks (if not all of them), n number;
+                          in form 1 also v VNI, i import and e export targets, p local preference
+
+A BGPVPN row (logical port `isthmus-vpn-<uuid>`, type localport, not enabled), form 2:
+
+    isthmus:kind          "vpn"
+    isthmus:schema, isthmus:written-by, isthmus:revision    as above
+    isthmus:bgpvpn        its uuid
+    isthmus:vni           decimal
+    isthmus:imports, isthmus:exports    route targets, blank separated
+    isthmus:local-pref    decimal; may be missing
+"""
+
+from __future__ import annotations
+
+KEY = "isthmus:"
+KIND_KEY = "isthmus:kind"
+KIND_AC, KIND_VPN = "ac", "vpn"
+KIND_GATEWAY = "gw"
+"""The kind of our router port on a network without a router; nodes read its addresses only."""
+
+SCHEMA_KEY, WRITTEN_BY_KEY, REVISION_KEY = "isthmus:schema", "isthmus:written-by", "isthmus:revision"
+ATTACHMENT_KEY = "isthmus:attachment"
+"""On every row of an attachment: whose it is."""
+BGPVPN_KEY = "isthmus:bgpvpn"
+ASSOCIATION_KEY = "isthmus:a:"
+NETWORK_KEY, NETWORK_VALUE = "isthmus:n:", "1"
+
+READS = 2
+"""The newest form that this release reads."""
+WRITES = 2
+"""The newest form that this release writes."""
+FORM_1_KEY = (SCHEMA_KEY, "1")
+"""The pair that every row of form 1 has: nothing else tells whom it concerns."""
+
+ROW_BYTES_MAX = 16 * 1024
+"""Most that one row may carry of ours. Each change of a row is sent whole to everybody who monitors it, and OVSDB
+clients written in Python parse a long value in quadratic time."""
+
+VPN_PORT = "isthmus-vpn-"
+
+
+def network_key(network: str) -> tuple[str, str]:
+    """The pair by which the rows that concern a network are found."""
+    return NETWORK_KEY + network, NETWORK_VALUE
+
+
+def bgpvpn_port(bgpvpn: str) -> str:
+    """The name of a BGPVPN's row."""
+    return VPN_PORT + bgpvpn
