@@ -1,8 +1,8 @@
 """From rows of OVN's `Port_Binding` to what the node is told. Pure: plain values in, plain values out.
 
-Three kinds of rows matter: the attachment circuits of the whole cloud (`isthmus:kind=ac`), the virtual machines' ports
-that are bound to this chassis, and the router ports that those have as gateway. A row with nonsense in it costs that
-row and nothing else.
+Four kinds of rows matter: attachment circuits (`isthmus:kind=ac`), the BGPVPNs that those refer to
+(`isthmus:kind=vpn`), the virtual machines' ports that are bound to this chassis, and the router ports that those have
+as gateway. A row with nonsense in it costs that row and nothing else.
 
 A port that leaves is not always gone. When ovn-controller stops, `Port_Binding.chassis` goes empty though packets still
 flow; when a machine moves, it names another chassis; when a port is deleted, the row goes; when its interface is taken
@@ -12,19 +12,24 @@ out of this switch, the local database says so. `stay` tells them apart.
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
 
 from isthmus.model.intent import (
     ATTACHMENT_KEY,
+    BGPVPN_KEY,
     KIND_AC,
     KIND_GATEWAY,
     KIND_KEY,
-    AttachmentIntent,
+    KIND_VPN,
     BadIntent,
-    from_external_ids,
+    BgpvpnIntent,
+    ReadAttachment,
+    bgpvpn_port,
+    read_attachment,
+    read_bgpvpn,
 )
 from isthmus.model.net import IpAddress, Mac
 from isthmus.model.port import Gateway, LocalPort
@@ -62,6 +67,10 @@ class Row(NamedTuple):
     def is_circuit(self) -> bool:
         return self.external_ids.get(KIND_KEY) == KIND_AC
 
+    @property
+    def is_vpn(self) -> bool:
+        return self.external_ids.get(KIND_KEY) == KIND_VPN
+
 
 @dataclass(frozen=True, slots=True)
 class Nonsense:
@@ -70,14 +79,25 @@ class Nonsense:
     why: str
 
 
-def read_circuit(row: Row) -> AttachmentIntent | BadIntent:
+def read_circuit(row: Row) -> ReadAttachment | BadIntent:
     """What an attachment circuit's row says, or what is wrong with it."""
     if row.type != AC_TYPE:
         return BadIntent(KIND_KEY, f"'ac' is on a port of type '{row.type}'; only a {AC_TYPE} is on every chassis")
     try:
-        return from_external_ids(row.external_ids)
+        return read_attachment(row.external_ids)
     except BadIntent as bad:
         return bad
+
+
+def read_vpn(row: Row) -> BgpvpnIntent | BadIntent:
+    """What a BGPVPN's row says, or what is wrong with it."""
+    try:
+        vpn = read_bgpvpn(row.external_ids)
+    except BadIntent as bad:
+        return bad
+    if bgpvpn_port(vpn.bgpvpn) != row.logical_port:
+        return BadIntent(BGPVPN_KEY, f"'{vpn.bgpvpn}' is on the port of another, {row.logical_port}")
+    return vpn
 
 
 def read_port(row: Row) -> LocalPort | Nonsense | None:
@@ -98,13 +118,6 @@ def read_port(row: Row) -> LocalPort | Nonsense | None:
         )
     except ValueError as error:
         return Nonsense(str(error))
-
-
-def router_ports_of(attachment: str) -> tuple[str, str]:
-    """The pair by which the rows of an attachment's router ports are found: Neutron's name of the router, or our own
-    mark."""
-    kind, _, place = attachment.partition(":")
-    return ("neutron:router_name", NEUTRON + place) if kind == "router" else (ATTACHMENT_KEY, attachment)
 
 
 def read_gateway(row: Row) -> Gateway | None:
@@ -192,12 +205,13 @@ def stay(
     seen: Mapping[str, Where],
     plugged: frozenset[str] | None,
     now: float,
+    asked: Collection[str],
 ) -> dict[str, Held]:
     """Who is told to the node now. `plugged`: whose interfaces are in our switch; None if nobody knows.
 
-    `here`: the readable ports that are bound to this chassis. `seen`: where each visible row says its port is. Rows of
-    ports whose `until` is set are visible wherever they are bound, because the monitor asks for them by name; so a
-    row that is not seen is deleted. The first time a row is missed nobody has asked for it yet, and it is held.
+    `here`: the readable ports that are bound to this chassis. `seen`: where each visible row says its port is. `asked`:
+    whose rows are visible wherever they are bound, because the monitor asks for them by name and the server knows; if
+    such a row is not seen it is deleted. The first time a row is missed nobody has asked for it yet, and it is held.
     """
     after = {name: Held(port) for name, port in here.items()}
     for name, held in before.items():
@@ -206,6 +220,8 @@ def stay(
             continue
         if held.until is None:
             after[name] = Held(held.port, now + HOLD_S)
-        elif place is Where.NOWHERE and now < held.until and (plugged is None or name in plugged):
+            continue
+        unplugged = plugged is not None and name not in plugged
+        if name not in asked if place is None else now < held.until and not unplugged:
             after[name] = held
     return after

@@ -124,11 +124,18 @@ def in_sync(idl: Any) -> bool:
     return is_connected(idl) and idl.state == Idl.IDL_S_MONITORING and bool(idl._last_seqno == idl._session.get_seqno())
 
 
-def conditions_met(idl: Any) -> bool:
-    """Whether the rows are also those of the conditions we asked for last. (What `cond_change` returns is of no use:
-    it counts one too many.)"""
-    states = [table.condition_state for table in idl.tables.values()]
-    return not idl.cond_changed and all(state.new is None and state.requested is None for state in states)
+def conditions_met(idl: Any, *tables: str) -> bool:
+    """Whether the rows of these tables are also those of the conditions we asked for last. (What `cond_change` returns
+    is of no use: it counts one too many.)"""
+    states = [idl.tables[name].condition_state for name in tables]
+    return all(state.new is None and state.requested is None for state in states)
+
+
+def clauses_met(idl: Any, table: str) -> list[Any]:
+    """The clauses whose rows are all here: acknowledged by the server, and not about to be taken back. (It sends the
+    rows before it acknowledges, and takes others away before that too.)"""
+    state = idl.tables[table].condition_state
+    return [c for c in state.acked if state.requested is None or c in state.requested]
 
 
 def reference(row: Row, column: str) -> str:

@@ -1,11 +1,12 @@
 """What OVN's southbound database asks of this chassis, as whole snapshots taken while it was in sync.
 
 Only rows that concern us are asked for: our Chassis row by *name* (its uuid changes when ovn-controller is stopped and
-started), the attachment circuits of the cloud by one constant pair, the ports bound to our chassis, and the router
-ports of those attachments that have a port here. A port that leaves us is asked for by name until it is clear what
-became of it (`bindings.stay`).
+started), the ports bound to our chassis, the attachment circuits of the networks that have a port here, and what these
+need: the BGPVPNs they refer to, and their router ports. A port that leaves us is asked for by name until it is clear
+what became of it (`bindings.stay`). Each answer may lead to another question; `snapshots.py` knows what may be told
+meanwhile.
 
-Rules: nothing is told while the rows are not in sync with what was asked. A lost connection, a vanished Chassis row or
+Rules: nothing is told of rows that are not in sync with what was asked. A lost connection, a vanished Chassis row or
 a database made anew that northd has yet to fill (`refill.py`) is `IntentLost`, never an empty snapshot: the node
 freezes, it does not withdraw. One nonsense row costs that row.
 What the node reports goes the other way over the same connection (`telling.py`).
@@ -14,27 +15,26 @@ What the node reports goes the other way over the same connection (`telling.py`)
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from isthmus.fib.entries import CircuitName
-from isthmus.model.intent import KIND_AC, KIND_KEY, AttachmentIntent, BadIntent
-from isthmus.model.port import Gateway
-from isthmus.node.facts import IntentLost, IntentRead, LocalPort
-from isthmus.shell.bindings import (
-    Held,
-    Nonsense,
-    Row,
-    Where,
-    read_circuit,
-    read_gateway,
-    read_port,
-    router_ports_of,
-    stay,
-    where,
+from isthmus.node.facts import IntentLost, IntentRead
+from isthmus.shell.bindings import Row
+from isthmus.shell.clauses import bound_to, mark
+from isthmus.shell.idl import (
+    Idl,
+    IdlThread,
+    clauses_met,
+    conditions_met,
+    connection,
+    connection_state,
+    in_sync,
+    make_idl,
+    reference,
 )
-from isthmus.shell.idl import Idl, IdlThread, conditions_met, connection, connection_state, in_sync, make_idl, reference
 from isthmus.shell.refill import Global, Refill
+from isthmus.shell.rows import Rows
+from isthmus.shell.snapshots import Snapshots
 from isthmus.shell.telling import Telling, Wish
 
 log = logging.getLogger(__name__)
@@ -72,14 +72,15 @@ SCHEMA: dict[str, Any] = {
 }
 """What we use of ovn-sb.ovsschema; all of it is there since OVN 20.12."""
 
-CIRCUITS = ["external_ids", "includes", ["map", [[KIND_KEY, KIND_AC]]]]
-
+PORTS = "Port_Binding"
+OURS = ("Chassis", "Chassis_Private")
+"""Of these tables only our own row is asked for."""
 
 Heard = IntentRead | IntentLost
 
 
 class _NotingIdl(Idl):  # type: ignore[misc]  # the library publishes no types
-    """An Idl that keeps the uuids of the rows that changed, so that a look need not copy a whole cloud."""
+    """An Idl that keeps the uuids of the rows that changed, so that a look need not copy all of them."""
 
     def notify(self, event: str, row: Any, updates: Any = None) -> None:
         self.changed.add(row.uuid)
@@ -94,28 +95,24 @@ class _Look:
         self._remotes, self._hear = remotes, hear
         self.chassis = ""
         self.plugged: frozenset[str] | None = None
-        self._held: dict[str, Held] = {}
+        self._snapshots = Snapshots()
         """Outlives a connection: who is told to the node."""
         self._said: IntentRead | IntentLost | None = None
-        self._skipped: dict[str, str] = {}
-        self._attachments: dict[str, AttachmentIntent] = {}
-        """By circuit, as last readable: a row that turns to nonsense does not take its router away."""
+        self._skipped: Mapping[str, str] = {}
         self._refill = Refill()
         self.telling = Telling()
 
     def open(self) -> Any:
         idl = make_idl(_NotingIdl, ",".join(self._remotes), SCHEMA)
         idl.changed = set()
-        idl.cond_change("Port_Binding", [CIRCUITS])
+        idl.cond_change(PORTS, self._snapshots.conditions(""))
         self._ask_for_ours(idl)
         self.telling.forget()
-        self._rows: dict[Any, Row] = {}
-        self._read: dict[Any, AttachmentIntent | BadIntent | LocalPort | Nonsense | Gateway | None] = {}
         self._session = -1
         return idl
 
     def _ask_for_ours(self, idl: Any) -> None:
-        for table in ("Chassis", "Chassis_Private"):
+        for table in OURS:
             idl.cond_change(table, [["name", "==", self.chassis]])
 
     def look(self, idl: Any, now: float) -> float | None:
@@ -123,12 +120,12 @@ class _Look:
         return min((d for d in deadlines if d is not None), default=None)
 
     def _watch(self, idl: Any, now: float) -> float | None:
-        """Nothing is concluded from rows of conditions that are not the ones wanted now."""
+        """Nothing is concluded from rows that are not there yet because the server has not heard that we want them."""
         if not in_sync(idl):
             self._lost(f"the southbound {connection_state(idl)}")
             return None
         self._ask_for_ours(idl)
-        if not conditions_met(idl):
+        if not conditions_met(idl, *OURS):
             return None
         if doubt := self._refill.doubt(_global(idl), now):
             self._lost(doubt)
@@ -137,74 +134,27 @@ class _Look:
         if not own:
             self._lost(f"chassis '{self.chassis}' is not registered in the southbound database")
             return None
-        idl.cond_change("Port_Binding", self._conditions(own))
-        if not conditions_met(idl):
-            return None
-        self._copy(idl)
-        self._held = self._who_stays(own, now)
-        idl.cond_change("Port_Binding", self._conditions(own))
-        if not conditions_met(idl):
-            # Somebody left: he is told for a moment longer, and asked for by name.
-            return None
-        self._found()
-        return min((h.until for h in self._held.values() if h.until is not None), default=None)
-
-    def _conditions(self, own: str) -> list[Any]:
-        """The rows to be sent to us."""
-        leaving = sorted(name for name, held in self._held.items() if held.until is not None)
-        bound_here = ["chassis", "==", ["uuid", own]]
-        here = {held.port.network for held in self._held.values()}
-        served = sorted({a.attachment for a in self._attachments.values() if here.intersection(a.networks)})
-        routers = (["external_ids", "includes", ["map", [[*router_ports_of(name)]]]] for name in served)
-        return [CIRCUITS, bound_here, *(["logical_port", "==", name] for name in leaving), *routers]
+        covered = frozenset(map(mark, clauses_met(idl, PORTS)))
+        if mark(bound_to(own)) in covered:
+            self._copy(idl)
+            self._snapshots.look(own, covered, self.plugged, now)
+            self._skip(self._snapshots.skipped)
+            if (snapshot := self._snapshots.tell(covered)) is not None:
+                self._tell(snapshot)
+        idl.cond_change(PORTS, self._snapshots.conditions(own))
+        return self._snapshots.deadline(now)
 
     def _copy(self, idl: Any) -> None:
         """Bring the plain copies up to date: all of them after a new connection, else what changed."""
-        rows = idl.tables["Port_Binding"].rows
+        rows = idl.tables[PORTS].rows
         if self._session != connection(idl):
             self._session = connection(idl)
-            self._rows.clear()
-            self._read.clear()
+            self._snapshots.rows = Rows()
             idl.changed = set(rows)
-        for uuid in idl.changed:
-            self._rows.pop(uuid, None)
-            self._read.pop(uuid, None)
-            if uuid in rows:
-                self._rows[uuid] = copied = _plain(rows[uuid])
-                other = read_port(copied) or read_gateway(copied)
-                self._read[uuid] = read_circuit(copied) if copied.is_circuit else other
+        self._snapshots.rows.change({uuid: _plain(rows[uuid]) if uuid in rows else None for uuid in idl.changed})
         idl.changed = set()
-        circuits = {row.logical_port: self._read[uuid] for uuid, row in self._rows.items() if row.is_circuit}
-        good = {name: read for name, read in circuits.items() if isinstance(read, AttachmentIntent)}
-        self._attachments = {n: a for n, a in self._attachments.items() if n in circuits} | good
 
-    def _who_stays(self, own: str, now: float) -> dict[str, Held]:
-        here: dict[str, LocalPort] = {}
-        seen: dict[str, Where] = {}
-        skipped: dict[str, str] = {}
-        for uuid, row in self._rows.items():
-            if row.is_circuit:
-                continue
-            seen[row.logical_port] = place = where(row, own)
-            port = self._read[uuid]
-            if place is Where.HERE and isinstance(port, LocalPort):
-                here[row.logical_port] = port
-            elif place is Where.HERE and isinstance(port, Nonsense):
-                skipped[row.logical_port] = port.why
-        self._skip(skipped)
-        return stay(self._held, here, seen, self.plugged, now)
-
-    def _found(self) -> None:
-        circuits = {
-            CircuitName(row.logical_port): read
-            for uuid, row in self._rows.items()
-            if isinstance(read := self._read[uuid], AttachmentIntent | BadIntent)
-        }
-        ports = tuple(self._held[name].port for name in sorted(self._held))
-        gateways = sorted((g for g in self._read.values() if isinstance(g, Gateway)), key=lambda g: (g.network, g.mac))
-        self._tell(IntentRead(circuits, ports, self._skipped, tuple(gateways)))
-
-    def _skip(self, skipped: dict[str, str]) -> None:
+    def _skip(self, skipped: Mapping[str, str]) -> None:
         if skipped != self._skipped:
             for name, why in skipped.items():
                 if self._skipped.get(name) != why:
