@@ -96,7 +96,7 @@ def vpn_of(a: AssociationIntent, revision: int = 1) -> BgpvpnIntent:
 
 def through_form_2(intent: AttachmentIntent) -> AttachmentIntent:
     """All rows written, and read back."""
-    rows = [bgpvpn_external_ids(vpn_of(a)) for a in intent.associations]
+    rows = [bgpvpn_external_ids(vpn_of(a, revision=0)) for a in intent.associations]
     known: dict[str, BgpvpnIntent | BadIntent] = {vpn.bgpvpn: vpn for vpn in map(read_bgpvpn, rows)}
     return resolve(read_attachment(to_external_ids(intent, 2) | {"neutron:port_name": "not ours"}), known)
 
@@ -279,6 +279,14 @@ def test_a_bgpvpn_without_a_row_costs_its_associations_and_says_so() -> None:
     read = resolve(row, {uuid(1017): vpn_of(TWO.associations[1])})
     assert read == replace(TWO, associations=TWO.associations[1:], unresolved=((uuid(1016), MISSING),))
     assert carried(read, TWO) == read, "it is gone: nothing stands that could stay"
+
+
+def test_the_revision_is_the_highest_of_the_rows() -> None:
+    row = read_attachment(to_external_ids(replace(TWO, revision=5), 2))
+    one, two = TWO.associations
+    assert resolve(row, {one.bgpvpn: vpn_of(one, 4), two.bgpvpn: vpn_of(two, 3)}).revision == 5
+    assert resolve(row, {one.bgpvpn: vpn_of(one, 4), two.bgpvpn: vpn_of(two, 9)}).revision == 9
+    assert resolve(row, {"of no concern": vpn_of(two, 9)}).revision == 5
 
 
 def test_of_a_bgpvpn_that_cannot_be_read_stays_what_stood() -> None:

@@ -174,10 +174,10 @@ def test_a_bgpvpn_alone_changes_every_attachment_that_refers_to_it(here: Hypervi
     newer = vpn(1, "64512:7", revision=2)
     here.put_vpn(newer)
     told = here.settle()
-    assert told.circuits[circuit(1)] == attachment(1, newer)
-    assert told.circuits[circuit(2)] == attachment(2, newer, BLUE)
+    assert told.circuits[circuit(1)] == replace(attachment(1, newer), revision=2)
+    assert told.circuits[circuit(2)] == replace(attachment(2, newer, BLUE), revision=2)
     assert told.circuits[circuit(3)] is before.circuits[circuit(3)], "whom it does not concern is the same object"
-    here.put_vpn(replace(newer, revision=3))
+    here.put_vpn(replace(newer))
     again = here.settle()
     assert all(again.circuits[name] is told.circuits[name] for name in told.circuits), "it says the same"
 

@@ -2,7 +2,8 @@
 
 Rules: a BGPVPN that cannot be looked up costs its associations, with the reason, and never the attachment. One whose
 row is there and cannot be read was written by a newer Isthmus, or is nonsense: then what stands stays, as with an
-attachment's own row, and `carried` says how.
+attachment's own row, and `carried` says how. The revision is the highest of all the rows: their writer gives a row
+that changes one above those of all the rows that it is read with.
 """
 
 from __future__ import annotations
@@ -69,10 +70,10 @@ def resolve(row: ReadAttachment, vpns: Mapping[str, BgpvpnIntent | BadIntent]) -
         unresolved[reference.bgpvpn] = MISSING if vpn is None else str(vpn)
         if vpn is not None:
             unread.append(reference.association)
-    used = (vpn for b in row.bgpvpns if isinstance(vpn := vpns.get(b), BgpvpnIntent))
+    used = [vpn for b in row.bgpvpns if isinstance(vpn := vpns.get(b), BgpvpnIntent)]
     return AttachmentIntent(
         attachment=row.attachment,
-        revision=row.revision,
+        revision=max([row.revision, *(vpn.revision for vpn in used)]),
         site=row.site,
         networks=row.networks,
         subnets=row.subnets,
