@@ -21,7 +21,7 @@ from tests.eventually import eventually
 from tests.neutron.cloud import Cloud, User
 from tests.neutron.test_sharing import share
 
-pytestmark = pytest.mark.neutron
+pytestmark = [pytest.mark.neutron, pytest.mark.usefixtures("form_1")]
 
 BGPVPNS = "bgpvpn/bgpvpns"
 MANY, AT_ONCE = 40, 10

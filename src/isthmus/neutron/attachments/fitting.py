@@ -22,17 +22,17 @@ _BASE, _ASSOCIATION, _TARGET, _NETWORK, _SUBNET = 600, 320, 24, 48, 50
 """Octets that each takes of a row, generously: most attachments surely fit, and need not be written out to know it."""
 
 
-def fitting(attachment: Attachment | None, cloud: Cloud, revision: int) -> Desired:
+def fitting(attachment: Attachment | None, cloud: Cloud, revision: int, form: int = 1) -> Desired:
     """What OVN must have: `desired` of what fits, and the rest among what is left out."""
-    if attachment is None or _surely_fits(attachment):
-        return desired(attachment, cloud, revision)
+    if attachment is None or _surely_fits(attachment, form):
+        return desired(attachment, cloud, revision, form)
     kept, left = sorted(attachment.associations, key=lambda a: (a.guest, a.age, a.id)), []
-    while kept and broken(replace(attachment, associations=tuple(sorted(kept))), cloud):
+    while kept and broken(replace(attachment, associations=tuple(sorted(kept))), cloud, form):
         left.append(kept.pop())
     surplus = tuple(Skipped(a.id, Unserved.TOO_LARGE) for a in left)
     if not kept:
-        return Desired({}, surplus)
-    made = desired(replace(attachment, associations=tuple(sorted(kept))), cloud, revision)
+        return Desired({}, surplus, form)
+    made = desired(replace(attachment, associations=tuple(sorted(kept))), cloud, revision, form)
     return replace(made, skipped=(*made.skipped, *surplus))
 
 
@@ -40,11 +40,14 @@ def is_overfull(made: Desired) -> bool:
     return any(s.why is Unserved.TOO_LARGE for s in made.skipped)
 
 
-def broken(attachment: Attachment, cloud: Cloud = LONGEST) -> str:
+def broken(attachment: Attachment, cloud: Cloud = LONGEST, form: int = 1) -> str:
     """The rule that the row would break, whatever its revision and numbers; blank when it fits."""
     try:
         desired(
-            replace(attachment, associations=tuple(map(_longest, attachment.associations))), cloud, LONGEST_REVISION
+            replace(attachment, associations=tuple(map(_longest, attachment.associations))),
+            cloud,
+            LONGEST_REVISION,
+            form,
         )
     except BadIntent as error:
         return error.rule
@@ -55,12 +58,14 @@ def _longest(association: Association) -> Association:
     return association if association.number is not None else replace(association, number=NUMBER_MAX)
 
 
-def _surely_fits(attachment: Attachment) -> bool:
+def _surely_fits(attachment: Attachment, form: int) -> bool:
     place = attachment.place
     if isinstance(place, Router):
         networks, subnets = len(place.interfaces), sum(len(i.subnets) for i in place.interfaces)
     else:
         networks, subnets = 1, len(place.subnets)
     size = _BASE + networks * _NETWORK + subnets * _SUBNET
-    size += sum(_ASSOCIATION + _TARGET * (len(a.imports) + len(a.exports)) for a in attachment.associations)
+    size += len(attachment.associations) * _ASSOCIATION
+    if form == 1:
+        size += sum(_TARGET * (len(a.imports) + len(a.exports)) for a in attachment.associations)
     return size <= ROW_BYTES_MAX

@@ -8,33 +8,26 @@ goes above it); equal content keeps its revision.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from neutron_lib.db import api as db_api
 
-from isthmus.neutron.attachments import reading
+from isthmus.neutron.attachments import reading, vpns
 from isthmus.neutron.attachments.desired import (
     Attachment,
-    Desired,
+    Settled,
     desired,
     digest,
     network_attachment,
     router_attachment,
+    settled_by,
 )
 from isthmus.neutron.attachments.fitting import broken, fitting, is_overfull
-from isthmus.neutron.rows import dirty, models, numbers
+from isthmus.neutron.rows import dirty, forms, models, numbers
 from isthmus.neutron.words import exceptions
 from isthmus.neutron.words.values import Cloud
-
-
-@dataclass(frozen=True, slots=True)
-class Settled:
-    """What OVN must have for the attachment, and the revision that says so."""
-
-    desired: Desired
-    revision: int
 
 
 class Renumbered(NamedTuple):
@@ -74,6 +67,7 @@ def check_sizes(
     """Raises BGPVPNTooManyAssociations when an attachment's row would be more than an OVSDB client can bear, once what
     has no number yet has one. With `project`, only of attachments that are in BGPVPNs by this project alone: where
     others have a part in it the surplus is left out instead (fitting)."""
+    form = forms.in_force(session)
     if known is None:
         found = reading.attachments(session, attachments, numbered=False)
     else:
@@ -81,13 +75,20 @@ def check_sizes(
     for attachment in found.values():
         if project is not None and {a.project for a in attachment.associations} != {project}:
             continue
-        if rule := broken(attachment):
+        if rule := broken(attachment, form=form):
             raise exceptions.BGPVPNTooManyAssociations(reason=f"{attachment.name}: {rule}")
 
 
 @db_api.retry_if_session_inactive()
-def settle(context: Any, seen: Mapping[str, int], cloud: Cloud, numbered: bool = True) -> dict[str, Settled]:
-    """`seen` has the attachments, each with the revision that OVN had before this call.
+def settle(
+    context: Any,
+    seen: Mapping[str, int],
+    cloud: Cloud,
+    numbered: bool = True,
+    beside: Mapping[str, int] = MappingProxyType({}),
+) -> dict[str, Settled]:
+    """`seen` has the attachments, each with the revision that OVN had before this call; `beside` the highest revision
+    of what nodes read together with each.
 
     Without a row of its own (its router or network is gone) an attachment has nothing to be in OVN, at the revision
     that is there: whatever is left goes.
@@ -101,19 +102,28 @@ def settle(context: Any, seen: Mapping[str, int], cloud: Cloud, numbered: bool =
         if len(rows) < len(seen):
             rows = {row.id: row for row in session.scalars(query)}
         found = reading.of_members(session, known.members, known.numbers, numbered)
-        return {name: _settled(rows.get(name), found.get(name), cloud, seen[name]) for name in seen}
+        form = forms.in_force(session)
+        above = dict(beside)
+        for name, highest in vpns.highest_of(session, found if form > 1 else {}).items():
+            above[name] = max(highest, above.get(name, 0))
+        return {
+            name: _settled(rows.get(name), found.get(name), cloud, form, seen[name], above.get(name, 0))
+            for name in seen
+        }
 
 
-def _settled(row: Any, attachment: Attachment | None, cloud: Cloud, seen: int) -> Settled:
+def _settled(row: Any, attachment: Attachment | None, cloud: Cloud, form: int, seen: int, above: int) -> Settled:
     if row is None:
-        return Settled(desired(None, cloud, 0), seen)
-    made = fitting(attachment, cloud, 0)
+        return Settled(desired(None, cloud, 0, form), seen)
+    if forms.is_newer(max(form, settled_by(row.digest))):
+        return Settled(desired(None, cloud, 0, form), row.revision, left=True)
+    made = fitting(attachment, cloud, 0, form)
     content, overfull = digest(made), is_overfull(made)
     if row.digest != content or row.revision < seen:
-        row.revision, row.digest = max(row.revision, seen) + 1, content
+        row.revision, row.digest = max(row.revision, seen, above) + 1, content
     if row.overfull != overfull:
         row.overfull = overfull
-    return Settled(fitting(attachment, cloud, row.revision), row.revision)
+    return Settled(fitting(attachment, cloud, row.revision, form), row.revision)
 
 
 @db_api.retry_if_session_inactive()
@@ -127,22 +137,27 @@ def revisions(context: Any, names: Collection[str]) -> dict[str, int]:
 
 @db_api.retry_if_session_inactive()
 def survey(context: Any, cloud: Cloud, numbered: bool = True) -> dict[str, Settled | None]:
-    """Every attachment with an association or a number, read at once; None for those that must be settled anew."""
+    """Every attachment with an association or a number, and every BGPVPN that has a row of its own or should, read at
+    once; None for those that must be settled anew. Nothing when a newer release has decided how rows are written."""
     with db_api.CONTEXT_READER.using(context):
         session = context.session
+        form = forms.in_force(session)
+        if forms.is_newer(form):
+            return {}
         rows = {r.id: r for r in session.scalars(sa.select(models.Attachment))}
         given = {(n.attachment_id, n.bgpvpn_id) for n in session.scalars(sa.select(models.Number))}
         pairs = {(b.attachment, b.bgpvpn) for b in reading.bound(session, None)}
         wrong = given ^ pairs if numbered else given - pairs
         found: dict[str, Settled | None] = {name: None for name, _bgpvpn in wrong}
+        found |= vpns.survey(session, form) | {vpns.SWITCHES: vpns.holders(form)}
         for name, attachment in reading.attachments(session, None, numbered).items():
             if name in found:
                 continue
             row = rows.get(name)
-            if row is None or digest(fitting(attachment, cloud, 0)) != row.digest:
+            if row is None or digest(fitting(attachment, cloud, 0, form)) != row.digest:
                 found[name] = None
             else:
-                found[name] = Settled(fitting(attachment, cloud, row.revision), row.revision)
+                found[name] = Settled(fitting(attachment, cloud, row.revision, form), row.revision)
         return found
 
 
@@ -185,3 +200,8 @@ def mark_uplinks(connection: Any, network: str, at_once: int) -> None:
     table = models.Attachment
     known: Any = sa.select(table.id).where(table.id.in_(names))
     dirty.beyond(connection, set(connection.scalars(known)), at_once)
+
+
+def concerned(session: Any, bgpvpn: str) -> set[str]:
+    """What must be written when the targets or the preference of the BGPVPN change: its own row, where it has one."""
+    return reading.behind(session, bgpvpn) if forms.held(session) == 1 else {vpns.name_of(bgpvpn)}

@@ -8,19 +8,20 @@ pass. Of several who settle one attachment the later wins: the drawing in docs/d
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from neutron_lib import context as neutron_context
 from neutron_lib import exceptions as neutron_exceptions
 from oslo_db import exception as db_exc
 from oslo_log import log as logging
 
-from isthmus.model.delta import diff
-from isthmus.neutron.attachments import settling
-from isthmus.neutron.attachments.desired import Skipped, Unserved
-from isthmus.neutron.ovn.northbound import Applied, Northbound, Outcome, Unavailable, complete
-from isthmus.neutron.rows import dirty
+from isthmus.model.delta import Plan, diff
+from isthmus.neutron.attachments import settling, vpns
+from isthmus.neutron.attachments.desired import Settled, Skipped, Unserved
+from isthmus.neutron.ovn.northbound import Applied, Northbound, Outcome, Seen, Unavailable, complete
+from isthmus.neutron.rows import dirty, forms
 from isthmus.neutron.words.conf import Settings
 
 LOG = logging.getLogger(__name__)
@@ -61,14 +62,18 @@ class Reconciler:
         self._said: dict[str, tuple[Outcome, tuple[Skipped, ...]]] = {}
 
     def converge(self, attachments: Collection[str]) -> list[Result]:
-        """Bring these attachments to OVN, in one transaction there. Raises Unavailable, NeutronException (no number
-        left) and oslo.db's DBError."""
+        """Bring these attachments and BGPVPNs to OVN, in one transaction there. Raises Unavailable, NeutronException
+        (no number left) and oslo.db's DBError."""
         found = {name: Result(name, Outcome.UNCHANGED) for name in attachments}
         pending, context = set(attachments), neutron_context.get_admin_context()
+        referred, needed = set[str](), dict[str, frozenset[str]]()
         for _round in range(ROUNDS_MAX):
-            settled = settling.settle(context, self._northbound.revisions(pending), self._settings.cloud)
-            applied = self._northbound.apply({n: (s.desired.rows, s.revision) for n, s in settled.items()})
-            latest = settling.revisions(context, pending)
+            seen = self._northbound.seen(pending)
+            settled = self._settle(context, seen)
+            referred.update(*(one.bgpvpns for one in seen.values()))
+            needed |= {name: one.desired.bgpvpns for name, one in settled.items()}
+            applied = self._apply(context, settled)
+            latest = _latest(context, pending)
             for name in pending:
                 found[name] = found[name].after(applied[name], settled[name].desired.skipped)
             pending = {
@@ -78,7 +83,43 @@ class Reconciler:
             }
             if not pending:
                 break
+        self._let_go(context, referred.difference(*needed.values()))
         return [self._tell(found[name]) for name in sorted(found)]
+
+    def _settle(self, context: Any, seen: Mapping[str, Seen]) -> dict[str, Settled]:
+        """All of them, each kind as it is settled."""
+        own = {name: one.revision for name, one in seen.items() if vpns.is_one(name)}
+        places = {name: one for name, one in seen.items() if name not in own and name != vpns.SWITCHES}
+        settled = vpns.settle(context, own) if own else {}
+        if vpns.SWITCHES in seen:
+            settled[vpns.SWITCHES] = vpns.holders(forms.read(context))
+        if places:
+            revisions = {name: one.revision for name, one in places.items()}
+            beside = {name: one.highest for name, one in places.items()}
+            settled |= settling.settle(context, revisions, self._settings.cloud, beside=beside)
+        return settled
+
+    def _apply(self, context: Any, settled: Mapping[str, Settled]) -> dict[str, Applied]:
+        """Rows of BGPVPNs that are lacking are written in the same transaction; nothing refers to what has no place."""
+        lacking = self._northbound.lacks(set[str]().union(*(one.desired.bgpvpns for one in settled.values())))
+        homeless = {bgpvpn for bgpvpn, has_place in lacking.items() if not has_place}
+        more = {vpns.name_of(bgpvpn): 0 for bgpvpn in lacking if vpns.name_of(bgpvpn) not in settled}
+        whole = {**settled, **(vpns.settle(context, more) if more else {})}
+        done = {name: Applied(Outcome.LEFT, Plan()) for name, one in whole.items() if one.left}
+        for name, one in whole.items():
+            if not homeless.isdisjoint(one.desired.bgpvpns):
+                done[name] = Applied(Outcome.WAITING, Plan())
+        writes = {n: (one.desired.rows, one.revision) for n, one in whole.items() if n not in done}
+        return done | self._northbound.apply(writes)
+
+    def _let_go(self, context: Any, bgpvpns: Collection[str]) -> None:
+        """BGPVPNs that are no longer referred to from where they were: their rows may go. While others have yet to be
+        written, perhaps because of the same change, that waits until they are."""
+        names = sorted(map(vpns.name_of, bgpvpns))
+        if names and dirty.any_is(context):
+            dirty.put(context, names)
+        elif names:
+            self.converge(names)
 
     def deliver(self, attachments: Collection[str]) -> None:
         """After a commit: what cannot be written now is left to the full pass, and said."""
@@ -122,8 +163,11 @@ class Reconciler:
         """
         self.drain(keep_on)
         found, drained = settling.survey(neutron_context.get_admin_context(), self._settings.cloud), time.monotonic()
+        if not found:
+            LOG.warning("a newer release of Isthmus decides how rows are written: this one writes none")
+            return []
         results: list[Result] = []
-        for attachment in sorted(set(found) | self._northbound.attachments()):
+        for attachment in _in_order(found, self._northbound.attachments()):
             if not keep_on():
                 break
             if time.monotonic() - drained >= POLL_S:
@@ -136,7 +180,7 @@ class Reconciler:
             results += self._attempt([attachment])
         return results
 
-    def _differs(self, attachment: str, settled: settling.Settled) -> bool:
+    def _differs(self, attachment: str, settled: Settled) -> bool:
         return bool(diff(complete(settled.desired.rows), self._northbound.rows(attachment)))
 
     def _tell(self, result: Result) -> Result:
@@ -144,7 +188,7 @@ class Reconciler:
         if result.outcome is Outcome.WRITTEN:
             LOG.info("%s: %d rows written, %d removed", result.attachment, result.written, result.removed)
         said = (result.outcome, result.skipped)
-        if result.outcome is Outcome.WAITING and self._said.get(result.attachment) != said:
+        if result.outcome in (Outcome.WAITING, Outcome.LEFT) and self._said.get(result.attachment) != said:
             LOG.warning("%s: %s", result.attachment, result.outcome.value)
         for skipped in result.skipped:
             loud = bool(skipped.what) or skipped.why is Unserved.TOO_LARGE
@@ -153,3 +197,28 @@ class Reconciler:
                 LOG.warning("%s: %s is left out: %s", result.attachment, what, skipped.why.value)
         self._said[result.attachment] = said
         return result
+
+
+def _latest(context: Any, names: Collection[str]) -> dict[str, int]:
+    """The revisions last given."""
+    own = {name for name in names if vpns.is_one(name)}
+    found = {vpns.SWITCHES: 0} | vpns.latest(context, own)
+    return found | settling.revisions(context, set(names) - own)
+
+
+def _in_order(found: Mapping[str, Settled | None], there: Collection[str]) -> list[str]:
+    """A row is there before what refers to it, and goes after: the switches of BGPVPNs, BGPVPNs, attachments, then
+    BGPVPNs that go, and last the switches."""
+    holders = found.get(vpns.SWITCHES)
+    wanted = holders is not None and bool(holders.desired.rows)
+
+    def place(name: str) -> tuple[int, str]:
+        if name == vpns.SWITCHES:
+            return (0 if wanted else 4), name
+        if not vpns.is_one(name):
+            return 2, name
+        settled = found.get(name)
+        stays = name in found and (settled is None or bool(settled.desired.rows))
+        return (1 if wanted and stays else 3), name
+
+    return sorted({*found, *there}, key=place)

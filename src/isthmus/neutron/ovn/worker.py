@@ -13,13 +13,17 @@ from collections.abc import Callable
 from typing import Any
 
 from neutron_lib import context as neutron_context
+from oslo_config import cfg
 from oslo_db import exception as db_exc
 from oslo_log import log as logging
+from ovsdbapp import exceptions as ovsdb_exceptions
 
+from isthmus.neutron.attachments import vpns
 from isthmus.neutron.ovn import ovsdb
 from isthmus.neutron.ovn.northbound import Northbound, Unavailable
+from isthmus.neutron.ovn.readers import Decision, Readers, Report
 from isthmus.neutron.ovn.reconciler import POLL_S, Reconciler
-from isthmus.neutron.rows import pools
+from isthmus.neutron.rows import forms, pools
 from isthmus.neutron.words.conf import Settings
 from neutron import worker
 
@@ -40,6 +44,7 @@ class ReconcileWorker(worker.NeutronBaseWorker):
         self._thread: threading.Thread | None = None
         self._said: frozenset[str] = frozenset()
         self._next_pass = 0.0
+        self._form = _Form()
 
     def start(self, **_ignored: Any) -> None:
         super().start(desc=self.desc)
@@ -83,9 +88,11 @@ class ReconcileWorker(worker.NeutronBaseWorker):
         def keep_on() -> bool:
             return bool(api.idl.has_lock) and not self._stop.is_set()
 
-        reconciler = Reconciler(Northbound(lambda: api), self._settings)
+        northbound = Northbound(lambda: api)
+        reconciler = Reconciler(northbound, self._settings)
         written = reconciler.drain(keep_on)
         if time.monotonic() >= self._next_pass and keep_on():
+            self._form.decide(northbound)
             self._full_pass(reconciler, keep_on)
             self._next_pass = time.monotonic() + self._settings.reconcile_interval_s
         return written
@@ -109,3 +116,50 @@ class ReconcileWorker(worker.NeutronBaseWorker):
         for what in sorted(found.keys() - self._said):
             LOG.warning("nearly empty: %s", found[what])
         self._said = frozenset(found)
+
+
+class _Form:
+    """The form that rows are written in, decided by what agents report."""
+
+    def __init__(self) -> None:
+        self._reports: Any = None
+        self._readers = Readers()
+        self._said: object = None
+
+    def decide(self, northbound: Northbound) -> None:
+        """Without the southbound database it stays as it is. Raises Unavailable when the northbound does not answer,
+        and DBError."""
+        try:
+            decision = self._ask()
+        except (Unavailable, OSError) as error:
+            self._say(str(error), "the form of rows stays as it is: %s", error)
+            return
+        if decision.form > forms.OLDEST:
+            # They are there before anybody writes what hangs on them.
+            northbound.apply({vpns.SWITCHES: (vpns.holders(decision.form).desired.rows, 0)})
+        before = forms.decide(neutron_context.get_admin_context(), decision.form)
+        if before != decision.form and not forms.is_newer(before):
+            LOG.info("rows are written in form %d from now on, not %d", decision.form, before)
+        if decision.held_up_by:
+            names = ", ".join(decision.held_up_by[:10])
+            self._say(decision, "rows are written in form %d: the agents of %s read no newer", decision.form, names)
+        else:
+            self._said = None
+
+    def _ask(self) -> Decision:
+        self._reports = self._reports or ovsdb.connect_to_reports()
+        reports = [Report(r.name, dict(r.external_ids)) for r in self._rows(ovsdb.REPORTS)]
+        nb_cfg = max((int(r.nb_cfg) for r in self._rows(ovsdb.GLOBAL)), default=0)
+        return self._readers.decide(reports, nb_cfg, time.monotonic(), cfg.CONF.agent_down_time)
+
+    def _rows(self, table: str) -> list[Any]:
+        try:
+            return list(self._reports.db_list_rows(table).execute(check_error=True))
+        except (ovsdb_exceptions.OvsdbAppException, RuntimeError) as error:
+            raise Unavailable(f"the southbound database did not answer as it should: {error}") from error
+
+    def _say(self, what: object, words: str, *values: object) -> None:
+        """Once, until it is something else."""
+        if what != self._said:
+            LOG.warning(words, *values)
+        self._said = what

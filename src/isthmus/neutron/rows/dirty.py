@@ -40,6 +40,20 @@ def mark(session: Any, attachments: Collection[str]) -> None:
 
 
 @db_api.retry_if_session_inactive()
+def put(context: Any, attachments: Collection[str]) -> None:
+    """In a transaction of its own."""
+    with db_api.CONTEXT_WRITER.using(context):
+        mark(context.session, attachments)
+
+
+@db_api.retry_if_session_inactive()
+def any_is(context: Any) -> bool:
+    """Whether anything is marked."""
+    with db_api.CONTEXT_READER.using(context):
+        return context.session.scalar(sa.select(models.Dirty.attachment_id).limit(1)) is not None
+
+
+@db_api.retry_if_session_inactive()
 def oldest(context: Any, count: int) -> dict[str, str]:
     """So many attachments at most, with their marks."""
     with db_api.CONTEXT_READER.using(context):

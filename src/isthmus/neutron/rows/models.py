@@ -259,3 +259,24 @@ class Project(model_base.BASEV2):
     __tablename__ = "isthmus_projects"
 
     id: Any = sa.Column(sa.String(db.PROJECT_ID_FIELD_SIZE), primary_key=True)
+
+
+class BgpvpnRow(model_base.BASEV2):
+    """What OVN was last told about a BGPVPN, where it has a row of its own there: its revision only rises."""
+
+    __tablename__ = "isthmus_bgpvpn_rows"
+
+    bgpvpn_id: Any = sa.Column(
+        sa.String(UUID_SIZE), sa.ForeignKey("isthmus_bgpvpns.id", ondelete="CASCADE"), primary_key=True
+    )
+    revision: Any = sa.Column(sa.BigInteger(), nullable=False)
+    digest: Any = sa.Column(sa.String(DIGEST_SIZE), nullable=False)
+
+
+class IntentForm(model_base.BASEV2):
+    """One row: the form that the rows of OVN are written in (`rows/forms.py`)."""
+
+    __tablename__ = "isthmus_intent_forms"
+
+    id: Any = sa.Column(sa.Integer(), primary_key=True, autoincrement=False)
+    form: Any = sa.Column(sa.Integer(), nullable=False)

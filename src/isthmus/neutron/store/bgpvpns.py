@@ -99,7 +99,7 @@ def update_bgpvpn(
         session.flush()
         touched = set()
         if lists or "local_pref" in plain:
-            touched = reading.behind(session, row.id)
+            touched = settling.concerned(session, row.id)
             settling.check_sizes(session, touched, row.project_id)
         written = dirty.beyond(session, touched, at_once)
         session.expire(row)
