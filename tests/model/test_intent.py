@@ -15,7 +15,6 @@ from isthmus.model.intent import (
     NUMBER_MAX,
     NUMBER_MIN,
     READS,
-    ROW_BYTES_MAX,
     WRITES,
     AssociationIntent,
     AssociationKind,
@@ -26,7 +25,6 @@ from isthmus.model.intent import (
     UnknownSchema,
     bgpvpn_external_ids,
     carried,
-    fitting,
     from_external_ids,
     from_memory,
     networks_named,
@@ -309,31 +307,6 @@ def test_more_than_a_row_may_carry_is_refused_where_it_is_written() -> None:
     wide = replace(vpn_of(many[0]), imports=tuple(RouteTarget.parse(f"64512:{n}") for n in range(2000)))
     with pytest.raises(BadIntent, match="at most 16384 fit"):
         bgpvpn_external_ids(wide)
-
-
-@pytest.mark.parametrize("form", [1, 2])
-def test_the_surplus_is_who_comes_last_in_precedence(form: int) -> None:
-    many = tuple(association(16 + n, networks=("neutron-a",), both=("64512:1",)) for n in range(200))
-    crowded = attachment(1, *many, networks=("neutron-a",))
-    precedence = [a.association for a in reversed(many)]
-    fits, surplus = fitting(crowded, precedence, form)
-    row = to_external_ids(fits, form)
-    size = sum(len(k) + len(v) for k, v in row.items())
-    assert ROW_BYTES_MAX - 200 < size <= ROW_BYTES_MAX, "as much as fits"
-    assert surplus == tuple(precedence[len(fits.associations) :])
-    assert {a.association for a in fits.associations} == set(precedence[: len(fits.associations)])
-    assert fitting(fits, [], form) == (fits, ())
-    fewer, _ = fitting(replace(crowded, associations=many[1:]), precedence, form)
-    assert set(fits.associations) - {many[0]} <= set(fewer.associations), "one less evicts nobody"
-
-
-def test_form_2_carries_more_of_them() -> None:
-    heavy = tuple(
-        association(16 + n, networks=("neutron-a",), both=tuple(f"64512:{i}" for i in range(64))) for n in range(100)
-    )
-    crowded = attachment(1, *heavy, networks=("neutron-a",))
-    assert len(fitting(crowded, [], 1)[0].associations) < 15
-    assert fitting(crowded, [], 2) == (crowded, ())
 
 
 def test_form_1_cannot_be_without_a_number() -> None:

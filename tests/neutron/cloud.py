@@ -23,6 +23,7 @@ from typing import Any, ClassVar
 import pymysql
 import requests
 
+from isthmus.model.intent import AttachmentIntent, bgpvpn_port, read_attachment, read_bgpvpn, resolve
 from tests.eventually import eventually
 
 BIN = Path(sys.prefix) / "bin"
@@ -121,6 +122,20 @@ class Northbound:
         [switch] = [s for s in tables["Logical_Switch"] if s["name"] == name]
         ports = tables["Logical_Switch_Port"]
         return {row["name"]: row for row in ports if row["_uuid"] in _listed(switch["ports"])}
+
+    def intent(self, place: str) -> AttachmentIntent:
+        """What the nodes read of an attachment, whatever the form of its rows."""
+        tables = self.tables("Logical_Switch_Port")["Logical_Switch_Port"]
+        rows = {row["name"]: row["external_ids"] for row in tables if row["name"].startswith("isthmus-")}
+        read = read_attachment(rows[f"isthmus-ac-{place}"])
+        return resolve(read, {b: read_bgpvpn(rows[port]) for b in read.bgpvpns if (port := bgpvpn_port(b)) in rows})
+
+    def make_holders(self) -> None:
+        """What the rows of BGPVPNs hang on."""
+        for digit in "0123456789abcdef":
+            name = f"isthmus-vpns-{digit}"
+            ids = 'external_ids:"isthmus:kind"=vpns'
+            self.run("--may-exist", "ls-add", name, "--", "set", "Logical_Switch", name, ids)
 
 
 def _listed(value: Any) -> list[Any]:
@@ -257,6 +272,16 @@ class Cloud:
         self.write_configuration(isthmus)
         self.manage("upgrade", "heads")
         self.start_api()
+
+    def write_in_form(self, form: int) -> None:
+        """As the worker does when it has heard of all agents what they read."""
+        if form > 1:
+            self.northbound.make_holders()
+        self.sql("REPLACE INTO isthmus_intent_forms (id, form) VALUES (1, %s)", form)
+
+    @property
+    def form(self) -> int:
+        return int((self.sql("SELECT form FROM isthmus_intent_forms") or [(1,)])[0][0])
 
     def stop(self) -> None:
         for process in reversed(self._processes):

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from isthmus.model.intent import WRITES
 from tests.neutron.cloud import Cloud, User, missing_tools
 from tests.neutron.numbered import NumberedCloud
 
@@ -52,6 +53,7 @@ def cloud() -> Iterator[Cloud]:
     made = Cloud(home)
     try:
         made.start(reconcile_interval_s=3600)
+        made.write_in_form(WRITES)
         yield made
     finally:
         made.stop()
@@ -68,10 +70,21 @@ def numbered() -> Iterator[Cloud]:
     made = NumberedCloud(home)
     try:
         made.start(reconcile_interval_s=3600)
+        made.write_in_form(WRITES)
         yield made
     finally:
         made.stop()
         shutil.rmtree(home)
+
+
+@pytest.fixture
+def form_1(cloud: Cloud, reconciler: Any) -> Iterator[None]:
+    """Some agent reads no other: each row of an attachment carries its associations whole."""
+    cloud.write_in_form(1)
+    reconciler.full_pass()
+    yield
+    cloud.write_in_form(WRITES)
+    reconciler.full_pass()
 
 
 @pytest.fixture

@@ -15,7 +15,6 @@ from typing import Any
 import pytest
 from neutron_lib import context as neutron_context
 
-from isthmus.model.intent import from_external_ids
 from isthmus.neutron.commands.upstream import write
 from isthmus.neutron.ovn.reconciler import Reconciler
 from isthmus.neutron.words import exceptions
@@ -159,8 +158,7 @@ def test_everything_survives(
 
     reconciler.full_pass()
     for place, kind in ((router, "router"), (lone["id"], "network")):
-        circuit = cloud.northbound.switch(f"isthmus-ts-{place}")[f"isthmus-ac-{place}"]
-        intent = from_external_ids(circuit["external_ids"])
+        intent = cloud.northbound.intent(place)
         assert intent.attachment == f"{kind}:{place}"
         assert {(a.bgpvpn, a.vni) for a in intent.associations} == {(blue, 70001)}
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from isthmus.model.intent import AttachmentIntent, from_external_ids
+from isthmus.model.intent import AttachmentIntent
 from tests.eventually import eventually
 from tests.neutron.cloud import V4, V6, Cloud, User
 
@@ -32,7 +32,7 @@ class Vpn:
         circuit = self.cloud.northbound.switch(f"isthmus-ts-{place}")[f"isthmus-ac-{place}"]
         assert circuit["type"] == "localport"
         assert circuit["addresses"] == "02:00:5e:00:00:02 169.254.128.2 fd00:56:50:4e::2"
-        return from_external_ids(circuit["external_ids"])
+        return self.cloud.northbound.intent(place)
 
     def ours(self, *places: str) -> list[str]:
         return [row for row in self.cloud.northbound.ours() if any(place in row for place in places)]

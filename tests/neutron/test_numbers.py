@@ -8,8 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from neutron_lib import context as neutron_context
+from neutron_lib.db import api as db_api
 
 from isthmus.model.intent import NUMBER_MAX, NUMBER_MIN
+from isthmus.neutron.attachments import settling
 from tests.neutron.cloud import V4, Answer, Cloud, User
 
 pytestmark = pytest.mark.neutron
@@ -117,3 +120,86 @@ def test_creates_and_deletes_at_once_leave_no_number(cloud: Cloud, owner: User) 
     assert at_once([(come_and_go, b) for b in bgpvpns]) == [[201, 204]] * 8
     assert cloud.sql("SELECT * FROM isthmus_numbers WHERE bgpvpn_id IN %s", bgpvpns) == []
     assert [row for row in cloud.northbound.ours() if router in row] == []
+
+
+def numbers_of(cloud: Cloud, attachment: str) -> dict[str, int]:
+    rows = cloud.sql("SELECT bgpvpn_id, number FROM isthmus_numbers WHERE attachment_id = %s", attachment)
+    return dict(rows)
+
+
+def test_a_pair_gets_its_old_number_back(cloud: Cloud, owner: User) -> None:
+    """A router comes and goes on a network in several BGPVPNs, as often as somebody likes: no number is burnt."""
+    bgpvpns = [create(cloud, owner.project, {}).body["bgpvpn"]["id"] for _ in range(6)]
+    network, router = owner.network(V4), owner.make("routers", name="r")["id"]
+    for bgpvpn in bgpvpns:
+        assert associate(cloud, owner.project, bgpvpn, "network", network["id"]).status == 201
+    alone, behind = f"network:{network['id']}", f"router:{router}"
+    first = numbers_of(cloud, alone)
+    assert owner.plug(router, network["subnet_ids"][0]).status == 200
+    second = numbers_of(cloud, behind)
+    assert (numbers_of(cloud, alone), len(second)) == ({}, 6)
+    for _round in range(2):
+        assert owner.unplug(router, network["subnet_ids"][0]).status == 200
+        assert (numbers_of(cloud, alone), numbers_of(cloud, behind)) == (first, {})
+        assert owner.plug(router, network["subnet_ids"][0]).status == 200
+        assert (numbers_of(cloud, alone), numbers_of(cloud, behind)) == ({}, second)
+    rested = cloud.sql("SELECT COUNT(*) FROM isthmus_resting_numbers WHERE bgpvpn_id IN %s", bgpvpns)
+    assert rested == [(12,)]
+
+
+def test_a_pair_whose_number_is_somebody_elses_by_now_gets_another(cloud: Cloud, owner: User) -> None:
+    bgpvpn, network = create(cloud, owner.project, {}).body["bgpvpn"]["id"], owner.network(V4)["id"]
+    path = f"{BGPVPNS}/{bgpvpn}/network_associations"
+    made = owner.make(path, network_id=network)["id"]
+    [number] = numbers_of(cloud, f"network:{network}").values()
+    owner.delete(f"{path}/{made}")
+    other = owner.network({**V4, "cidr": "10.2.0.0/24"})["id"]
+    owner.make(path, network_id=other)
+    cloud.sql("UPDATE isthmus_numbers SET number = %s WHERE attachment_id = %s", number, f"network:{other}")
+    owner.make(path, network_id=network)
+    assert numbers_of(cloud, f"network:{network}") != {bgpvpn: number}
+    assert numbers_of(cloud, f"network:{other}") == {bgpvpn: number}
+
+
+def test_numbers_that_rest_keep_nobody_out(cloud: Cloud, owner: User) -> None:
+    """Somebody has laid down every number there is: another project's association gets the one that rests longest."""
+    cloud.sql(
+        "REPLACE INTO isthmus_resting_numbers (kind, value, released_at) "
+        f"SELECT 'number', seq, UTC_TIMESTAMP() FROM seq_{NUMBER_MIN}_to_{NUMBER_MAX}"
+    )
+    try:
+        used = {n for (n,) in cloud.sql("SELECT number FROM isthmus_numbers")}
+        longest = next(n for n in range(40000, NUMBER_MAX) if n not in used)
+        cloud.sql(
+            "UPDATE isthmus_resting_numbers SET released_at = released_at - INTERVAL 9 MINUTE WHERE value = %s", longest
+        )
+        bgpvpn, network = create(cloud, owner.project, {}).body["bgpvpn"]["id"], owner.network(V4)["id"]
+        assert associate(cloud, owner.project, bgpvpn, "network", network).status == 201
+        assert numbers_of(cloud, f"network:{network}") == {bgpvpn: longest}
+    finally:
+        cloud.sql("DELETE FROM isthmus_resting_numbers")
+
+
+@pytest.mark.parametrize("numbered", [True, False])
+def test_where_hypervisors_give_numbers_the_cloud_gives_no_new_ones_and_takes_none(
+    cloud: Cloud, owner: User, settings: Any, numbered: bool
+) -> None:
+    kept, new, gone = (create(cloud, owner.project, {}).body["bgpvpn"]["id"] for _ in range(3))
+    network = owner.network(V4)["id"]
+    for bgpvpn in (kept, new, gone):
+        assert associate(cloud, owner.project, bgpvpn, "network", network).status == 201
+    name = f"network:{network}"
+    before = numbers_of(cloud, name)
+    cloud.sql("DELETE FROM isthmus_numbers WHERE bgpvpn_id = %s", new)
+    cloud.sql("DELETE FROM isthmus_network_associations WHERE bgpvpn_id = %s", gone)
+    context = neutron_context.get_admin_context()
+    with db_api.CONTEXT_WRITER.using(context):
+        settling.renumber(context.session, [name], numbered)
+    after = numbers_of(cloud, name)
+    assert after[kept] == before[kept]
+    assert set(after) == ({kept, new} if numbered else {kept})
+    survey = settling.survey(context, settings.cloud, numbered)
+    assert name in survey
+    settling.settle(context, {name: 0}, settings.cloud, numbered)
+    survey = settling.survey(context, settings.cloud, numbered)
+    assert survey[name] is not None, "it is settled, with its number or without"

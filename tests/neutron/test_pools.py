@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from isthmus.neutron.words.ranges import Range
+from tests.eventually import eventually
 from tests.neutron.cloud import V4, Answer, Cloud, User
-from tests.neutron.numbered import POOL, VNIS
+from tests.neutron.numbered import PLAIN, POOL, VNIS
 
 pytestmark = pytest.mark.neutron
 
@@ -152,7 +153,8 @@ def test_a_number_that_is_taken_out_of_the_list_rests_too(numbered: Cloud, opera
     assert make(operator, route_targets="auto")["route_targets"] == [target]
     again = operator.call("PUT", one, {"bgpvpn": {"route_targets": "auto"}})
     assert (again.status, again.kind) == (409, "BGPVPNNoRouteTargetLeft"), "it is somebody else's now"
-    assert operator.get(f"{BGPVPNS}/{holder['id']}") == holder
+    kept = operator.get(f"{BGPVPNS}/{holder['id']}")
+    assert kept | {"status_details": []} == holder, "but for the line that says that the pool is empty"
 
 
 def test_what_somebody_named_by_hand_is_not_given(numbered: Cloud, operator: User) -> None:
@@ -206,3 +208,85 @@ def test_a_route_distinguisher_belongs_to_one_bgpvpn(operator: User) -> None:
 def test_of_many_who_want_one_route_distinguisher_one_gets_it(operator: User) -> None:
     answers = at_once(8, lambda _n: post(operator, route_distinguishers=["64512:80"]))
     assert Counter(a.status for a in answers) == {201: 1, 409: 7}, [a for a in answers if a.status not in (201, 409)]
+
+
+@pytest.mark.parametrize(
+    ("quota", "asked"), [("bgpvpn_vni", {"vni": "auto"}), ("bgpvpn_vni", {}), ("bgpvpn_pool_target", "auto")]
+)
+def test_what_a_project_has_laid_down_counts_against_its_quota_while_it_rests(
+    numbered: Cloud, operator: User, quota: str, asked: Any
+) -> None:
+    """No member takes from a pool what others need by making and deleting; who may name any number is not held up."""
+    member = numbered.user(PLAIN)
+    operator.put(f"quotas/{PLAIN}", {"quota": {quota: 2}})
+    body = {"route_targets": "auto"} if asked == "auto" else asked
+    try:
+        made = make(member, **body)
+        make(member, **body)
+        for _again in range(2):
+            refused = post(member, **body)
+            assert (refused.status, refused.kind, quota in refused.message) == (409, "OverQuota", True), refused
+            if made:
+                member.delete(f"{BGPVPNS}/{made['id']}")
+                made = {}
+        assert operator.get(f"quotas/{PLAIN}/details")[quota]["used"] == 2
+        assert post(operator, project_id=PLAIN, **body).status == 201
+        rest(numbered)
+        assert operator.get(f"quotas/{PLAIN}/details")[quota]["used"] == 2
+        operator.put(f"quotas/{PLAIN}", {"quota": {quota: 3}})
+        make(member, **body)
+    finally:
+        operator.delete(f"quotas/{PLAIN}")
+
+
+def test_of_many_who_draw_at_once_the_quota_lets_in_as_many_as_it_says(numbered: Cloud, operator: User) -> None:
+    operator.put(f"quotas/{PLAIN}", {"quota": {"bgpvpn_vni": 3}})
+    try:
+        answers = at_once(8, lambda _n: post(numbered.user(PLAIN), vni="auto"))
+        assert Counter(a.status for a in answers) == {201: 3, 409: 5}
+    finally:
+        operator.delete(f"quotas/{PLAIN}")
+
+
+def test_a_pool_that_is_nearly_empty_says_so_to_administrators(numbered: Cloud, operator: User) -> None:
+    owner = numbered.user(PLAIN)
+    holder = make(operator, project_id=PLAIN, import_targets=EVERY[:18])
+    for _more in range(18):
+        make(operator)
+    path = f"{BGPVPNS}/{holder['id']}"
+
+    def told() -> list[str]:
+        return [line["reason"] for line in operator.get(path)["status_details"] if not line["host"]]
+
+    def all_is_well() -> None:
+        assert told() == []
+
+    eventually(all_is_well)
+    gone = make(operator, vni="auto", route_targets="auto")
+    operator.delete(f"{BGPVPNS}/{gone['id']}")
+
+    def both_are_said() -> None:
+        assert told() == [
+            "20 of 24 VNIs from 9000 to 9023 (83 %) are used or rest: widen [isthmus] vni_min and vni_max",
+        ]
+
+    eventually(both_are_said)
+    operator.put(path, {"bgpvpn": {"import_targets": EVERY[:20]}})
+
+    used = len({*EVERY[:20], *gone["route_targets"]})
+
+    def the_pool_too() -> None:
+        said = f"{used} of 24 route targets of the pool ({100 * used // 24} %) are used or rest: "
+        assert told()[1:] == [f"{said}widen [isthmus] route_target_pool"]
+
+    eventually(the_pool_too)
+    assert "status_details" not in owner.get(path)
+    worker = numbered.periodic_workers()
+    try:
+
+        def logged() -> None:
+            assert "nearly empty: 20 of 24 VNIs" in worker.log.read_text()
+
+        eventually(logged)
+    finally:
+        worker.stop()

@@ -14,6 +14,7 @@ pytestmark = pytest.mark.neutron
 
 BGPVPNS = "bgpvpn/bgpvpns"
 NAMES = ("bgpvpn", "bgpvpn_association", "bgpvpn_port_route", "bgpvpn_route_target")
+DRAWN = {"bgpvpn_vni": 500, "bgpvpn_pool_target": 500, "bgpvpn_number": 5000}
 
 
 def limit(admin: User, owner: User, **limits: int) -> None:
@@ -45,6 +46,7 @@ def at_once(jobs: list[tuple[Any, ...]]) -> Counter[int]:
 def test_quotas_are_unlimited_by_default_and_can_be_set_and_reset(admin: User, owner: User) -> None:
     shown = admin.get(f"quotas/{owner.project}")
     assert {name: shown[name] for name in NAMES} == dict.fromkeys(NAMES, -1)
+    assert {name: shown[name] for name in DRAWN} == DRAWN, "what all draw from has a limit"
     limit(admin, owner, bgpvpn=3, bgpvpn_association=4, bgpvpn_port_route=5, bgpvpn_route_target=6)
     assert [owner.get(f"quotas/{owner.project}")[name] for name in NAMES] == [3, 4, 5, 6]
     assert owner.call("PUT", f"quotas/{owner.project}", {"quota": {"bgpvpn": 9}}).status == 403
@@ -105,6 +107,21 @@ def test_of_many_associations_at_once_the_quota_lets_in_as_many_as_it_says(
     codes = at_once([(cloud.user(owner.project), "POST", f"{one}/network_associations", body) for body in bodies])
     assert codes == {201: 3, 409: 5}
     assert len(owner.get(f"{one}/network_associations")) == 3
+
+
+def test_numbers_count_while_they_rest_and_come_back_for_nothing(admin: User, owner: User) -> None:
+    limit(admin, owner, bgpvpn_number=2)
+    one = f"{BGPVPNS}/{make(admin, owner)}/network_associations"
+    networks = [owner.network({**V4, "cidr": f"10.{n}.0.0/24"})["id"] for n in range(3)]
+    first = owner.make(one, network_id=networks[0])["id"]
+    owner.make(one, network_id=networks[1])
+    body = {"network_association": {"network_id": networks[2]}}
+    over(owner.call("POST", one, body), "bgpvpn_number")
+    owner.delete(f"{one}/{first}")
+    over(owner.call("POST", one, body), "bgpvpn_number")
+    assert admin.get(f"quotas/{owner.project}/details")["bgpvpn_number"]["used"] == 2
+    owner.make(one, network_id=networks[0])
+    assert admin.get(f"quotas/{owner.project}/details")["bgpvpn_number"]["used"] == 2
 
 
 def test_routes_of_port_associations(admin: User, owner: User) -> None:

@@ -181,17 +181,14 @@ def test_local_pref_reaches_every_hypervisor(cloud: Cloud, admin: User, owner: U
     vpn, network = bgpvpn(admin, owner, route_targets=["1:1"]), owner.network(V4)
     made = owner.make(f"{BGPVPNS}/{vpn['id']}/network_associations", network_id=network["id"])
 
-    def said() -> str:
-        [circuit] = [
-            row
-            for row in cloud.northbound.tables("Logical_Switch_Port")["Logical_Switch_Port"]
-            if row["name"] == f"isthmus-ac-{network['id']}"
-        ]
-        return str(circuit["external_ids"][f"isthmus:a:{made['id']}"])
+    def said() -> int | None:
+        [told] = cloud.northbound.intent(network["id"]).associations
+        assert told.association == made["id"]
+        return told.local_pref
 
-    assert '"p":' not in said()
+    assert said() is None
     admin.put(f"{BGPVPNS}/{vpn['id']}", {"bgpvpn": {"local_pref": 250}})
-    assert '"p":250' in said()
+    assert said() == 250
 
 
 def test_advertise_extra_routes_is_kept_as_it_was_sent(admin: User, owner: User) -> None:

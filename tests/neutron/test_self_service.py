@@ -63,8 +63,8 @@ def test_a_member_makes_uses_and_deletes_a_bgpvpn(numbered: Cloud, alpha: User) 
     assert numbered.admin.get(one)["project_id"] == ALPHA
     network = alpha.network(V4)["id"]
     alpha.make(f"{one}/network_associations", network_id=network)
-    told = numbered.northbound.switch(f"isthmus-ts-{network}")[f"isthmus-ac-{network}"]["external_ids"]
-    assert any(made["route_targets"][0] in value for value in told.values())
+    [told] = numbered.northbound.intent(network).associations
+    assert made["route_targets"] == [str(target) for target in told.imports]
     alpha.delete(one)
     assert alpha.get(BGPVPNS) == []
 

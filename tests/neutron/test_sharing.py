@@ -143,8 +143,8 @@ def test_what_a_guest_associates_is_forwarded(cloud: Cloud, admin: User, owner: 
     one, network = make(admin, owner, route_targets=["64512:77"]), guest.network(V4)["id"]
     share(owner, one, guest.project)
     bound = bind(guest, one, "network", network)
-    told = cloud.northbound.switch(f"isthmus-ts-{network}")[f"isthmus-ac-{network}"]["external_ids"]
-    assert any("64512:77" in value for value in told.values())
+    [told] = cloud.northbound.intent(network).associations
+    assert [str(target) for target in told.imports] == ["64512:77"]
     owner.delete(bound)
     assert network not in str(cloud.northbound.ours())
 

@@ -14,6 +14,8 @@ pytestmark = pytest.mark.neutron
 
 BGPVPNS = "bgpvpn/bgpvpns"
 KINDS = ("network", "router", "port")
+MAKE_SELECTS, ASSOCIATE_SELECTS = 7, 31
+"""Of the first five are Neutron's own, for its reservation of quotas."""
 MANY = 1100
 """Neutron's models read some things by the 500."""
 
@@ -141,3 +143,15 @@ def test_an_association_costs_the_same_however_many_bgpvpns_there_are(
     for _ in range(8):
         admin.make(BGPVPNS, project_id=owner.project)
     assert selects(associate) == alone
+
+
+def test_a_post_reads_nothing_that_it_knows(selects: Callable[..., int], admin: User, owner: User) -> None:
+    """What a request has made, or read already, it does not read again."""
+    network = owner.network(V4)
+    made = iter([admin.make(BGPVPNS, project_id=owner.project)["id"] for _ in range(3)])
+    assert selects(lambda: admin.make(BGPVPNS, project_id=owner.project)) <= MAKE_SELECTS
+
+    def associate() -> None:
+        owner.make(f"{BGPVPNS}/{next(made)}/network_associations", network_id=network["id"])
+
+    assert selects(associate) <= ASSOCIATE_SELECTS

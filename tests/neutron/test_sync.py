@@ -14,7 +14,6 @@ import pymysql
 import pytest
 import requests
 
-from isthmus.model.intent import from_external_ids
 from isthmus.neutron.commands.sync.drift import Sync
 from isthmus.neutron.ovn.northbound import Northbound
 from isthmus.neutron.words.conf import Settings
@@ -51,8 +50,7 @@ class Place:
 
     def told(self, place: str) -> list[str]:
         """The BGPVPNs that the nodes read of an attachment."""
-        circuit = self.cloud.northbound.switch(f"isthmus-ts-{place}")[f"isthmus-ac-{place}"]
-        return sorted(a.bgpvpn for a in from_external_ids(circuit["external_ids"]).associations)
+        return sorted(a.bgpvpn for a in self.cloud.northbound.intent(place).associations)
 
 
 def command(cloud: Cloud, *words: str) -> tuple[int, list[str]]:

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -21,10 +22,18 @@ class AgentProcess:
     """`isthmus-agent` as a process of its own, as systemd would start it."""
 
     def __init__(
-        self, switch: Switch, central: Central, reflector_port: int, *, reflector: str = "127.0.0.1", held: bool = False
+        self,
+        switch: Switch,
+        central: Central,
+        reflector_port: int,
+        *,
+        reflector: str = "127.0.0.1",
+        held: bool = False,
+        release: Path | None = None,
     ) -> None:
-        """`held`: under the holder, which keeps its connections."""
+        """`held`: under the holder, which keeps its connections. `release`: where another release is installed."""
         self._held = held
+        self.release = release
         self.directory = Path(switch.run_dir)
         self.socket = self.directory / "agent.sock"
         self.file = self.directory / "agent.toml"
@@ -66,7 +75,9 @@ class AgentProcess:
                 ],
                 stderr=log,
                 stdout=log,
-                env=dict(os.environ) | {"NOTIFY_SOCKET": str(self.notified)},
+                env=dict(os.environ)
+                | {"NOTIFY_SOCKET": str(self.notified)}
+                | ({"PYTHONPATH": str(self.release)} if self.release else {}),
             )
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
@@ -103,12 +114,18 @@ def attach(central: Central, circuit: str, network: str, intent: AttachmentInten
     """One attachment, and a VM on host-1 that it concerns."""
     central.sbctl("chassis-add", "host-1", "geneve", "192.0.2.1")
     central.nbctl("ls-add", "net")
-    ids = [f'external_ids:"{key}"={json.dumps(value)}' for key, value in to_external_ids(intent).items()]
-    central.nbctl(
-        *("lsp-add", "net", circuit, "--", "lsp-set-type", circuit, "localport"),
-        *("--", "set", "Logical_Switch_Port", circuit, *ids),
-    )
+    write_row(central, circuit, to_external_ids(intent))
     bind(central, "vm", "10.1.0.5", network)
+
+
+def write_row(central: Central, name: str, values: Mapping[str, str]) -> None:
+    """A row as the plugin writes it, in place of the one there was."""
+    central.nbctl(
+        *("--may-exist", "lsp-add", "net", name, "--", "lsp-set-type", name, "localport"),
+        *("--", "clear", "Logical_Switch_Port", name, "external_ids"),
+        *("--", "set", "Logical_Switch_Port", name),
+        *(f'external_ids:"{key}"={json.dumps(value)}' for key, value in values.items()),
+    )
 
 
 def bind(central: Central, name: str, address: str, network: str) -> None:

@@ -67,7 +67,7 @@ from isthmus.model.intent.values import (
     Fallback,
     UnknownSchema,
 )
-from isthmus.model.intent.writing import bgpvpn_external_ids, fitting, to_external_ids
+from isthmus.model.intent.writing import bgpvpn_external_ids, to_external_ids
 
 __all__ = [
     "ASSOCIATION_KEY",
@@ -111,7 +111,6 @@ __all__ = [
     "bgpvpn_external_ids",
     "bgpvpn_port",
     "carried",
-    "fitting",
     "from_external_ids",
     "from_memory",
     "network_key",

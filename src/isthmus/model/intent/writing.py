@@ -1,14 +1,13 @@
-"""Intent into rows, in either form; and what of an attachment fits into one row.
+"""Intent into rows, in either form.
 
-Rules: deterministic; keys are short and lists sorted, so a change is a small delta on every node's wire. Nobody is
-refused for what others put into his row: `fitting` says whose associations are the surplus.
+Rules: deterministic; keys are short and lists sorted, so a change is a small delta on every node's wire. More than a
+row may carry is refused here; who is left out then, the writer decides.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Mapping
 from typing import Any
 
 from isthmus.model.intent.keys import (
@@ -58,27 +57,6 @@ def bgpvpn_external_ids(vpn: BgpvpnIntent) -> dict[str, str]:
     if size > ROW_BYTES_MAX:
         raise BadIntent("isthmus:imports", f"one BGPVPN's targets take {size} bytes; at most {ROW_BYTES_MAX} fit")
     return row
-
-
-def fitting(
-    intent: AttachmentIntent, precedence: Iterable[str], form: int = 1
-) -> tuple[AttachmentIntent, tuple[str, ...]]:
-    """The intent with as many of its associations as fit into a row, and those that do not. `precedence`: association
-    ids; who comes first is never left out for one that comes later. Those not named come last, by id."""
-    by_id = {a.association: a for a in intent.associations}
-    room = ROW_BYTES_MAX - _size(_frame(intent, form))
-    chosen, surplus = set[str](), list[str]()
-    for name in dict.fromkeys((*(p for p in precedence if p in by_id), *sorted(by_id))):
-        text = _association_text(by_id[name], intent.networks, form)
-        size = len(ASSOCIATION_KEY) + len(name) + len(text)
-        if size > room:
-            surplus.append(name)
-        else:
-            chosen.add(name)
-            room -= size
-    return replace(intent, associations=tuple(a for a in intent.associations if a.association in chosen)), tuple(
-        surplus
-    )
 
 
 def _frame(intent: AttachmentIntent, form: int) -> dict[str, str]:

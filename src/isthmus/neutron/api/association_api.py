@@ -9,9 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
+from neutron.db import models_v2
+from neutron.db.models import l3
+from neutron_lib import exceptions as neutron_exceptions
+from neutron_lib.db import api as db_api
+from neutron_lib.db import model_query
 from neutron_lib.db import utils as db_utils
-from neutron_lib.plugins import constants as plugin_constants
-from neutron_lib.plugins import directory
+from neutron_lib.exceptions import l3 as l3_exceptions
 
 from isthmus.model.intent import AssociationKind
 from isthmus.neutron.api.shown import listing, standard_attributes, text
@@ -78,10 +82,10 @@ class AssociationRequests:
         self._backend.changed(store.delete_association(context, self._kind, bgpvpn_id, id))
 
     def _create(self, context: Any, bgpvpn_id: str, bodies: Sequence[Any]) -> list[dict[str, Any]]:
-        news = [_new(context, self._kind, bgpvpn_id, body[self._resource]) for body in bodies]
+        news = tuple(_new(context, self._kind, bgpvpn_id, body[self._resource]) for body in bodies)
         for new in news:
             backend.require(self._backend, _features(self._kind, new.routes, new.advertise_extra_routes))
-        made, attachments = store.create_associations(context, news, self._overlapping)
+        made, attachments = store.create_associations(context, news, self._overlapping, self._backend.at_once)
         self._backend.changed(attachments)
         return self._answers(context, made)
 
@@ -133,18 +137,26 @@ def _change(body: Mapping[str, Any]) -> AssociationChange:
     )
 
 
+_TARGETS: Mapping[AssociationKind, tuple[Any, Callable[[str], Exception]]] = {
+    AssociationKind.NETWORK: (models_v2.Network, lambda id: neutron_exceptions.NetworkNotFound(net_id=id)),
+    AssociationKind.ROUTER: (l3.Router, lambda id: l3_exceptions.RouterNotFound(router_id=id)),
+    AssociationKind.PORT: (models_v2.Port, lambda id: neutron_exceptions.PortNotFound(port_id=id)),
+}
+
+
+@db_api.retry_if_session_inactive()
 def _target(context: Any, kind: AssociationKind, asked: str) -> tuple[str, str]:
-    """Id (as Neutron spells it) and project of the network, router or port. Raises Neutron's own not found."""
-    wanted = ["id", "project_id", "tenant_id"]
-    core = directory.get_plugin()
-    match kind:
-        case AssociationKind.NETWORK:
-            found = core.get_network(context, asked, fields=wanted)
-        case AssociationKind.ROUTER:
-            found = directory.get_plugin(plugin_constants.L3).get_router(context, asked, fields=wanted)
-        case AssociationKind.PORT:
-            found = core.get_port(context, asked, fields=wanted)
-    return str(found["id"]), str(found["project_id"])
+    """Id (as Neutron spells it) and project of the network, router or port. Raises Neutron's own not found.
+
+    By Neutron's own query, with its rules of who may see what; its plugins would read ten times as much beside.
+    """
+    model, missing = _TARGETS[kind]
+    with db_api.CONTEXT_READER.using(context):
+        query = model_query.query_with_hooks(context, model).filter(model.id == asked)
+        found = query.with_entities(model.id, model.project_id).first()
+    if found is None:
+        raise missing(asked)
+    return str(found.id), str(found.project_id)
 
 
 def shown(value: Association, fields: Any = None) -> dict[str, Any]:

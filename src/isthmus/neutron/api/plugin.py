@@ -22,9 +22,11 @@ from isthmus.neutron.attachments import backend
 from isthmus.neutron.attachments.backend import Feature
 from isthmus.neutron.callbacks.guard import Guard
 from isthmus.neutron.callbacks.hooks import Hooks
+from isthmus.neutron.callbacks.marks import Marks
 from isthmus.neutron.rows import quotas
 from isthmus.neutron.rows.targets import Choice
 from isthmus.neutron.state import agents
+from isthmus.neutron.state.status import EMPTY
 from isthmus.neutron.state.statuses import Statuses, Verdicts, unlimited
 from isthmus.neutron.store import bgpvpns as store
 from isthmus.neutron.words import apidef, conf
@@ -55,12 +57,13 @@ class BGPVPNPlugin(base.ServicePluginBase):
         super().__init__()
         self._settings = conf.read(cfg.CONF)
         self._backend = backend.load(self._settings)
-        quotas.register()
+        quotas.register(self._settings)
         self._hooks = Hooks(self._backend)
         self._statuses = Statuses(self._backend, self._settings)
         self._watch = agents.Watch()
         association_api.serve(self, self._backend, self._statuses, self._settings.overlapping_subnets)
         self._guard = Guard(self._settings.overlapping_subnets)
+        self._marks = Marks(self._backend.at_once)
         rbac.serve()
 
     @classmethod
@@ -94,7 +97,9 @@ class BGPVPNPlugin(base.ServicePluginBase):
         if "local_pref" in body:
             plain["local_pref"] = body["local_pref"]
         lists = {key: body[key] for key in apidef.TARGET_LISTS if key in body}
-        changed, attachments = store.update_bgpvpn(context, id, plain, lists, self._choice(context))
+        changed, attachments = store.update_bgpvpn(
+            context, id, plain, lists, self._choice(context), self._backend.at_once
+        )
         self._backend.changed(attachments)
         return self._answers(context, [changed])[0]
 
@@ -102,13 +107,14 @@ class BGPVPNPlugin(base.ServicePluginBase):
         return Choice(self._settings, may_choose_any(context))
 
     def delete_bgpvpn(self, context: Any, id: str) -> None:
-        self._backend.changed(store.delete_bgpvpn(context, id))
+        self._backend.changed(store.delete_bgpvpn(context, id, self._backend.at_once))
 
     def _create(self, context: Any, bodies: Sequence[Any]) -> list[dict[str, Any]]:
         asked = [body[apidef.BGPVPN] for body in bodies]
         for body in asked:
             backend.require(self._backend, _features(body))
-        return self._answers(context, store.create_bgpvpns(context, [_new(b) for b in asked], self._choice(context)))
+        made = store.create_bgpvpns(context, tuple(_new(b) for b in asked), self._choice(context))
+        return self._answers(context, made, known={b.id: EMPTY for b in made})
 
     def _answers(
         self,

@@ -46,6 +46,11 @@ class Backend(Protocol):
     def support(self, feature: Feature) -> Support:
         """The same answer during the life of the process."""
 
+    @property
+    def at_once(self) -> int | None:
+        """How many attachments one call of `changed` is given at most. What a request changes beyond is marked
+        (rows/dirty.py) for the backend's own worker. None: every attachment is given."""
+
     def changed(self, attachments: Collection[str]) -> None:
         """After a commit, in the request: something about these attachments may have changed. Must be short, and must
         not raise because of what the backend talks to: the request has succeeded already."""

@@ -22,8 +22,9 @@ from isthmus.model.net import IpAddress, Prefix
 from isthmus.model.vpn import RouteTarget, SiteOfOrigin
 from isthmus.neutron.words.values import Cloud
 
-KIND_KEY, ATTACHMENT_KEY, REVISION_KEY = intent.KIND_KEY, "isthmus:attachment", "isthmus:revision"
+KIND_KEY, ATTACHMENT_KEY, REVISION_KEY = intent.KIND_KEY, intent.ATTACHMENT_KEY, intent.REVISION_KEY
 NETWORK_NAME_KEY = "neutron:network_name"
+DIGEST_SIZE = 64
 GATEWAY_MAC = "02:00:5e:01:00:01"
 """Our gateway on a network without a router; one MAC for all, each a broadcast domain of its own."""
 
@@ -51,7 +52,7 @@ class Key(NamedTuple):
     name: str
 
 
-Value = str | int | frozenset[str] | tuple[tuple[str, str], ...]
+Value = str | int | frozenset[str] | frozenset[bool] | tuple[tuple[str, str], ...]
 Row = tuple[tuple[str, Value], ...]
 """The columns that are ours, sorted by name; a map column is a sorted tuple of pairs."""
 
@@ -63,13 +64,14 @@ class Unserved(StrEnum):
     NO_INTERFACE = "the router has no interface on any network"
     NO_SUBNET = "the network has no subnet that could be served"
     NO_GATEWAY_IP = "the subnet has no gateway_ip"
-    TOO_LARGE = "its associations take more than one row can carry"
+    TOO_LARGE = "its router or network is in more BGPVPNs, or with more route targets, than one row can carry"
     GATEWAY_TAKEN = "a port of the network has the subnet's gateway_ip"
 
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """Something that is not served, and why: a subnet's prefix, or the attachment itself (blank)."""
+    """Something that is not served, and why: a subnet's prefix, the id of an association (TOO_LARGE), or the attachment
+    itself (blank)."""
 
     what: str
     why: Unserved
@@ -125,11 +127,17 @@ class Association:
     network: str
     """The network of a network association, else blank."""
     bgpvpn: str
-    number: int
+    number: int | None
+    """None where the hypervisors give their own."""
     vni: int
     imports: tuple[RouteTarget, ...]
     exports: tuple[RouteTarget, ...]
     local_pref: int | None = None
+    project: str = ""
+    guest: bool = False
+    """Whether the BGPVPN belongs to another project."""
+    age: int = 0
+    """Higher is younger."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +158,20 @@ class Desired:
 
     rows: dict[Key, Row]
     skipped: tuple[Skipped, ...] = ()
+    form: int = 1
+    """Of the rows (`model/intent`)."""
+    bgpvpns: frozenset[str] = frozenset()
+    """Whose own rows the nodes need beside these."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What OVN must have, and the revision that says so."""
+
+    desired: Desired
+    revision: int
+    left: bool = False
+    """A newer release has settled it: this one leaves it alone."""
 
 
 def router_attachment(router: str) -> str:
@@ -186,23 +208,35 @@ def gateway_port(network: str) -> str:
     return f"isthmus-gws-{network}"
 
 
-def desired(attachment: Attachment | None, cloud: Cloud, revision: int) -> Desired:
+def desired(attachment: Attachment | None, cloud: Cloud, revision: int, form: int = 1) -> Desired:
     """The rows of one attachment; none without an l3 association or anything to serve. Raises intent.BadIntent."""
     if attachment is None or not attachment.associations:
-        return Desired({}, (Skipped("", Unserved.NO_ASSOCIATION),))
+        return Desired({}, (Skipped("", Unserved.NO_ASSOCIATION),), form)
     match attachment.place:
         case Router() as place:
-            return _behind_router(attachment, place, cloud, revision)
+            return _behind_router(attachment, place, cloud, revision, form)
         case Network() as place:
-            return _without_router(attachment, place, cloud, revision)
+            return _without_router(attachment, place, cloud, revision, form)
         case _:
             assert_never(attachment.place)
 
 
 def digest(result: Desired) -> str:
-    """Equal for equal rows, in every process: with a revision of 0 it says whether anything else has changed."""
+    """Equal for equal rows, in every process: with a revision of 0 it says whether anything else has changed. From
+    form 2 on it says the form too, so that an older release knows what it must not settle anew."""
     if not result.rows:
         return ""
+    text = _digest(result)
+    return text if result.form == 1 else f"{result.form}:{text}"[:DIGEST_SIZE]
+
+
+def settled_by(content: str) -> int:
+    """The form that this digest was made of; 0 when nothing was."""
+    head, colon, _rest = content.partition(":")
+    return int(head) if colon and head.isdigit() else int(bool(content))
+
+
+def _digest(result: Desired) -> str:
     # Text that does not depend on the order of a set, which differs from process to process.
     rows = [(key, [(column, _ordered(value)) for column, value in row]) for key, row in sorted(result.rows.items())]
     return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
@@ -212,19 +246,23 @@ def _ordered(value: Value) -> object:
     return ["set", *sorted(value)] if isinstance(value, frozenset) else value
 
 
-def _behind_router(attachment: Attachment, place: Router, cloud: Cloud, revision: int) -> Desired:
+def _behind_router(attachment: Attachment, place: Router, cloud: Cloud, revision: int, form: int) -> Desired:
     if not place.interfaces:
-        return Desired({}, (Skipped("", Unserved.NO_INTERFACE),))
+        return Desired({}, (Skipped("", Unserved.NO_INTERFACE),), form)
     networks = sorted({i.network for i in place.interfaces})
     subnets = sorted({prefix for i in place.interfaces for prefix in i.subnets})
     router = switch_of(place.id)
     rows = _transit_rows(attachment, router, _neutron_name(networks[0]), cloud.vpn_mtu)
-    rows |= {_circuit_key(place.id): _circuit_row(attachment, networks, subnets, cloud.site, revision)}
+    rows |= {_circuit_key(place.id): _circuit_row(attachment, networks, subnets, cloud.site, revision, form)}
     rows |= dict(_policy(attachment, router, *policy) for policy in _policies(attachment, place))
     for version in sorted(set(DEFAULT_ROUTES) - place.own_defaults):
         # A packet without any route never reaches the policies; two default routes would share the traffic.
         rows |= dict([_route(attachment, router, version)])
-    return Desired(rows)
+    return Desired(rows, (), form, _referred(attachment, form))
+
+
+def _referred(attachment: Attachment, form: int) -> frozenset[str]:
+    return frozenset(a.bgpvpn for a in attachment.associations) if form > 1 else frozenset()
 
 
 def _neutron_name(network: str) -> dict[str, str]:
@@ -232,21 +270,21 @@ def _neutron_name(network: str) -> dict[str, str]:
     return {NETWORK_NAME_KEY: switch_of(network)}
 
 
-def _without_router(attachment: Attachment, place: Network, cloud: Cloud, revision: int) -> Desired:
+def _without_router(attachment: Attachment, place: Network, cloud: Cloud, revision: int, form: int) -> Desired:
     skipped = tuple(unserved(place.subnets))
     served = [s for s in place.subnets if s.gateway is not None and not s.gateway_taken]
     if not served:
-        return Desired({}, (*skipped, Skipped("", Unserved.NO_SUBNET)))
+        return Desired({}, (*skipped, Skipped("", Unserved.NO_SUBNET)), form)
     router = own_router(place.id)
     subnets = sorted(s.prefix for s in served)
     rows: dict[Key, Row] = {Key(Table.ROUTER, "", router): _row(external_ids=_ids(attachment, "lr"))}
     rows |= _transit_rows(attachment, router, {}, cloud.vpn_mtu)
-    rows |= {_circuit_key(place.id): _circuit_row(attachment, [place.id], subnets, cloud.site, revision)}
+    rows |= {_circuit_key(place.id): _circuit_row(attachment, [place.id], subnets, cloud.site, revision, form)}
     rows |= _gateway_rows(attachment, place, served)
     port = router_port(place.id)
     rows |= dict(_policy(attachment, router, *policy) for policy in _circuit_policies(port, _ports([port])))
     rows |= dict(_route(attachment, router, version) for version in DEFAULT_ROUTES)
-    return Desired(rows, skipped)
+    return Desired(rows, skipped, form, _referred(attachment, form))
 
 
 def unserved(subnets: Iterable[Subnet]) -> Iterable[Skipped]:
@@ -290,7 +328,7 @@ def _circuit_key(place: str) -> Key:
 
 
 def _circuit_row(
-    attachment: Attachment, networks: list[str], subnets: list[Prefix], site: SiteOfOrigin, revision: int
+    attachment: Attachment, networks: list[str], subnets: list[Prefix], site: SiteOfOrigin, revision: int, form: int
 ) -> Row:
     names = tuple(switch_of(n) for n in networks)
     wanted = AttachmentIntent(
@@ -299,13 +337,14 @@ def _circuit_row(
         site=site,
         networks=names,
         subnets=tuple(subnets),
-        associations=tuple(_association(a, names) for a in attachment.associations),
+        # Form 1 has no words for one without a number.
+        associations=tuple(_association(a, names) for a in attachment.associations if form > 1 or a.number is not None),
     )
     return _row(
         type="localport",
         addresses=frozenset({f"{intent.CIRCUIT_MAC} {intent.CIRCUIT_IPV4} {intent.CIRCUIT_IPV6}"}),
         options=(),
-        external_ids=tuple(sorted(intent.to_external_ids(wanted).items())),
+        external_ids=tuple(sorted(intent.to_external_ids(wanted, form).items())),
     )
 
 

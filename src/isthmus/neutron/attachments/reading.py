@@ -8,7 +8,7 @@ writes nothing, and returns no row. Which attachment a network association belon
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -81,14 +81,37 @@ def _address(text: str | None) -> IpAddress | None:
 
 def homes(session: Any, networks: Collection[str]) -> dict[str, str]:
     """The attachment of each network: its router's when a router holds a gateway address, else its own."""
+    return homes_by(places(session, networks=networks), networks)
+
+
+def homes_by(around: Iterable[Place], networks: Collection[str]) -> dict[str, str]:
+    """The same, when every place on these networks is known already."""
     holders: dict[str, list[tuple[int, Prefix, str]]] = defaultdict(list)
-    for place in places(session, networks=networks):
+    for place in around:
         if place.address == place.gateway:
             holders[place.network].append((place.prefix.version, place.prefix, place.router))
     return {
         network: router_attachment(min(holders[network])[2]) if network in holders else network_attachment(network)
         for network in networks
     }
+
+
+def behind(session: Any, bgpvpn: str) -> set[str]:
+    """The attachments of an l3 BGPVPN's associations, and those that still have a number of it."""
+    networks, routers, number = models.NetworkAssociation, models.RouterAssociation, models.Number
+    l3_ones: Any = sa.select(sa.literal("network"), networks.network_id).join(
+        models.Bgpvpn, models.Bgpvpn.id == networks.bgpvpn_id
+    )
+    found = session.execute(
+        sa.union_all(
+            l3_ones.where(networks.bgpvpn_id == bgpvpn, models.Bgpvpn.type == apidef.L3),
+            sa.select(sa.literal("router"), routers.router_id).where(routers.bgpvpn_id == bgpvpn),
+            sa.select(sa.literal(""), number.attachment_id).where(number.bgpvpn_id == bgpvpn),
+        )
+    ).all()
+    named = {attachment for kind, attachment in found if not kind}
+    named |= {router_attachment(router) for kind, router in found if kind == "router"}
+    return named | set(homes(session, {network for kind, network in found if kind == "network"}).values())
 
 
 class Bound(NamedTuple):
@@ -99,6 +122,13 @@ class Bound(NamedTuple):
     kind: AssociationKind
     network: str
     bgpvpn: str
+    project: str
+    guest: bool
+    """Whether the BGPVPN belongs to another project than the association."""
+    age: int
+    vni: int | None
+    """None while the BGPVPN is being made or taken away."""
+    local_pref: int | None
 
 
 def bound(session: Any, attachments: Collection[str] | None) -> list[Bound]:
@@ -110,8 +140,7 @@ def bound(session: Any, attachments: Collection[str] | None) -> list[Bound]:
 def _networks_bound(session: Any, attachments: Collection[str] | None) -> Iterable[Bound]:
     table = models.NetworkAssociation
     query: Any = (
-        sa.select(table.id, table.network_id, table.bgpvpn_id)
-        .join(models.Bgpvpn, models.Bgpvpn.id == table.bgpvpn_id)
+        _with_bgpvpn(table, table.network_id)
         .where(models.Bgpvpn.type == apidef.L3)
         # Refused when it is associated, but a network can be made external afterwards: then it is not served.
         .where(sa.not_(sa.exists().where(external_net.ExternalNetwork.network_id == table.network_id)))
@@ -120,18 +149,29 @@ def _networks_bound(session: Any, attachments: Collection[str] | None) -> Iterab
         behind = {p.network for p in places(session, routers=ids_of(attachments, "router"))}
         query = query.where(table.network_id.in_(behind | ids_of(attachments, "network")))
     rows = session.execute(query).all()
-    home = homes(session, {network for _id, network, _bgpvpn in rows})
-    return [Bound(home[network], i, AssociationKind.NETWORK, network, bgpvpn) for i, network, bgpvpn in rows]
+    home = homes(session, {network for _id, network, *_rest in rows})
+    return [Bound(home[network], i, AssociationKind.NETWORK, network, *rest) for i, network, *rest in rows]
+
+
+def _with_bgpvpn(table: Any, target: Any) -> Any:
+    """What is read of every association, in the order of Bound; ids of standard attributes only rise."""
+    bgpvpn, vni, own = models.Bgpvpn, models.Vni, table.project_id
+    of = (table.bgpvpn_id, own, own != bgpvpn.project_id, table.standard_attr_id, vni.vni, bgpvpn.local_pref)
+    query: Any = sa.select(table.id, target, *of).join(bgpvpn, bgpvpn.id == table.bgpvpn_id)
+    return query.outerjoin(vni, vni.bgpvpn_id == bgpvpn.id)
 
 
 def _routers_bound(session: Any, attachments: Collection[str] | None) -> Iterable[Bound]:
     table = models.RouterAssociation
-    query: Any = sa.select(table.id, table.router_id, table.bgpvpn_id)
+    query = _with_bgpvpn(table, table.router_id)
     if attachments is not None:
-        query = query.where(table.router_id.in_(ids_of(attachments, "router")))
+        routers = ids_of(attachments, "router")
+        if not routers:
+            return []
+        query = query.where(table.router_id.in_(routers))
     return [
-        Bound(router_attachment(router), i, AssociationKind.ROUTER, "", bgpvpn)
-        for i, router, bgpvpn in session.execute(query)
+        Bound(router_attachment(router), i, AssociationKind.ROUTER, "", *rest)
+        for i, router, *rest in session.execute(query)
     ]
 
 
@@ -141,32 +181,36 @@ def ids_of(attachments: Collection[str], kind: str) -> set[str]:
     return {uuid for k, uuid in pairs if k == kind}
 
 
-def attachments(session: Any, wanted: Collection[str] | None, unnumbered: int | None = None) -> dict[str, Attachment]:
-    """Those that have an l3 association with a number, of `wanted` or of all: what desired.py needs. With `unnumbered`
-    those without a number yet have that one."""
-    associations = _associations(session, bound(session, wanted), unnumbered)
+def attachments(session: Any, wanted: Collection[str] | None, numbered: bool = True) -> dict[str, Attachment]:
+    """Those that have an l3 association, of `wanted` or of all: what desired.py needs. `numbered`: the cloud gives
+    numbers, and what has none yet is being made just now, so it is left out."""
+    members = bound(session, wanted)
+    return of_members(session, members, numbers_of(session, {m.attachment for m in members}), numbered)
+
+
+def of_members(
+    session: Any, members: Sequence[Bound], numbers: Mapping[tuple[str, str], int], numbered: bool = True
+) -> dict[str, Attachment]:
+    """The same, when their associations and numbers are known already."""
+    associations = _associations(session, members, numbers, numbered)
     routers = _routers(session, ids_of(associations, "router"))
     networks = networks_of(session, ids_of(associations, "network"))
     found: dict[str, Attachment] = {}
-    for name, members in associations.items():
+    for name, of in associations.items():
         uuid = name.split(":", 1)[1]
         place: Router | Network = routers[uuid] if name == router_attachment(uuid) else networks[uuid]
-        found[name] = Attachment(place, tuple(sorted(members)))
+        found[name] = Attachment(place, tuple(sorted(of)))
     return found
 
 
-def _associations(session: Any, members: list[Bound], unnumbered: int | None) -> dict[str, list[Association]]:
-    bgpvpns = {m.bgpvpn for m in members}
-    numbers = _numbers(session, {m.attachment for m in members})
-    vnis = dict(
-        session.execute(sa.select(models.Vni.bgpvpn_id, models.Vni.vni).where(models.Vni.bgpvpn_id.in_(bgpvpns))).all()
-    )
-    lists = targets(session, bgpvpns)
-    preferences = _local_prefs(session, bgpvpns)
+def _associations(
+    session: Any, members: Sequence[Bound], numbers: Mapping[tuple[str, str], int], numbered: bool
+) -> dict[str, list[Association]]:
+    lists = targets(session, {m.bgpvpn for m in members})
     found: dict[str, list[Association]] = defaultdict(list)
     for m in members:
-        number = numbers.get((m.attachment, m.bgpvpn), unnumbered)
-        if number is None or m.bgpvpn not in vnis:
+        number = numbers.get((m.attachment, m.bgpvpn))
+        if (numbered and number is None) or m.vni is None:
             continue  # being made or being taken away just now: the settling that follows sees it whole
         found[m.attachment].append(
             Association(
@@ -175,27 +219,35 @@ def _associations(session: Any, members: list[Bound], unnumbered: int | None) ->
                 network=m.network,
                 bgpvpn=m.bgpvpn,
                 number=number,
-                vni=vnis[m.bgpvpn],
-                imports=_union(lists[m.bgpvpn], "import_targets"),
-                exports=_union(lists[m.bgpvpn], "export_targets"),
-                local_pref=preferences[m.bgpvpn],
+                vni=m.vni,
+                imports=union(lists[m.bgpvpn], "import_targets"),
+                exports=union(lists[m.bgpvpn], "export_targets"),
+                local_pref=m.local_pref,
+                project=m.project,
+                guest=bool(m.guest),
+                age=m.age,
             )
         )
     return found
 
 
-def _numbers(session: Any, names: Collection[str]) -> dict[tuple[str, str], int]:
+def numbers_of(session: Any, names: Collection[str]) -> dict[tuple[str, str], int]:
     table = models.Number
     query: Any = sa.select(table.attachment_id, table.bgpvpn_id, table.number).where(table.attachment_id.in_(names))
     return {(attachment, bgpvpn): number for attachment, bgpvpn, number in session.execute(query)}
 
 
-def _local_prefs(session: Any, bgpvpns: Collection[str]) -> dict[str, int | None]:
+def vnis(session: Any, bgpvpns: Collection[str]) -> dict[str, int]:
+    query: Any = sa.select(models.Vni.bgpvpn_id, models.Vni.vni).where(models.Vni.bgpvpn_id.in_(bgpvpns))
+    return dict(session.execute(query).all())
+
+
+def local_prefs(session: Any, bgpvpns: Collection[str]) -> dict[str, int | None]:
     query: Any = sa.select(models.Bgpvpn.id, models.Bgpvpn.local_pref).where(models.Bgpvpn.id.in_(bgpvpns))
     return dict(session.execute(query).all())
 
 
-def _union(lists: Mapping[str, list[str]], direction: str) -> tuple[RouteTarget, ...]:
+def union(lists: Mapping[str, list[str]], direction: str) -> tuple[RouteTarget, ...]:
     """The API's `route_targets` count for both directions."""
     return tuple(sorted({RouteTarget.parse(t) for t in [*lists["route_targets"], *lists[direction]]}))
 
@@ -203,6 +255,8 @@ def _union(lists: Mapping[str, list[str]], direction: str) -> tuple[RouteTarget,
 def targets(session: Any, bgpvpns: Collection[str]) -> dict[str, dict[str, list[str]]]:
     """Each BGPVPN's lists by name, in the order in which they were given."""
     found: dict[str, dict[str, list[str]]] = {b: {kind: [] for kind in apidef.TARGET_LISTS} for b in bgpvpns}
+    if not bgpvpns:
+        return found
     table = models.Target
     query: Any = sa.select(table.bgpvpn_id, table.kind, table.value).where(table.bgpvpn_id.in_(bgpvpns))
     for bgpvpn, kind, value in session.execute(query.order_by(table.position)):
@@ -211,6 +265,8 @@ def targets(session: Any, bgpvpns: Collection[str]) -> dict[str, dict[str, list[
 
 
 def _routers(session: Any, ids: Collection[str]) -> dict[str, Router]:
+    if not ids:
+        return {}
     prefixes: dict[str, dict[tuple[str, str], set[Prefix]]] = {i: defaultdict(set) for i in ids}
     for place in places(session, routers=ids):
         prefixes[place.router][place.port, place.network].add(place.prefix)
@@ -271,38 +327,39 @@ def _extra_defaults(session: Any, ids: Collection[str]) -> dict[str, set[int]]:
 
 def networks_of(session: Any, ids: Collection[str]) -> dict[str, Network]:
     """Networks with what a subnet's serving depends on."""
-    mtus = dict(
-        session.execute(
-            sa.select(models_v2.Network.id, models_v2.Network.mtu).where(models_v2.Network.id.in_(ids))
-        ).all()
-    )
-    subnets: dict[str, list[Subnet]] = {i: [] for i in ids}
-    table = models_v2.Subnet
-    held = sa.exists().where(
-        models_v2.IPAllocation.subnet_id == table.id, models_v2.IPAllocation.ip_address == table.gateway_ip
-    )
+    if not ids:
+        return {}
+    network, subnet, allocation = models_v2.Network, models_v2.Subnet, models_v2.IPAllocation
+    held = sa.exists().where(allocation.subnet_id == subnet.id, allocation.ip_address == subnet.gateway_ip)
     query: Any = sa.select(
-        table.network_id, table.cidr, table.gateway_ip, table.ipv6_ra_mode, table.ipv6_address_mode, held
-    ).where(table.network_id.in_(ids))
-    for network, cidr, gateway, ra_mode, address_mode, taken in session.execute(query):
-        mode = (ra_mode or address_mode or "").replace("-", "_")
-        subnets[network].append(Subnet(Prefix.parse(cidr), _address(gateway), bool(taken), mode))
-    return {i: Network(i, int(mtus.get(i, 0)), tuple(sorted(subnets[i]))) for i in ids}
+        network.id, network.mtu, subnet.cidr, subnet.gateway_ip, subnet.ipv6_ra_mode, subnet.ipv6_address_mode, held
+    )
+    query = query.outerjoin(subnet, subnet.network_id == network.id).where(network.id.in_(ids))
+    mtus, subnets = dict[str, int](), dict[str, list[Subnet]]((i, []) for i in ids)
+    for i, mtu, cidr, gateway, ra_mode, address_mode, taken in session.execute(query):
+        mtus[i] = int(mtu)
+        if cidr is not None:
+            mode = (ra_mode or address_mode or "").replace("-", "_")
+            subnets[i].append(Subnet(Prefix.parse(cidr), _address(gateway), bool(taken), mode))
+    return {i: Network(i, mtus.get(i, 0), tuple(sorted(subnets[i]))) for i in ids}
 
 
 def centralised(session: Any, networks: Collection[str]) -> dict[str, str]:
     """Those of the networks that cannot be served from every hypervisor, with the reason as a sentence."""
+    if not networks:
+        return {}
+    table, external = segment.NetworkSegment, external_net.ExternalNetwork
+    outside = sa.select(external.network_id, sa.literal("")).where(external.network_id.in_(networks))
+    fixed = (table.network_id.in_(networks), table.network_type.in_(CENTRALISED_TYPES))
+    query = sa.union_all(sa.select(table.network_id, table.network_type).where(*fixed), outside)
     found: dict[str, str] = {}
-    table = segment.NetworkSegment
-    query: Any = sa.select(table.network_id, table.network_type).where(
-        table.network_id.in_(networks), table.network_type.in_(CENTRALISED_TYPES)
-    )
     for network, kind in session.execute(query):
-        found[network] = (
-            f"its type is {kind}, and OVN serves the router of such a network from one chassis only, "
-            "so its hypervisors could not forward for it"
-        )
-    external = external_net.ExternalNetwork
-    for network in session.scalars(sa.select(external.network_id).where(external.network_id.in_(networks))):
-        found[network] = "it is an external network"
+        if not kind:
+            found[network] = "it is an external network"
+        else:
+            found.setdefault(
+                network,
+                f"its type is {kind}, and OVN serves the router of such a network from one chassis only, "
+                "so its hypervisors could not forward for it",
+            )
     return found

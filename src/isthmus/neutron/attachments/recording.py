@@ -21,6 +21,10 @@ class RecordingBackend:
     def support(self, feature: Feature) -> Support:
         return Support.REFUSED if feature in REFUSED else Support.STORED
 
+    @property
+    def at_once(self) -> int | None:
+        return None
+
     def changed(self, attachments: Collection[str]) -> None:
         with self._file.open("a", encoding="utf-8") as file:
             file.writelines(f"{attachment}\n" for attachment in sorted(attachments))

@@ -93,7 +93,9 @@ class Hooks:
     ) -> None:
         """Something about these networks or routers has changed in Neutron, or what `uplinks` are to their routers."""
         try:
-            attachments = settling.around(neutron_context.get_admin_context(), networks, routers, uplinks)
+            attachments = settling.around(
+                neutron_context.get_admin_context(), networks, routers, uplinks, self._backend.at_once
+            )
         except db_exc.DBError as error:
             LOG.warning("what changed around %s waits for the next full pass: %s", [*networks, *routers], error)
         else:

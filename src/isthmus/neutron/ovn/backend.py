@@ -14,6 +14,8 @@ from isthmus.neutron.ovn.worker import ReconcileWorker
 from isthmus.neutron.words.conf import Settings
 
 SERVED = frozenset({Feature.LOCAL_PREF})
+AT_ONCE = 10
+"""Written in the request, in one OVSDB transaction; more would make it as slow as its attachments are many."""
 
 
 class OvnBackend:
@@ -25,6 +27,10 @@ class OvnBackend:
 
     def support(self, feature: Feature) -> Support:
         return Support.SERVED if feature in SERVED else Support.STORED
+
+    @property
+    def at_once(self) -> int | None:
+        return AT_ONCE
 
     def changed(self, attachments: Collection[str]) -> None:
         self._reconciler.deliver(attachments)

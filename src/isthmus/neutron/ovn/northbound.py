@@ -1,4 +1,4 @@
-"""OVN's northbound database: reading the rows that are ours, and applying a plan to one attachment in one transaction.
+"""OVN's northbound database: reading the rows that are ours, and applying plans to attachments, many in a transaction.
 
 Everything of an attachment is read, compared and written inside one OVSDB transaction on the connection's own thread,
 so the picture that a plan is made from cannot change under it. The AC row carries the revision that says which of two
@@ -11,7 +11,7 @@ keys somebody has cleared is still found, replaced and counted once. OVSDB's row
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -20,6 +20,17 @@ from ovsdbapp import exceptions as ovsdb_exceptions
 from ovsdbapp.backend.ovs_idl import command
 
 from isthmus.model.delta import Plan, diff
+from isthmus.model.intent import (
+    KIND_KEY,
+    KIND_VPN,
+    VPN_PORT,
+    WRITES,
+    BadIntent,
+    bgpvpn_port,
+    read_attachment,
+    written_by,
+)
+from isthmus.neutron.attachments import vpns
 from isthmus.neutron.attachments.desired import (
     ATTACHMENT_KEY,
     REVISION_KEY,
@@ -38,7 +49,7 @@ from isthmus.neutron.attachments.desired import (
 
 COLUMNS: Mapping[Table, tuple[str, ...]] = {
     Table.SWITCH: ("external_ids",),
-    Table.SWITCH_PORT: ("addresses", "external_ids", "options", "type"),
+    Table.SWITCH_PORT: ("addresses", "enabled", "external_ids", "options", "type"),
     Table.ROUTER: ("external_ids",),
     Table.ROUTER_PORT: ("external_ids", "ipv6_ra_configs", "mac", "networks", "options"),
     Table.POLICY: ("action", "external_ids", "match", "nexthops", "priority"),
@@ -58,11 +69,12 @@ NAMED = (Table.SWITCH, Table.SWITCH_PORT, Table.ROUTER, Table.ROUTER_PORT)
 ORDER = (Table.SWITCH, Table.ROUTER, Table.ROUTER_PORT, Table.SWITCH_PORT, Table.POLICY, Table.ROUTE)
 """Parents are made before what hangs on them, and taken away after."""
 
-_NAME = re.compile(r"(router|network):[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_NAME = re.compile(r"(router|network|bgpvpn):[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _REVISION = re.compile(r"[0-9]{1,18}", re.ASCII)
 """The database's column has room for more: whoever writes such a one by hand cannot make the next too large."""
 
-_EMPTY: dict[str, Value] = {"ipv6_ra_configs": (), "options": (), "nexthops": frozenset(), "output_port": frozenset()}
+_EMPTY: dict[str, Value] = {"ipv6_ra_configs": (), "options": ()}
+_EMPTY |= dict.fromkeys(("addresses", "enabled", "nexthops", "output_port"), frozenset[str]())
 
 
 class Unavailable(Exception):
@@ -75,7 +87,20 @@ class Outcome(StrEnum):
     UNCHANGED = "everything was there already"
     WRITTEN = "written"
     NEWER = "the database has a newer revision"
+    LEFT = "a newer release of Isthmus has written it: it is left alone"
     WAITING = "a switch or router of Neutron's is not in the northbound database yet"
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What OVN has of an attachment or BGPVPN before a settling."""
+
+    revision: int = 0
+    """Of the row that carries it; 0 without one."""
+    highest: int = 0
+    """Of all the rows that nodes read together with that one."""
+    bgpvpns: frozenset[str] = frozenset()
+    """Those that it refers to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,26 +109,37 @@ class Applied:
     plan: Plan[Key, Row]
 
 
+Wanted = tuple[Mapping[Key, Row], int]
+"""An attachment's rows, and the revision that says so."""
+
+
 class Northbound:
     """The northbound database through an ovsdbapp API; `get` is asked each time, as Neutron connects late."""
 
     def __init__(self, get: Any) -> None:
         self._get = get
 
-    def apply(self, attachment: str, rows: Mapping[Key, Row], revision: int) -> Applied:
-        """Make the attachment's rows exactly these. Raises Unavailable."""
-        return self._run(_Apply(self._get(), attachment, rows, revision))
+    def apply(self, wanted: Mapping[str, Wanted]) -> dict[str, Applied]:
+        """Make each attachment's rows exactly these: one OVSDB transaction for all of them. Raises Unavailable."""
+        api = self._get()
+        writes = {name: _Apply(api, name, rows, revision) for name, (rows, revision) in wanted.items()}
+        self._run(_Together(api, list(writes.values())))
+        return {name: write.result for name, write in writes.items()}
 
-    def revision(self, attachment: str) -> int:
-        """What the AC row says; 0 without one."""
-        return self._run(_Revision(self._get(), attachment))
+    def seen(self, attachments: Collection[str]) -> dict[str, Seen]:
+        """What is there of each."""
+        return self._run(_Seen(self._get(), attachments))
+
+    def lacks(self, bgpvpns: Collection[str]) -> dict[str, bool]:
+        """Those of the BGPVPNs that have no row, and whether there is a switch for it."""
+        return self._run(_Lacks(self._get(), bgpvpns)) if bgpvpns else {}
 
     def rows(self, attachment: str) -> dict[Key, Row]:
         """The attachment's rows as they are."""
         return self._run(_Rows(self._get(), attachment))
 
     def attachments(self) -> set[str]:
-        """Every attachment of which anything is left in the database."""
+        """Every attachment and BGPVPN of which anything is left in the database."""
         return self._run(_Claims(self._get()))[0]
 
     def strays(self) -> list[str]:
@@ -152,10 +188,28 @@ class _Reading(command.ReadOnlyCommand):
         self.attachment = attachment
 
 
-class _Revision(_Reading):
+class _Seen(command.ReadOnlyCommand):
+    def __init__(self, api: Any, attachments: Collection[str]) -> None:
+        super().__init__(api)
+        self.attachments = attachments
+
     def run_idl(self, txn: Any) -> None:
-        row = self.api.lookup(Table.SWITCH_PORT, circuit(_uuid(self.attachment)), default=None)
-        self.result = _revision(row)
+        self.result = {name: self._of(_find(self.api, Table.SWITCH_PORT, _anchor(name))) for name in self.attachments}
+
+    def _of(self, row: Any) -> Seen:
+        beside = _referred(row)
+        others = (_revision(_find(self.api, Table.SWITCH_PORT, bgpvpn_port(b))) for b in beside)
+        return Seen(_revision(row), max((_revision(row), *others)), beside)
+
+
+class _Lacks(command.ReadOnlyCommand):
+    def __init__(self, api: Any, bgpvpns: Collection[str]) -> None:
+        super().__init__(api)
+        self.bgpvpns = bgpvpns
+
+    def run_idl(self, txn: Any) -> None:
+        lacking = [b for b in self.bgpvpns if _find(self.api, Table.SWITCH_PORT, bgpvpn_port(b)) is None]
+        self.result = {b: _find(self.api, Table.SWITCH, vpns.switch(b)) is not None for b in sorted(lacking)}
 
 
 class _Rows(_Reading):
@@ -170,7 +224,7 @@ class _Claims(_Reading):
         found, strays = set(), []
         for table in Table:
             for row in list(self.api.tables[table].rows.values()):
-                attachment = row.external_ids.get(ATTACHMENT_KEY)
+                attachment = row.external_ids.get(ATTACHMENT_KEY) or _vpn_of(table, row)
                 if attachment is None:
                     continue
                 if _NAME.fullmatch(attachment):
@@ -179,6 +233,18 @@ class _Claims(_Reading):
                     name = getattr(row, "name", "") or row.uuid
                     strays.append(f"{table.value} {name}: its {ATTACHMENT_KEY} is {attachment!r}, which is none")
         self.result = found, sorted(strays)
+
+
+class _Together(command.BaseCommand):
+    """Several attachments in one transaction."""
+
+    def __init__(self, api: Any, writes: Collection[_Apply]) -> None:
+        super().__init__(api)
+        self.writes = writes
+
+    def run_idl(self, txn: Any) -> None:
+        for write in self.writes:
+            write.run_idl(txn)
 
 
 class _Apply(command.BaseCommand):
@@ -196,7 +262,7 @@ class _Apply(command.BaseCommand):
         if self.result.outcome is not Outcome.WRITTEN:
             return
         for key, row in present.items():
-            if key.name == circuit(_uuid(self.attachment)):
+            if key.name == _anchor(self.attachment):
                 row.verify("external_ids")
         _remove(self.api, plan, present)
         _write(self.api, txn, plan, present)
@@ -204,7 +270,9 @@ class _Apply(command.BaseCommand):
     def _outcome(self, plan: Plan[Key, Row], present: Mapping[Key, Any]) -> Outcome:
         if not plan:
             return Outcome.UNCHANGED
-        name = circuit(_uuid(self.attachment))
+        name = _anchor(self.attachment)
+        if any(_is_newer(row) for row in present.values()):
+            return Outcome.LEFT
         if any(key.name == name and _revision(row) > self.revision for key, row in present.items()):
             return Outcome.NEWER
         for key in plan.put:
@@ -246,6 +314,32 @@ def _write(api: Any, txn: Any, plan: Plan[Key, Row], present: Mapping[Key, Any])
             setattr(row, column, _thaw(value))
 
 
+def _anchor(name: str) -> str:
+    """The row that carries the revision; of the switches of BGPVPNs there is none."""
+    if name == vpns.SWITCHES:
+        return ""
+    return bgpvpn_port(_uuid(name)) if vpns.is_one(name) else circuit(_uuid(name))
+
+
+def _is_newer(row: Any) -> bool:
+    return written_by(row.external_ids) > WRITES
+
+
+def _referred(row: Any) -> frozenset[str]:
+    """The BGPVPNs that an AC row refers to, as far as it can be read."""
+    try:
+        return frozenset() if row is None else read_attachment(row.external_ids).bgpvpns
+    except BadIntent:
+        return frozenset()
+
+
+def _vpn_of(table: Table, row: Any) -> str | None:
+    """The name of the BGPVPN whose row this is, or says it is."""
+    if table is Table.SWITCH_PORT and (row.name.startswith(VPN_PORT) or row.external_ids.get(KIND_KEY) == KIND_VPN):
+        return vpns.name_of(row.name.removeprefix(VPN_PORT))
+    return None
+
+
 def _uuid(attachment: str) -> str:
     return attachment.split(":", 1)[1]
 
@@ -257,12 +351,20 @@ def _revision(row: Any) -> int:
 
 
 def _find(api: Any, table: Table, name: str) -> Any:
-    return api.lookup(table, name, default=None)
+    return api.lookup(table, name, default=None) if name else None
 
 
 def _rows_of(api: Any, attachment: str) -> Iterator[tuple[Key, Any]]:
     """The attachment's rows with their keys; a second row for a key gets a key of its own, and goes."""
+    if attachment == vpns.SWITCHES:
+        yield from _holders(api)
+        return
     kind, uuid = attachment.split(":", 1)
+    if vpns.is_one(attachment):
+        port = _find(api, Table.SWITCH_PORT, bgpvpn_port(uuid))
+        if port is not None:
+            yield Key(Table.SWITCH_PORT, _holder(api, port, vpns.switch(uuid)), port.name), port
+        return
     switch = _find(api, Table.SWITCH, transit(uuid))
     if switch is not None:
         yield Key(Table.SWITCH, "", switch.name), switch
@@ -291,6 +393,25 @@ def _rows_on(router: Any, attachment: str, uuid: str) -> Iterator[tuple[Key, Any
     for row in router.static_routes:
         if row.external_ids.get(ATTACHMENT_KEY) == attachment or port in row.output_port:
             yield _once(Key(Table.ROUTE, router.name, row.ip_prefix), row, seen), row
+
+
+def _holder(api: Any, port: Any, expected: str) -> str:
+    """The switch that the port hangs on; somebody may have moved it."""
+    first = _find(api, Table.SWITCH, expected)
+    every = (
+        (first, *api.tables[Table.SWITCH].rows.values())
+        if first is not None
+        else api.tables[Table.SWITCH].rows.values()
+    )
+    return next((str(switch.name) for switch in every if port in switch.ports), "")
+
+
+def _holders(api: Any) -> Iterator[tuple[Key, Any]]:
+    """The switches of BGPVPNs; of two with one name the one with more in it stays."""
+    names, seen = set(vpns.switches()), set[Key]()
+    rows = [row for row in api.tables[Table.SWITCH].rows.values() if row.name in names]
+    for row in sorted(rows, key=lambda row: len(row.ports), reverse=True):
+        yield _once(Key(Table.SWITCH, "", row.name), row, seen), row
 
 
 def _once(key: Key, row: Any, seen: set[Key]) -> Key:

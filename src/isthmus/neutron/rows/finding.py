@@ -87,6 +87,18 @@ def find_bgpvpn(context: Any, bgpvpn_id: str) -> Any:
     return row
 
 
+def bgpvpn_line(context: Any, bgpvpn_id: str, *more: Any) -> Any:
+    """Its id, project_id and type, and `more` beside them, if the caller may know of it: one statement, no object.
+    Raises BGPVPNNotFound."""
+    row, table = None, models.Bgpvpn
+    if uuidutils.is_uuid_like(bgpvpn_id):
+        query = scoped(context, sa.select(table.id, table.project_id, table.type, *more), table)
+        row = context.session.execute(query.where(table.id == bgpvpn_id)).first()
+    if row is None:
+        raise exceptions.BGPVPNNotFound(id=bgpvpn_id)
+    return row
+
+
 def find_association(context: Any, kind: AssociationKind, bgpvpn_id: str, association_id: str) -> Any:
     """The row, if the caller may know of it. Raises the kind's not found."""
     of, row = KINDS[kind], None

@@ -174,6 +174,21 @@ class Attachment(model_base.BASEV2):
     network_id: Any = sa.Column(sa.String(UUID_SIZE), sa.ForeignKey("networks.id", ondelete="CASCADE"), unique=True)
     revision: Any = sa.Column(sa.BigInteger(), nullable=False)
     digest: Any = sa.Column(sa.String(DIGEST_SIZE), nullable=False)
+    overfull: Any = sa.Column(sa.Boolean(), nullable=False, server_default=sa.false(), default=False)
+    """Whether an association is left out because the row cannot carry it."""
+
+
+class Dirty(model_base.BASEV2):
+    """An attachment that has changed and is still to be written, by the worker. No foreign key: when its router or
+    network goes, what is in OVN must go too."""
+
+    __tablename__ = "isthmus_dirty"
+    __table_args__ = (sa.Index("ix_isthmus_dirty_marked_at", "marked_at"), model_base.BASEV2.__table_args__)
+
+    attachment_id: Any = sa.Column(sa.String(ATTACHMENT_SIZE), primary_key=True)
+    mark: Any = sa.Column(sa.String(UUID_SIZE), nullable=False)
+    """Another one each time that it is marked: who takes a mark away takes away the one that was seen."""
+    marked_at: Any = sa.Column(sa.DateTime(), nullable=False)
 
 
 class Number(model_base.BASEV2):
@@ -207,7 +222,7 @@ class PoolTarget(model_base.BASEV2):
     __tablename__ = "isthmus_pool_targets"
 
     value: Any = sa.Column(sa.String(TARGET_SIZE), primary_key=True)
-    project_id: Any = sa.Column(sa.String(db.PROJECT_ID_FIELD_SIZE))
+    project_id: Any = sa.Column(sa.String(db.PROJECT_ID_FIELD_SIZE), index=True)
     """The project that the pool gave it to; null when somebody named it."""
     bgpvpn_id: Any = sa.Column(
         sa.String(UUID_SIZE), sa.ForeignKey("isthmus_bgpvpns.id", ondelete="SET NULL"), index=True
@@ -218,14 +233,24 @@ class PoolTarget(model_base.BASEV2):
 
 
 class RestingNumber(model_base.BASEV2):
-    """A VNI, or the number of an (attachment, BGPVPN), that was released at that time. The row stays when the number
-    is used again."""
+    """A VNI, or the number of an (attachment, BGPVPN), that was released at that time, and whose it was. The row stays
+    when the number is used again. No foreign keys: it outlives what it speaks of."""
 
     __tablename__ = "isthmus_resting_numbers"
+    __table_args__ = (
+        sa.Index("ix_isthmus_resting_numbers_pair", "attachment_id", "bgpvpn_id"),
+        sa.Index("ix_isthmus_resting_numbers_project", "project_id", "kind", "released_at"),
+        sa.Index("ix_isthmus_resting_numbers_age", "kind", "released_at"),
+        model_base.BASEV2.__table_args__,
+    )
 
     kind: Any = sa.Column(sa.Enum("vni", "number", name="isthmus_resting_kinds"), primary_key=True)
     value: Any = sa.Column(sa.Integer(), primary_key=True, autoincrement=False)
     released_at: Any = sa.Column(sa.DateTime(), nullable=False)
+    project_id: Any = sa.Column(sa.String(db.PROJECT_ID_FIELD_SIZE))
+    """The project that laid it down: it counts against its quota while it rests."""
+    attachment_id: Any = sa.Column(sa.String(ATTACHMENT_SIZE))
+    bgpvpn_id: Any = sa.Column(sa.String(UUID_SIZE))
 
 
 class Project(model_base.BASEV2):
@@ -234,3 +259,24 @@ class Project(model_base.BASEV2):
     __tablename__ = "isthmus_projects"
 
     id: Any = sa.Column(sa.String(db.PROJECT_ID_FIELD_SIZE), primary_key=True)
+
+
+class BgpvpnRow(model_base.BASEV2):
+    """What OVN was last told about a BGPVPN, where it has a row of its own there: its revision only rises."""
+
+    __tablename__ = "isthmus_bgpvpn_rows"
+
+    bgpvpn_id: Any = sa.Column(
+        sa.String(UUID_SIZE), sa.ForeignKey("isthmus_bgpvpns.id", ondelete="CASCADE"), primary_key=True
+    )
+    revision: Any = sa.Column(sa.BigInteger(), nullable=False)
+    digest: Any = sa.Column(sa.String(DIGEST_SIZE), nullable=False)
+
+
+class IntentForm(model_base.BASEV2):
+    """One row: the form that the rows of OVN are written in (`rows/forms.py`)."""
+
+    __tablename__ = "isthmus_intent_forms"
+
+    id: Any = sa.Column(sa.Integer(), primary_key=True, autoincrement=False)
+    form: Any = sa.Column(sa.Integer(), nullable=False)

@@ -5,7 +5,11 @@ random, so that two workers rarely choose the same; when they do, one insert fai
 by Neutron's retry. When chance finds none, the lowest free value is looked for.
 
 A number that was released rests before it is given again: routes with it may linger in the tables of others. Who names
-a number does not wait; so the owner of a number can take it again.
+a number does not wait; so the owner of a number can take it again. The number of a pair goes back to that pair at any
+time, and rest keeps it from others only while there is another: who lays down many takes nothing from anybody.
+
+Numbers of pairs are the cloud's to give only while agents are alive that cannot give their own; otherwise (`numbered`
+is false) a pair without one stays so, and a pair that has one keeps it: its routes do not change.
 
 Rule: functions here run inside the caller's transaction and never commit.
 """
@@ -14,11 +18,13 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
+from neutron.db import models_v2
+from neutron.db.models import l3
 from oslo_db import exception as db_exc
 from oslo_utils import timeutils
 from sqlalchemy.dialects import mysql
@@ -55,26 +61,35 @@ def _batches(span: int) -> Iterator[Sequence[int]]:
     return (range(start, min(start + SEARCHED, span)) for start in range(0, span, SEARCHED))
 
 
+def rests(released_at: Any, rest_s: float) -> Any:
+    """As SQL: whether what was released then rests still."""
+    return released_at > _rested(rest_s)
+
+
 def _rested(rest_s: float) -> datetime:
     """What was released before has rested."""
     return timeutils.utcnow() - timedelta(seconds=rest_s)
 
 
-def _free_number(session: Any, kind: str, column: Any, low: int, high: int, rest_s: float) -> int | None:
-    resting = models.RestingNumber
+def _resting(kind: str, rest_s: float) -> Any:
+    """What of the kind rests still, or is used again."""
+    table = models.RestingNumber
+    return sa.select(table.value).where(table.kind == kind, rests(table.released_at, rest_s))
 
+
+def _free_vni(session: Any, low: int, high: int, rest_s: float) -> int | None:
     def taken(values: Collection[int]) -> Collection[int]:
-        recent = sa.select(resting.value).where(resting.kind == kind, resting.value.in_(values))
-        recent = recent.where(resting.released_at > _rested(rest_s))
-        return list(session.scalars(sa.select(column).where(column.in_(values)).union_all(recent)))
+        recent = _resting("vni", rest_s).where(models.RestingNumber.value.in_(values))
+        used: Any = sa.select(models.Vni.vni).where(models.Vni.vni.in_(values))
+        return list(session.scalars(used.union_all(recent)))
 
     return _free(high - low + 1, lambda place: low + place, taken)
 
 
 def claim_vni(
     session: Any, bgpvpn: str, asked: int | None, low: int, high: int, shown: bool = False, rest_s: float = 0.0
-) -> None:
-    """Give the BGPVPN the VNI that was asked for, or one of the range, which the API shows or not.
+) -> int | None:
+    """Give the BGPVPN the VNI that was asked for, or one of the range, which the API shows or not. What it shows.
 
     Raises BGPVPNVniInUse, BGPVPNNoVniLeft.
     """
@@ -83,51 +98,116 @@ def claim_vni(
         if session.scalar(sa.select(models.Vni.vni).where(models.Vni.vni == asked)) is not None:
             raise exceptions.BGPVPNVniInUse(vni=asked)
     else:
-        vni = _free_number(session, "vni", models.Vni.vni, low, high, rest_s)
+        vni = _free_vni(session, low, high, rest_s)
         if vni is None:
             raise exceptions.BGPVPNNoVniLeft(low=low, high=high)
-    session.add(models.Vni(vni=vni, bgpvpn_id=bgpvpn, explicit=shown or asked is not None))
-    session.flush()
+    explicit = shown or asked is not None
+    session.execute(sa.insert(models.Vni).values(vni=vni, bgpvpn_id=bgpvpn, explicit=explicit))
+    return vni if explicit else None
 
 
-def assign(session: Any, attachment: str, bgpvpns: Collection[str]) -> None:
-    """Exactly one number for each of the attachment's BGPVPNs: missing ones are given, others released."""
-    number = models.Number
-    have = set(session.scalars(sa.select(number.bgpvpn_id).where(number.attachment_id == attachment)))
-    released = have - set(bgpvpns)
+Pair = tuple[str, str]
+"""An attachment and a BGPVPN."""
+
+
+def assign(session: Any, wanted: Mapping[str, Collection[str]], numbered: bool = True) -> dict[Pair, int]:
+    """At most one number for each BGPVPN of each of these attachments, which are returned: others are released and,
+    when the cloud gives numbers (`numbered`), missing ones given. Raises BGPVPNNoNumberLeft."""
+    table = models.Number
+    query: Any = sa.select(table.attachment_id, table.bgpvpn_id, table.number)
+    rows = session.execute(query.where(table.attachment_id.in_(wanted)))
+    have = {(attachment, bgpvpn): number for attachment, bgpvpn, number in rows}
+    pairs = {(attachment, bgpvpn) for attachment, bgpvpns in wanted.items() for bgpvpn in bgpvpns}
+    released = [number for pair, number in have.items() if pair not in pairs]
     if released:
-        gone = (number.attachment_id == attachment, number.bgpvpn_id.in_(released))
-        _lay_down(session, "number", session.scalars(sa.select(number.number).where(*gone)))
-        session.execute(sa.delete(number).where(*gone))
-    for bgpvpn in sorted(set(bgpvpns) - have):
-        value = _free_number(session, "number", number.number, NUMBER_MIN, NUMBER_MAX, NUMBER_REST_S)
-        if value is None:
-            raise exceptions.BGPVPNNoNumberLeft(low=NUMBER_MIN, high=NUMBER_MAX)
-        session.add(number(number=value, attachment_id=attachment, bgpvpn_id=bgpvpn))
-        session.flush()
+        _lay_down_numbers(session, table.number.in_(released))
+        session.execute(sa.delete(table).where(table.number.in_(released)))
+    kept = {pair: number for pair, number in have.items() if pair in pairs}
+    missing = sorted(pairs - have.keys())
+    if not missing or not numbered:
+        return kept
+    given = _own_again(session, missing)
+    new = [pair for pair in missing if pair not in given]
+    given |= zip(new, _free_numbers(session, len(new)), strict=True) if new else ()
+    rows_of = [{"number": given[a, b], "attachment_id": a, "bgpvpn_id": b} for a, b in missing]
+    session.execute(sa.insert(table), rows_of)
+    return kept | given
 
 
-def release_bgpvpn(session: Any, bgpvpn: str) -> None:
+def _own_again(session: Any, pairs: Collection[Pair]) -> dict[Pair, int]:
+    """What those pairs had last, where nobody else has it since."""
+    old, number = models.RestingNumber, models.Number
+    query: Any = sa.select(old.attachment_id, old.bgpvpn_id, old.value)
+    query = query.outerjoin(number, number.number == old.value).where(number.number.is_(None), old.kind == "number")
+    query = query.where(old.attachment_id.in_({a for a, _b in pairs}), old.bgpvpn_id.in_({b for _a, b in pairs}))
+    rows = session.execute(query.order_by(old.released_at))
+    return {(attachment, bgpvpn): value for attachment, bgpvpn, value in rows if (attachment, bgpvpn) in pairs}
+
+
+def _free_numbers(session: Any, count: int) -> list[int]:
+    """So many different ones. Four statements at most, however full it is."""
+    number, old = models.Number.number, models.RestingNumber
+    every = range(NUMBER_MIN, NUMBER_MAX + 1)
+    tried = random.sample(every, min(ATTEMPTS * count, len(every)))
+    recent = _resting("number", NUMBER_REST_S)
+    taken = sa.select(number).where(number.in_(tried)).union_all(recent.where(old.value.in_(tried)))
+    free = list(set(tried) - set(session.scalars(taken)))
+    if len(free) < count:
+        free = list(set(every) - set(session.scalars(sa.select(number).union_all(recent))))
+        random.shuffle(free)
+    if len(free) < count:
+        longest: Any = sa.select(old.value).outerjoin(models.Number, number == old.value)
+        longest = longest.where(old.kind == "number", number.is_(None)).order_by(old.released_at, old.value)
+        free += [value for value in session.scalars(longest.limit(count)) if value not in set(free)]
+    if len(free) < count:
+        raise exceptions.BGPVPNNoNumberLeft(low=NUMBER_MIN, high=NUMBER_MAX)
+    return free[:count]
+
+
+def release_bgpvpn(session: Any, bgpvpn: str, project: str | None) -> None:
     """Before the BGPVPN's row goes, and its numbers with it."""
-    _lay_down(session, "vni", session.scalars(sa.select(models.Vni.vni).where(models.Vni.bgpvpn_id == bgpvpn)))
-    gone: Any = sa.select(models.Number.number).where(models.Number.bgpvpn_id == bgpvpn)
-    _lay_down(session, "number", session.scalars(gone))
+    vnis: Any = sa.select(models.Vni.vni).where(models.Vni.bgpvpn_id == bgpvpn)
+    _lay_down(session, [{"kind": "vni", "value": vni, "project_id": project} for vni in session.scalars(vnis)])
+    _lay_down_numbers(session, models.Number.bgpvpn_id == bgpvpn)
     target = models.Target
     release_targets(session, session.scalars(sa.select(target.value).where(target.bgpvpn_id == bgpvpn, _is_target())))
 
 
 def release_attachment(session: Any, attachment: str) -> None:
     """Before Neutron deletes the router or network, and the attachment with it."""
-    gone: Any = sa.select(models.Number.number).where(models.Number.attachment_id == attachment)
-    _lay_down(session, "number", session.scalars(gone))
+    _lay_down_numbers(session, models.Number.attachment_id == attachment)
 
 
-def _lay_down(session: Any, kind: str, values: Iterable[int]) -> None:
-    now = timeutils.utcnow()
-    rows = [{"kind": kind, "value": value, "released_at": now} for value in values]
+def _lay_down_numbers(session: Any, *which: Any) -> None:
+    number = models.Number
+    query = of_projects(number.number, number.attachment_id, number.bgpvpn_id, PROJECT).where(*which)
+    _lay_down(
+        session,
+        [
+            {"kind": "number", "value": value, "project_id": project, "attachment_id": attachment, "bgpvpn_id": bgpvpn}
+            for value, attachment, bgpvpn, project in session.execute(query)
+        ],
+    )
+
+
+PROJECT: Any = sa.func.coalesce(l3.Router.project_id, models_v2.Network.project_id)
+"""In a query `of_projects`: the project of the router or network that has the number."""
+
+
+def of_projects(*columns: Any) -> Any:
+    """A query of pairs' numbers."""
+    at, router, network = models.Attachment, l3.Router, models_v2.Network
+    query: Any = sa.select(*columns).select_from(models.Number).join(at, at.id == models.Number.attachment_id)
+    query = query.outerjoin(router, router.id == at.router_id)
+    return query.outerjoin(network, network.id == at.network_id)
+
+
+def _lay_down(session: Any, rows: Sequence[dict[str, Any]]) -> None:
     if rows:
-        put: Any = mysql.insert(models.RestingNumber).values(rows)
-        session.execute(put.on_duplicate_key_update(released_at=now))
+        now, table = timeutils.utcnow(), models.RestingNumber
+        put: Any = mysql.insert(table).values([row | {"released_at": now} for row in rows])
+        whose = {name: put.inserted[name] for name in ("project_id", "attachment_id", "bgpvpn_id") if name in rows[0]}
+        session.execute(put.on_duplicate_key_update(released_at=now, **whose))
 
 
 # ------------------------------------------------------------------------------------ route targets of the pool

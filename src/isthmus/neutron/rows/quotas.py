@@ -5,8 +5,13 @@
     bgpvpn_port_route    routes of all its port associations
     bgpvpn_route_target  different route targets of any one of its BGPVPNs; "used" is the most that one has
 
+    bgpvpn_number        numbers of its routers and networks, those that rest still included
+    bgpvpn_vni           VNIs and route targets of the cloud's pools, the same: what a project's members draw; who may
+    bgpvpn_pool_target   name any number is not held up
+
 Things are counted by the database, never listed. Two requests of one project at once are counted one after another:
-the first locks a row of the project until it is done. A project without a limit is neither locked nor counted.
+the first locks a row of the project until it is done. A project without a limit is neither locked nor counted; what is
+drawn from a pool is counted without a lock while the limit is far.
 """
 
 from __future__ import annotations
@@ -15,6 +20,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import sqlalchemy as sa
+from neutron.db import models_v2
+from neutron.db.models import l3
+from neutron.db.quota import models as quota_models
+from neutron.db.quota.driver import DbQuotaDriver
 from neutron.quota import QUOTAS, resource, resource_registry
 from neutron_lib import exceptions as neutron_exceptions
 from neutron_lib.db import api as db_api
@@ -22,8 +31,12 @@ from sqlalchemy.dialects import mysql
 
 from isthmus.neutron.rows import models, numbers
 from isthmus.neutron.words import apidef
+from isthmus.neutron.words.conf import Settings
 
 ASSOCIATION, PORT_ROUTE, ROUTE_TARGET = "bgpvpn_association", "bgpvpn_port_route", "bgpvpn_route_target"
+VNI, POOL_TARGET, NUMBER = "bgpvpn_vni", "bgpvpn_pool_target", "bgpvpn_number"
+NEAR = 64
+"""So near to the limit of a pool requests are counted one after another; more than so many at once are not expected."""
 
 
 def _bgpvpns(project: str) -> list[Any]:
@@ -53,51 +66,118 @@ def _rows(table: Any, project: str) -> Any:
     return sa.select(sa.func.count()).select_from(table).where(table.project_id == project)
 
 
+def _vnis(project: str, settings: Settings) -> list[Any]:
+    table = models.Vni
+    used = sa.select(sa.func.count()).select_from(table).join(models.Bgpvpn, models.Bgpvpn.id == table.bgpvpn_id)
+    used = used.where(models.Bgpvpn.project_id == project, table.vni.between(settings.vni_min, settings.vni_max))
+    again = sa.exists().where(table.vni == models.RestingNumber.value)
+    return [used, _laid_down("vni", project, settings.number_rest_s, again)]
+
+
+def _pool_targets(project: str, settings: Settings) -> list[Any]:
+    table = models.PoolTarget
+    rests = numbers.rests(table.released_at, settings.number_rest_s)
+    return [_rows(table, project).where(sa.or_(table.released_at.is_(None), rests))]
+
+
+def _numbers(project: str) -> list[Any]:
+    again = sa.exists().where(models.Number.number == models.RestingNumber.value)
+    laid_down = _laid_down("number", project, numbers.NUMBER_REST_S, again)
+    at = models.Attachment
+    used = sa.select(sa.func.count()).select_from(models.Number).join(at, at.id == models.Number.attachment_id)
+    places = ((l3.Router, at.router_id), (models_v2.Network, at.network_id))
+    return [laid_down, *(used.join(of, of.id == key).where(of.project_id == project) for of, key in places)]
+
+
+def _laid_down(kind: str, project: str, rest_s: float, again: Any) -> Any:
+    """What rests, unless somebody has taken it up `again`."""
+    table = models.RestingNumber
+    return _rows(table, project).where(table.kind == kind, numbers.rests(table.released_at, rest_s), sa.not_(again))
+
+
 COUNTS: dict[str, Callable[[str], list[Any]]] = {
     apidef.BGPVPN: _bgpvpns,
     ASSOCIATION: _associations,
     PORT_ROUTE: _port_routes,
     ROUTE_TARGET: _most_route_targets,
+    NUMBER: _numbers,
 }
 """Statements whose results, added up, are what a project has."""
+POOLS: dict[str, Callable[[str, Settings], list[Any]]] = {VNI: _vnis, POOL_TARGET: _pool_targets}
+"""The same, where it depends on what the pools are."""
 
 
 class Counted(resource.TrackedResource):
     """What Neutron counts by our statement. It tracks nothing by events of its own."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, statements: Callable[[str], list[Any]]) -> None:
         super().__init__(name, None, f"quota_{name}")
         self._track_resource_events = False
+        self._statements = statements
+
+    def __deepcopy__(self, memo: Any) -> Counted:
+        """Nothing of it changes, and Neutron copies every resource for each reservation."""
+        return self
 
     def count_db_registers(self, context: Any, project_id: str) -> int:
         with db_api.CONTEXT_READER.using(context):
-            return sum(context.session.scalar(query) or 0 for query in COUNTS[self.name](project_id))
+            return sum(context.session.scalar(query) or 0 for query in self._statements(project_id))
 
     def count_used(self, context: Any, project_id: str, resync_usage: bool = True) -> int:
         return self.count_db_registers(context, project_id)
 
 
-def register() -> None:
+def register(settings: Settings) -> None:
     """So that `/v2.0/quotas` knows our resources."""
-    for name in COUNTS:
-        resource_registry.register_resource(Counted(name))
+    for name, count in COUNTS.items():
+        resource_registry.register_resource(Counted(name, count))
+    for name, of in POOLS.items():
+        resource_registry.register_resource(Counted(name, lambda project, of=of: of(project, settings)))  # type: ignore[misc]
 
 
-def check(context: Any, project: str, more: Mapping[str, int]) -> None:
-    """In the caller's transaction, before `more` of each resource is made. Raises OverQuota (409)."""
-    session, limits = context.session, _limits(context, project, [name for name, count in more.items() if count > 0])
+def check(context: Any, project: str, more: Mapping[str, int], known: Mapping[str, int] | None = None) -> None:
+    """In the caller's transaction, before `more` of each resource is made. `known` are the project's limits, if they
+    have been read. Raises OverQuota (409)."""
+    asked = [name for name, count in more.items() if count > 0]
+    session, limits = context.session, _of(known, asked) if known else _limits(context, project, asked)
     if not limits:
         return
-    put: Any = mysql.insert(models.Project).values(id=project)
-    session.execute(put.on_duplicate_key_update(id=project))  # waits for others of the project
-    over = [name for name, limit in limits.items() if _count(session, name, project) + more[name] > limit]
+    _queue(session, project)
+    over = [name for name, limit in limits.items() if _count(session, COUNTS[name](project)) + more[name] > limit]
     if over:
         raise neutron_exceptions.OverQuota(overs=sorted(over))
 
 
-def _count(session: Any, name: str, project: str) -> int:
-    """A locking read: what others have committed since this transaction began is counted."""
-    return sum(session.scalar(query.with_for_update(read=True)) or 0 for query in COUNTS[name](project))
+def check_pool(context: Any, project: str, name: str, settings: Settings) -> None:
+    """In the caller's transaction, after something was drawn from the pool. Raises OverQuota (409)."""
+    limits = _limits(context, project, [name])
+    _check_drawn(context, project, name, limits, POOLS[name](project, settings))
+
+
+def check_numbers(context: Any, project: str, known: Mapping[str, int]) -> None:
+    """The same, after numbers were given to routers or networks of the project; `known` are its limits."""
+    _check_drawn(context, project, NUMBER, _of(known, [NUMBER]), COUNTS[NUMBER](project))
+
+
+def _check_drawn(context: Any, project: str, name: str, limits: Mapping[str, int], statements: list[Any]) -> None:
+    session = context.session
+    for limit in limits.values():
+        if session.scalar(sa.select(sum(s.scalar_subquery() for s in statements))) <= limit - NEAR:
+            continue
+        _queue(session, project)
+        if _count(session, statements) > limit:
+            raise neutron_exceptions.OverQuota(overs=[name])
+
+
+def _queue(session: Any, project: str) -> None:
+    """Wait for others of the project."""
+    put: Any = mysql.insert(models.Project).values(id=project)
+    session.execute(put.on_duplicate_key_update(id=project))
+
+
+def _count(session: Any, statements: list[Any]) -> int:
+    """Locking reads: what others have committed since this transaction began is counted."""
+    return sum(session.scalar(query.with_for_update(read=True)) or 0 for query in statements)
 
 
 def check_route_targets(context: Any, project: str, has: int, had: int) -> None:
@@ -108,7 +188,20 @@ def check_route_targets(context: Any, project: str, has: int, had: int) -> None:
 
 def _limits(context: Any, project: str, names: list[str]) -> dict[str, int]:
     """The project's limits of these resources, those without limit left out."""
-    if not names:
-        return {}
-    known = QUOTAS.get_driver().get_project_quotas(context, resource_registry.get_all_resources(), project)
+    return _of(limits(context, project), names) if names else {}
+
+
+def limits(context: Any, project: str) -> Mapping[str, int]:
+    """All limits of the project, as Neutron's quota engine has them: one statement."""
+    driver, resources = QUOTAS.get_driver(), resource_registry.get_all_resources()
+    if getattr(type(driver), "get_project_quotas", None) is not DbQuotaDriver.get_project_quotas:
+        other: Mapping[str, int] = driver.get_project_quotas(context, resources, project)
+        return other
+    # What Neutron's own drivers do; they copy every resource and make an object of every row.
+    query: Any = sa.select(quota_models.Quota.resource, quota_models.Quota.limit)
+    rows = context.session.execute(query.where(quota_models.Quota.project_id == project))
+    return {name: resource.default for name, resource in resources.items()} | dict(rows.all())
+
+
+def _of(known: Mapping[str, int], names: list[str]) -> dict[str, int]:
     return {name: known[name] for name in names if known.get(name, -1) >= 0}

@@ -30,13 +30,13 @@ class Choice:
     any_number: bool
 
 
-def write(context: Any, bgpvpn: Any, before: Lists, asked: Lists, choice: Choice) -> None:
-    """The lists that are asked for take the place of those before; the others stay."""
+def write(context: Any, bgpvpn: Any, before: Lists, asked: Lists, choice: Choice) -> dict[str, list[str]]:
+    """The lists that are asked for take the place of those before; the others stay. What became of them."""
     session = context.session
     new = {kind: [v for v in values if v not in before.get(kind, ())] for kind, values in asked.items()}
     check_targets(session, bgpvpn.project_id, new, choice)
     _check_distinguishers(session, bgpvpn.id, new.get(numbers.DISTINGUISHERS, ()))
-    lists = {kind: _with_given(session, bgpvpn, values, choice) for kind, values in asked.items()}
+    lists = {kind: _with_given(context, bgpvpn, values, choice) for kind, values in asked.items()}
     had, has = _route_targets(before), _route_targets({**before, **lists})
     quotas.check_route_targets(context, bgpvpn.project_id, len(has), len(had))
     table = models.Target
@@ -51,6 +51,7 @@ def write(context: Any, bgpvpn: Any, before: Lists, asked: Lists, choice: Choice
         session.execute(sa.insert(table), rows)
     numbers.use_targets(session, bgpvpn.project_id, has - had, choice.settings.route_targets)
     numbers.release_targets(session, had - has)
+    return lists
 
 
 def check_vni(project: str, vni: int | None, choice: Choice) -> None:
@@ -97,11 +98,11 @@ def _check_distinguishers(session: Any, bgpvpn: str, new: Collection[str]) -> No
         raise exceptions.BGPVPNRouteDistinguisherInUse(value=taken)
 
 
-def _with_given(session: Any, bgpvpn: Any, values: Sequence[str], choice: Choice) -> list[str]:
+def _with_given(context: Any, bgpvpn: Any, values: Sequence[str], choice: Choice) -> list[str]:
     """ "auto" is what the pool has given to this BGPVPN already, else a free one."""
     if apidef.AUTO not in values:
         return list(values)
-    settings = choice.settings
+    session, settings = context.session, choice.settings
     if not settings.route_targets:
         raise exceptions.BGPVPNNoRouteTargetPool()
     given = numbers.given_target(session, bgpvpn.id)
@@ -109,6 +110,8 @@ def _with_given(session: Any, bgpvpn: Any, values: Sequence[str], choice: Choice
         given = numbers.give_target(
             session, bgpvpn.id, bgpvpn.project_id, settings.route_targets, settings.number_rest_s
         )
+        if not choice.any_number:
+            quotas.check_pool(context, bgpvpn.project_id, quotas.POOL_TARGET, settings)
     return list(dict.fromkeys(given if value == apidef.AUTO else value for value in values))
 
 

@@ -90,7 +90,9 @@ def configurations(row: Mapping[str, str]) -> dict[str, Any]:
     read = from_external_ids(row)
     shown: dict[str, Any] = {}
     if isinstance(read.agent, AgentReport):
-        shown = {name: getattr(read.agent, name) for name in ("version", "started", "router_id", "asn", "vtep")}
+        shown = {
+            name: getattr(read.agent, name) for name in ("version", "reads", "started", "router_id", "asn", "vtep")
+        }
         shown |= {name: getattr(read.agent, name) for name in ("drain", "southbound", "switch")}
         shown["bgp_sessions"] = {
             p.address: {

@@ -20,20 +20,20 @@ from neutron_lib import constants
 from neutron_lib.api.definitions import portbindings
 from neutron_lib.db import api as db_api
 
-from isthmus.model.intent import AssociationKind, BadIntent
-from isthmus.neutron.attachments import reading
+from isthmus.model.intent import AssociationKind
+from isthmus.neutron.attachments import reading, vpns
 from isthmus.neutron.attachments.backend import Backend, Feature, Support
 from isthmus.neutron.attachments.desired import (
     Network,
     Skipped,
     Unserved,
-    desired,
     digest,
     network_attachment,
     router_attachment,
     unserved,
 )
-from isthmus.neutron.rows import models
+from isthmus.neutron.attachments.fitting import fitting
+from isthmus.neutron.rows import forms, models
 from isthmus.neutron.rows.finding import KINDS, scoped
 from isthmus.neutron.rows.overlaps import overlaps
 from isthmus.neutron.state import agents, status, wishes
@@ -64,6 +64,10 @@ class _Read:
     """The networks that a router has an interface on."""
     revisions: dict[str, tuple[int, str]] = field(default_factory=dict)
     """Revision and digest of attachments."""
+    marked: set[str] = field(default_factory=set)
+    """Attachments that the worker has still to write."""
+    computed: set[str] = field(default_factory=set)
+    """Attachments of which the wanted rows are looked at."""
     networks: dict[str, str] = field(default_factory=dict)
     """Of ports."""
     hosts: dict[str, set[str]] = field(default_factory=dict)
@@ -71,6 +75,12 @@ class _Read:
     skipped: dict[str, tuple[bool, tuple[Skipped, ...]]] = field(default_factory=dict)
     """Of attachments: whether anything is served, and what is left out."""
     settled: dict[str, bool] = field(default_factory=dict)
+    """Only where it was computed."""
+    form: int = forms.OLDEST
+    """Of the rows in OVN."""
+    vpns: dict[str, tuple[int, str]] = field(default_factory=dict)
+    """Revision and digest of BGPVPNs that have a row of their own."""
+    vpns_settled: dict[str, bool] = field(default_factory=dict)
     """Only where it was computed."""
     wishes: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """By association: what it asks for that is kept and not served."""
@@ -119,8 +129,9 @@ def _facts(session: Any, backend: Backend, cloud: Cloud, refs: Sequence[Ref], *,
         return {}
     read = _Read({f: kept(f) for f in Feature if backend.support(f) is not Support.SERVED})
     read.wishes = wishes.unserved(session, refs, read.kept)
-    _read_bgpvpns(session, read, {r.bgpvpn for r in refs})
-    read.overlaps = _overlaps(session, {r.bgpvpn for r in refs})
+    bgpvpns = {r.bgpvpn for r in refs}
+    _read_bgpvpns(session, read, bgpvpns)
+    read.overlaps = _overlaps(session, bgpvpns)
     ports = {r.target for r in refs if r.kind is AssociationKind.PORT} if Feature.PORTS not in read.kept else set[str]()
     read.networks = _networks_of_ports(session, ports)
     networks = {r.target for r in refs if r.kind is AssociationKind.NETWORK}.union(read.networks.values())
@@ -130,17 +141,47 @@ def _facts(session: Any, backend: Backend, cloud: Cloud, refs: Sequence[Ref], *,
     for place in reading.places(session, routers=routers):
         read.behind.setdefault(place.router, set()).add(place.network)
     names = set(read.homes.values()) | {router_attachment(r) for r in routers}
-    table = models.Attachment
-    rows: Any = sa.select(table.id, table.revision, table.digest).where(table.id.in_(names))
-    read.revisions = {name: (revision, content) for name, revision, content in session.execute(rows)}
-    if exact and len(names) <= EXACT_MAX:
-        _compute(session, cloud, read, names)
-    else:
-        for network in reading.networks_of(session, reading.ids_of(names, "network")).values():
-            read.skipped[network_attachment(network.id)] = _left_out(network)
+    overfull = _read_attachments(session, read, names)
+    computed = names if exact and len(names) <= EXACT_MAX else overfull
+    for network in reading.networks_of(session, reading.ids_of(names - computed, "network")).values():
+        read.skipped[network_attachment(network.id)] = _left_out(network)
+    read.form = forms.in_force(session)
+    if read.form > 1:
+        _read_vpns(session, read, bgpvpns, exact=exact)
+    if computed:
+        read.computed = set(computed)
+        _compute(session, cloud, read, computed)
     read.hosts = _hosts(session, models_v2.Port.network_id, networks.union(*read.behind.values()))
     read.hosts |= _hosts(session, models_v2.Port.id, ports)
     return {r.id: _of(r, read) for r in refs}
+
+
+def _read_vpns(session: Any, read: _Read, bgpvpns: Collection[str], *, exact: bool) -> None:
+    """Of BGPVPNs that have a row of their own: what was settled, and whether that is what it must be."""
+    read.vpns = vpns.revisions(session, bgpvpns)
+    if exact:
+        wanted = vpns.contents(session, bgpvpns, read.form)
+        read.vpns_settled = {b: read.vpns.get(b, (0, ""))[1] == content for b, content in wanted.items()}
+    marked: Any = sa.select(models.Dirty.attachment_id).where(
+        models.Dirty.attachment_id.in_([vpns.name_of(bgpvpn) for bgpvpn in bgpvpns])
+    )
+    read.marked.update(session.scalars(marked))
+
+
+def _read_attachments(session: Any, read: _Read, names: Collection[str]) -> set[str]:
+    """Those of which an association is left out: a list says so too."""
+    table, dirty = models.Attachment, models.Dirty
+    query: Any = sa.select(table.id, table.revision, table.digest, table.overfull, dirty.mark)
+    overfull = set()
+    for name, revision, content, too_much, mark in session.execute(
+        query.outerjoin(dirty, dirty.attachment_id == table.id).where(table.id.in_(names))
+    ):
+        read.revisions[name] = (revision, content)
+        if mark is not None:
+            read.marked.add(name)
+        if too_much:
+            overfull.add(name)
+    return overfull
 
 
 def _external(networks: Collection[str]) -> Any:
@@ -169,11 +210,7 @@ def _compute(session: Any, cloud: Cloud, read: _Read, names: Collection[str]) ->
     """What is left out of each attachment, and whether OVN was told the last change."""
     found = reading.attachments(session, names)
     for name in names:
-        try:
-            wanted = desired(found.get(name), cloud, 0)
-        except BadIntent:
-            read.skipped[name] = (False, (Skipped("", Unserved.TOO_LARGE),))
-            continue
+        wanted = fitting(found.get(name), cloud, 0, read.form)
         if Skipped("", Unserved.NO_ASSOCIATION) in wanted.skipped:
             continue  # its number is being given out or taken back just now
         read.skipped[name] = (bool(wanted.rows), wanted.skipped)
@@ -227,14 +264,18 @@ def _of(ref: Ref, read: _Read) -> Facts:
     else:  # a port's hosts are found by its own id; one that has gone since the list was read has no network
         name, networks = read.homes.get(read.networks.get(ref.target, ref.target), ""), {ref.target}
     serves, skipped = read.skipped.get(name, (bool(networks), ()))
+    if Skipped(ref.id, Unserved.TOO_LARGE) in skipped:
+        return Facts(name, ref.bgpvpn, 0, (), unserved=Unserved.TOO_LARGE.value)
+    skipped = tuple(s for s in skipped if s.why is not Unserved.TOO_LARGE)  # others' associations
     if len(networks) == 1:  # as nearly always, and lists are long
         hosts: Collection[str] = read.hosts.get(next(iter(networks)), ())
     else:
         hosts = set[str]().union(*(read.hosts.get(n, ()) for n in networks))
     nothing = "" if serves else "; ".join(status.left_out(s) for s in skipped) or Unserved.NO_INTERFACE.value
-    settled = read.settled.get(name, name in read.revisions and not read.settled)
+    settled = read.settled.get(name, name in read.revisions and name not in read.computed) and name not in read.marked
+    settled = settled and read.vpns_settled.get(ref.bgpvpn, True) and vpns.name_of(ref.bgpvpn) not in read.marked
     notes = (*read.wishes.get(ref.id, ()), *read.overlaps.get(ref.id, ()))
-    revision = read.revisions[name][0] if name in read.revisions else 0
+    revision = max(read.revisions.get(name, (0, ""))[0], read.vpns.get(ref.bgpvpn, (0, ""))[0])
     return Facts(name, ref.bgpvpn, revision, hosts, settled, nothing, skipped, notes)
 
 

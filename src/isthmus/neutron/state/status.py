@@ -207,10 +207,14 @@ def _of_hosts(hosts: Sequence[HostStatus]) -> str:
     return "; ".join(f"{count} of {total}: {words}" for words, count in ranked[:REASONS_MAX])
 
 
+EMPTY = Verdict(Status.DOWN, NOTHING_ASSOCIATED)
+"""A BGPVPN without an association."""
+
+
 def bgpvpn_status(members: Collection[Verdict]) -> Verdict:
     """A BGPVPN from its associations. One without a port that is up would work, so it does not count beside others."""
     if not members:
-        return Verdict(Status.DOWN, NOTHING_ASSOCIATED)
+        return EMPTY
     counting = [m for m in members if not m.idle]
     if not counting:
         return Verdict(Status.DOWN, NO_PORT, idle=True)

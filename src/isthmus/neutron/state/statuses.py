@@ -3,16 +3,20 @@
 The database knows no status: with that filter it is asked for everything that the other filters let through
 (`unlimited`), and the page is cut from what has the status (`bgpvpns_of`, `associations_of`).
 
+An administrator who looks at one BGPVPN also reads in its details which of the cloud's pools are nearly empty.
+
 Rule: nothing is read for whoever asks for other fields only.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
 from isthmus.neutron.attachments.backend import Backend
+from isthmus.neutron.rows import pools
 from isthmus.neutron.rows.paging import Listing
 from isthmus.neutron.state import observed
 from isthmus.neutron.state.status import Verdict
@@ -25,7 +29,9 @@ Verdicts = Mapping[str, Verdict]
 """By id."""
 _Bound = TypeVar("_Bound", Association, AnyAssociation)
 _Found = TypeVar("_Found", Bgpvpn, Association, AnyAssociation)
-STATUS = "status"
+STATUS, DETAILS = "status", "status_details"
+POOLS_S = 10.0
+"""How old what is said of the pools may be: an administrator's tools ask often, and counting is not free."""
 
 
 def unlimited(asked: Listing) -> Listing:
@@ -37,7 +43,8 @@ class Statuses:
     """Adds to answers what was asked for."""
 
     def __init__(self, backend: Backend, settings: Settings) -> None:
-        self._backend, self._cloud = backend, settings.cloud
+        self._backend, self._cloud, self._settings = backend, settings.cloud, settings
+        self._notices: tuple[float, list[Answer]] = (-POOLS_S, [])
 
     def bgpvpns_of(self, context: Any, asked: Listing, found: list[Bgpvpn]) -> tuple[list[Bgpvpn], Verdicts | None]:
         """Of an `unlimited` list, what was asked for, with the verdicts if that took any."""
@@ -70,7 +77,19 @@ class Statuses:
         if not (wanted := _wanted(fields)) or not ids:
             return list(answers)
         verdicts = known or self._of_bgpvpns(context, ids, exact=exact)
-        return [answer | _shown(verdicts[i], wanted) for i, answer in zip(ids, answers, strict=True)]
+        told = [answer | _shown(verdicts[i], wanted) for i, answer in zip(ids, answers, strict=True)]
+        if exact and DETAILS in wanted and context.is_admin:
+            for answer in told:
+                answer[DETAILS] += self._of_pools(context)
+        return told
+
+    def _of_pools(self, context: Any) -> list[Answer]:
+        """A line for each pool that is nearly empty: it concerns no hypervisor."""
+        now = time.monotonic()
+        if now - self._notices[0] >= POOLS_S:
+            found = pools.nearly_empty(context, self._settings)
+            self._notices = now, [{"host": "", "state": "warning", "reason": str(pool)} for pool in found]
+        return self._notices[1]
 
     def associations(
         self,
@@ -109,5 +128,5 @@ def _wanted(fields: Any) -> set[str]:
 
 
 def _shown(verdict: Verdict, wanted: set[str]) -> Answer:
-    whole = {"status": verdict.status.value, "status_reason": verdict.reason, "status_details": verdict.details}
+    whole = {"status": verdict.status.value, "status_reason": verdict.reason, DETAILS: verdict.details}
     return {name: value for name, value in whole.items() if name in wanted}

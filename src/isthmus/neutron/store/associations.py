@@ -15,9 +15,10 @@ from oslo_utils import uuidutils
 from isthmus.model.intent import AssociationKind
 from isthmus.neutron.attachments import reading, settling
 from isthmus.neutron.attachments.desired import network_attachment, router_attachment
-from isthmus.neutron.rows import columns, models, numbers, pages, port_routes, quotas
+from isthmus.neutron.rows import columns, dirty, making, models, numbers, pages, port_routes, quotas
 from isthmus.neutron.rows.finding import (
     KINDS,
+    bgpvpn_line,
     find_association,
     find_bgpvpn,
     lock_sharing,
@@ -113,26 +114,31 @@ def get_association(context: Any, kind: AssociationKind, bgpvpn_id: str, associa
 
 @db_api.retry_if_session_inactive()
 def create_associations(
-    context: Any, news: Sequence[NewAssociation], policy: Overlapping
+    context: Any,
+    news: Sequence[NewAssociation],
+    policy: Overlapping,
+    at_once: int | None = None,
+    numbered: bool = True,
 ) -> tuple[list[Association], set[str]]:
-    """All of one kind; all of them or none."""
+    """All of one kind; all of them or none. What of their attachments the request may write itself is returned,
+    `at_once` at most. `numbered`: the cloud gives each its number."""
     with _anew_when_something_went(), db_api.CONTEXT_WRITER.using(context):
-        session, rows = context.session, []
+        session = context.session
         conflicts.queue(session, news, policy)
-        touched: set[str] = set()
-        for project in sorted({new.project_id for new in news}):
+        limits = {project: quotas.limits(context, project) for project in sorted({new.project_id for new in news})}
+        for project, known in limits.items():
             own = [new for new in news if new.project_id == project]
             more = {quotas.ASSOCIATION: len(own), quotas.PORT_ROUTE: sum(len(new.routes) for new in own)}
-            quotas.check(context, project, more)
-        for new in news:
-            rows.append(_create(context, new))
-            touched |= _homes(session, new.kind, new.target)
-        made = _values(session, news[0].kind, rows)
+            quotas.check(context, project, more, known)
+        created = [_create(context, new) for new in news]
+        made, touched = [value for value, _home in created], {home for _value, home in created}
         conflicts.check_overlaps(context, {m.bgpvpn for m in made}, {m.id for m in made}, policy)
-        for attachment in touched:
-            settling.renumber(session, attachment)
-        settling.check_sizes(session, touched)
-        return made, touched
+        given = settling.renumber(session, touched, numbered)
+        if numbered and news[0].kind is not AssociationKind.PORT:
+            for project, known in limits.items():
+                quotas.check_numbers(context, project, known)
+        settling.check_sizes(session, touched, news[0].project_id, given)
+        return made, dirty.beyond(session, touched, at_once)
 
 
 @db_api.retry_if_session_inactive()
@@ -175,8 +181,7 @@ def delete_association(context: Any, kind: AssociationKind, bgpvpn_id: str, asso
         touched = _homes(context.session, kind, getattr(row, f"{kind.value}_id"))
         context.session.delete(row)
         context.session.flush()
-        for attachment in touched:
-            settling.renumber(context.session, attachment)
+        settling.renumber(context.session, touched)
         return touched
 
 
@@ -199,23 +204,33 @@ def forget(session: Any, kind: AssociationKind, target: str) -> None:
         session.execute(sa.delete(standards).where(standards.id.in_(found)))
 
 
-def _create(context: Any, new: NewAssociation) -> Any:
+def _create(context: Any, new: NewAssociation) -> tuple[Association, str]:
+    """It, and the attachment that it belongs to."""
     session, of = context.session, KINDS[new.kind]
-    bgpvpn = find_bgpvpn(context, new.bgpvpn)
+    same = sa.exists().where(of.table.bgpvpn_id == models.Bgpvpn.id, of.target == new.target)
+    bgpvpn = bgpvpn_line(context, new.bgpvpn, same.label("same"))
     _check_projects(context, bgpvpn, new)
     if new.kind is AssociationKind.ROUTER and bgpvpn.type != apidef.L3:
         raise exceptions.BGPVPNRouterAssociationNotSupported(bgpvpn_id=bgpvpn.id)
-    same = sa.select(of.table.id).where(of.table.bgpvpn_id == bgpvpn.id, of.target == new.target)
-    if session.scalar(same) is not None:
+    if bgpvpn.same:
         raise _EXISTS[new.kind](**{f"{new.kind.value}_id": new.target, "bgpvpn_id": bgpvpn.id})
-    row = _checked(context, bgpvpn, new)
-    row.id = uuidutils.generate_uuid()
-    row.project_id, row.bgpvpn_id = new.project_id, bgpvpn.id
-    session.add(row)
-    session.flush()
+    home, flags = _checked(context, bgpvpn, new)
+    made = Association(
+        id=uuidutils.generate_uuid(),
+        kind=new.kind,
+        project_id=new.project_id,
+        bgpvpn=bgpvpn.id,
+        bgpvpn_project_id=bgpvpn.project_id,
+        target=new.target,
+        standard=making.new(new.description),
+        routes=tuple(new.routes),
+        **flags,
+    )
+    columns = {"id": made.id, "project_id": made.project_id, "bgpvpn_id": made.bgpvpn, of.target.key: made.target}
+    making.insert(session, of.table, made.standard, **columns, **flags)
     if new.routes:
-        port_routes.write(session, row.id, new.routes)
-    return row
+        port_routes.write(session, made.id, new.routes)
+    return made, home
 
 
 def _check_projects(context: Any, bgpvpn: Any, new: NewAssociation) -> None:
@@ -228,25 +243,19 @@ def _check_projects(context: Any, bgpvpn: Any, new: NewAssociation) -> None:
     raise exceptions.BGPVPNProjectMismatch(bgpvpn=bgpvpn.project_id, resource=new.owner, association=new.project_id)
 
 
-def _checked(context: Any, bgpvpn: Any, new: NewAssociation) -> Any:
-    """A row for what may be associated. Raises what the API answers."""
+def _checked(context: Any, bgpvpn: Any, new: NewAssociation) -> tuple[str, dict[str, Any]]:
+    """The attachment of what may be associated, and the flags of such an association. Raises what the API answers."""
+    session = context.session
     match new.kind:
         case AssociationKind.NETWORK:
-            conflicts.check_network(context.session, new.target)
-            return models.NetworkAssociation(network_id=new.target, description=new.description)
+            return conflicts.check_network(session, new.target), {}
         case AssociationKind.ROUTER:
-            conflicts.check_router(context.session, new.target)
-            return models.RouterAssociation(
-                router_id=new.target,
-                advertise_extra_routes=new.advertise_extra_routes,
-                description=new.description,
-            )
+            conflicts.check_router(session, new.target)
+            return router_attachment(new.target), {"advertise_extra_routes": new.advertise_extra_routes}
         case AssociationKind.PORT:
-            conflicts.check_port(context.session, new.target)
+            network = conflicts.check_port(session, new.target)
             port_routes.check(context, bgpvpn, new.project_id, new.routes)
-            return models.PortAssociation(
-                port_id=new.target, advertise_fixed_ips=new.advertise_fixed_ips, description=new.description
-            )
+            return reading.homes(session, {network})[network], {"advertise_fixed_ips": new.advertise_fixed_ips}
 
 
 def _homes(session: Any, kind: AssociationKind, target: str) -> set[str]:

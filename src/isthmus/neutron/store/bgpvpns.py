@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -14,7 +15,7 @@ from oslo_utils import uuidutils
 
 from isthmus.model.intent import AssociationKind
 from isthmus.neutron.attachments import reading, settling
-from isthmus.neutron.rows import columns, models, numbers, pages, quotas, targets
+from isthmus.neutron.rows import columns, dirty, making, models, numbers, pages, quotas, targets
 from isthmus.neutron.rows.finding import KINDS, find_bgpvpn, revise, scoped, shared, standard, without_tags
 from isthmus.neutron.rows.paging import Listing
 from isthmus.neutron.rows.targets import Choice
@@ -41,36 +42,50 @@ def get_bgpvpn(context: Any, bgpvpn_id: str) -> Bgpvpn:
 @db_api.retry_if_session_inactive()
 def create_bgpvpns(context: Any, news: Sequence[NewBgpvpn], choice: Choice) -> list[Bgpvpn]:
     """All of them or none."""
-    settings = choice.settings
     with db_api.CONTEXT_WRITER.using(context):
-        session, rows = context.session, []
         for project, count in sorted(Counter(new.project_id for new in news).items()):
             quotas.check(context, project, {apidef.BGPVPN: count})
-        for new in news:
-            row = models.Bgpvpn(
-                id=uuidutils.generate_uuid(),
-                project_id=new.project_id,
-                name=new.name,
-                type=new.type,
-                local_pref=new.local_pref,
-                description=new.description,
-            )
-            session.add(row)
-            session.flush()
-            targets.write(context, row, {}, new.lists, choice)
-            targets.check_vni(row.project_id, new.vni, choice)
-            numbers.claim_vni(
-                session, row.id, new.vni, settings.vni_min, settings.vni_max, new.vni_auto, settings.number_rest_s
-            )
-            rows.append(row)
-        return _values(context, rows)
+        return [_create(context, new, choice) for new in news]
+
+
+def _create(context: Any, new: NewBgpvpn, choice: Choice) -> Bgpvpn:
+    """What is there of a new one is known, so nothing is read again."""
+    session, settings = context.session, choice.settings
+    made = Bgpvpn(
+        id=uuidutils.generate_uuid(),
+        project_id=new.project_id,
+        name=new.name,
+        type=new.type,
+        lists={},
+        vni=None,
+        local_pref=new.local_pref,
+        members={name: [] for name in apidef.MEMBER_LISTS},
+        tags=[],
+        standard=making.new(new.description),
+        shared=False,
+    )
+    columns = {"id": made.id, "project_id": made.project_id, "name": made.name, "type": made.type}
+    making.insert(session, models.Bgpvpn, made.standard, local_pref=made.local_pref, **columns)
+    lists = targets.write(context, made, {}, new.lists, choice)
+    targets.check_vni(made.project_id, new.vni, choice)
+    low, high = settings.vni_min, settings.vni_max
+    vni = numbers.claim_vni(session, made.id, new.vni, low, high, new.vni_auto, settings.number_rest_s)
+    if new.vni is None and not choice.any_number:
+        quotas.check_pool(context, made.project_id, quotas.VNI, settings)
+    return replace(made, lists=lists, vni=vni)
 
 
 @db_api.retry_if_session_inactive()
 def update_bgpvpn(
-    context: Any, bgpvpn_id: str, plain: Mapping[str, Any], lists: Mapping[str, Sequence[str]], choice: Choice
+    context: Any,
+    bgpvpn_id: str,
+    plain: Mapping[str, Any],
+    lists: Mapping[str, Sequence[str]],
+    choice: Choice,
+    at_once: int | None = None,
 ) -> tuple[Bgpvpn, set[str]]:
-    """Change the columns and the lists that are named; the others stay."""
+    """Change the columns and the lists that are named; the others stay. What of its attachments the request may write
+    itself is returned, `at_once` at most."""
     with db_api.CONTEXT_WRITER.using(context):
         session = context.session
         if lists:
@@ -82,22 +97,24 @@ def update_bgpvpn(
         if lists:
             targets.write(context, row, reading.targets(session, [row.id])[row.id], lists, choice)
         session.flush()
-        touched = _attachments_of(session, row.id)
+        touched = set()
         if lists or "local_pref" in plain:
-            settling.check_sizes(session, touched)
+            touched = settling.concerned(session, row.id)
+            settling.check_sizes(session, touched, row.project_id)
+        written = dirty.beyond(session, touched, at_once)
         session.expire(row)
-        return _values(context, [row])[0], touched
+        return _values(context, [row])[0], written
 
 
 @db_api.retry_if_session_inactive()
-def delete_bgpvpn(context: Any, bgpvpn_id: str) -> set[str]:
+def delete_bgpvpn(context: Any, bgpvpn_id: str, at_once: int | None = None) -> set[str]:
     """Its associations and numbers go with it."""
     with db_api.CONTEXT_WRITER.using(context):
         session = context.session
         _lock(session, bgpvpn_id)
         row = find_bgpvpn(context, bgpvpn_id)
-        numbers.release_bgpvpn(session, row.id)
-        touched = _attachments_of(session, row.id)
+        numbers.release_bgpvpn(session, row.id, row.project_id)
+        touched = reading.behind(session, row.id)
         standards = standard_attr.StandardAttribute
         for of in KINDS.values():
             gone: Any = sa.select(of.table.standard_attr_id).where(of.table.bgpvpn_id == row.id)
@@ -105,12 +122,7 @@ def delete_bgpvpn(context: Any, bgpvpn_id: str) -> set[str]:
             session.execute(sa.delete(standards).where(standards.id.in_(gone)))
         session.delete(row)
         session.flush()  # here, where Neutron still knows whose transaction it is: the caller's If-Match is looked at
-        return touched
-
-
-def _attachments_of(session: Any, bgpvpn_id: str) -> set[str]:
-    query: Any = sa.select(models.Number.attachment_id).where(models.Number.bgpvpn_id == bgpvpn_id)
-    return set(session.scalars(query))
+        return dirty.beyond(session, touched, at_once)
 
 
 def _lock(session: Any, bgpvpn_id: str) -> None:

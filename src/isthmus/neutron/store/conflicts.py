@@ -63,11 +63,13 @@ def _lock(session: Any, table: Any, ids: Collection[str]) -> set[str]:
     return set(ids) - set(session.scalars(query))
 
 
-def check_network(session: Any, network: str) -> None:
+def check_network(session: Any, network: str) -> str:
+    """The attachment that the network belongs to."""
     _check_served(session, {network})
-    routers = {p.router for p in reading.places(session, networks={network})}
-    for router in _associated_routers(session, routers):
+    around = reading.places(session, networks={network})
+    for router in _associated_routers(session, {p.router for p in around}):
         raise exceptions.BGPVPNNetworkRouterConflict(network_id=network, router_id=router, other="router")
+    return reading.homes_by(around, {network})[network]
 
 
 def check_router(session: Any, router: str) -> None:
@@ -77,13 +79,14 @@ def check_router(session: Any, router: str) -> None:
         raise exceptions.BGPVPNNetworkRouterConflict(network_id=network, router_id=router, other="network")
 
 
-def check_port(session: Any, port: str) -> None:
-    """A port may be in other BGPVPNs than its network and its router: it is the narrower wish."""
+def check_port(session: Any, port: str) -> str:
+    """A port may be in other BGPVPNs than its network and its router: it is the narrower wish. Its network."""
     query: Any = sa.select(models_v2.Port.network_id).where(models_v2.Port.id == port)
     network = session.scalar(query)
     if network is None:  # it has gone since the request looked it up
         raise neutron_exceptions.PortNotFound(port_id=port)
     _check_served(session, {network})
+    return str(network)
 
 
 def check_interface(session: Any, router: str, network: str) -> None:
@@ -105,11 +108,15 @@ def _check_served(session: Any, networks: Collection[str]) -> None:
 
 
 def _associated_routers(session: Any, routers: set[str]) -> list[str]:
+    if not routers:
+        return []
     column: Any = models.RouterAssociation.router_id
     return sorted(session.scalars(sa.select(column).where(column.in_(routers)).with_for_update(read=True)))
 
 
 def _associated_networks(session: Any, networks: set[str]) -> list[str]:
+    if not networks:
+        return []
     column: Any = models.NetworkAssociation.network_id
     return sorted(session.scalars(sa.select(column).where(column.in_(networks)).with_for_update(read=True)))
 

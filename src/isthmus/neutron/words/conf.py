@@ -80,15 +80,20 @@ OPTIONS = [
 ]
 
 QUOTAS = quota_conf.QUOTAS_CFG_GROUP
+_RESTING = "those that its members have laid down and that rest still included"
 _QUOTAS = {
-    "bgpvpn": "BGPVPNs allowed per project",
-    "bgpvpn_association": "associations of BGPVPNs allowed per project",
-    "bgpvpn_port_route": "routes of port associations allowed per project",
-    "bgpvpn_route_target": "route targets allowed per BGPVPN",
+    "bgpvpn": (-1, "BGPVPNs allowed per project"),
+    "bgpvpn_association": (-1, "associations of BGPVPNs allowed per project"),
+    "bgpvpn_port_route": (-1, "routes of port associations allowed per project"),
+    "bgpvpn_route_target": (-1, "route targets allowed per BGPVPN"),
+    "bgpvpn_vni": (500, f"VNIs from vni_min to vni_max that a project's members may draw, {_RESTING}"),
+    "bgpvpn_pool_target": (500, f"route targets of the pool that a project's members may draw, {_RESTING}"),
+    "bgpvpn_number": (5000, f"numbers of routers and networks in BGPVPNs that a project may use, {_RESTING}"),
 }
+"""What all projects draw from has a limit by default."""
 QUOTA_OPTIONS = [
-    cfg.IntOpt(f"quota_{name}", default=-1, help=f"Number of {what}. A negative value means unlimited.")
-    for name, what in _QUOTAS.items()
+    cfg.IntOpt(f"quota_{name}", default=default, help=f"Number of {what}. A negative value means unlimited.")
+    for name, (default, what) in _QUOTAS.items()
 ]
 
 

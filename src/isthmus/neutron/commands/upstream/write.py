@@ -13,18 +13,16 @@ from typing import Any
 import sqlalchemy as sa
 from neutron.db import models_v2
 from neutron_lib.db import api as db_api
-from neutron_lib.db import standard_attr
 
 from isthmus.model.intent import AssociationKind
 from isthmus.neutron.attachments import reading, settling
 from isthmus.neutron.attachments.desired import router_attachment
 from isthmus.neutron.commands.upstream import contents, plan
 from isthmus.neutron.commands.upstream.contents import Association, Bgpvpn, Contents
-from isthmus.neutron.rows import models, numbers, port_routes
+from isthmus.neutron.rows import making, models, numbers, port_routes
 from isthmus.neutron.rows.finding import KINDS
 from isthmus.neutron.words import apidef
 from isthmus.neutron.words.conf import BadConfiguration, Settings
-from isthmus.neutron.words.values import Standard
 
 
 @db_api.retry_if_session_inactive()
@@ -60,8 +58,7 @@ def _carry_out(session: Any, drop_shared_vnis: bool, settings: Settings) -> plan
     for association in made.associations:
         _add_association(session, association)
     attachments = _attachments(session, made.associations)
-    for attachment in sorted(attachments):
-        settling.renumber(session, attachment)
+    settling.renumber(session, attachments)
     settling.check_sizes(session, attachments)
     return made
 
@@ -99,31 +96,16 @@ def _networks_of(session: Any, ports: Collection[str]) -> dict[str, str]:
     return dict(session.execute(sa.select(table.id, table.network_id).where(table.id.in_(ports))).all())
 
 
-def _add_standard(session: Any, resource_type: str, standard: Standard) -> int:
-    table = standard_attr.StandardAttribute.__table__
-    made = session.execute(
-        sa.insert(table).values(
-            resource_type=resource_type,
-            description=standard.description,
-            revision_number=standard.revision_number,
-            created_at=standard.created_at,
-            updated_at=standard.updated_at,
-        )
-    )
-    return int(made.inserted_primary_key[0])
-
-
 def _add_bgpvpn(session: Any, bgpvpn: Bgpvpn, settings: Settings) -> None:
-    table = models.Bgpvpn.__table__
-    session.execute(
-        sa.insert(table).values(
-            id=bgpvpn.id,
-            project_id=bgpvpn.project_id,
-            name=bgpvpn.name,
-            type=bgpvpn.type,
-            local_pref=bgpvpn.local_pref,
-            standard_attr_id=_add_standard(session, table.name, bgpvpn.standard),
-        )
+    making.insert(
+        session,
+        models.Bgpvpn,
+        bgpvpn.standard,
+        id=bgpvpn.id,
+        project_id=bgpvpn.project_id,
+        name=bgpvpn.name,
+        type=bgpvpn.type,
+        local_pref=bgpvpn.local_pref,
     )
     rows = [
         {"bgpvpn_id": bgpvpn.id, "kind": kind, "value": value, "position": position}
@@ -139,21 +121,20 @@ def _add_bgpvpn(session: Any, bgpvpn: Bgpvpn, settings: Settings) -> None:
 
 
 def _add_association(session: Any, association: Association) -> None:
-    table = KINDS[association.kind].table.__table__
     flags = {
         flag: value
         for flag in ("advertise_extra_routes", "advertise_fixed_ips")
         if (value := getattr(association, flag)) is not None
     }
-    session.execute(
-        sa.insert(table).values(
-            id=association.id,
-            project_id=association.project_id,
-            bgpvpn_id=association.bgpvpn,
-            standard_attr_id=_add_standard(session, table.name, association.standard),
-            **{f"{association.kind.value}_id": association.target},
-            **flags,
-        )
+    making.insert(
+        session,
+        KINDS[association.kind].table,
+        association.standard,
+        id=association.id,
+        project_id=association.project_id,
+        bgpvpn_id=association.bgpvpn,
+        **{f"{association.kind.value}_id": association.target},
+        **flags,
     )
     if association.routes:
         port_routes.write(session, association.id, association.routes)

@@ -1,0 +1,195 @@
+"""BGPVPNs as rows of their own in OVN, from form 2 on: what every attachment of one has in common, written once.
+
+A BGPVPN is settled and reconciled as an attachment is, by a name of its own (`bgpvpn:<uuid>`), with its own revision.
+It has a row while it is of type l3 and a network or router is associated. The rows hang on sixteen switches, chosen by
+the first digit of the uuid, which have a name together (`bgpvpns`). Their ports are not enabled and have no address: no
+packet has to do with them.
+
+Rule: a revision is above those of all the rows that nodes read together with this one, because a node reports one
+revision for each attachment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import sqlalchemy as sa
+from neutron_lib.db import api as db_api
+
+from isthmus.model import intent
+from isthmus.model.intent import BgpvpnIntent
+from isthmus.neutron.attachments import reading
+from isthmus.neutron.attachments.desired import (
+    KIND_KEY,
+    Attachment,
+    Desired,
+    Key,
+    Row,
+    Settled,
+    Table,
+    digest,
+    settled_by,
+)
+from isthmus.neutron.rows import forms, models
+from isthmus.neutron.words import apidef
+
+SWITCHES = "bgpvpns"
+"""The name of what the rows hang on."""
+_PREFIX = "bgpvpn:"
+
+
+def name_of(bgpvpn: str) -> str:
+    return _PREFIX + bgpvpn
+
+
+def is_one(name: str) -> bool:
+    return name.startswith(_PREFIX)
+
+
+def switch(bgpvpn: str) -> str:
+    """The switch that a BGPVPN's row hangs on."""
+    return f"isthmus-vpns-{bgpvpn[0]}"
+
+
+def switches() -> list[str]:
+    return [switch(digit) for digit in "0123456789abcdef"]
+
+
+def holders(form: int) -> Settled:
+    """The switches. Only who makes the full passes makes them: OVN forbids no two of one name."""
+    ids = (("external_ids", ((KIND_KEY, "vpns"),)),)
+    return Settled(Desired({Key(Table.SWITCH, "", s): ids for s in switches()} if form > 1 else {}, form=form), 0)
+
+
+def desired(vpn: BgpvpnIntent | None, form: int, revision: int) -> Desired:
+    """The row of one BGPVPN; none if it needs none."""
+    if vpn is None or form == 1:
+        return Desired({}, form=form)
+    ids = intent.bgpvpn_external_ids(
+        BgpvpnIntent(vpn.bgpvpn, revision, vpn.vni, vpn.imports, vpn.exports, vpn.local_pref)
+    )
+    row: Row = (
+        ("enabled", frozenset({False})),
+        ("external_ids", tuple(sorted(ids.items()))),
+        ("type", "localport"),
+    )
+    return Desired({Key(Table.SWITCH_PORT, switch(vpn.bgpvpn), intent.bgpvpn_port(vpn.bgpvpn)): row}, form=form)
+
+
+@db_api.retry_if_session_inactive()
+def settle(context: Any, seen: Mapping[str, int]) -> dict[str, Settled]:
+    """As `settling.settle`: one that is gone has nothing to be in OVN."""
+    ids = {name.removeprefix(_PREFIX): name for name in seen}
+    with db_api.CONTEXT_WRITER.using(context):
+        session, table = context.session, models.BgpvpnRow
+        query: Any = sa.select(table).where(table.bgpvpn_id.in_(ids)).order_by(table.bgpvpn_id).with_for_update()
+        rows = {row.bgpvpn_id: row for row in session.scalars(query)}
+        form, vpns = forms.in_force(session), _read(session, ids)
+        return {
+            name: _settled(session, rows.get(bgpvpn), bgpvpn, vpns.get(bgpvpn), form, seen[name])
+            for bgpvpn, name in sorted(ids.items())
+        }
+
+
+def _settled(session: Any, row: Any, bgpvpn: str, vpn: BgpvpnIntent | None, form: int, seen: int) -> Settled:
+    if row is not None and row.digest and form == 1 and _is_referred(session, bgpvpn):
+        form = settled_by(row.digest)
+    content = digest(desired(vpn, form, 0))
+    if row is None and not content:
+        return Settled(desired(None, form, 0), seen)
+    if row is None:
+        row = models.BgpvpnRow(bgpvpn_id=bgpvpn, revision=0, digest="")
+        session.add(row)
+    if forms.is_newer(max(form, settled_by(row.digest))):
+        return Settled(desired(None, form, 0), row.revision, left=True)
+    if row.digest != content or row.revision < seen:
+        row.revision, row.digest = max(row.revision, seen, _highest_beside(session, bgpvpn)) + 1, content
+    return Settled(desired(vpn, form, row.revision), row.revision)
+
+
+def _is_referred(session: Any, bgpvpn: str) -> bool:
+    """Whether an attachment is still written in a form that refers to it: it stays until the last is not."""
+    table = models.Attachment
+    query: Any = sa.select(table.id).where(table.id.in_(reading.behind(session, bgpvpn)), table.digest.like("%:%"))
+    return session.scalar(query.limit(1)) is not None
+
+
+def _highest_beside(session: Any, bgpvpn: str) -> int:
+    """The highest revision of what is read together with this row: its attachments, and their other BGPVPNs."""
+    attachment, number, row = models.Attachment, models.Number, models.BgpvpnRow
+    names = reading.behind(session, bgpvpn)
+    own: Any = sa.select(sa.func.max(attachment.revision)).where(attachment.id.in_(names))
+    others: Any = (
+        sa.select(sa.func.max(row.revision))
+        .join(number, number.bgpvpn_id == row.bgpvpn_id)
+        .where(number.attachment_id.in_(names))
+    )
+    return max(session.scalar(own) or 0, session.scalar(others) or 0)
+
+
+def highest_of(session: Any, attachments: Mapping[str, Attachment]) -> dict[str, int]:
+    """The highest revision of the BGPVPNs that each attachment refers to."""
+    bgpvpns = {a.bgpvpn for attachment in attachments.values() for a in attachment.associations}
+    rows = revisions(session, bgpvpns) if bgpvpns else {}
+    return {
+        name: max((rows[a.bgpvpn][0] for a in attachment.associations if a.bgpvpn in rows), default=0)
+        for name, attachment in attachments.items()
+    }
+
+
+def revisions(session: Any, bgpvpns: Collection[str]) -> dict[str, tuple[int, str]]:
+    """Revision and digest of those that have them."""
+    table = models.BgpvpnRow
+    query: Any = sa.select(table.bgpvpn_id, table.revision, table.digest).where(table.bgpvpn_id.in_(bgpvpns))
+    return {bgpvpn: (revision, content) for bgpvpn, revision, content in session.execute(query)}
+
+
+@db_api.retry_if_session_inactive()
+def latest(context: Any, names: Collection[str]) -> dict[str, int]:
+    """The revisions last given; 0 where there is none."""
+    with db_api.CONTEXT_READER.using(context):
+        rows = revisions(context.session, [name.removeprefix(_PREFIX) for name in names])
+    return {name: rows.get(name.removeprefix(_PREFIX), (0, ""))[0] for name in names}
+
+
+def survey(session: Any, form: int) -> dict[str, Settled | None]:
+    """Every BGPVPN that has a row in OVN or should have one; None for those that must be settled anew."""
+    rows = {r.bgpvpn_id: r for r in session.scalars(sa.select(models.BgpvpnRow))}
+    vpns = _read(session, None) if form > 1 else {}
+    found: dict[str, Settled | None] = {}
+    for bgpvpn in vpns.keys() | {b for b, row in rows.items() if row.digest}:
+        vpn, row = vpns.get(bgpvpn), rows.get(bgpvpn)
+        settled = row is not None and row.digest == digest(desired(vpn, form, 0))
+        found[name_of(bgpvpn)] = Settled(desired(vpn, form, row.revision), row.revision) if settled and row else None
+    return found
+
+
+def contents(session: Any, bgpvpns: Collection[str], form: int) -> dict[str, str]:
+    """The digest of what each must be."""
+    vpns = _read(session, bgpvpns)
+    return {bgpvpn: digest(desired(vpns.get(bgpvpn), form, 0)) for bgpvpn in bgpvpns}
+
+
+def _read(session: Any, bgpvpns: Collection[str] | None) -> dict[str, BgpvpnIntent]:
+    """Those of type l3 with a network or router; of these or of all."""
+    table, used = models.Bgpvpn, (models.NetworkAssociation, models.RouterAssociation)
+    query: Any = sa.select(table.id, table.local_pref).where(
+        table.type == apidef.L3, sa.or_(*(sa.exists().where(a.bgpvpn_id == table.id) for a in used))
+    )
+    if bgpvpns is not None:
+        query = query.where(table.id.in_(bgpvpns))
+    preferences = dict(session.execute(query).all())
+    numbers, lists = reading.vnis(session, preferences), reading.targets(session, preferences)
+    return {
+        bgpvpn: BgpvpnIntent(
+            bgpvpn,
+            0,
+            numbers[bgpvpn],
+            reading.union(lists[bgpvpn], "import_targets"),
+            reading.union(lists[bgpvpn], "export_targets"),
+            preference,
+        )
+        for bgpvpn, preference in preferences.items()
+        if bgpvpn in numbers
+    }
