@@ -65,6 +65,8 @@ class Plan:
     """The VPN that everybody imports; the route that changes is of it, and of speaker 0."""
     vpns: int = 4
     """How many a whole agent imports besides."""
+    profile: bool = False
+    """Whether whole agents say at their end where their time went."""
 
     @property
     def wanted(self) -> int:
