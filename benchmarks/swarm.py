@@ -289,7 +289,7 @@ def _change(found: Found, hosts: Hosts) -> None:
             light, whole = hosts.look()
             if light.changed == light.sessions // 2 - 1 and whole.changed == whole.sessions // 2:
                 found.changed_whole_s.append(whole.changed_at - begun)
-                found.changed_light_s.append(light.changed_at - begun)
+                found.changed_light_s += [light.changed_at - begun] if light.changed else []
                 break
             time.sleep(LOOK_S)
     assert found.changed_whole_s, "a changed route did not come to everybody"
@@ -360,7 +360,7 @@ def line(found: Found) -> tuple[str, ...]:
         f"{found.again_s:.1f} s",
         f"{found.light_again_s:.1f} s",
         f"{ms(statistics.median(found.changed_whole_s))} ms",
-        f"{ms(statistics.median(found.changed_light_s))} ms",
+        f"{ms(statistics.median(found.changed_light_s))} ms" if found.changed_light_s else "",
         f"{found.octets / 1e6:,.0f} MB",
         f"{found.reflectors_cpu:.1f} s",
         f"{found.light_cpu:.1f} s",
