@@ -7,8 +7,10 @@ each; what is the asyncio around it and the sockets is in the process's own.
 from __future__ import annotations
 
 import asyncio
+import cProfile
 import gc
 import json
+import pstats
 import sys
 import time
 from collections.abc import Callable
@@ -217,7 +219,13 @@ async def company(plan: Plan) -> None:
 
 def main() -> None:
     gc.set_threshold(100_000, 50, 100)  # as the agent does
-    asyncio.run(company(Plan(**json.loads(sys.argv[1]))))
+    plan = Plan(**json.loads(sys.argv[1]))
+    if not plan.profile:
+        asyncio.run(company(plan))
+        return
+    profile = cProfile.Profile()
+    profile.runcall(asyncio.run, company(plan))
+    pstats.Stats(profile).strip_dirs().sort_stats("tottime").print_stats(15)
 
 
 if __name__ == "__main__":

@@ -96,7 +96,7 @@ ROWS = (
     Row(
         "exchange-200",
         (Figure("deaf", "exchange with 200,000 routes: deaf"), Figure("octets handed on", "handed on", None, BYTES)),
-        rounds_max=2,
+        rounds_max=1,
     ),
     Row(
         "exchange-500",

@@ -65,6 +65,8 @@ class Plan:
     """The VPN that everybody imports; the route that changes is of it, and of speaker 0."""
     vpns: int = 4
     """How many a whole agent imports besides."""
+    profile: bool = False
+    """Whether whole agents say at their end where their time went."""
 
     @property
     def wanted(self) -> int:
@@ -270,7 +272,7 @@ class Crowd:
             count, changed = speaker.act(events, now, self._changing)
             self._octets += count
             self._lost += was_up and not speaker.up
-            if changed:
+            if changed and speaker.number:  # who has changed it may have it back, or not
                 self._changed.setdefault(speaker.number, now)
         self._timers(time.monotonic())
         return waiting
@@ -296,7 +298,7 @@ class Crowd:
             up=sum(s.up for s in self.speakers),
             in_sync=len(done),
             in_sync_at=max(done, default=0.0),
-            changed=len(self._changed.keys() - {0}),
+            changed=len(self._changed),
             changed_at=max(self._changed.values(), default=0.0),
             octets=self._octets,
             cpu=time.process_time(),

@@ -20,6 +20,7 @@ LAST = (
     "test_the_higher_rungs",
     "test_the_slow",
     "test_up_succeeds",
+    "test_an_upgrade",
 )
 """These take away what the others stand on, in this order."""
 

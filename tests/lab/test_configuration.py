@@ -78,6 +78,14 @@ def test_a_lone_cloud_has_a_reflector_without_peers() -> None:
     assert "attribute-unchanged" not in frr.configuration(alone.clouds[0], alone.clouds[0].reflectors[0], alone)
 
 
+def test_the_guides_reflector_waits_for_its_clients_as_the_labs_does() -> None:
+    guide = (Path(__file__).parent.parent.parent / "docs/operator/install.md").read_text()
+    sample = guide.partition("```frr\n")[2].partition("```")[0]
+    ours = frr.configuration(A, A.reflectors[0], PLAN.topology)
+    [waits] = [line.strip() for line in ours.splitlines() if "coalesce-time" in line]
+    assert waits in [line.strip() for line in sample.splitlines()]
+
+
 def test_the_agents_file_is_what_an_operator_would_write() -> None:
     site = PLAN.sites[0]
     assert tomllib.loads(hypervisor.agent_configuration(site, PLAN.places)) == {

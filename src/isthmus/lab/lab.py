@@ -74,12 +74,13 @@ def find() -> Lab:
     return make(topology, places, machine.programs())
 
 
-def up(text: str, source: str, *, agents: bool | None, progress: Progress) -> Lab:
-    """Build the lab described by `text`. A lab of the same topology that runs whole is left as it is."""
+def up(text: str, source: str, *, agents: bool | None, progress: Progress, programs: Programs | None = None) -> Lab:
+    """Build the lab described by `text`. A lab of the same topology that runs whole is left as it is. `programs`:
+    others than this environment's."""
     topology = read(text, source)
-    programs = machine.check()
+    ours = machine.check()
     places = places_of_environment()
-    lab = make(topology, places, programs)
+    lab = make(topology, places, programs or ours)
     places.check_sockets([*lab.plan.nodes, *(c.name for c in topology.clouds)])
     with _alone(places):
         if _runs_whole(lab, text):

@@ -110,12 +110,12 @@ def _lab(lab: Lab, cases: Sequence[Case], progress: Progress) -> list[table.Resu
     with progress.step("two networks, four VMs, one VPN"):
         grounds.build(ground, NETS)
         join(ground)
-    vpn, plain = _flows(ground, HERE, THERE), _flows(ground, HERE, BESIDE)
+    vpn, plain = flows(ground, HERE, THERE), flows(ground, HERE, BESIDE)
     with Streams(lab, [*vpn, *plain]) as streams:
         return [_run(lab, case, streams, len(vpn), progress) for case in cases if case.fits(lab)]
 
 
-def _flows(ground: Ground, one: str, other: str) -> list[Flow]:
+def flows(ground: Ground, one: str, other: str) -> list[Flow]:
     """Both ways, both versions."""
     pairs = ((one, other), (other, one))
     return [_flow(ground.vms[a], ground.vms[b], version) for version in (4, 6) for a, b in pairs]
