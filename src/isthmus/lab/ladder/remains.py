@@ -40,7 +40,8 @@ def northbound(ground: Ground, cloud: str) -> list[str]:
         words = ["ovn-nbctl", f"--db=unix:{ground.lab.places.northbound(cloud)}", "--bare"]
         words += ["--columns=_uuid,external_ids", "find", table]
         text = ground.lab.processes.run(f"northbound of {cloud}", words)
-        found += [f"{table} {row}" for row in text.split("\n\n") if "isthmus:" in row and "isthmus:kind=vpns" not in row]
+        ours = (row for row in text.split("\n\n") if "isthmus:" in row and "isthmus:kind=vpns" not in row)
+        found += [f"{table} {row}" for row in ours]
     return found
 
 
