@@ -19,7 +19,7 @@ from isthmus.bgp.attribute import (
 )
 from isthmus.bgp.attribute_table import SETS_MAX
 from isthmus.bgp.capability import Agreed
-from isthmus.bgp.errors import FaultAction, MessageError
+from isthmus.bgp.errors import FaultAction, FaultKind, MessageError
 from isthmus.bgp.family import EVPN
 from isthmus.bgp.heard import Heard
 from isthmus.bgp.iana import AsSegmentType, Origin
@@ -281,3 +281,15 @@ def test_the_communities_we_originate_are_those_of_the_rfcs() -> None:
     assert router_mac_community(Mac.parse("02:78:0a:3c:00:01")).hex() == "060302780a3c0001"
     assert mobility_community(258).hex() == "0600000000000102"
     assert mobility_community(1, sticky=True).hex() == "0600010000000001"
+
+
+@pytest.mark.parametrize("second", ["406301 00", "c06301 07", "400102 0000"], ids=["flags", "another value", "length"])
+def test_an_attribute_that_is_there_twice_is_never_read_again(second: str) -> None:
+    """RFC 7606 section 3 g: all but the first are discarded, whatever would be wrong with them."""
+    (message,) = encode_updates([(replace(PLAIN, unknown=(RawAttribute(0xC0, 0x63, b"\0"),)), route(1))], [], IBGP)
+    body = message[19:]
+    more = bytes.fromhex(second)
+    length = int.from_bytes(body[2:4], "big") + len(more)
+    (update,) = UpdateReader(IBGP).read(body[:2] + length.to_bytes(2, "big") + body[4:] + more)
+    assert [f.kind for f in update.faults] == [FaultKind.ATTRIBUTE_TWICE]
+    assert update.announced == (route(1),)

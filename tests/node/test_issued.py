@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from isthmus.model.intent import NUMBER_MAX, NUMBER_MIN, AssociationIntent
+from isthmus.model.reason import NotAnnounced
 from isthmus.node.issued import NUMBERS_MAX, Issued
+from isthmus.node.report import status
 from tests.build import association, attachment, circuit, port, uuid
 from tests.world import REFLECTOR, World
 
@@ -43,12 +47,21 @@ def test_what_the_cloud_has_given_stays_and_no_other_gets_it() -> None:
     assert issued.number(BLUE, joined(2)) == wish, "nor when the cloud gives none any more"
 
 
-def test_the_cloud_may_give_another_and_never_one_that_is_taken_here() -> None:
+def test_the_cloud_may_give_another_and_never_one_that_is_used_here() -> None:
     issued = Issued()
     assert issued.number(RED, joined(1, 500)) == 500
     assert issued.number(RED, joined(1, 501)) == 501
+    issued.use(circuit(1), [(RED, joined(1).bgpvpn)])
     taken = issued.number(BLUE, joined(2, 501))
     assert taken != 501 and issued.number(RED, joined(1, 501)) == 501
+
+
+def test_a_number_that_the_cloud_gives_again_is_not_kept_by_who_has_gone() -> None:
+    issued = Issued()
+    issued.use(circuit(1), [(RED, joined(1).bgpvpn)])
+    issued.number(RED, joined(1, 20))
+    issued.use(circuit(1), [])
+    assert issued.number(BLUE, joined(2, 20)) == 20
 
 
 def test_what_is_remembered_is_issued_again() -> None:
@@ -58,17 +71,27 @@ def test_what_is_remembered_is_issued_again() -> None:
     assert Issued(first.numbers).number(RED, joined(1)) == number, "though the wish is free now"
 
 
-def test_whoever_waited_longest_gives_way_and_nobody_who_has_something_here() -> None:
+def test_what_is_used_here_never_gives_way_however_quiet_it_is() -> None:
+    """A tenant makes and deletes routers without end; a quiet VPN keeps its route distinguisher."""
     issued = Issued()
+    issued.use(circuit(1), [(RED, joined(1).bgpvpn)])
     kept = issued.number(RED, joined(1))
-    issued.number(RED, joined(2))
-    issued.use([(RED, joined(1).bgpvpn)])
-    for n in range(NUMBERS_MAX):
-        issued.number(f"router:{uuid(n)}", joined(3))
-        if n % 1000 == 0:
-            issued.use([(RED, joined(1).bgpvpn)])
+    for n in range(NUMBERS_MAX + 10):
+        issued.number(f"router:{uuid(1000 + n)}", joined(3))
     assert issued.number(RED, joined(1)) == kept
-    assert len(issued.numbers) == NUMBERS_MAX and (RED, joined(2).bgpvpn) not in issued.numbers
+    assert len(issued.numbers) <= NUMBERS_MAX
+
+
+def test_when_every_number_is_used_the_next_has_none_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("isthmus.node.issued.NUMBER_MAX", NUMBER_MIN + 1)
+    monkeypatch.setattr("isthmus.node.issued.NUMBERS_MAX", 2)
+    world = World()
+    world.switch_on()
+    three = [association(n, networks=(A,), both=("64512:1",), vni=5000 + n) for n in (16, 17, 18)]
+    intent = attachment(1, *(replace(a, number=None) for a in three), networks=(A,))
+    world.intent({circuit(1): intent}, [port("p", A, "10.1.0.5")])
+    why = sorted(p.why_not for p in status(world.node, world.now).ports)
+    assert why == ["", "", NotAnnounced.NO_NUMBER.value]
 
 
 def test_a_sequence_is_the_revision_of_its_arrival() -> None:
@@ -88,7 +111,7 @@ def test_a_fresh_process_that_remembers_says_the_same_and_one_set_back_follows()
     fresh = Issued(arrivals=first.arrivals)
     fresh.look([port("p", A, "10.1.0.5", revision=9)])
     assert fresh.sequence(port("p", A)) == 3
-    fresh.look([port("p", A, "10.1.0.5", revision=2)])
+    assert fresh.look([port("p", A, "10.1.0.5", revision=2)]) == {A}
     assert fresh.sequence(port("p", A)) == 2, "a database from a backup"
 
 

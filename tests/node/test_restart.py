@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -493,6 +494,30 @@ def test_what_is_asked_for_no_more_is_not_remembered() -> None:
 
 
 # The file
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda text: text.replace(b'"at":1000.0', b'"at":Infinity'),
+        lambda text: text.replace(b'"numbers":[', b'"numbers":[["router:x","y",70000],'),
+        lambda text: text.replace(b'"numbers":[', b'"numbers":[["router:x","y",16],'),
+        lambda text: text[:-1] + b"\xff",
+        lambda text: text[:-40] + bytes(40),
+    ],
+    ids=["no time", "no number", "one number twice", "the last octet", "the last route"],
+)
+def test_a_memory_that_is_whole_but_wrong_is_none(damage: Callable[[bytes], bytes]) -> None:
+    text = encode(settled(str(REFLECTOR)).node.suspend(1000.0, [REFLECTOR])).partition(b"\n")[2]
+    assert decode(sealed(text)), "as it was written"
+    assert damage(text) != text
+    try:
+        read = decode(sealed(damage(text)))
+    except BadMemory as error:
+        assert str(error)
+    else:  # another route, perhaps; never one that ends the process later
+        world = World(memory=read)
+        status(world.node, world.now)
 
 
 def test_what_is_written_is_read() -> None:

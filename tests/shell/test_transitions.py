@@ -50,7 +50,9 @@ def test_attachments_change_state() -> None:
     assert said(story.node(), story.node(attachments=[bad])) == [
         f"attachment {story.ROUTER}: ACTIVE -> BAD_ROW: isthmus:site: missing",
     ]
-    assert said(story.node(), story.node(attachments=[])) == [f"attachment {story.ROUTER}: ACTIVE -> gone"]
+    assert said(story.node(), story.node(attachments=[])) == [
+        f"attachment {story.ROUTER}: ACTIVE -> gone: nothing of it is here any more"
+    ]
 
 
 def test_attachments_that_have_nothing_here_are_no_news() -> None:

@@ -28,7 +28,7 @@ COMMUNITIES_MAX = 8192
 _MP_REACH, _MP_UNREACH = AttributeType.MP_REACH_NLRI.value, AttributeType.MP_UNREACH_NLRI.value
 _ORIGIN, _AS_PATH = AttributeType.ORIGIN.value, AttributeType.AS_PATH.value
 _MULTI_EXIT_DISC, _LOCAL_PREF = AttributeType.MULTI_EXIT_DISC.value, AttributeType.LOCAL_PREF.value
-_COMMUNITIES, _LARGE_COMMUNITIES = AttributeType.COMMUNITIES.value, AttributeType.LARGE_COMMUNITIES.value
+COMMUNITIES, _LARGE_COMMUNITIES = AttributeType.COMMUNITIES.value, AttributeType.LARGE_COMMUNITIES.value
 _ORIGINATOR_ID, _CLUSTER_LIST = AttributeType.ORIGINATOR_ID.value, AttributeType.CLUSTER_LIST.value
 _AS4_PATH = AttributeType.AS4_PATH.value
 EXTENDED_COMMUNITIES = AttributeType.EXTENDED_COMMUNITIES.value
@@ -253,12 +253,12 @@ class AttributeReader:
             if stop > end:  # RFC 7606 section 4
                 faults.append(AttributeFault(FaultKind.ATTRIBUTE_LIST, _WITHDRAW, f"{end - at} octets are left over"))
                 break
-            code = octets[at + 1]
-            read = self._one(octets[at], code, octets[start:stop])
+            flags, code = octets[at], octets[at + 1]
             at = stop
-            if code in values:  # RFC 7606 section 3 g: all but the first are discarded
+            if code in values:  # RFC 7606 section 3 g: all but the first are discarded, whatever is in them
                 faults.append(AttributeFault(FaultKind.ATTRIBUTE_TWICE, _DISCARD, _name(code)))
                 continue
+            read = self._one(flags, code, octets[start:stop])
             values[code] = read.value
             if read.fault is not None:
                 faults.append(read.fault)
@@ -322,7 +322,7 @@ def combine(values: Mapping[int, Any], next_hop: IpAddress | None) -> PathAttrib
         next_hop=next_hop,
         med=get(_MULTI_EXIT_DISC),
         local_pref=get(_LOCAL_PREF),
-        communities=get(_COMMUNITIES) or (),
+        communities=get(COMMUNITIES) or (),
         originator_id=get(_ORIGINATOR_ID),
         cluster_list=get(_CLUSTER_LIST) or (),
         extended_communities=get(EXTENDED_COMMUNITIES) or (),

@@ -16,17 +16,25 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from isthmus.bgp.attribute import PathAttributes
-from isthmus.bgp.attribute_reader import EXTENDED_COMMUNITIES, AttributeReader, Rules, combine, communities_of
+from isthmus.bgp.attribute import COMMUNITY_OCTETS, PathAttributes
+from isthmus.bgp.attribute_reader import (
+    COMMUNITIES,
+    EXTENDED_COMMUNITIES,
+    AttributeReader,
+    Rules,
+    combine,
+    communities_of,
+)
 from isthmus.bgp.attribute_writer import keep
 from isthmus.bgp.capability import Agreed
 from isthmus.model.net import IpAddress
 from isthmus.model.vpn import RouteTarget
 
-READ_MAX = 4096
-"""Sets kept as values beside their octets; what is imported is read more than once, but not by many at a time."""
+READ_MAX, REMEMBERED_OCTETS_MAX = 4096, 512
+"""Sets kept as values beside their octets, and how long they may be for that; what is imported is read more than once,
+but not by many at a time."""
 
-_SESSION = Agreed(
+WITHIN_AN_AS = Agreed(
     local_as=1,
     peer_as=1,
     families=(),
@@ -36,8 +44,8 @@ _SESSION = Agreed(
     router_id=IpAddress(bytes(4)),
     peer_router_id=IpAddress(bytes(4)),
 )
-"""An imaginary one within an AS: everything that a route may carry is welcome in it."""
-_READER = AttributeReader(Rules.of(_SESSION))
+"""An imaginary session within an AS: everything that a route may carry is welcome in it."""
+_READER = AttributeReader(Rules.of(WITHIN_AN_AS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +68,23 @@ class Heard:
 
     def read(self) -> PathAttributes:
         """What they say."""
-        return _read(self.common, self.communities, self.next_hop)
+        remembered = len(self.common) + len(self.communities) <= REMEMBERED_OCTETS_MAX
+        return (_read if remembered else _read.__wrapped__)(self.common, self.communities, self.next_hop)
+
+    def has_community(self, community: int) -> bool:
+        """Of RFC 1997's."""
+        return community in (read_common(self.common).get(COMMUNITIES) or ())
 
 
 @lru_cache(READ_MAX)
 def _read(common: bytes, communities: bytes, next_hop: IpAddress | None) -> PathAttributes:
     return combine({**read_common(common), EXTENDED_COMMUNITIES: communities_of(communities)}, next_hop)
+
+
+def is_kept_form(common: bytes, communities: bytes) -> bool:
+    """Whether octets that somebody else wrote down are what `Heard` has. Raises MessageError."""
+    read = _READER.read(common)
+    return not read.faults and EXTENDED_COMMUNITIES not in read.values and len(communities) % COMMUNITY_OCTETS == 0
 
 
 @lru_cache(READ_MAX)

@@ -50,7 +50,7 @@ Flow = tuple[FlowKey, str]
 
 _VIEW = Table.VIEW.value
 WAYS_MAX = 8192
-"""Next hops whose text is remembered."""
+"""Next hops, and views, whose text is remembered."""
 
 # Tunnels between IPv4 addresses only, as everywhere in this release. The source is the port's own `local_ip`.
 _REFLECT = f"move:NXM_NX_TUN_IPV4_SRC[]->NXM_NX_TUN_IPV4_DST[],set_field:{ANSWER_MAC}->eth_dst,IN_PORT"
@@ -142,6 +142,8 @@ class Renderer:
     def _route_key(self, view: ViewId, prefix: Prefix) -> FlowKey:
         heads = self._heads.get(view)
         if heads is None:
+            if len(self._heads) >= WAYS_MAX:
+                self._heads.clear()
             heads = self._heads[view] = (f"ip,metadata={view:#x}", f"ipv6,metadata={view:#x}")
         address, length = prefix
         four = len(address) == 4

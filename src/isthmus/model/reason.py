@@ -56,6 +56,7 @@ class NotAnnounced(StrEnum):
 
     NO_EXPORT_TARGET = "the BGPVPN exports no route target"
     TOO_MANY_TARGETS = "its BGPVPN exports more route targets than an UPDATE can carry"
+    NO_NUMBER = "this hypervisor has given out all numbers of its route distinguishers"
     TOO_MANY_PORTS = "this hypervisor serves as many ports as it may; this one is beyond the maximum"
     PORT_DOWN = "the port is down"
     NO_FLOW = "its inbound flow is not confirmed: nothing is announced that cannot be forwarded"

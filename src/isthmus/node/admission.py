@@ -6,15 +6,13 @@ so a restart serves the same. A port counts once, however many VPNs it is in; on
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 from isthmus.fib.entries import CircuitName
 from isthmus.model.intent import AttachmentIntent
 from isthmus.model.port import LocalPort
-from isthmus.model.reason import NotAnnounced
 from isthmus.node.config import Limits
-from isthmus.vpn.exports import Export, exports
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,15 +29,6 @@ class Admission:
     beyond: frozenset[CircuitName] = frozenset()
     ports_beyond: Mapping[str, LocalPort] = field(default_factory=dict)
     """By name."""
-
-    def exports(self) -> tuple[Export, ...]:
-        """Every local address in every BGPVPN that covers it. One beyond the maximum has its reason and no say: it
-        takes no address away from another."""
-        return (*exports(self.circuits, self.ports), *self._refused())
-
-    def _refused(self) -> Iterator[Export]:
-        for export in exports(self.circuits, self.ports_beyond.values()):
-            yield replace(export, why_not=NotAnnounced.TOO_MANY_PORTS)
 
 
 def admit(circuits: Mapping[CircuitName, AttachmentIntent], ports: Iterable[LocalPort], limits: Limits) -> Admission:

@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from enum import Enum
 
-from isthmus.flows.render import Renderer
 from isthmus.node.local_routes import LocalRoutes
 from isthmus.node.order import GRACEFUL_S, PATIENCE_S
 from isthmus.node.switch import Switch
@@ -46,14 +45,13 @@ class Announcing:
         self._drained_at: float | None = None
         self._seen: tuple[int, int, DrainState] | None = None
 
-    def want_drain(self, wanted: bool, told_anything: bool, now: float) -> bool:
+    def want_drain(self, wanted: bool, told_anything: bool, now: float) -> None:
         """The operator's wish. Whoever has told nobody anything, as a fresh process of a drained node, need not leave
-        gracefully. Whether the wish is another one."""
+        gracefully."""
         if wanted == (self.use is not DrainState.IN_USE):
-            return False
+            return
         self._drained_at = now + GRACEFUL_S if wanted else None
         self.use = DrainState.IN_USE if not wanted else DrainState.LEAVING if told_anything else DrainState.DRAINED
-        return True
 
     def tick(self, now: float) -> None:
         if self.use is DrainState.LEAVING and self._drained_at is not None and now >= self._drained_at:
@@ -69,7 +67,7 @@ class Announcing:
         waiting: dict[RouteKey, float] = {}
         if self.use is not DrainState.DRAINED:
             for key, offer in local.offers.items():
-                if switch.has(Renderer.inbound_key(offer.proof)):
+                if switch.has(local.proofs[offer.proof]):
                     proved[key] = offer.route if self.use is DrainState.IN_USE else offer.route.leaving()
                 else:
                     waiting[key] = self._waiting.get(key, now)

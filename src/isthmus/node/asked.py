@@ -43,11 +43,12 @@ class Asked:
         self.state = IN_SYNC
         before, self.fact = self.fact, fact
         dirty: set[CircuitName] = set()
+        networks = set[str]()
+        if before is None or before.ports is not fact.ports:
+            networks.update(self._read_ports(fact.ports))
         if before is None or before.circuits is not fact.circuits:
             dirty |= self._read_circuits(fact.circuits)
-        if before is None or before.ports is not fact.ports:
-            for network in self._read_ports(fact.ports):
-                dirty |= self._behind.get(network, set())
+        dirty |= self.behind(networks)
         return dirty
 
     def _read_circuits(self, rows: Mapping[CircuitName, AttachmentIntent | BadIntent]) -> set[CircuitName]:
@@ -58,24 +59,33 @@ class Asked:
         self.refused = {name: row for name, row in rows.items() if isinstance(row, BadIntent)}
         for name, row in rows.items():
             known = self.circuits.get(name)
-            if isinstance(row, BadIntent):
-                # A newer Isthmus wrote it, or it is nonsense: what stood stays, the rest is applied.
-                if known is not None or name not in self._remembered:
-                    continue
-                row = self._remembered[name]
             if row is known:
                 continue
-            if known is None and row.unread:  # a BGPVPN's row that this run never could read: as the last run did
-                row = carried(row, self._remembered.get(name))
-            if known is None or not _means_the_same(known, row):
+            stands = _stands(row, known or self._remembered.get(name))
+            if stands is None:
+                continue
+            if known is None or not _means_the_same(known, stands):
                 dirty.add(name)
-            self._put(name, row)
+            self._put(name, stands)
+        if self._remembered:
+            self._forget(rows)
         return dirty
+
+    def _forget(self, rows: Mapping[CircuitName, AttachmentIntent | BadIntent]) -> None:
+        """What was remembered is of no use once it was read, or its row is gone: it has a machine here, and no row."""
+        here = self.networks
+        self._remembered = {
+            name: intent
+            for name, intent in self._remembered.items()
+            if isinstance(rows.get(name), BadIntent) or (name not in rows and here.isdisjoint(intent.networks))
+        }
 
     def _put(self, name: CircuitName, intent: AttachmentIntent | None) -> None:
         if (known := self.circuits.pop(name, None)) is not None:
             for network in _networks(known):
                 self._behind[network].discard(name)
+                if not self._behind[network]:
+                    del self._behind[network]
         if intent is not None:
             self.circuits[name] = intent
             for network in _networks(intent):
@@ -93,8 +103,9 @@ class Asked:
 
     @property
     def worth_remembering(self) -> dict[CircuitName, AttachmentIntent]:
-        """Those with something here."""
-        return {name: self.circuits[name] for name in sorted(self.behind(self.networks))}
+        """Those with something here; before anything was read, what the last run left."""
+        here = {name: self.circuits[name] for name in sorted(self.behind(self.networks))}
+        return self._remembered | here
 
     @property
     def networks(self) -> frozenset[str]:
@@ -113,6 +124,12 @@ class Asked:
             for name, error in self.refused.items()
             if isinstance(error, UnknownSchema) and name not in self.circuits
         )
+
+
+def _stands(row: AttachmentIntent | BadIntent, before: AttachmentIntent | None) -> AttachmentIntent | None:
+    """What a row means, with what was known before: what cannot be read, of an attachment or of one of its BGPVPNs, was
+    written by a newer Isthmus or is nonsense, and what stood stays. None: nobody ever knew."""
+    return before if isinstance(row, BadIntent) else carried(row, before)
 
 
 def _means_the_same(one: AttachmentIntent, other: AttachmentIntent) -> bool:

@@ -58,18 +58,19 @@ class Base:
         self._inbound = wanted
 
     def endpoints(
-        self, sent_to: frozenset[IpAddress], heard_of: frozenset[IpAddress], renderer: Renderer, changes: Changes
+        self,
+        sent_to: frozenset[IpAddress],
+        heard_of: frozenset[IpAddress],
+        renderer: Renderer,
+        changes: Changes,
+        *,
+        tunnel_moved: bool,
     ) -> None:
-        """Tunnel endpoints that can be sent to, and those whose answers to probes are wanted."""
-        self._each(sent_to ^ self._sent_to, sent_to, "to", renderer, changes)
-        self._each(heard_of ^ self._heard_of, heard_of, "of", renderer, changes)
+        """Tunnel endpoints that can be sent to, and those whose answers to probes are wanted. `tunnel_moved`: the port
+        that all of them go by has another number."""
+        for way, now, before in (("to", sent_to, self._sent_to), ("of", heard_of, self._heard_of)):
+            self._each(now | before if tunnel_moved else now ^ before, now, way, renderer, changes)
         self._sent_to, self._heard_of = sent_to, heard_of
-
-    def tunnel(self, renderer: Renderer, changes: Changes) -> None:
-        """The tunnel port has another number: all that goes by it."""
-        self.always(renderer, changes)
-        self._each(self._sent_to, self._sent_to, "to", renderer, changes)
-        self._each(self._heard_of, self._heard_of, "of", renderer, changes)
 
     def _each(
         self,

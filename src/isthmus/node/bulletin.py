@@ -26,6 +26,7 @@ Nobody can say whether they concern this node."""
 
 _EXCEPTIONS = frozenset(
     {
+        NotAnnounced.NO_NUMBER,
         NotAnnounced.TOO_MANY_TARGETS,
         NotAnnounced.TOO_MANY_PORTS,
         NotAnnounced.NUMBER_CLASH,
@@ -120,7 +121,7 @@ def _full(node: Node) -> Iterator[tuple[CircuitName, str]]:
         if not node.tables.surplus(number):
             continue
         for circuit in sorted(view.circuits):
-            for a in node.asked.circuits[circuit].associations:
+            for a in node.picture.admitted.circuits[circuit].associations:
                 if set(a.imports) & view.imports:
                     yield circuit, a.bgpvpn
 

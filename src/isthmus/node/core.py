@@ -153,8 +153,9 @@ class Node:
         if fact == self.asked.fact:
             self.asked.state = "in sync"
             return
-        self.issued.look(fact.ports)
+        set_back = self.issued.look(fact.ports)
         self.picture.dirty.note(self.asked.read(fact), Occasion.INTENT)
+        self.picture.dirty.note(self.asked.behind(set_back), Occasion.INTENT)
         self._gateways.read(fact.gateways, self.asked.networks, now)
 
     def _has_told(self, peer: Peer) -> bool:

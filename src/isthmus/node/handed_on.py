@@ -16,6 +16,7 @@ import base64
 import binascii
 import hashlib
 import json
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -24,17 +25,31 @@ from isthmus.bgp.family import Family
 from isthmus.bgp.heard import Heard
 from isthmus.bgp.iana import Afi, Safi
 from isthmus.bgp.negotiation import Suspended
+from isthmus.bgp.nlri.evpn import BoundaryLost
 from isthmus.fib.entries import CircuitName
-from isthmus.model.intent import from_memory, to_memory
+from isthmus.model.intent import NUMBER_MAX, NUMBER_MIN, from_memory, to_memory
 from isthmus.model.net import IpAddress
 from isthmus.node import memory_2
 from isthmus.node.facts import Answer
-from isthmus.node.issued import Arrival
+from isthmus.node.issued import Arrival, Pair
 from isthmus.node.memory import BadMemory, ChannelMemory, Memory, OpenSession, PeerMemory, absence_of
 from isthmus.node.sections import BadSection, HeardRoute, read, write
 from isthmus.rib.adj_out import Announcement
 
 FORMAT = 3
+
+_UNREADABLE = (
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    OverflowError,
+    MessageError,
+    BadSection,
+    BoundaryLost,
+    binascii.Error,
+)
+"""What reading something that is not a memory may raise."""
 
 
 def encode(memory: Memory) -> bytes:
@@ -90,22 +105,35 @@ def decode(octets: bytes) -> Memory:
         return _decode(whole, lambda peer: _decode_peer(peer, sections))
     except BadMemory:
         raise
-    except (ValueError, KeyError, TypeError, AttributeError, MessageError, BadSection, binascii.Error) as error:
+    except _UNREADABLE as error:
         raise BadMemory(f"it cannot be read: {type(error).__name__}: {error}") from None
 
 
 def _decode(whole: Mapping[str, Any], decode_peer: Callable[[Any], PeerMemory]) -> Memory:
     return Memory(
-        at=float(whole["at"]),
+        at=_time(whole["at"]),
         vtep=IpAddress.parse(whole["vtep"]),
         router_id=IpAddress.parse(whole["router_id"]),
         asn=int(whole["as"]),
         answers={IpAddress.parse(text): Answer[name] for text, name in whole["answers"].items()},
         peers={IpAddress.parse(text): decode_peer(peer) for text, peer in whole["peers"].items()},
-        numbers={(attachment, bgpvpn): int(number) for attachment, bgpvpn, number in whole.get("numbers", ())},
+        numbers=_numbers(whole.get("numbers", ())),
         arrivals={port: Arrival(int(n), str(claim)) for port, (n, claim) in whole.get("arrivals", {}).items()},
         circuits={CircuitName(name): from_memory(one) for name, one in whole.get("circuits", {}).items()},
     )
+
+
+def _time(value: Any) -> float:
+    if not math.isfinite(found := float(value)):
+        raise BadMemory(f"{value} is no time")
+    return found
+
+
+def _numbers(found: Iterable[Sequence[Any]]) -> dict[Pair, int]:
+    numbers = {(str(attachment), str(bgpvpn)): int(number) for attachment, bgpvpn, number in found}
+    if len(set(numbers.values())) < len(numbers) or not all(NUMBER_MIN <= n <= NUMBER_MAX for n in numbers.values()):
+        raise BadMemory("its numbers are not one of each, or none that a route distinguisher can have")
+    return numbers
 
 
 def _encode_peer(peer: PeerMemory, sections: _Sections) -> dict[str, Any]:
@@ -142,7 +170,7 @@ def _decode_peer(found: Mapping[str, Any], sections: bytes) -> PeerMemory:
         return PeerMemory(told)
     suspended = Suspended(*(_octets(one[name]) for name in ("sent_open", "received_open", "unread")))
     channels = {Family(Afi(a), Safi(s)): _decode_channel(channel, sections) for a, s, channel in one["channels"]}
-    return PeerMemory(told, OpenSession(suspended, float(one["up_since"]), channels))
+    return PeerMemory(told, OpenSession(suspended, _time(one["up_since"]), channels))
 
 
 def _decode_channel(found: Mapping[str, Any], sections: bytes) -> ChannelMemory:

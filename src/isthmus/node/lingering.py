@@ -7,20 +7,37 @@ Rule: a number that is another BGPVPN's now drains nothing: not one packet of th
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from typing import NamedTuple
 
 from isthmus.fib.entries import CircuitName, InboundKey
 from isthmus.node.order import LINGER_S
 from isthmus.vpn.exports import Export
 
 
+class OldWay(NamedTuple):
+    """How an address was delivered, and for how long it still is."""
+
+    circuit: CircuitName
+    bgpvpn: str
+    until: float
+
+    def goes_on(self, after: Export | None, plugged: Collection[CircuitName], now: float) -> bool:
+        """`after`: what is announced for it now."""
+        if after is None:
+            return self.until > now
+        if after.bgpvpn != self.bgpvpn:
+            return False
+        return after.circuit != self.circuit and (self.until > now or after.circuit not in plugged)
+
+
 class Lingering:
     """The old ways, each with its end."""
 
     def __init__(self) -> None:
-        self._until: dict[InboundKey, tuple[CircuitName, float]] = {}
+        self._old: dict[InboundKey, OldWay] = {}
 
     def __len__(self) -> int:
-        return len(self._until)
+        return len(self._old)
 
     def note(
         self,
@@ -34,28 +51,16 @@ class Lingering:
         for e in before:
             after = announced.get(e.inbound)
             if e.why_not is None and (after is None or after.circuit != e.circuit) and e.circuit in plugged:
-                self._until[e.inbound] = (e.circuit, now + LINGER_S)
-            if after is not None and after.bgpvpn != e.bgpvpn:
-                self._until.pop(e.inbound, None)
-        self._until = {
-            key: (circuit, until)
-            for key, (circuit, until) in self._until.items()
-            if self._goes_on(announced.get(key), circuit, plugged, until > now)
-        }
-
-    @staticmethod
-    def _goes_on(after: Export | None, circuit: CircuitName, plugged: Collection[CircuitName], in_time: bool) -> bool:
-        if after is None:
-            return in_time
-        return after.circuit != circuit and (in_time or after.circuit not in plugged)
+                self._old[e.inbound] = OldWay(e.circuit, e.bgpvpn, now + LINGER_S)
+        self._old = {key: way for key, way in self._old.items() if way.goes_on(announced.get(key), plugged, now)}
 
     def is_due(self, now: float) -> bool:
         """Whether one of them has had its time: `note` takes it away."""
-        return any(until <= now for _, until in self._until.values())
+        return any(way.until <= now for way in self._old.values())
 
     def deadlines(self) -> list[float]:
-        return [until for _, until in self._until.values()]
+        return [way.until for way in self._old.values()]
 
     def ways(self) -> dict[InboundKey, CircuitName]:
         """By which circuit each is delivered still."""
-        return {key: circuit for key, (circuit, _) in self._until.items()}
+        return {key: way.circuit for key, way in self._old.items()}

@@ -12,6 +12,8 @@ from typing import NamedTuple
 
 from isthmus.bgp.nlri import Destination
 from isthmus.fib.entries import CircuitName, InboundKey
+from isthmus.flows.render import Renderer
+from isthmus.flows.types import FlowKey
 from isthmus.rib.adj_in import Touched, touch
 from isthmus.rib.adj_out import RouteKey
 from isthmus.vpn.exports import Export, Speaker, one_each
@@ -40,6 +42,8 @@ class LocalRoutes:
         self._at: dict[Destination, set[InboundKey]] = {}
         self.announced: dict[InboundKey, Export] = {}
         """Those that may be announced; what comes for them is delivered."""
+        self.proofs: dict[InboundKey, FlowKey] = {}
+        """The flow of each."""
         self.offers: dict[RouteKey, Offer] = {}
         """What the peers are to be told, once it is proved."""
         self.offers_version = 0
@@ -113,8 +117,10 @@ class LocalRoutes:
                 if there is not None and there.proof == key:  # else the same route is offered with another VNI by now
                     del self.offers[offer.key]
         self.announced.pop(key, None)
+        self.proofs.pop(key, None)
         for export in after:
             if export.why_not is None:
                 self.announced[key] = export
                 self.offers |= {offer.key: offer for offer in of_export(export, self._speaker)}
+                self.proofs[key] = Renderer.inbound_key(key)
         self.offers_version += 1

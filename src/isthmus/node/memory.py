@@ -6,6 +6,7 @@ Nothing here is needed for forwarding to survive; that is in the switch. How it 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -84,4 +85,7 @@ def absence_of(found: Sequence[Any]) -> tuple[Announcer, Absence]:
     """Endpoint, router-id, when its beacon went, when it was back or None."""
     endpoint, router_id, gone_at, back_at = found
     who = Announcer(IpAddress.parse(endpoint), IpAddress.parse(router_id))
-    return who, Absence(float(gone_at), None if back_at is None else float(back_at))
+    times = (float(gone_at), None if back_at is None else float(back_at))
+    if not all(time is None or math.isfinite(time) for time in times):
+        raise BadMemory(f"{found} has no times in it")
+    return who, Absence(*times)

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
-from isthmus.bgp.capability import Agreed
 from isthmus.bgp.family import EVPN
 from isthmus.bgp.frame import Stream
+from isthmus.bgp.heard import WITHIN_AN_AS
 from isthmus.bgp.negotiation import Suspended
 from isthmus.bgp.update import UpdateReader
-from isthmus.model.net import IpAddress
 from isthmus.node.memory import ChannelMemory, OpenSession, PeerMemory, absence_of
 from isthmus.node.sections import BadSection, HeardRoute
 from isthmus.rib.adj_out import Announcement
@@ -24,17 +24,7 @@ FORMATS = (1, 2)
 """The first knew no beacons: what is of them is left out."""
 
 _MESSAGE_BYTES_MAX = 65535
-_PEN = Agreed(
-    local_as=1,
-    peer_as=1,
-    families=(EVPN,),
-    hold_time_s=0,
-    four_octet_as=True,
-    route_refresh=False,
-    router_id=IpAddress(bytes(4)),
-    peer_router_id=IpAddress(bytes(4)),
-    message_bytes_max=_MESSAGE_BYTES_MAX,
-)
+_PEN = replace(WITHIN_AN_AS, families=(EVPN,), message_bytes_max=_MESSAGE_BYTES_MAX)
 """The imaginary session within one AS that its messages were written for."""
 
 

@@ -91,10 +91,11 @@ class Picture:
         self.tables.replace_views((one for one in views.values() if one is not None), rib, renderer, changes)
         if dirty.tunnel is not None:
             self.tables.render_again(renderer, changes)
-            self._base.tunnel(renderer, changes)
+            self._base.always(renderer, changes)
         if dirty.base is not None:
             self._render_base(again, changes)
-        self._base.endpoints(self.sendable(reach, switch), self.tables.endpoints, renderer, changes)
+        sendable, wanted = self.sendable(reach, switch), self.tables.endpoints
+        self._base.endpoints(sendable, wanted, renderer, changes, tunnel_moved=dirty.tunnel is not None)
         self._replugged = set()
         switch.want(changes.put, changes.gone)
         return True
@@ -105,8 +106,11 @@ class Picture:
             self.lingering.note((), self.local.announced, self._renderer.circuits, now)
             return {}
         served, beyond = _by_network(self.admitted.ports), _by_network(self.admitted.ports_beyond.values())
+        for name in todo:
+            intent = self.admitted.circuits.get(name)
+            pairs = [(intent.attachment, a.bgpvpn) for a in intent.associations] if intent is not None else []
+            self._issued.use(name, pairs)
         exports = {name: self._exports(name, served, beyond) for name in todo}
-        self._issued.use({(e.attachment, e.bgpvpn) for found in exports.values() for e in found})
         change = self.local.replace(exports)
         self.lingering.note(change.before, self.local.announced, self._renderer.circuits, now)
         for destinations in change.touched.values():

@@ -17,6 +17,7 @@ from isthmus.node.core import Node
 from isthmus.node.status import RouteStatus
 from isthmus.rib.adj_in import Path, Standing
 from isthmus.rib.decision import LLGR_STALE, LOCAL_PREF_DEFAULT
+from isthmus.vpn.beacons import whose
 from isthmus.vpn.exports import Export
 from isthmus.vpn.imports import Candidate, Entry, refusal
 
@@ -41,9 +42,12 @@ def stories(node: Node, *, in_order: bool = False) -> Iterator[Story]:
                 yield Story(loser, number, reason, False, entry.note)
     imported = node.tables.imported()
     for path in node.convergence.rib:
-        refused = refusal(path, node.speaker)
-        if refused is None and imported.isdisjoint(path.heard.route_targets):
+        if not imported.isdisjoint(path.heard.route_targets):
+            refused = refusal(path, node.speaker)
+        elif whose(path.nlri, path.heard) is None:  # what nobody imports is not looked at further: it is nearly all
             refused = NotImported.NO_IMPORT_TARGET
+        else:
+            refused = NotImported.BEACON
         if refused is not None and refused is not NotImported.BEACON:
             yield Story(path, None, refused, False, None)
 

@@ -13,8 +13,9 @@ from itertools import accumulate, pairwise
 from struct import Struct
 from typing import TypeAlias
 
+from isthmus.bgp.attribute import COMMUNITY_OCTETS
 from isthmus.bgp.family import Family
-from isthmus.bgp.heard import Heard
+from isthmus.bgp.heard import Heard, is_kept_form
 from isthmus.bgp.nlri import CODECS, Nlri
 from isthmus.model.net import IpAddress
 from isthmus.model.vpn import RouteTarget
@@ -64,6 +65,8 @@ def read(octets: bytes) -> list[HeardRoute]:
         known = targets.get(raw)
         if known is None:
             known = targets[raw] = frozenset(RouteTarget(raw[i : i + 8]) for i in range(0, len(raw), _TARGET_OCTETS))
+        if (common not in shared or len(communities) % COMMUNITY_OCTETS) and not is_kept_form(common, communities):
+            raise BadSection("a set of attributes in it is damaged")
         heard = Heard(shared.setdefault(common, common), communities, IpAddress(address) if hop else None, known)
         decoded = CODECS[family].decode(routes)
         if decoded.faults or decoded.skipped:

@@ -64,6 +64,8 @@ class Tables:
     """How many entries of each view ask for a flow."""
     _importers: dict[RouteTarget, set[ViewId]] = field(default_factory=dict)
     """The views that import each target."""
+    _local: dict[RouteTarget, set[Destination]] = field(default_factory=dict)
+    """Where `exports` with each target lead to."""
     _flows: dict[ViewId, dict[Destination, FlowKey]] = field(default_factory=dict)
     _endpoints: dict[IpAddress, int] = field(default_factory=dict)
     """How many entries have each tunnel endpoint among their candidates."""
@@ -83,10 +85,14 @@ class Tables:
 
     def put_exports(self, destination: Destination, exports: tuple[Export, ...]) -> None:
         """What leads there here; to be touched by whoever says it."""
+        for target in {t for export in self.exports.pop(destination, ()) for t in export.targets}:
+            self._local[target].discard(destination)
+            if not self._local[target]:
+                del self._local[target]
         if exports:
             self.exports[destination] = exports
-        else:
-            self.exports.pop(destination, None)
+            for target in {t for export in exports for t in export.targets}:
+                self._local.setdefault(target, set()).add(destination)
 
     def drop_views(self, numbers: Iterable[ViewId], changes: Changes) -> None:
         """Nobody looks there any more."""
@@ -101,7 +107,7 @@ class Tables:
             before = self.views.get(number)
             if before is None:
                 self._add(view)
-                local = {d for d, exports in self.exports.items() if any(e.targets & view.imports for e in exports)}
+                local = {d for target in view.imports for d in self._local.get(target, ())}
                 self._refresh(number, rib.destinations(view.imports) | local, rib, renderer, changes)
             else:
                 self.views[number] = view

@@ -101,11 +101,6 @@ class Path(NamedTuple):
     def least_preferred(self) -> bool:
         return self.standing in _LEAST_PREFERRED
 
-    @property
-    def originator(self) -> IpAddress:
-        """RFC 4456 section 9: the originator's id stands for the router-id when a reflector passed the route on."""
-        return self.attributes.originator_id or self.peer_router_id
-
     def standing_as(self, standing: Standing, since: float | None) -> Path:
         return self._replace(standing=standing, stale_since=since)
 
@@ -215,7 +210,7 @@ class AdjRibIn:
         touched: Touched = {}
         for path in paths:
             destination = path.nlri.destination
-            if NO_LLGR in path.attributes.communities:
+            if path.heard.has_community(NO_LLGR):
                 self._take_out(destination, path.key)
             else:
                 self._store(path.standing_as(standing, since))

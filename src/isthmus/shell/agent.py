@@ -351,10 +351,8 @@ def left_behind(config: Config) -> tuple[Memory | None, dict[IpAddress, socket.s
     for name, stranger in sockets.items():
         keeping.forget(name)
         stranger.close()
-    for one in found.values():
-        # What follows may take seconds, with very many routes: nobody is to think that we are gone.
-        with contextlib.suppress(OSError):
-            one.send(encode_keepalive(), socket.MSG_DONTWAIT)
+    # What follows may take seconds, with very many routes: nobody is to think that we are gone.
+    found = {address: one for address, one in found.items() if _says_that_we_live(one)}
     memory = memory_file.read(config.state)
     if memory is None:
         return None, found
@@ -362,6 +360,20 @@ def left_behind(config: Config) -> tuple[Memory | None, dict[IpAddress, socket.s
         memory_file.write(config.state, memory_file.without_sessions(memory))
     peers = {a: left if a in found else PeerMemory(left.told) for a, left in memory.peers.items()}
     return replace(memory, peers=peers), found
+
+
+def _says_that_we_live(one: socket.socket) -> bool:
+    """False, and the connection closed, if only a part of it could be said: nothing can follow that."""
+    alive = encode_keepalive()
+    try:
+        if one.send(alive, socket.MSG_DONTWAIT) == len(alive):
+            return True
+    except BlockingIOError:
+        return True  # not a word, so nothing is broken off
+    except OSError:
+        pass
+    one.close()
+    return False
 
 
 def _leads(one: socket.socket, vtep: IpAddress, reflector: Reflector) -> bool:

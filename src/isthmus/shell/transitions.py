@@ -71,7 +71,7 @@ def _attachments(before: dict[str, AttachmentStatus], after: list[AttachmentStat
         yield f"attachment {one.attachment or one.circuit}: {was or 'new'} -> {one.state}{reason}"
     for gone in before.values():
         if gone.state not in _REST:
-            yield f"attachment {gone.attachment or gone.circuit}: {gone.state} -> gone"
+            yield f"attachment {gone.attachment or gone.circuit}: {gone.state} -> gone: nothing of it is here any more"
 
 
 def _limits(before: dict[tuple[str, str], LimitStatus], after: list[LimitStatus]) -> Iterator[str]:

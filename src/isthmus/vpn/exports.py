@@ -61,8 +61,8 @@ class Export:
 class Issuer(Protocol):
     """What a node adds of its own to what the cloud says."""
 
-    def number(self, attachment: str, association: AssociationIntent) -> int:
-        """Of (attachment, BGPVPN) in this hypervisor's route distinguishers."""
+    def number(self, attachment: str, association: AssociationIntent) -> int | None:
+        """Of (attachment, BGPVPN) in this hypervisor's route distinguishers; None if there is none left."""
 
     def sequence(self, port: LocalPort) -> int:
         """Of the mobility of a port's addresses (RFC 7432 section 7.7)."""
@@ -132,8 +132,10 @@ def _export(
     address: IpAddress,
     issued: Issuer,
 ) -> Export:
-    why_not = None
-    if not a.exports:
+    why_not, number = None, issued.number(intent.attachment, a)
+    if number is None:
+        why_not = NotAnnounced.NO_NUMBER
+    elif not a.exports:
         why_not = NotAnnounced.NO_EXPORT_TARGET
     elif len(a.exports) > TARGETS_MAX:
         why_not = NotAnnounced.TOO_MANY_TARGETS
@@ -145,7 +147,7 @@ def _export(
         circuit=circuit,
         attachment=intent.attachment,
         bgpvpn=a.bgpvpn,
-        number=issued.number(intent.attachment, a),
+        number=number or 0,
         vni=a.vni,
         targets=frozenset(a.exports),
         site=intent.site,

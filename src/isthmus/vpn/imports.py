@@ -40,7 +40,7 @@ def refusal(path: Path, speaker: Speaker) -> NotImported | None:
     if _is_beacon(path):
         return NotImported.BEACON
     means = meaning(path.heard, speaker)
-    return means.refusal or FAMILIES[path.nlri.family].refusal(path, means, speaker)
+    return means.refusal or FAMILIES[path.nlri.family].refusal(path, means, speaker) or means.tunnel
 
 
 def decide(
@@ -70,7 +70,7 @@ def decide(
         target=_target(candidates[best], speaker),
         losers=tuple((c, why) for c, why in zip(candidates, reasons, strict=True) if why is not None),
         hidden=_hidden(view, destination),
-        note=_note(destination, candidates),
+        note=_note(destination, candidates, speaker),
     )
 
 
@@ -79,7 +79,7 @@ def _only(view: View, destination: Destination, path: Path, speaker: Speaker) ->
     if view.imports.isdisjoint(heard.route_targets):
         return None
     means, use = meaning(heard, speaker), FAMILIES[nlri.family]
-    if means.refusal is not None or use.refusal(path, means, speaker) is not None or _is_beacon(path):
+    if means.refusal or means.tunnel or use.refusal(path, means, speaker) or _is_beacon(path):
         return None
     return Entry(path, use.target(path, means), (), _hidden(view, destination))
 
@@ -140,12 +140,12 @@ def _target(best: Candidate, speaker: Speaker) -> Target:
     return FAMILIES[best.nlri.family].target(best, meaning(best.heard, speaker))
 
 
-def _note(destination: Destination, candidates: Iterable[Candidate]) -> Note | None:
+def _note(destination: Destination, candidates: Iterable[Candidate], speaker: Speaker) -> Note | None:
     """The same address in two sites is somebody's mistake; a prefix in two sites is a design (anycast, ECMP)."""
     if not destination.is_host:
         return None
     sites = {
-        c.site if isinstance(c, Export) else c.attributes.site_of_origin
+        c.site if isinstance(c, Export) else meaning(c.heard, speaker).site
         for c in candidates
         if isinstance(c, Export) or c.standing is not Standing.HELD
     }

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from isthmus.bgp.attribute import Said, read_communities
 from isthmus.bgp.attribute_reader import combine, communities_of
-from isthmus.bgp.heard import Heard, read_common
+from isthmus.bgp.heard import REMEMBERED_OCTETS_MAX, Heard, read_common
 from isthmus.model.net import IpAddress, Mac
 from isthmus.model.reason import NotImported
 from isthmus.model.vpn import Encapsulation, SiteOfOrigin
@@ -26,6 +26,9 @@ class Meaning(NamedTuple):
     """Whether a route with these attributes can be used, where it leads, and what the decision compares of them."""
 
     refusal: NotImported | None
+    """Whatever the route is."""
+    tunnel: NotImported | None
+    """Why nothing could be sent to it in VXLAN, if nothing else is wrong with the route."""
     next_hop: IpAddress | None
     router_mac: Mac | None
     local_pref: int
@@ -41,14 +44,17 @@ class Meaning(NamedTuple):
 
 
 def meaning(heard: Heard, speaker: Speaker) -> Meaning:
-    return _meaning(heard.common, heard.communities, heard.next_hop, speaker.vtep, speaker.asn)
+    remembered = len(heard.common) + len(heard.communities) <= REMEMBERED_OCTETS_MAX
+    work_out = _meaning if remembered else _meaning.__wrapped__
+    return work_out(heard.common, heard.communities, heard.next_hop, speaker.vtep, speaker.asn)
 
 
 @lru_cache(SETS_MAX)
 def _meaning(common: bytes, communities: bytes, next_hop: IpAddress | None, vtep: IpAddress, asn: int) -> Meaning:
     same, said = _of_common(common, asn), read_communities(communities_of(communities))
     return Meaning(
-        refusal=_hop(next_hop, vtep) or same.refusal or _tunnel(said),
+        refusal=NotImported.OWN_ROUTE if next_hop == vtep else same.refusal or _hop(next_hop, vtep),
+        tunnel=_tunnel(said),
         next_hop=next_hop,
         router_mac=said.router_mac,
         local_pref=same.local_pref,
@@ -69,6 +75,7 @@ def _of_common(common: bytes, asn: int) -> Meaning:
     local_pref = LOCAL_PREF_DEFAULT if a.local_pref is None else a.local_pref
     return Meaning(
         refusal=NotImported.AS_LOOP if any(asn in segment.numbers for segment in a.as_path) else None,
+        tunnel=None,
         next_hop=None,
         router_mac=None,
         local_pref=0 if GRACEFUL_SHUTDOWN in a.communities else local_pref,
@@ -83,8 +90,6 @@ def _of_common(common: bytes, asn: int) -> Meaning:
 
 
 def _hop(next_hop: IpAddress | None, vtep: IpAddress) -> NotImported | None:
-    if next_hop == vtep:
-        return NotImported.OWN_ROUTE
     if next_hop is None or next_hop.version != vtep.version or not any(next_hop):
         return NotImported.NEXT_HOP
     return None
