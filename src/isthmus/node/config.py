@@ -11,7 +11,7 @@ ROUTES_PER_VIEW_MAX = 20_000
 """A view's flows: 20,000 take about 20 MB in ovs-vswitchd and 0.6 s in one bundle; one tenant should not need more."""
 
 ROUTES_PER_PEER_MAX = 500_000
-"""What one reflector may make this node remember: about 150 MB when attributes are shared."""
+"""What one reflector may make this node remember: about 400 MB with attributes of their own, 150 MB when shared."""
 
 CIRCUITS_MAX = 1_000
 """Routers with workload on one hypervisor: each costs two patch ports; far more than hypervisors carry."""
