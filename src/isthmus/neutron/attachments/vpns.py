@@ -36,15 +36,15 @@ from isthmus.neutron.words import apidef
 
 SWITCHES = "bgpvpns"
 """The name of what the rows hang on."""
-_PREFIX = "bgpvpn:"
+PREFIX = "bgpvpn:"
 
 
 def name_of(bgpvpn: str) -> str:
-    return _PREFIX + bgpvpn
+    return PREFIX + bgpvpn
 
 
 def is_one(name: str) -> bool:
-    return name.startswith(_PREFIX)
+    return name.startswith(PREFIX)
 
 
 def switch(bgpvpn: str) -> str:
@@ -80,7 +80,7 @@ def desired(vpn: BgpvpnIntent | None, form: int, revision: int) -> Desired:
 @db_api.retry_if_session_inactive()
 def settle(context: Any, seen: Mapping[str, int]) -> dict[str, Settled]:
     """As `settling.settle`: one that is gone has nothing to be in OVN."""
-    ids = {name.removeprefix(_PREFIX): name for name in seen}
+    ids = {name.removeprefix(PREFIX): name for name in seen}
     with db_api.CONTEXT_WRITER.using(context):
         session, table = context.session, models.BgpvpnRow
         query: Any = sa.select(table).where(table.bgpvpn_id.in_(ids)).order_by(table.bgpvpn_id).with_for_update()
@@ -99,8 +99,9 @@ def _settled(session: Any, row: Any, bgpvpn: str, vpn: BgpvpnIntent | None, form
     if row is None and not content:
         return Settled(desired(None, form, 0), seen)
     if row is None:
-        row = models.BgpvpnRow(bgpvpn_id=bgpvpn, revision=0, digest="")
-        session.add(row)
+        # Nothing refers to it yet: what will is settled after it, or written with it.
+        session.add(models.BgpvpnRow(bgpvpn_id=bgpvpn, revision=seen + 1, digest=content))
+        return Settled(desired(vpn, form, seen + 1), seen + 1)
     if forms.is_newer(max(form, settled_by(row.digest))):
         return Settled(desired(None, form, 0), row.revision, left=True)
     if row.digest != content or row.revision < seen:
@@ -148,9 +149,11 @@ def revisions(session: Any, bgpvpns: Collection[str]) -> dict[str, tuple[int, st
 @db_api.retry_if_session_inactive()
 def latest(context: Any, names: Collection[str]) -> dict[str, int]:
     """The revisions last given; 0 where there is none."""
+    if not names:
+        return {}
     with db_api.CONTEXT_READER.using(context):
-        rows = revisions(context.session, [name.removeprefix(_PREFIX) for name in names])
-    return {name: rows.get(name.removeprefix(_PREFIX), (0, ""))[0] for name in names}
+        rows = revisions(context.session, [name.removeprefix(PREFIX) for name in names])
+    return {name: rows.get(name.removeprefix(PREFIX), (0, ""))[0] for name in names}
 
 
 def survey(session: Any, form: int) -> dict[str, Settled | None]:
@@ -174,22 +177,23 @@ def contents(session: Any, bgpvpns: Collection[str], form: int) -> dict[str, str
 def _read(session: Any, bgpvpns: Collection[str] | None) -> dict[str, BgpvpnIntent]:
     """Those of type l3 with a network or router; of these or of all."""
     table, used = models.Bgpvpn, (models.NetworkAssociation, models.RouterAssociation)
-    query: Any = sa.select(table.id, table.local_pref).where(
-        table.type == apidef.L3, sa.or_(*(sa.exists().where(a.bgpvpn_id == table.id) for a in used))
+    query: Any = (
+        sa.select(table.id, models.Vni.vni, table.local_pref)
+        .join(models.Vni, models.Vni.bgpvpn_id == table.id)
+        .where(table.type == apidef.L3, sa.or_(*(sa.exists().where(a.bgpvpn_id == table.id) for a in used)))
     )
     if bgpvpns is not None:
         query = query.where(table.id.in_(bgpvpns))
-    preferences = dict(session.execute(query).all())
-    numbers, lists = reading.vnis(session, preferences), reading.targets(session, preferences)
+    rows = session.execute(query).all()
+    lists = reading.targets(session, [bgpvpn for bgpvpn, _vni, _preference in rows]) if rows else {}
     return {
         bgpvpn: BgpvpnIntent(
             bgpvpn,
             0,
-            numbers[bgpvpn],
+            vni,
             reading.union(lists[bgpvpn], "import_targets"),
             reading.union(lists[bgpvpn], "export_targets"),
             preference,
         )
-        for bgpvpn, preference in preferences.items()
-        if bgpvpn in numbers
+        for bgpvpn, vni, preference in rows
     }
