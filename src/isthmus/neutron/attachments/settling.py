@@ -67,6 +67,7 @@ def check_sizes(
     """Raises BGPVPNTooManyAssociations when an attachment's row would be more than an OVSDB client can bear, once what
     has no number yet has one. With `project`, only of attachments that are in BGPVPNs by this project alone: where
     others have a part in it the surplus is left out instead (fitting)."""
+    form = forms.in_force(session)
     if known is None:
         found = reading.attachments(session, attachments, numbered=False)
     else:
@@ -74,7 +75,7 @@ def check_sizes(
     for attachment in found.values():
         if project is not None and {a.project for a in attachment.associations} != {project}:
             continue
-        if broken(attachment) and (rule := broken(attachment, form=forms.in_force(session))):
+        if rule := broken(attachment, form=form):
             raise exceptions.BGPVPNTooManyAssociations(reason=f"{attachment.name}: {rule}")
 
 
