@@ -21,7 +21,7 @@ from isthmus.model.delta import Plan, diff
 from isthmus.neutron.attachments import settling, vpns
 from isthmus.neutron.attachments.desired import Settled, Skipped, Unserved
 from isthmus.neutron.ovn.northbound import Applied, Northbound, Outcome, Seen, Unavailable, complete
-from isthmus.neutron.rows import dirty, forms
+from isthmus.neutron.rows import dirty
 from isthmus.neutron.words.conf import Settings
 
 LOG = logging.getLogger(__name__)
@@ -93,7 +93,7 @@ class Reconciler:
         places = {name: one for name, one in seen.items() if name not in own and name != vpns.SWITCHES}
         settled = vpns.settle(context, own) if own else {}
         if vpns.SWITCHES in seen:
-            settled[vpns.SWITCHES] = vpns.holders(forms.read(context))
+            settled[vpns.SWITCHES] = vpns.settle_holders(context)
         if places:
             revisions = {name: one.revision for name, one in places.items()}
             beside = {name: one.highest for name, one in places.items()}

@@ -167,8 +167,7 @@ def _read_vpns(session: Any, read: _Read, bgpvpns: Collection[str], *, exact: bo
         if mark is not None:
             read.marked.add(vpns.name_of(bgpvpn))
     if exact:
-        wanted = vpns.contents(session, bgpvpns, read.form)
-        read.vpns_settled = {b: read.vpns.get(b, (0, ""))[1] == content for b, content in wanted.items()}
+        read.vpns_settled = vpns.are_settled(session, read.vpns)
 
 
 def _read_attachments(session: Any, read: _Read, names: Collection[str]) -> set[str]:
