@@ -7,6 +7,7 @@ import tempfile
 import uuid
 import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 
 from isthmus.model.intent import WRITES
 from tests.neutron.cloud import Cloud, User, missing_tools
+from tests.neutron.hypervisors import AGENT, Hypervisor, Southbound
 from tests.neutron.numbered import NumberedCloud
 
 with warnings.catch_warnings():
@@ -80,9 +82,12 @@ def numbered() -> Iterator[Cloud]:
 @pytest.fixture
 def form_1(cloud: Cloud, reconciler: Any) -> Iterator[None]:
     """Some agent reads no other: each row of an attachment carries its associations whole."""
+    old = Hypervisor(Southbound(cloud), f"old-{uuid.uuid4().hex[:8]}")
+    old.reports(agent=replace(AGENT, reads=1))
     cloud.write_in_form(1)
     reconciler.full_pass()
     yield
+    old.gone()
     cloud.write_in_form(WRITES)
     reconciler.full_pass()
 

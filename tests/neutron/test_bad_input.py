@@ -126,6 +126,7 @@ def test_what_cannot_be_changed_is_refused(admin: User, owner: User) -> None:
     assert admin.get(f"{BGPVPNS}/{made['id']}") == made
 
 
+@pytest.mark.usefixtures("form_1")
 def test_more_than_a_node_can_read_is_refused(admin: User, owner: User) -> None:
     network = owner.network(V4)
     many = [f"4294967295:{n}" for n in range(64)]
@@ -143,6 +144,7 @@ def test_more_than_a_node_can_read_is_refused(admin: User, owner: User) -> None:
     assert len(owner.get(BGPVPNS, networks=network["id"])) == len(answers) - 1
 
 
+@pytest.mark.usefixtures("form_1")
 def test_an_interface_that_would_be_more_than_a_node_can_read_is_refused(
     cloud: Cloud, admin: User, owner: User
 ) -> None:

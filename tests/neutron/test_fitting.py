@@ -72,6 +72,16 @@ def test_no_row_is_ever_too_large_and_what_surely_fits_does() -> None:
             assert bool(left(made)) == bool(broken(whole))
 
 
+def test_with_targets_in_rows_of_their_own_a_hundred_fit_however_many_they_have() -> None:
+    for count, networks in ((100, 1), (40, 100), (1, 220), (1, 300)):
+        place = replace(
+            PRIVATE, interfaces=tuple(replace(PRIVATE.interfaces[0], network=f"{n:036}") for n in range(networks))
+        )
+        whole = Attachment(place, tuple(association(n, 64) for n in range(1, count + 1)))
+        made = fitting(whole, LONGEST, LONGEST_REVISION, 2)
+        assert bool(left(made)) == bool(broken(whole, form=2)) == (networks > 250), (count, networks)
+
+
 def test_where_nothing_fits_nothing_is_there() -> None:
     many = replace(PRIVATE, interfaces=tuple(replace(PRIVATE.interfaces[0], network=f"{n:036}") for n in range(400)))
     made = fitting(Attachment(many, (association(1, 1),)), HERE, 7)

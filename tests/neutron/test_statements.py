@@ -14,8 +14,9 @@ pytestmark = pytest.mark.neutron
 
 BGPVPNS = "bgpvpn/bgpvpns"
 KINDS = ("network", "router", "port")
-MAKE_SELECTS, ASSOCIATE_SELECTS = 7, 31
-"""Of the first five are Neutron's own, for its reservation of quotas."""
+MAKE_SELECTS, ASSOCIATE_SELECTS = 7, 40
+"""Of the first five are Neutron's own, for its reservation of quotas. Of the others nine are for the BGPVPN's own row,
+which is settled and written with its first association."""
 MANY = 1100
 """Neutron's models read some things by the 500."""
 

@@ -59,8 +59,8 @@ class Vpn:
         on.plug(self.admin, self.owner.make("ports", network_id=self.network["id"]))
 
     def revision(self, cloud: Cloud) -> int:
-        ((found,),) = cloud.sql("SELECT revision FROM isthmus_attachments WHERE id = %s", self.attachment)
-        return int(found)
+        """Of all the rows that a node reads of it."""
+        return cloud.northbound.intent(self.attachment.partition(":")[2]).revision
 
     def active(self, cloud: Cloud) -> AttachmentReport:
         """What a hypervisor reports that has it all."""

@@ -237,16 +237,6 @@ def numbers_of(session: Any, names: Collection[str]) -> dict[tuple[str, str], in
     return {(attachment, bgpvpn): number for attachment, bgpvpn, number in session.execute(query)}
 
 
-def vnis(session: Any, bgpvpns: Collection[str]) -> dict[str, int]:
-    query: Any = sa.select(models.Vni.bgpvpn_id, models.Vni.vni).where(models.Vni.bgpvpn_id.in_(bgpvpns))
-    return dict(session.execute(query).all())
-
-
-def local_prefs(session: Any, bgpvpns: Collection[str]) -> dict[str, int | None]:
-    query: Any = sa.select(models.Bgpvpn.id, models.Bgpvpn.local_pref).where(models.Bgpvpn.id.in_(bgpvpns))
-    return dict(session.execute(query).all())
-
-
 def union(lists: Mapping[str, list[str]], direction: str) -> tuple[RouteTarget, ...]:
     """The API's `route_targets` count for both directions."""
     return tuple(sorted({RouteTarget.parse(t) for t in [*lists["route_targets"], *lists[direction]]}))

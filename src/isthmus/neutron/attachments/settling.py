@@ -149,7 +149,8 @@ def survey(context: Any, cloud: Cloud, numbered: bool = True) -> dict[str, Settl
         pairs = {(b.attachment, b.bgpvpn) for b in reading.bound(session, None)}
         wrong = given ^ pairs if numbered else given - pairs
         found: dict[str, Settled | None] = {name: None for name, _bgpvpn in wrong}
-        found |= vpns.survey(session, form) | {vpns.SWITCHES: vpns.holders(form)}
+        referred = {b for a, b in pairs if a in rows and settled_by(rows[a].digest) > 1}
+        found |= vpns.survey(session, referred) | {vpns.SWITCHES: vpns.holders_now(session)}
         for name, attachment in reading.attachments(session, None, numbered).items():
             if name in found:
                 continue

@@ -21,7 +21,7 @@ from isthmus.model.delta import Plan, diff
 from isthmus.neutron.attachments import settling, vpns
 from isthmus.neutron.attachments.desired import Settled, Skipped, Unserved
 from isthmus.neutron.ovn.northbound import Applied, Northbound, Outcome, Seen, Unavailable, complete
-from isthmus.neutron.rows import dirty, forms
+from isthmus.neutron.rows import dirty
 from isthmus.neutron.words.conf import Settings
 
 LOG = logging.getLogger(__name__)
@@ -60,6 +60,7 @@ class Reconciler:
         self._northbound = northbound
         self._settings = settings
         self._said: dict[str, tuple[Outcome, tuple[Skipped, ...]]] = {}
+        self._left_all = False
 
     def converge(self, attachments: Collection[str]) -> list[Result]:
         """Bring these attachments and BGPVPNs to OVN, in one transaction there. Raises Unavailable, NeutronException
@@ -92,7 +93,7 @@ class Reconciler:
         places = {name: one for name, one in seen.items() if name not in own and name != vpns.SWITCHES}
         settled = vpns.settle(context, own) if own else {}
         if vpns.SWITCHES in seen:
-            settled[vpns.SWITCHES] = vpns.holders(forms.read(context))
+            settled[vpns.SWITCHES] = vpns.settle_holders(context)
         if places:
             revisions = {name: one.revision for name, one in places.items()}
             beside = {name: one.highest for name, one in places.items()}
@@ -164,8 +165,7 @@ class Reconciler:
         self.drain(keep_on)
         found, drained = settling.survey(neutron_context.get_admin_context(), self._settings.cloud), time.monotonic()
         if not found:
-            LOG.warning("a newer release of Isthmus decides how rows are written: this one writes none")
-            return []
+            return self._leave_all()
         results: list[Result] = []
         for attachment in _in_order(found, self._northbound.attachments()):
             if not keep_on():
@@ -179,6 +179,12 @@ class Reconciler:
                 continue
             results += self._attempt([attachment])
         return results
+
+    def _leave_all(self) -> list[Result]:
+        if not self._left_all:
+            LOG.warning("a newer release of Isthmus decides how rows are written: this one writes none")
+        self._left_all = True
+        return []
 
     def _differs(self, attachment: str, settled: Settled) -> bool:
         return bool(diff(complete(settled.desired.rows), self._northbound.rows(attachment)))

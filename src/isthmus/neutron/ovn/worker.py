@@ -45,6 +45,8 @@ class ReconcileWorker(worker.NeutronBaseWorker):
         self._said: frozenset[str] = frozenset()
         self._next_pass = 0.0
         self._form = _Form()
+        self._reconciler: tuple[Any, Northbound, Reconciler] | None = None
+        """Of a connection: it says once what it says."""
 
     def start(self, **_ignored: Any) -> None:
         super().start(desc=self.desc)
@@ -88,8 +90,10 @@ class ReconcileWorker(worker.NeutronBaseWorker):
         def keep_on() -> bool:
             return bool(api.idl.has_lock) and not self._stop.is_set()
 
-        northbound = Northbound(lambda: api)
-        reconciler = Reconciler(northbound, self._settings)
+        if self._reconciler is None or self._reconciler[0] is not api:
+            northbound = Northbound(lambda: api)
+            self._reconciler = api, northbound, Reconciler(northbound, self._settings)
+        _api, northbound, reconciler = self._reconciler
         written = reconciler.drain(keep_on)
         if time.monotonic() >= self._next_pass and keep_on():
             self._form.decide(northbound)

@@ -158,14 +158,16 @@ def _facts(session: Any, backend: Backend, cloud: Cloud, refs: Sequence[Ref], *,
 
 def _read_vpns(session: Any, read: _Read, bgpvpns: Collection[str], *, exact: bool) -> None:
     """Of BGPVPNs that have a row of their own: what was settled, and whether that is what it must be."""
-    read.vpns = vpns.revisions(session, bgpvpns)
-    if exact:
-        wanted = vpns.contents(session, bgpvpns, read.form)
-        read.vpns_settled = {b: read.vpns.get(b, (0, ""))[1] == content for b, content in wanted.items()}
-    marked: Any = sa.select(models.Dirty.attachment_id).where(
-        models.Dirty.attachment_id.in_([vpns.name_of(bgpvpn) for bgpvpn in bgpvpns])
+    row, dirty = models.BgpvpnRow, models.Dirty
+    query: Any = sa.select(row.bgpvpn_id, row.revision, row.digest, dirty.mark).outerjoin(
+        dirty, dirty.attachment_id == sa.func.concat(vpns.PREFIX, row.bgpvpn_id)
     )
-    read.marked.update(session.scalars(marked))
+    for bgpvpn, revision, content, mark in session.execute(query.where(row.bgpvpn_id.in_(bgpvpns))):
+        read.vpns[bgpvpn] = (revision, content)
+        if mark is not None:
+            read.marked.add(vpns.name_of(bgpvpn))
+    if exact:
+        read.vpns_settled = vpns.are_settled(session, read.vpns)
 
 
 def _read_attachments(session: Any, read: _Read, names: Collection[str]) -> set[str]:
