@@ -117,14 +117,11 @@ def _is_referred(session: Any, bgpvpn: str) -> bool:
 
 def _highest_beside(session: Any, bgpvpn: str) -> int:
     """The highest revision of what is read together with this row: its attachments, and their other BGPVPNs."""
-    attachment, number, row = models.Attachment, models.Number, models.BgpvpnRow
+    attachment, row = models.Attachment, models.BgpvpnRow
     names = reading.behind(session, bgpvpn)
     own: Any = sa.select(sa.func.max(attachment.revision)).where(attachment.id.in_(names))
-    others: Any = (
-        sa.select(sa.func.max(row.revision))
-        .join(number, number.bgpvpn_id == row.bgpvpn_id)
-        .where(number.attachment_id.in_(names))
-    )
+    beside = {member.bgpvpn for member in reading.bound(session, names)}
+    others: Any = sa.select(sa.func.max(row.revision)).where(row.bgpvpn_id.in_(beside))
     return max(session.scalar(own) or 0, session.scalar(others) or 0)
 
 
