@@ -172,10 +172,10 @@ def test_one_that_cannot_be_settled_keeps_its_mark_and_nobody_else(
     [broken, *others] = sorted(scene.marked())
     assign = numbers.assign
 
-    def none_left(session: Any, wanted: Any, numbered: bool) -> None:
+    def none_left(session: Any, wanted: Any, numbered: bool) -> Any:
         if f"network:{broken}" in wanted:
             raise exceptions.BGPVPNNoNumberLeft(low=16, high=65535)
-        assign(session, wanted, numbered)
+        return assign(session, wanted, numbered)
 
     with monkeypatch.context() as patch:
         patch.setattr(numbers, "assign", none_left)

@@ -309,6 +309,7 @@ def test_an_l2_bgpvpn_makes_nothing_yet(cloud: Cloud, owner: User) -> None:
     assert [row for row in cloud.northbound.ours() if network["id"] in row] == []
 
 
+@pytest.mark.usefixtures("form_1")
 def test_several_bgpvpns_share_one_attachment(cloud: Cloud, owner: User, vpn: Vpn) -> None:
     other, router = Vpn(cloud, owner), routed(owner, V4)[0]
     first, second = vpn.bind("router", router), other.bind("router", router)

@@ -60,12 +60,16 @@ def _make_rows(session: Any, names: Collection[str]) -> None:
 
 
 def check_sizes(
-    session: Any, attachments: Collection[str], project: str | None = None, known: Renumbered | None = None
+    session: Any,
+    attachments: Collection[str],
+    project: str | None = None,
+    known: Renumbered | None = None,
+    form: int | None = None,
 ) -> None:
     """Raises BGPVPNTooManyAssociations when an attachment's row would be more than an OVSDB client can bear, once what
     has no number yet has one. With `project`, only of attachments that are in BGPVPNs by this project alone: where
     others have a part in it the surplus is left out instead (fitting)."""
-    form = forms.in_force(session)
+    form = forms.in_force(session) if form is None else form
     if known is None:
         found = reading.attachments(session, attachments, numbered=False)
     else:

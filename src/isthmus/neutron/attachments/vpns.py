@@ -145,6 +145,8 @@ def revisions(session: Any, bgpvpns: Collection[str]) -> dict[str, tuple[int, st
 @db_api.retry_if_session_inactive()
 def latest(context: Any, names: Collection[str]) -> dict[str, int]:
     """The revisions last given; 0 where there is none."""
+    if not names:
+        return {}
     with db_api.CONTEXT_READER.using(context):
         rows = revisions(context.session, [name.removeprefix(_PREFIX) for name in names])
     return {name: rows.get(name.removeprefix(_PREFIX), (0, ""))[0] for name in names}

@@ -132,12 +132,13 @@ def create_associations(
         created = [_create(context, new) for new in news]
         made, touched = [value for value, _home in created], {home for _value, home in created}
         conflicts.check_overlaps(context, {m.bgpvpn for m in made}, {m.id for m in made}, policy)
-        numbered = forms.numbered(forms.in_force(session))
+        form = forms.in_force(session)
+        numbered = forms.numbered(form)
         given = settling.renumber(session, touched, numbered)
         if numbered and news[0].kind is not AssociationKind.PORT:
             for project, known in limits.items():
                 quotas.check_numbers(context, project, known)
-        settling.check_sizes(session, touched, news[0].project_id, given)
+        settling.check_sizes(session, touched, news[0].project_id, given, form)
         return made, dirty.beyond(session, touched, at_once)
 
 
