@@ -14,7 +14,7 @@ pytestmark = pytest.mark.neutron
 
 BGPVPNS = "bgpvpn/bgpvpns"
 KINDS = ("network", "router", "port")
-MAKE_SELECTS, ASSOCIATE_SELECTS = 7, 31
+MAKE_SELECTS, ASSOCIATE_SELECTS = 7, 45
 """Of the first five are Neutron's own, for its reservation of quotas."""
 MANY = 1100
 """Neutron's models read some things by the 500."""
