@@ -167,12 +167,20 @@ def test_from_one_form_to_the_other_and_back_nodes_read_the_same(
     scene: Scene, reconciler: Reconciler, northbound: Northbound
 ) -> None:
     def read() -> list[Any]:
-        return [replace(scene.cloud.northbound.intent(place), revision=0) for place in scene.places]
+        """All but the numbers, which only form 1 must have."""
+        intents = [replace(scene.cloud.northbound.intent(place), revision=0) for place in scene.places]
+        return [replace(i, associations=tuple(replace(a, number=None) for a in i.associations)) for i in intents]
+
+    def numbers() -> list[int | None]:
+        return [a.number for place in scene.places for a in scene.cloud.northbound.intent(place).associations]
 
     before = read()
+    assert set(numbers()) == {None}
     scene.cloud.write_in_form(1)
     eventually(lambda: _settles(reconciler))
     assert read() == before
+    given = numbers()
+    assert None not in given
     keys = scene.rows()
     assert f"isthmus-vpn-{scene.id}" not in keys
     assert all(from_external_ids(row) for row in keys.values()) and {k["isthmus:schema"] for k in keys.values()} == {
@@ -185,6 +193,7 @@ def test_from_one_form_to_the_other_and_back_nodes_read_the_same(
     eventually(lambda: _settles(reconciler))
     assert {k["isthmus:schema"] for k in scene.rows().values()} == {"2"}
     assert scene.targets() == {("64512:3",)}
+    assert numbers() == given, "what stands keeps its number"
     assert all(northbound.rows(f"bgpvpn:{b}") for b in [scene.id])
 
 

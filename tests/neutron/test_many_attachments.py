@@ -13,6 +13,7 @@ from neutron.db import models_v2
 from neutron_lib import context as neutron_context
 from neutron_lib.db import api as db_api
 
+from isthmus.model.intent import bgpvpn_port, read_attachment, read_bgpvpn, resolve
 from isthmus.neutron.callbacks.marks import Marks
 from isthmus.neutron.ovn.reconciler import BATCH, Reconciler
 from isthmus.neutron.rows import numbers
@@ -55,10 +56,17 @@ class Scene:
                 self.owner.make(path, network_id=network)
 
     def with_target(self, target: str) -> set[str]:
-        """The networks of which OVN has been told so."""
+        """The networks of which nodes read so, whatever the form of the rows: a worker that is started decides it."""
         ports = self.cloud.northbound.tables("Logical_Switch_Port")["Logical_Switch_Port"]
-        told = {p["name"]: str(p["external_ids"]) for p in ports if p["name"].startswith("isthmus-ac-")}
-        return {n for n in self.networks if f'"{target}"' in told.get(f"isthmus-ac-{n}", "")}
+        rows = {p["name"]: p["external_ids"] for p in ports if p["name"].startswith("isthmus-")}
+        found = set()
+        for network in self.networks:
+            if (row := rows.get(f"isthmus-ac-{network}")) is not None:
+                read = read_attachment(row)
+                vpns = {b: read_bgpvpn(rows[bgpvpn_port(b)]) for b in read.bgpvpns if bgpvpn_port(b) in rows}
+                imports = {str(t) for a in resolve(read, vpns).associations for t in a.imports}
+                found |= {network} if target in imports else set()
+        return found
 
     def marked(self) -> set[str]:
         return {name.split(":")[1] for (name,) in self.cloud.sql("SELECT attachment_id FROM isthmus_dirty")}

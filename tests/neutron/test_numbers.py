@@ -8,11 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from neutron_lib import context as neutron_context
-from neutron_lib.db import api as db_api
 
 from isthmus.model.intent import NUMBER_MAX, NUMBER_MIN
-from isthmus.neutron.attachments import settling
+from isthmus.neutron.ovn.reconciler import Reconciler
 from tests.neutron.cloud import V4, Answer, Cloud, User
 
 pytestmark = pytest.mark.neutron
@@ -50,6 +48,7 @@ def test_of_many_who_want_one_vni_one_gets_it(cloud: Cloud, owner: User) -> None
     assert len(owner.get(BGPVPNS)) == 1
 
 
+@pytest.mark.usefixtures("form_1")
 def test_concurrent_associations_get_numbers_that_differ(cloud: Cloud, owner: User) -> None:
     bgpvpns = [create(cloud, owner.project, {}).body["bgpvpn"]["id"] for _ in range(6)]
     networks = [owner.network({**V4, "cidr": f"10.{n}.0.0/24"})["id"] for n in range(4)]
@@ -74,6 +73,7 @@ def test_the_same_association_many_times_at_once_is_made_once(cloud: Cloud, owne
     assert Counter(a.status for a in answers) == {201: 1, 400: 7}
 
 
+@pytest.mark.usefixtures("form_1")
 def test_two_networks_behind_one_router_share_its_number(cloud: Cloud, owner: User) -> None:
     bgpvpn = create(cloud, owner.project, {}).body["bgpvpn"]["id"]
     router = owner.make("routers", name="r")["id"]
@@ -127,6 +127,7 @@ def numbers_of(cloud: Cloud, attachment: str) -> dict[str, int]:
     return dict(rows)
 
 
+@pytest.mark.usefixtures("form_1")
 def test_a_pair_gets_its_old_number_back(cloud: Cloud, owner: User) -> None:
     """A router comes and goes on a network in several BGPVPNs, as often as somebody likes: no number is burnt."""
     bgpvpns = [create(cloud, owner.project, {}).body["bgpvpn"]["id"] for _ in range(6)]
@@ -147,6 +148,7 @@ def test_a_pair_gets_its_old_number_back(cloud: Cloud, owner: User) -> None:
     assert rested == [(12,)]
 
 
+@pytest.mark.usefixtures("form_1")
 def test_a_pair_whose_number_is_somebody_elses_by_now_gets_another(cloud: Cloud, owner: User) -> None:
     bgpvpn, network = create(cloud, owner.project, {}).body["bgpvpn"]["id"], owner.network(V4)["id"]
     path = f"{BGPVPNS}/{bgpvpn}/network_associations"
@@ -161,6 +163,7 @@ def test_a_pair_whose_number_is_somebody_elses_by_now_gets_another(cloud: Cloud,
     assert numbers_of(cloud, f"network:{other}") == {bgpvpn: number}
 
 
+@pytest.mark.usefixtures("form_1")
 def test_numbers_that_rest_keep_nobody_out(cloud: Cloud, owner: User) -> None:
     """Somebody has laid down every number there is: another project's association gets the one that rests longest."""
     cloud.sql(
@@ -180,26 +183,30 @@ def test_numbers_that_rest_keep_nobody_out(cloud: Cloud, owner: User) -> None:
         cloud.sql("DELETE FROM isthmus_resting_numbers")
 
 
-@pytest.mark.parametrize("numbered", [True, False])
+@pytest.mark.parametrize("form", [1, 2])
+@pytest.mark.usefixtures("form_1")
 def test_where_hypervisors_give_numbers_the_cloud_gives_no_new_ones_and_takes_none(
-    cloud: Cloud, owner: User, settings: Any, numbered: bool
+    cloud: Cloud, owner: User, reconciler: Reconciler, form: int
 ) -> None:
     kept, new, gone = (create(cloud, owner.project, {}).body["bgpvpn"]["id"] for _ in range(3))
     network = owner.network(V4)["id"]
-    for bgpvpn in (kept, new, gone):
-        assert associate(cloud, owner.project, bgpvpn, "network", network).status == 201
     name = f"network:{network}"
+    for bgpvpn in (kept, gone):
+        assert associate(cloud, owner.project, bgpvpn, "network", network).status == 201
     before = numbers_of(cloud, name)
-    cloud.sql("DELETE FROM isthmus_numbers WHERE bgpvpn_id = %s", new)
-    cloud.sql("DELETE FROM isthmus_network_associations WHERE bgpvpn_id = %s", gone)
-    context = neutron_context.get_admin_context()
-    with db_api.CONTEXT_WRITER.using(context):
-        settling.renumber(context.session, [name], numbered)
+    assert set(before) == {kept, gone}
+    cloud.write_in_form(form)
+    reconciler.full_pass()
+    assert numbers_of(cloud, name) == before, "its routes do not change"
+    assert associate(cloud, owner.project, new, "network", network).status == 201
+    path = f"{BGPVPNS}/{gone}/network_associations"
+    owner.delete(f"{path}/{owner.get(path)[0]['id']}")
     after = numbers_of(cloud, name)
     assert after[kept] == before[kept]
-    assert set(after) == ({kept, new} if numbered else {kept})
-    survey = settling.survey(context, settings.cloud, numbered)
-    assert name in survey
-    settling.settle(context, {name: 0}, settings.cloud, numbered)
-    survey = settling.survey(context, settings.cloud, numbered)
-    assert survey[name] is not None, "it is settled, with its number or without"
+    assert set(after) == ({kept, new} if form == 1 else {kept})
+    told = {a.bgpvpn: a.number for a in cloud.northbound.intent(network).associations}
+    assert told == {kept: before[kept], new: after.get(new)}
+    assert reconciler.full_pass() == []
+    cloud.write_in_form(1)
+    reconciler.full_pass()
+    assert set(numbers_of(cloud, name)) == {kept, new}, "an agent that cannot give its own has come back"

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from isthmus.model.intent import WRITES
 from isthmus.neutron.words.ranges import Range
 from tests.eventually import eventually
 from tests.neutron.cloud import V4, Answer, Cloud, User
@@ -180,6 +181,7 @@ def test_a_number_stays_taken_while_anybody_has_it(numbered: Cloud, operator: Us
 
 
 def test_the_number_of_a_router_rests_when_neutron_deletes_it(numbered: Cloud, operator: User) -> None:
+    numbered.write_in_form(1)
     owner = numbered.user(uuid.uuid4().hex)
     bgpvpn = make(operator, project_id=owner.project)["id"]
     router, network = owner.make("routers", name="r")["id"], owner.network(V4)["id"]
@@ -192,6 +194,7 @@ def test_the_number_of_a_router_rests_when_neutron_deletes_it(numbered: Cloud, o
     owner.delete(f"{path}/network_associations/{association}")
     resting = {v for (v,) in numbered.sql("SELECT value FROM isthmus_resting_numbers WHERE kind = 'number'")}
     assert set(numbers.values()) <= resting
+    numbered.write_in_form(WRITES)
 
 
 def test_a_route_distinguisher_belongs_to_one_bgpvpn(operator: User) -> None:

@@ -109,6 +109,7 @@ def test_of_many_associations_at_once_the_quota_lets_in_as_many_as_it_says(
     assert len(owner.get(f"{one}/network_associations")) == 3
 
 
+@pytest.mark.usefixtures("form_1")
 def test_numbers_count_while_they_rest_and_come_back_for_nothing(admin: User, owner: User) -> None:
     limit(admin, owner, bgpvpn_number=2)
     one = f"{BGPVPNS}/{make(admin, owner)}/network_associations"

@@ -196,6 +196,7 @@ def unchecked(cloud: Cloud) -> Iterator[Any]:
 
 
 @pytest.mark.parametrize("what", IN_DATABASE)
+@pytest.mark.usefixtures("form_1")
 def test_deleted_by_hand_in_the_database(cloud: Cloud, place: Place, sync: Sync, what: str) -> None:
     with unchecked(cloud) as cursor:
         assert cursor.execute(IN_DATABASE[what].format(**vars(place))) == 1

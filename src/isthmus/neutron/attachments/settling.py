@@ -37,9 +37,7 @@ class Renumbered(NamedTuple):
     numbers: Mapping[numbers.Pair, int]
 
 
-def renumber(
-    session: Any, attachments: Collection[str], numbered: bool = True, there: Collection[str] = ()
-) -> Renumbered:
+def renumber(session: Any, attachments: Collection[str], numbered: bool, there: Collection[str] = ()) -> Renumbered:
     """In the caller's transaction: numbers without use are released and, where the cloud gives them (`numbered`), each
     BGPVPN of these attachments has one there. `there` are those that are known to have a row."""
     wanted: dict[str, set[str]] = {name: set() for name in attachments}
@@ -62,12 +60,16 @@ def _make_rows(session: Any, names: Collection[str]) -> None:
 
 
 def check_sizes(
-    session: Any, attachments: Collection[str], project: str | None = None, known: Renumbered | None = None
+    session: Any,
+    attachments: Collection[str],
+    project: str | None = None,
+    known: Renumbered | None = None,
+    form: int | None = None,
 ) -> None:
     """Raises BGPVPNTooManyAssociations when an attachment's row would be more than an OVSDB client can bear, once what
     has no number yet has one. With `project`, only of attachments that are in BGPVPNs by this project alone: where
     others have a part in it the surplus is left out instead (fitting)."""
-    form = forms.in_force(session)
+    form = forms.in_force(session) if form is None else form
     if known is None:
         found = reading.attachments(session, attachments, numbered=False)
     else:
@@ -84,7 +86,6 @@ def settle(
     context: Any,
     seen: Mapping[str, int],
     cloud: Cloud,
-    numbered: bool = True,
     beside: Mapping[str, int] = MappingProxyType({}),
 ) -> dict[str, Settled]:
     """`seen` has the attachments, each with the revision that OVN had before this call; `beside` the highest revision
@@ -98,11 +99,12 @@ def settle(
         query: Any = sa.select(table).where(table.id.in_(seen)).order_by(table.id)
         # First of all: what is read below is not older.
         rows = {row.id: row for row in session.scalars(query.with_for_update())}
+        form = forms.in_force(session)
+        numbered = forms.numbered(form)
         known = renumber(session, seen, numbered, rows.keys())
         if len(rows) < len(seen):
             rows = {row.id: row for row in session.scalars(query)}
         found = reading.of_members(session, known.members, known.numbers, numbered)
-        form = forms.in_force(session)
         above = dict(beside)
         for name, highest in vpns.highest_of(session, found if form > 1 else {}).items():
             above[name] = max(highest, above.get(name, 0))
@@ -136,7 +138,7 @@ def revisions(context: Any, names: Collection[str]) -> dict[str, int]:
 
 
 @db_api.retry_if_session_inactive()
-def survey(context: Any, cloud: Cloud, numbered: bool = True) -> dict[str, Settled | None]:
+def survey(context: Any, cloud: Cloud) -> dict[str, Settled | None]:
     """Every attachment with an association or a number, and every BGPVPN that has a row of its own or should, read at
     once; None for those that must be settled anew. Nothing when a newer release has decided how rows are written."""
     with db_api.CONTEXT_READER.using(context):
@@ -147,8 +149,10 @@ def survey(context: Any, cloud: Cloud, numbered: bool = True) -> dict[str, Settl
         rows = {r.id: r for r in session.scalars(sa.select(models.Attachment))}
         given = {(n.attachment_id, n.bgpvpn_id) for n in session.scalars(sa.select(models.Number))}
         pairs = {(b.attachment, b.bgpvpn) for b in reading.bound(session, None)}
+        numbered = forms.numbered(form)
         wrong = given ^ pairs if numbered else given - pairs
-        found: dict[str, Settled | None] = {name: None for name, _bgpvpn in wrong}
+        left = {name for name, row in rows.items() if row.digest} - {name for name, _bgpvpn in pairs}
+        found: dict[str, Settled | None] = dict.fromkeys({name for name, _bgpvpn in wrong} | left)
         referred = {b for a, b in pairs if a in rows and settled_by(rows[a].digest) > 1}
         found |= vpns.survey(session, referred) | {vpns.SWITCHES: vpns.holders_now(session)}
         for name, attachment in reading.attachments(session, None, numbered).items():

@@ -39,6 +39,12 @@ def _read(session: Any, query: Any) -> int:
     return OLDEST if form is None else int(form)
 
 
+def numbered(form: int) -> bool:
+    """Whether the cloud gives a number to each pair: the first form has no words for one without. Later the hypervisor
+    gives it, and one that is there stays."""
+    return form == OLDEST
+
+
 def is_newer(form: int) -> bool:
     """Whether a newer release than this one decided it: then this one writes nothing."""
     return form > WRITES

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from neutron_lib.db import api as db_api
 
 from isthmus.model.intent import NUMBER_MAX, NUMBER_MIN
-from isthmus.neutron.rows import models, numbers
+from isthmus.neutron.rows import forms, models, numbers
 from isthmus.neutron.words.conf import Settings
 from isthmus.neutron.words.ranges import Range
 
@@ -39,13 +39,13 @@ class Pool:
 
 
 @db_api.retry_if_session_inactive()
-def nearly_empty(context: Any, settings: Settings, numbered: bool = True) -> list[Pool]:
-    """Those of which little is left. `numbered`: the cloud gives numbers."""
+def nearly_empty(context: Any, settings: Settings) -> list[Pool]:
+    """Those of which little is left; of numbers only while the cloud gives them."""
     with db_api.CONTEXT_READER.using(context):
         found = [_vnis(context.session, settings)]
         if settings.route_targets:
             found.append(_targets(context.session, settings))
-        if numbered:
+        if forms.numbered(forms.in_force(context.session)):
             found.append(_numbers(context.session))
         return [pool for pool in found if pool.is_nearly_empty]
 

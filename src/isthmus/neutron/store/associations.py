@@ -15,7 +15,7 @@ from oslo_utils import uuidutils
 from isthmus.model.intent import AssociationKind
 from isthmus.neutron.attachments import reading, settling
 from isthmus.neutron.attachments.desired import network_attachment, router_attachment
-from isthmus.neutron.rows import columns, dirty, making, models, numbers, pages, port_routes, quotas
+from isthmus.neutron.rows import columns, dirty, forms, making, models, numbers, pages, port_routes, quotas
 from isthmus.neutron.rows.finding import (
     KINDS,
     bgpvpn_line,
@@ -118,10 +118,9 @@ def create_associations(
     news: Sequence[NewAssociation],
     policy: Overlapping,
     at_once: int | None = None,
-    numbered: bool = True,
 ) -> tuple[list[Association], set[str]]:
     """All of one kind; all of them or none. What of their attachments the request may write itself is returned,
-    `at_once` at most. `numbered`: the cloud gives each its number."""
+    `at_once` at most."""
     with _anew_when_something_went(), db_api.CONTEXT_WRITER.using(context):
         session = context.session
         conflicts.queue(session, news, policy)
@@ -133,11 +132,13 @@ def create_associations(
         created = [_create(context, new) for new in news]
         made, touched = [value for value, _home in created], {home for _value, home in created}
         conflicts.check_overlaps(context, {m.bgpvpn for m in made}, {m.id for m in made}, policy)
+        form = forms.in_force(session)
+        numbered = forms.numbered(form)
         given = settling.renumber(session, touched, numbered)
         if numbered and news[0].kind is not AssociationKind.PORT:
             for project, known in limits.items():
                 quotas.check_numbers(context, project, known)
-        settling.check_sizes(session, touched, news[0].project_id, given)
+        settling.check_sizes(session, touched, news[0].project_id, given, form)
         return made, dirty.beyond(session, touched, at_once)
 
 
@@ -181,7 +182,7 @@ def delete_association(context: Any, kind: AssociationKind, bgpvpn_id: str, asso
         touched = _homes(context.session, kind, getattr(row, f"{kind.value}_id"))
         context.session.delete(row)
         context.session.flush()
-        settling.renumber(context.session, touched)
+        settling.renumber(context.session, touched, forms.numbered(forms.in_force(context.session)))
         return touched
 
 

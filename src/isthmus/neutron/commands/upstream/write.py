@@ -19,7 +19,7 @@ from isthmus.neutron.attachments import reading, settling
 from isthmus.neutron.attachments.desired import router_attachment
 from isthmus.neutron.commands.upstream import contents, plan
 from isthmus.neutron.commands.upstream.contents import Association, Bgpvpn, Contents
-from isthmus.neutron.rows import making, models, numbers, port_routes
+from isthmus.neutron.rows import forms, making, models, numbers, port_routes
 from isthmus.neutron.rows.finding import KINDS
 from isthmus.neutron.words import apidef
 from isthmus.neutron.words.conf import BadConfiguration, Settings
@@ -58,7 +58,7 @@ def _carry_out(session: Any, drop_shared_vnis: bool, settings: Settings) -> plan
     for association in made.associations:
         _add_association(session, association)
     attachments = _attachments(session, made.associations)
-    settling.renumber(session, attachments)
+    settling.renumber(session, attachments, forms.numbered(forms.in_force(session)))
     settling.check_sizes(session, attachments)
     return made
 
