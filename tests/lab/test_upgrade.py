@@ -176,8 +176,9 @@ def lost(counts: list[Count]) -> dict[str, int]:
 
 
 def _calm(streams: Streams) -> None:
-    """And count from here on."""
+    """And count from here on. What is looked at ends when it is asked for: the first look is only a second's wait."""
     streams.mark()
+    streams.look()
     _none_lost(streams)
 
 
