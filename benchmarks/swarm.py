@@ -327,7 +327,7 @@ SWARMS = (
 )
 SLOPES = (
     *(Swarm(f"a cloud of {n}", frr, n, 10) for n in SLOPE_CLOUD),
-    *(Swarm(f"a cloud of 500, {n} VPNs here", frr, 500, 10, vpns=n) for n in SLOPE_OWN),
+    *(Swarm(f"a cloud of 500, VPNs here: {n}", frr, 500, 10, vpns=n) for n in SLOPE_OWN),
 )
 AIM_AGAIN_S, AIM_CHANGED_S = 8.0, 0.3
 ABOUT = """\

@@ -27,6 +27,7 @@ from isthmus.lab.plan import Programs, api, neutron_files, periodic_workers
 from isthmus.lab.process import listening
 from isthmus.lab.progress import Progress
 from isthmus.lab.topology import Cloud
+from isthmus.model.intent import WRITES
 from tests.eventually import eventually
 from tests.lab import former
 
@@ -34,6 +35,8 @@ pytestmark = [pytest.mark.lab, pytest.mark.long]
 
 WELL_WITHIN_S = 120.0
 MORE = "64512:77"
+FORM_WITHIN_S = 150.0
+"""A full pass a minute; the agents' reports must have come before it."""
 PATIENCE_S = 5.0
 """A busy machine brings packets late; what has not come by then is lost."""
 
@@ -140,6 +143,10 @@ def test_an_upgrade_loses_no_packet(upgrade: Upgrade) -> None:
             upgrade.well()
             assert _is_of(upgrade, node) == "now"
             eventually(lambda: _none_lost(streams), within=PATIENCE_S)
+        for cloud in lab.topology.clouds:
+            eventually(lambda: _newest_form(lab, cloud), within=FORM_WITHIN_S)  # noqa: B023
+        upgrade.well()
+        eventually(lambda: _none_lost(streams), within=PATIENCE_S)
     for node in nodes:
         states = {one["state"] for one in agents.status(lab, node)["attachments"] if one["ports"]}
         assert states == {"ACTIVE"}, node
@@ -158,14 +165,20 @@ def _old_agents_follow(upgrade: Upgrade) -> None:
     eventually(heard)
 
 
+def _newest_form(lab: Lab, cloud: Cloud) -> None:
+    said = lab.places.log(f"{cloud.name}-periodic").read_text()
+    assert f"rows are written in form {WRITES} from now on" in said, "the plugin waits for some agent"
+
+
 def lost(counts: list[Count]) -> dict[str, int]:
     assert all(one["sent"] for one in counts), "every stream runs"
     return {one["name"]: one["lost"] for one in counts if one["lost"]}
 
 
 def _calm(streams: Streams) -> None:
-    """And count from here on."""
+    """And count from here on. What is looked at ends when it is asked for: the first look is only a second's wait."""
     streams.mark()
+    streams.look()
     _none_lost(streams)
 
 
