@@ -181,7 +181,7 @@ def ids_of(attachments: Collection[str], kind: str) -> set[str]:
     return {uuid for k, uuid in pairs if k == kind}
 
 
-def attachments(session: Any, wanted: Collection[str] | None, numbered: bool = True) -> dict[str, Attachment]:
+def attachments(session: Any, wanted: Collection[str] | None, numbered: bool) -> dict[str, Attachment]:
     """Those that have an l3 association, of `wanted` or of all: what desired.py needs. `numbered`: the cloud gives
     numbers, and what has none yet is being made just now, so it is left out."""
     members = bound(session, wanted)
@@ -189,7 +189,7 @@ def attachments(session: Any, wanted: Collection[str] | None, numbered: bool = T
 
 
 def of_members(
-    session: Any, members: Sequence[Bound], numbers: Mapping[tuple[str, str], int], numbered: bool = True
+    session: Any, members: Sequence[Bound], numbers: Mapping[tuple[str, str], int], numbered: bool
 ) -> dict[str, Attachment]:
     """The same, when their associations and numbers are known already."""
     associations = _associations(session, members, numbers, numbered)

@@ -210,7 +210,7 @@ def _overlaps(session: Any, bgpvpns: Collection[str]) -> dict[str, tuple[str, ..
 
 def _compute(session: Any, cloud: Cloud, read: _Read, names: Collection[str]) -> None:
     """What is left out of each attachment, and whether OVN was told the last change."""
-    found = reading.attachments(session, names)
+    found = reading.attachments(session, names, forms.numbered(read.form))
     for name in names:
         wanted = fitting(found.get(name), cloud, 0, read.form)
         if Skipped("", Unserved.NO_ASSOCIATION) in wanted.skipped:
