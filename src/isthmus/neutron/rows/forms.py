@@ -51,12 +51,6 @@ def is_newer(form: int) -> bool:
 
 
 @db_api.retry_if_session_inactive()
-def read(context: Any) -> int:
-    with db_api.CONTEXT_READER.using(context):
-        return in_force(context.session)
-
-
-@db_api.retry_if_session_inactive()
 def decide(context: Any, form: int) -> int:
     """Write it from now on. The form until now; one that a newer release has decided stays."""
     with db_api.CONTEXT_WRITER.using(context):
