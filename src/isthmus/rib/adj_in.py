@@ -240,18 +240,14 @@ class AdjRibIn:
 
     def _put(self, path: Path, touched: Touched) -> None:
         destination, targets = path.nlri.destination, path.heard.route_targets
-        if destination not in self._paths:
-            self._paths[destination] = path
-        elif (old := self.path(destination, path.key)) is None:
-            self._beside(destination, path)
-        elif old.heard == path.heard and old.nlri == path.nlri:
+        old = self._seat(destination, path)
+        if old is not None and old.heard == path.heard and old.nlri == path.nlri:
             self._store(path._replace(since=old.since))
             if old.least_preferred:  # it counts in full again
                 touch(touched, targets, destination)
             return
-        else:
+        if old is not None:
             self._forget(old, touched)
-            self._store(path)
         self._counts[path.peer] = self._counts.get(path.peer, 0) + 1
         self._index(targets, destination)
         touch(touched, targets, destination)
@@ -262,11 +258,22 @@ class AdjRibIn:
         self._unindex(old.heard.route_targets, old.nlri.destination)
         touch(touched, old.heard.route_targets, old.nlri.destination)
 
-    def _beside(self, destination: Destination, path: Path) -> None:
-        there = self._paths[destination]
+    def _seat(self, destination: Destination, path: Path) -> Path | None:
+        """Put it in its place; whom it has replaced there."""
+        there = self._paths.get(destination)
+        if there is None:
+            self._paths[destination] = path
+            return None
+        key = path.key
         if isinstance(there, Path):
-            there = self._paths[destination] = {there.key: there}
-        there[path.key] = path
+            if (other := there.key) == key:
+                self._paths[destination] = path
+                return there
+            self._paths[destination] = {other: there, key: path}
+            return None
+        old = there.get(key)
+        there[key] = path
+        return old
 
     def _store(self, path: Path) -> None:
         destination = path.nlri.destination
