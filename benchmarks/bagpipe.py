@@ -19,9 +19,10 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.contract.speakers import free_port, running
+from tests.contract.speakers import running
 from tests.contract.switches import Switch
 from tests.eventually import eventually
+from tests.ports import free_port
 
 ASN = 64512
 TARGET = bytes((0, 2)) + struct.pack("!HI", ASN, 512)
@@ -41,7 +42,7 @@ def environment() -> Path | None:
 def measure(home: Path, directory: Path, routes: int) -> float:
     """Routes programmed a second, from the first flow to the last."""
     directory.mkdir(parents=True)
-    port, api = free_port("127.0.0.1"), free_port("127.0.0.1")
+    port, api = free_port(), free_port()
     with (
         Switch(integration_bridge=BRIDGE) as switch,
         socket.create_server(("127.0.0.1", port)) as server,

@@ -14,7 +14,8 @@ from typing import Any
 import requests
 
 from tests.eventually import eventually
-from tests.neutron.cloud import Answer, Cloud, User, free_port
+from tests.neutron.cloud import Answer, Cloud, User
+from tests.ports import free_port
 
 ROOT = Path(__file__).parent.parent.parent
 KEYSTONE = ROOT / ".venv-keystone"

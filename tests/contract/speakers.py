@@ -46,18 +46,11 @@ from isthmus.bgp.session import (
 )
 from isthmus.bgp.update import Update
 from tests.eventually import eventually
+from tests.ports import free_port
 
 BGPD = Path("/usr/lib/frr/bgpd")
 ANYBODY = "127.0.0.0/8"
 STOP_WITHIN_S = 5.0
-
-
-def free_port(address: str) -> int:
-    """A TCP port nobody listens on at this address."""
-    with socket.socket() as probe:
-        probe.bind((address, 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @contextlib.contextmanager

@@ -13,7 +13,8 @@ import requests
 
 from tests.conformance.identity import PASSWORD, REGION, ROOT, IdentityCloud
 from tests.eventually import eventually
-from tests.neutron.cloud import Answer, User, free_port
+from tests.neutron.cloud import Answer, User
+from tests.ports import free_port
 
 HEAT = ROOT / ".venv-heat"
 PLUGINS = ROOT / "src/isthmus/heat/plugins"

@@ -25,6 +25,7 @@ import requests
 
 from isthmus.model.intent import AttachmentIntent, bgpvpn_port, read_attachment, read_bgpvpn, resolve
 from tests.eventually import eventually
+from tests.ports import check_free, free_port
 
 BIN = Path(sys.prefix) / "bin"
 SCHEMAS = Path("/usr/share/ovn")
@@ -63,6 +64,7 @@ class Process:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.running.pid, signal.SIGKILL)
             self.running.wait()
+            self.running = None  # its number may become another's
 
 
 KINDS = ("Switch", "Switch_Port", "Router", "Router_Port", "Router_Policy", "Router_Static_Route")
@@ -393,6 +395,7 @@ class Cloud:
         return done.stdout
 
     def start_api(self) -> Process:
+        eventually(lambda: check_free(self.port))
         # Neutron elects its first worker by files in TMPDIR: one folder a start.
         temporary = self.home / "tmp" / str(len(self._processes))
         temporary.mkdir()
@@ -509,9 +512,3 @@ def _settings(home: Path, sockets: dict[str, Path], url: str) -> dict[str, dict[
 def _exists(*paths: Path) -> None:
     for path in paths:
         assert path.exists(), f"{path} is not there"
-
-
-def free_port() -> int:
-    with contextlib.closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
