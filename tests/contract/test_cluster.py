@@ -58,12 +58,6 @@ def cluster() -> Iterator[Cluster]:
         yield cluster
 
 
-@pytest.fixture
-def background() -> Iterator[Background]:
-    with Background() as background:
-        yield background
-
-
 @pytest.mark.parametrize("dead", range(len(SERVERS)))
 def test_the_agent_goes_on_when_any_one_server_dies(cluster: Cluster, background: Background, dead: int) -> None:
     add_vm(cluster)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import threading
 import uuid
-from collections.abc import Iterator
 from dataclasses import replace
 from types import TracebackType
 from typing import Self
@@ -31,21 +30,6 @@ from tests.eventually import eventually
 from tests.shell.background import Background
 
 pytestmark = [pytest.mark.contract, pytest.mark.skipif(not installed(), reason="OVN is not installed")]
-
-
-@pytest.fixture
-def central() -> Iterator[Central]:
-    with Central() as central:
-        central.nbctl("ls-add", "net")
-        central.sbctl("chassis-add", "host-1", "geneve", "192.0.2.1")
-        central.sbctl("chassis-add", "host-2", "geneve", "192.0.2.2")
-        yield central
-
-
-@pytest.fixture
-def background() -> Iterator[Background]:
-    with Background() as background:
-        yield background
 
 
 def bgpvpn(number: int, target: str = "64512:1", revision: int = 1) -> BgpvpnIntent:

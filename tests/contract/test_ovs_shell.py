@@ -42,12 +42,6 @@ def switch() -> Iterator[Switch]:
         yield switch
 
 
-@pytest.fixture
-def background() -> Iterator[Background]:
-    with Background() as background:
-        yield background
-
-
 class Watched:
     """The part under test, and everything it said."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import uuid
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,21 +29,6 @@ from tests.shell.background import Background
 pytestmark = [pytest.mark.contract, pytest.mark.skipif(not installed(), reason="OVN is not installed")]
 
 GATEWAY_MAC = "fa:16:3e:00:00:fe"
-
-
-@pytest.fixture
-def central() -> Iterator[Central]:
-    with Central() as central:
-        central.nbctl("ls-add", "net")
-        central.sbctl("chassis-add", "host-1", "geneve", "192.0.2.1")
-        central.sbctl("chassis-add", "host-2", "geneve", "192.0.2.2")
-        yield central
-
-
-@pytest.fixture
-def background() -> Iterator[Background]:
-    with Background() as background:
-        yield background
 
 
 def test_a_snapshot_has_this_chassis_ports_and_their_circuits(central: Central, background: Background) -> None:

@@ -51,12 +51,6 @@ def central() -> Iterator[Central]:
         yield central
 
 
-@pytest.fixture
-def background() -> Iterator[Background]:
-    with Background() as background:
-        yield background
-
-
 def add_chassis(central: Central) -> None:
     """As ovn-controller does; Neutron's own keys stand beside ours."""
     for name in ("host-1", "host-2"):

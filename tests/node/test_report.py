@@ -114,6 +114,17 @@ def test_counting_needs_no_routes() -> None:
     assert counted.unused == {NotImported.NO_IMPORT_TARGET.value: 1, NotInstalled.HIDDEN_BY_ROUTER.value: 2}
 
 
+def test_work_is_counted_by_its_occasion() -> None:
+    made = world()
+    before = told(made)
+    made.resolved = frozenset()
+    made.node.handle(facts.NeighboursRead(frozenset()), made.now)
+    made.settle()
+    after = told(made)
+    assert after.looks["NEIGHBOURS"] == before.looks.get("NEIGHBOURS", 0) + 1
+    assert (after.looks["ROUTES"], after.decisions) == (before.looks["ROUTES"], before.decisions)
+
+
 def test_the_log_looks_at_states_only() -> None:
     made = world()
     states, everything = status(made.node, made.now, Detail.STATES), told(made)

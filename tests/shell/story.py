@@ -188,6 +188,8 @@ def node(**change: object) -> NodeStatus:
         "unused": {},
         "switch": switch(),
         "limits": [limit("attachments", "", 2, 1000)],
+        "looks": {"ROUTES": 3},
+        "decisions": 12,
     }
     return NodeStatus(**(fields | change))  # type: ignore[arg-type]
 

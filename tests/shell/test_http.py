@@ -156,6 +156,9 @@ def test_metrics_say_what_the_status_says(background: Background, tmp_path: Path
         ("isthmus_rows_skipped", ""): 1,
         ("isthmus_part_restarts_total", "ofctl"): 2,
         ("isthmus_generation", ""): 17,
+        ("isthmus_decisions_total", ""): 12,
+        ("isthmus_looks_total", "ROUTES"): 3,
+        ("isthmus_looks_total", "INTENT"): 0,
         ("isthmus_routes_unused", "lower mobility sequence: the address has moved"): 1,
     }
     assert {key: got.get(key) for key in expected} == expected

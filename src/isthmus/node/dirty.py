@@ -1,7 +1,7 @@
 """What must be looked at again, and why: sets, so that work is in proportion to what has changed.
 
 Rules: to note is cheap and may be done twice; whoever computes takes all of it at once. What is not here is not looked
-at: a fact that touches nothing computes nothing.
+at: a fact that touches nothing computes nothing. How often each occasion had something computed is a metric.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ class Occasion(StrEnum):
     NEIGHBOURS = "a tunnel endpoint can be sent to, or cannot any more"
     ANSWERS = "a tunnel endpoint has fallen silent, or answers again"
     ADOPTED = "the switch was read, and sends already to some"
+    ROUTES = "a peer said something else, or can be believed more or less than before"
 
 
 @dataclass(slots=True)
@@ -37,6 +38,9 @@ class Dirty:
 
     def __bool__(self) -> bool:
         return bool(self.circuits) or self.tunnel is not None or self.base is not None
+
+    def occasions(self) -> set[Occasion]:
+        return {*self.circuits.values(), *(one for one in (self.tunnel, self.base) if one is not None)}
 
     def note(self, circuits: Iterable[CircuitName], cause: Occasion) -> None:
         for name in circuits:

@@ -10,6 +10,7 @@ flows, whatever the history was.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
@@ -50,6 +51,8 @@ class Picture:
         """Those to plug: with a local address in some BGPVPN, and those still lingering."""
         self.version = 0
         """Another number whenever something was computed."""
+        self.looks: Counter[Occasion] = Counter()
+        """How often each occasion had something computed, since the start."""
         self._looking: dict[ViewId, set[CircuitName]] = {}
         """The circuits whose ports look in each view."""
         self._renderer = Renderer(config.router_mac, None, {})
@@ -81,6 +84,7 @@ class Picture:
             return False
         self.version += 1
         dirty, self.dirty = self.dirty, Dirty()
+        self.looks.update(dirty.occasions() | ({Occasion.ROUTES} if self._convergence.is_touched else set()))
         changes = Changes()
         self.tables.silent = reach.silent
         again = self._admit() | dirty.circuits.keys() if dirty.circuits else set()

@@ -66,6 +66,8 @@ def status(node: Node, now: float, detail: Detail = Detail.ALL) -> NodeStatus:
         switch=_switch(node, missing),
         drain=node.announcing.use.value,
         limits=list(limits(node)),
+        looks={occasion.name: count for occasion, count in sorted(node.picture.looks.items())},
+        decisions=node.tables.decisions,
     )
 
 

@@ -265,3 +265,7 @@ class NodeStatus:
     drain: str = "in use"
     """"in use", "leaving" (others are asked to prefer another way) or "drained" (nothing is announced)."""
     limits: list[LimitStatus] = field(default_factory=list)
+    looks: dict[str, int] = field(default_factory=dict)
+    """How often something was computed since the start, by the occasion (`dirty.Occasion`)."""
+    decisions: int = 0
+    """Where a destination of a view leads, decided since the start."""

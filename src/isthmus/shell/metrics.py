@@ -14,6 +14,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoM
 from prometheus_client.registry import Collector
 
 from isthmus.model.reason import AttachmentState, LimitState
+from isthmus.node.dirty import Occasion
 from isthmus.node.status import LimitStatus, NodeStatus, PeerStatus
 from isthmus.shell.face import AgentStatus
 from isthmus.shell.transitions import ESTABLISHED
@@ -53,6 +54,7 @@ def families(status: NodeStatus, agent: AgentStatus) -> Iterator[Metric]:
     yield from _views(status)
     yield from _attachments(status)
     yield from _limits(status.limits)
+    yield from _work(status)
     yield from _switch(status)
     yield from _agent(agent)
 
@@ -148,6 +150,13 @@ def _limits(limits: list[LimitStatus]) -> Iterator[Metric]:
         for one in limits:
             family.add_metric([one.limit, one.of], float(value(one)))
         yield family
+
+
+def _work(status: NodeStatus) -> Iterator[Metric]:
+    """In proportion to what changed: a rate that grows with the cloud is a fault of ours."""
+    yield _counter("decisions", "Where a destination of a view leads, decided.", status.decisions)
+    looks = {occasion.name: float(status.looks.get(occasion.name, 0)) for occasion in Occasion}
+    yield _labelled(CounterMetricFamily, "looks", "Times that something was computed, by why.", "occasion", looks)
 
 
 def _switch(status: NodeStatus) -> Iterator[Metric]:

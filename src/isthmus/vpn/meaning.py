@@ -51,7 +51,8 @@ def meaning(heard: Heard, speaker: Speaker) -> Meaning:
 
 @lru_cache(SETS_MAX)
 def _meaning(common: bytes, communities: bytes, next_hop: IpAddress | None, vtep: IpAddress, asn: int) -> Meaning:
-    same, said = _of_common(common, asn), read_communities(communities_of(communities))
+    same = _of_common(common, asn)
+    said = (_said if len(communities) <= REMEMBERED_OCTETS_MAX else _said.__wrapped__)(communities)
     return Meaning(
         refusal=NotImported.OWN_ROUTE if next_hop == vtep else same.refusal or _hop(next_hop, vtep),
         tunnel=_tunnel(said),
@@ -66,6 +67,12 @@ def _meaning(common: bytes, communities: bytes, next_hop: IpAddress | None, vtep
         long_lived_stale=same.long_lived_stale,
         site=said.site_of_origin,
     )
+
+
+@lru_cache(SETS_MAX)
+def _said(communities: bytes) -> Said:
+    """The same for all PEs of a VPN whose machines have moved equally often."""
+    return read_communities(communities_of(communities))
 
 
 @lru_cache(SETS_MAX)
