@@ -72,8 +72,8 @@ unit: install ## the core with plain values (seconds)
 contract: install ## against real Open vSwitch, OVN, FRR and GoBGP
 	$(BIN)/pytest -q -m contract tests
 
-neutron: install ## the service plugin in real Neutron on MariaDB
-	$(BIN)/pytest -q -m 'neutron and not long' tests/neutron
+neutron: install ## the service plugin in real Neutron on MariaDB, in two clouds side by side
+	$(BIN)/pytest -q -n 2 --dist loadfile --no-loadscope-reorder -m 'neutron and not long' tests/neutron
 
 lab: install ## the ladder: two clouds, every rung
 	$(BIN)/pytest -q -m 'lab and not long' tests/lab

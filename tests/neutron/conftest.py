@@ -1,4 +1,4 @@
-"""One real cloud for the whole session; each test makes its own project and leaves nothing behind."""
+"""One real cloud for each process of the tests; each test makes its own project and leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -30,9 +30,10 @@ with warnings.catch_warnings():
 
 FIRST = ("test_status_api.py", "test_agents.py")
 """They need every event of OVN to arrive."""
-LAST = ("test_conflicts.py", "test_start.py", "test_sync.py")
-"""They start and kill API processes on the shared cloud's database. Neutron goes on handing some of OVN's events to
-those that are dead (its hash ring keeps a host's nodes alive together): a port that comes up then may stay down."""
+LAST = ("test_sync.py", "test_conflicts.py", "test_start.py")
+"""The longest first, since two work side by side. They start and kill API processes on their cloud's database, and
+Neutron goes on handing some of OVN's events to those that are dead (its hash ring keeps a host's nodes alive together):
+a port that comes up then may stay down."""
 
 
 def _place(item: pytest.Item) -> int:
