@@ -7,6 +7,7 @@ Nothing here decides: effects are carried out as a shell would, in order, and wh
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 from isthmus.bgp import events as bgp
 from isthmus.bgp.family import EVPN
@@ -137,6 +138,12 @@ class World:
         """The reflector passes these routes on."""
         self.reflectors[by].session.send_routes([(p.attributes, p.nlri) for p in paths], withdraw)
         self.settle()
+
+    def without_graceful_restart(self, by: IpAddress = REFLECTOR) -> None:
+        """As if the reflector's OPEN had not offered it."""
+        session = self.node.peers[by].session
+        assert session.agreed is not None
+        session.agreed = replace(session.agreed, peer_sends_end_of_rib=False)
 
     def end_of_rib(self, by: IpAddress = REFLECTOR) -> None:
         self.reflectors[by].session.send_end_of_rib(EVPN)

@@ -319,6 +319,7 @@ def test_a_peer_without_end_of_rib_counts_as_in_sync_after_a_while() -> None:
     world = World()
     world.switch_on()
     world.intent({circuit(1): red()}, [vm()])
+    world.without_graceful_restart()
     assert not status(world.node, world.now).peers[0].in_sync
     world.wait(END_OF_RIB_WAIT_S)
     assert status(world.node, world.now).peers[0].in_sync
@@ -513,6 +514,7 @@ def test_a_sweep_that_the_switch_refuses_is_made_up_for() -> None:
     assert any("nw_dst=10.9.0.1" in match for match in matches(world, Table.VIEW)), "nobody is in sync any more"
     world.restore()
     world.end_of_rib()
+    world.wait(SETTLE_S)
     assert not any("nw_dst=10.9.0.1" in match for match in matches(world, Table.VIEW))
     assert status(world.node, world.now).switch.swept
 

@@ -13,7 +13,7 @@ from isthmus.bgp.session import Session, SessionConfig
 from isthmus.flows.layout import Table
 from isthmus.model.reason import NotBest, Note
 from isthmus.node import effects
-from isthmus.node.order import END_OF_RIB_WAIT_S, RESTART_TIME_S, SETTLE_S
+from isthmus.node.order import END_OF_RIB_WAIT_MAX_S, END_OF_RIB_WAIT_S, RESTART_TIME_S, SETTLE_S
 from isthmus.node.report import status
 from isthmus.node.status import PeerStatus, RouteStatus
 from isthmus.rib.adj_in import NO_LLGR
@@ -125,14 +125,43 @@ def test_end_of_rib_ends_it_and_what_is_said_again_counts_in_full(away: float) -
     assert routes(made) == {"10.9.0.1"}, "no old timer takes away what is confirmed"
 
 
-def test_who_never_says_end_of_rib_is_believed_after_a_while() -> None:
+def test_who_never_offered_to_say_end_of_rib_is_believed_after_a_while() -> None:
     made = world()
     made.cut()
     made.wait(RESTART_TIME_S + 5)
     made.restore()
+    made.without_graceful_restart()
     made.says(path("10.9.0.1/32", attributes(RT)))
-    made.wait(END_OF_RIB_WAIT_S + 1)
+    made.wait(END_OF_RIB_WAIT_S + SETTLE_S - 1)
+    assert routes(made) == {"10.9.0.1", "10.9.0.2"}, "it has as long as any to hear of everybody"
+    made.wait(2)
     assert routes(made) == {"10.9.0.1"}
+
+
+@pytest.mark.parametrize("life", [0, LIFE])
+def test_who_offered_to_say_end_of_rib_is_waited_for(life: int) -> None:
+    """A GoBGP whose neighbour is switched off waits 360 s for it, and says nothing meanwhile."""
+    made = world(long_lived_s=life)
+    made.cut()
+    made.wait(5)
+    made.restore()
+    made.wait(max(END_OF_RIB_WAIT_MAX_S, RESTART_TIME_S + life) - 1)
+    assert routes(made) == {"10.9.0.1", "10.9.0.2"} and not peer(made).in_sync
+    made.wait(1 + SETTLE_S)
+    assert routes(made) == set() and peer(made).in_sync, "not for ever"
+
+
+def test_reflectors_that_restart_together_and_are_slow_to_say_all_contradict_nothing() -> None:
+    made = world(both=True)
+    made.restore(SECOND)
+    made.says(path("10.9.0.1/32", attributes(RT)), path("10.9.0.2/32", attributes(RT)), by=SECOND)
+    made.end_of_rib(by=SECOND)
+    for one in (REFLECTOR, SECOND):
+        made.cut(one)
+    for one in (REFLECTOR, SECOND):
+        made.restore(one)
+    made.wait(360)
+    assert routes(made) == {"10.9.0.1", "10.9.0.2"}
 
 
 def test_nothing_gets_older_while_the_session_is_up_and_says_its_routes_again() -> None:
@@ -176,10 +205,11 @@ def test_anything_that_is_confirmed_beats_what_is_long_lived_stale() -> None:
     made.says(worse, by=SECOND)
     assert where(made) == {"10.9.0.1": OTHER, "10.9.0.2": FAR}
     assert told(made, "10.9.0.1/32").why == NotBest.LONG_LIVED_STALE
+    made.says(path("10.9.0.3/32", attributes(RT)), by=SECOND)
     made.end_of_rib(by=SECOND)
-    assert where(made) == {"10.9.0.1": OTHER, "10.9.0.2": FAR}, "it may not have heard of everybody"
+    assert where(made)["10.9.0.2"] == FAR, "it may not have heard of everybody"
     made.wait(SETTLE_S)
-    assert where(made) == {"10.9.0.1": OTHER}
+    assert where(made) == {"10.9.0.1": OTHER, "10.9.0.3": FAR}
 
 
 @pytest.mark.parametrize("late", [False, True])

@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+import pytest
+
+from isthmus.bgp.heard import Heard
 from isthmus.flows.layout import Table
-from isthmus.model.net import IpAddress
+from isthmus.model.net import IpAddress, Mac
 from isthmus.model.reason import Note
 from isthmus.node import effects
 from isthmus.node.config import Limits
+from isthmus.node.facts import Answer
 from isthmus.node.order import SETTLE_S
 from isthmus.node.report import status
-from tests.build import association, attachment, attributes, circuit, nlri, path, port
+from isthmus.rib.adj_in import Path
+from isthmus.vpn.beacons import beacon
+from isthmus.vpn.exports import Speaker
+from tests.build import association, attachment, attributes, circuit, ip, nlri, path, port
 from tests.world import REFLECTOR, SECOND, World
 
 A, RT = "neutron-a", "64512:1"
 RED = attachment(1, association(16, networks=(A,), both=(RT,)), networks=(A,))
+
+
+def shown(by: IpAddress) -> Path:
+    """The beacon of the hypervisor that routes here are of unless they say otherwise, as a reflector passes it on."""
+    route = beacon(Speaker(ip("172.30.2.1"), ip("172.30.2.1"), Mac.parse("02:78:ac:1e:02:01"), 64513))
+    return Path(by, by, route.nlri, Heard.of(route.attributes), 0.0)
 
 
 def begun(*peers: IpAddress, limits: Limits | None = None) -> World:
@@ -97,13 +110,100 @@ def test_one_that_returns_to_one_that_knows_needs_no_time() -> None:
     assert routes(world) == {"10.9.0.1"}
 
 
-def test_one_that_was_in_sync_all_the_time_contradicts_at_once() -> None:
+@pytest.mark.parametrize("by_beacon", [True, False])
+def test_one_that_was_in_sync_all_the_time_contradicts_at_once(by_beacon: bool) -> None:
     world = begun(REFLECTOR, SECOND)
     world.says(path("10.9.0.1/32", attributes(RT)))
     world.end_of_rib()
+    world.says(shown(SECOND) if by_beacon else path("10.9.0.2/32", attributes(RT)), by=SECOND)
     world.end_of_rib(SECOND)
     world.cut()
-    assert not routes(world)
+    assert routes(world) == (set() if by_beacon else {"10.9.0.2"})
+    assert not list(world.node.convergence.retention.deadlines()), "nothing is left to grow old"
+
+
+# Reflectors are no replicas
+
+
+def test_one_that_has_lost_its_way_to_the_other_cloud_contradicts_nothing_of_it() -> None:
+    """The second knows this cloud and not the other: a restart of the first is none of the other cloud's affair."""
+    world = begun(REFLECTOR, SECOND)
+    here = path("10.9.0.9/32", attributes(RT, next_hop="172.30.1.9"), rd="172.30.1.9:16")
+    gone = path("10.9.0.8/32", attributes(RT, next_hop="172.30.1.9"), rd="172.30.1.9:16")
+    world.says(path("10.9.0.1/32", attributes(RT)), shown(REFLECTOR), here, gone)
+    world.says(here, by=SECOND)
+    world.probe(ip("172.30.2.1"), Answer.ANSWERS)
+    for one in (REFLECTOR, SECOND):
+        world.end_of_rib(one)
+    world.log.clear()
+    returned(world)
+    assert routes(world) == {"10.9.0.1", "10.9.0.9"}, "what it knows it does contradict"
+    world.wait(SETTLE_S - 1)
+    world.says(path("10.9.0.1/32", attributes(RT)), shown(REFLECTOR), here)
+    world.wait(2)
+    assert routes(world) == {"10.9.0.1", "10.9.0.9"}
+    bundles = [e for e in world.log if isinstance(e, effects.ApplyFlows)]
+    assert [key.match.rsplit("=", 1)[1] for b in bundles for key in b.delete] == ["10.9.0.8"]
+
+
+@pytest.mark.parametrize("all_of_it", [True, False], ids=["beacon and routes", "the beacon first"])
+def test_one_that_showed_the_other_cloud_once_knows_nothing_of_it_now(all_of_it: bool) -> None:
+    """Its session with the other cloud ends, and its words for it are withdrawn, beacons first."""
+    world = begun(REFLECTOR, SECOND)
+    for one in (REFLECTOR, SECOND):
+        world.says(path("10.9.0.1/32", attributes(RT)), path("10.9.0.2/32", attributes(RT)), shown(one), by=one)
+        world.end_of_rib(one)
+    beacon = shown(SECOND).nlri
+    routes_too = [nlri("10.9.0.1/32"), nlri("10.9.0.2/32")] if all_of_it else [nlri("10.9.0.2/32")]
+    world.says(withdraw=[beacon, *routes_too], by=SECOND)
+    world.cut()
+    world.wait(300)
+    assert routes(world) == {"10.9.0.1", "10.9.0.2"}
+
+
+def test_one_that_hears_of_it_later_has_its_time_to_say_it_all_and_then_contradicts() -> None:
+    world = begun(REFLECTOR, SECOND)
+    world.says(*(path(f"10.9.0.{n}/32", attributes(RT)) for n in (1, 2, 3)), shown(REFLECTOR))
+    for one in (REFLECTOR, SECOND):
+        world.end_of_rib(one)
+    world.cut()
+    world.wait(600)
+    world.says(shown(SECOND), path("10.9.0.1/32", attributes(RT)), by=SECOND)
+    world.wait(SETTLE_S - 1)
+    world.says(path("10.9.0.2/32", attributes(RT)), by=SECOND)
+    assert routes(world) == {"10.9.0.1", "10.9.0.2", "10.9.0.3"}
+    assert status(world.node, world.now).peers[0].kept
+    world.wait(1)
+    assert routes(world) == {"10.9.0.1", "10.9.0.2"}
+    assert not status(world.node, world.now).peers[0].kept
+
+
+def test_an_empty_reflector_does_not_contradict_itself_because_another_one_knows_something() -> None:
+    """It returns without its session with the other cloud; the second has known only this cloud all the while."""
+    world = begun(REFLECTOR, SECOND)
+    world.says(path("10.9.0.1/32", attributes(RT)))
+    world.says(path("10.9.0.9/32", attributes(RT, next_hop="172.30.1.9"), rd="172.30.1.9:16"), by=SECOND)
+    for one in (REFLECTOR, SECOND):
+        world.end_of_rib(one)
+    returned(world)
+    world.wait(SETTLE_S - 1)
+    assert routes(world) == {"10.9.0.1", "10.9.0.9"}
+
+
+def test_an_exchange_waits_on_for_one_that_has_not_said_all() -> None:
+    world = begun()
+    world.says(path("10.9.0.1/32", attributes(RT)), path("10.9.0.2/32", attributes(RT)))
+    world.end_of_rib()
+    world.cut()
+    world.restore()
+    fresh = world.handed_over()
+    fresh.switch_on()
+    fresh.intent({circuit(1): RED}, [port("p", A, "10.1.0.5")])
+    fresh.wait(300)
+    assert routes(fresh) == {"10.9.0.1", "10.9.0.2"} and not status(fresh.node, fresh.now).peers[0].in_sync
+    fresh.says(path("10.9.0.1/32", attributes(RT)))
+    fresh.end_of_rib()
+    assert routes(fresh) == {"10.9.0.1"}
 
 
 def test_a_reflector_that_goes_again_while_it_settles_has_contradicted_nothing() -> None:

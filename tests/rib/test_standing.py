@@ -8,7 +8,6 @@ from dataclasses import replace
 
 import pytest
 
-from isthmus.bgp.family import EVPN
 from isthmus.rib import adj_in
 from isthmus.rib.adj_in import AdjRibIn, Path, Standing, Touched
 from tests.build import attributes, net, path
@@ -23,7 +22,7 @@ EVENTS: dict[str, Callable[[AdjRibIn, Path], Touched]] = {
     "session ends": lambda rib, p: rib.mark_stale(p.channel, 8.0),
     "stale for long": lambda rib, p: rib.make_long_lived(p.channel, 5.0),
     "stale for too long": lambda rib, p: rib.expire(p.channel, 5.0),
-    "contradicted": lambda rib, p: rib.sweep(EVPN, [p.peer]),
+    "contradicted": lambda rib, p: rib.sweep(lambda _: True),
     "to be held no longer": lambda rib, p: rib.release(lambda _: True),
 }
 

@@ -65,11 +65,8 @@ class Run:
         self.dialling: set[IpAddress] = set()
         self.soon = False
         self.timer = float("inf")
-        self.drains = 0
-        self.lost: dict[IpAddress, tuple[int, int]] = {}
-        """Connections that ended: in which computation, and which peer in the node's order."""
         self.ended: dict[IpAddress, float] = {}
-        """When."""
+        """When connections ended."""
         self.told_off: dict[FlowKey, float] = {}
         """Inbound flows whose routes were withdrawn: when."""
         self.inherited: set[RouteKey] = set()
@@ -260,7 +257,6 @@ class Host:
 
     def _drain(self, run: Run) -> None:
         run.soon = False
-        run.drains += 1
         now = self._line.now
         wanted = run.node.effects(now)
         again = run.node.effects(now)
@@ -293,7 +289,6 @@ class Host:
                 run.dialling.discard(peer)
                 if (link := run.links.pop(peer, None)) is not None:
                     link.connection.close(0)
-                    run.lost[peer] = (run.drains, self.reflectors.index(peer))
                     run.ended[peer] = self._line.now
             case effects.ReadFlows() | effects.ApplyFlows():
                 self._line.stir()
@@ -466,7 +461,6 @@ class Host:
         def closed(why: str) -> None:
             if current():
                 del run.links[peer]
-                run.lost[peer] = (run.drains + 1, self.reflectors.index(peer))
                 run.ended[peer] = self._line.now
                 self._line.note(f"{self.name}: connection to {peer}: {why}")
                 self._line.stir()

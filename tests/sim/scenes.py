@@ -7,7 +7,7 @@ nobody may be out of reach. Rules: a scene begins and ends at rest; one that can
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from isthmus.flows.layout import Table
@@ -17,6 +17,7 @@ from tests.sim.forwarding import Fate
 from tests.sim.history import History
 from tests.sim.host import Broken, Host
 from tests.sim.reference import Into, Line, View
+from tests.sim.reflector import Reflector
 from tests.sim.rows import Spelling
 from tests.sim.simulation import Simulation
 from tests.sim.verdict import UNRESOLVED, Pair, fates
@@ -39,9 +40,9 @@ class Stage:
         for cloud in sim.clouds:
             ours = [r for r in sim.reflectors if r.asn == cloud.asn]
             if not sim.up(cloud.asn) or self.rng.random() < 0.7:
-                for r in ours:
-                    if not r.up:
-                        r.start()
+                self._start(ours)
+        if not sim.joined():  # what was heard of the other cloud stands, and the model knows that of an outage only
+            self._start(sim.reflectors)
         for host in sim.hosts:
             host.switch.refusing = False
             if host.run is None:
@@ -56,6 +57,11 @@ class Stage:
                 raise Broken(f"{cloud.name} has no reflector")
         sim.judge()
 
+    def _start(self, reflectors: Iterable[Reflector]) -> None:
+        for reflector in reflectors:
+            if not reflector.up:
+                reflector.start()
+
     @property
     def scenes(self) -> dict[str, Callable[[], bool]]:
         """By name; each says whether it could be played."""
@@ -64,6 +70,7 @@ class Stage:
             "calm agent": self._calm_agent,
             "calm exchange": self._calm_exchange,
             "calm reflector": self._calm_reflector,
+            "calm way abroad": self._calm_way_abroad,
             "calm words": self._calm_words,
             "unreadable": self._unreadable,
             "silence": self._silence,
@@ -88,12 +95,14 @@ class Stage:
             reflector.die(silently=self.rng.random() < 0.3)
         sim.pass_time(self.rng.choice((40.0, 40.0, RESTART_S + 10, RESTART_S + 130)))
         for host in hosts:
-            # While another session stands, it contradicts what only the lost one said: the one lost last remains.
-            lost = host.run.lost if host.run is not None else {}
-            remains = max(abroad, key=lambda a: lost[a])
-            sim.frozen[host.name] = sim.heard_by(host, offered, abroad=abroad[remains])
-            ended = host.run.ended[remains] if host.run is not None else sim.line.now
-            sim.frozen_until[host.name] = ended + RESTART_S + host.place.long_lived_s
+            # While another session stands, it contradicts what the lost one said of those it shows itself.
+            ended = host.run.ended if host.run is not None else dict.fromkeys(abroad, sim.line.now)
+            know = [a for a in abroad if abroad[a]]
+            life = RESTART_S + host.place.long_lived_s
+            sim.frozen[host.name] = sim.heard_by(host, offered, abroad=bool(know))
+            sim.frozen_until[host.name] = {
+                c.asn: max((ended[a] for a in (abroad if c is cloud else know)), default=0.0) + life for c in sim.clouds
+            }
         ports: dict[str, dict[str, int]] = {}
         for _ in range(self.rng.randrange(1, 8)):
             self._rest_and_judge(ports)
@@ -183,18 +192,36 @@ class Stage:
         """A reflector dies and comes back while routes have another way: no flow changes anywhere. Or it is its cloud's
         only one and returns soon, whether it takes its time or says End-of-RIB to whoever is first: no flow changes
         there, nor in the other one, whose reflectors withdraw what came from it, for whoever sees that it forwards."""
-        sim = self.sim
-        reflector = self.rng.choice([r for r in sim.reflectors if r.up])
-        joined, everybody_up = sim.joined(), all(r.up for r in sim.reflectors)
-        reflector.up = False
-        alone, parted = not sim.up(reflector.asn), sim.joined() != joined
-        reflector.up = True
-        reflector.patient = not alone or self.rng.random() < 0.5
-        if (parted and not alone) or (alone and not everybody_up):
+        reflector = self.rng.choice([r for r in self.sim.reflectors if r.up])
+        parted, alone = self._without(reflector)
+        if (parted and not alone) or (alone and not self._everybody_up()):
             return False
-        reflector.die(silently=not alone and self.rng.random() < 0.3)
-        sim.line.after(self.rng.uniform(0.1, 2 if alone else 40), reflector.start)
-        hosts = [h for h in sim.hosts if h.asn == reflector.asn or not alone or _sees(h)]
+        return self._dies_and_returns(reflector, only=alone)
+
+    def _calm_way_abroad(self) -> bool:
+        """The same of the only reflector of its cloud that hears of the other one, while another stands: that one's
+        word about the other cloud is worth nothing."""
+        ways = [r for r in self.sim.reflectors if r.up and self._without(r) == (True, False)]
+        if not ways or not self._everybody_up():
+            return False
+        return self._dies_and_returns(self.rng.choice(ways), only=True)
+
+    def _everybody_up(self) -> bool:
+        return all(r.up for r in self.sim.reflectors)
+
+    def _without(self, reflector: Reflector) -> tuple[bool, bool]:
+        """Whether the clouds are parted then, and whether its own has none left."""
+        joined = self.sim.joined()
+        reflector.up = False
+        found = self.sim.joined() != joined, not self.sim.up(reflector.asn)
+        reflector.up = True
+        return found
+
+    def _dies_and_returns(self, reflector: Reflector, *, only: bool) -> bool:
+        reflector.patient = not only or self.rng.random() < 0.5
+        reflector.die(silently=not only and self.rng.random() < 0.3)
+        self.sim.line.after(self.rng.uniform(0.1, 2 if only else 40), reflector.start)
+        hosts = [h for h in self.sim.hosts if h.asn == reflector.asn or not only or _sees(h)]
         self._nothing_changes(hosts, heard_anew=True)
         return True
 

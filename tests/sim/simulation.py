@@ -66,8 +66,8 @@ class Simulation:
         """By host: what an earlier run left that may not be swept yet."""
         self.frozen: dict[str, list[Offer]] = {}
         """By host: what it heard last, while its cloud has no reflector."""
-        self.frozen_until: dict[str, float] = {}
-        """By host: from when on it does not believe that any longer."""
+        self.frozen_until: dict[str, dict[int, float]] = {}
+        """By host: from when on it does not believe that of a cloud any longer."""
         self.watch: Callable[[], None] | None = None
         """Called after every step."""
         self._limited = self.rng.random() < 0.3
@@ -201,6 +201,8 @@ class Simulation:
             return "it holds what somebody said who cannot be heard"
         if host.node.picture.lingering or self.line.now <= host.leaves_at:
             return "it drains"
+        if host.node.convergence.looks_again:
+            return "somebody it shows may not be said whole yet"
         if host.run.prober is not None and host.run.prober.watch.answers and host.run.prober.calm < CALM:
             return "it probes"
         for r in self.reflectors:
@@ -249,7 +251,8 @@ class Simulation:
     def heard(self, host: Host, offered: dict[str, list[Offer]]) -> list[Offer]:
         """What others offer, as far as a path of reflectors leads here."""
         if host.name in self.frozen:
-            return self.frozen[host.name] if self.line.now < self.frozen_until[host.name] else []
+            until = {c.name: self.frozen_until[host.name][c.asn] for c in self.clouds}
+            return [o for o in self.frozen[host.name] if self.line.now < until[o.place.cloud]]
         return self.heard_by(host, offered, abroad=self.joined())
 
     def heard_by(self, host: Host, offered: dict[str, list[Offer]], *, abroad: bool) -> list[Offer]:

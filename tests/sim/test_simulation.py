@@ -30,7 +30,17 @@ def test_a_short_history(seed: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "scene", ["outage", "calm agent", "calm exchange", "calm reflector", "calm words", "unreadable", "smooth"]
+    "scene",
+    [
+        "outage",
+        "calm agent",
+        "calm exchange",
+        "calm reflector",
+        "calm way abroad",
+        "calm words",
+        "unreadable",
+        "smooth",
+    ],
 )
 def test_each_scene_is_played(scene: str) -> None:
     for seed in range(100, 120):

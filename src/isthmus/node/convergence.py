@@ -1,11 +1,12 @@
 """What all peers have said, and how far it is to be believed: the owner of the RIB, of sync, retention and beacons.
 
     Routes ─► refused for lack of room? ─► held? (beacons) ─► Adj-RIB-In ─► touched
-    End-of-RIB, or END_OF_RIB_WAIT_S ─► in sync ─► (settles) ─► contradicts what only ended sessions said
+    End-of-RIB, or its time is over ─► in sync ─► (settles) ─► contradicts what ended sessions said (contradiction.py)
     session ends ─► stale ─► long-lived ─► gone (retention)
 
 Everything is of one family of one peer (`Channel`): a peer that is in sync in one family contradicts nothing in
-another. Rules: `touched` collects what a decision may come out otherwise for, until somebody takes it.
+another. Rules: `touched` collects what a decision may come out otherwise for, until somebody takes it. While anything
+is stale, a peer that shows somebody new is looked at again when it has had SETTLE_S to say all of him.
 """
 
 from __future__ import annotations
@@ -17,9 +18,10 @@ from isthmus.bgp.update import Update
 from isthmus.model.net import IpAddress
 from isthmus.model.vpn import BEACON_TARGET
 from isthmus.node.beacons import Absence, Announced, Beacons, Withdrawn, came_by
+from isthmus.node.contradiction import contradicted
 from isthmus.node.conversation import Conversation
 from isthmus.node.facts import Answer
-from isthmus.node.order import END_OF_RIB_WAIT_S, SETTLE_S, SWEEP_WAIT_S
+from isthmus.node.order import SETTLE_S, SWEEP_WAIT_S
 from isthmus.node.peers import Peer
 from isthmus.node.retention import Age, Retention
 from isthmus.rib.adj_in import AdjRibIn, Channel, Path, PathKey, Touched, merge
@@ -38,6 +40,10 @@ class Convergence:
         self._at_most = at_most
         """Routes of one peer."""
         self._touched: Touched = {}
+        self._look_again: dict[Family, float] = {}
+        """When somebody who is stale may have come to be spoken for."""
+        self._heard_at: dict[Family, float] = {}
+        """When something was announced last."""
 
     def take_touched(self) -> Touched:
         taken, self._touched = self._touched, {}
@@ -78,10 +84,17 @@ class Convergence:
         if update.heard is not None:
             said_by, heard = (peer.address, agreed.peer_router_id), update.heard
             announced = [Path(*said_by, route, heard, now) for route in update.announced]
+            self._news(update.family, now)
         withdrawn = [(route.destination, PathKey.of(peer.address, route)) for route in update.withdrawn]
         if withdrawn or (announced and BEACON_TARGET in announced[0].heard.route_targets):
             self.beacons.listen(self.rib, announced, withdrawn, answers, now)
         self._take(peer, one, announced, withdrawn, now)
+
+    def _news(self, family: Family, now: float) -> None:
+        """Something is announced: of whom it is may be stale."""
+        self._heard_at[family] = now
+        if self.retention.concerns(family):
+            self._look_again.setdefault(family, now + SETTLE_S)
 
     def _take(self, peer: Peer, one: Conversation, announced: Announced, withdrawn: Withdrawn, now: float) -> None:
         """Remember what a peer said, as far as it may have so much."""
@@ -118,7 +131,7 @@ class Convergence:
             self.touch(self.rib.mark_stale(one.channel, now))
             self.retention.ended(one.channel, now)
             self.beacons.ended(one.channel)
-            self._contradict(one.channel.family)
+            self._contradict(one.channel.family, now)
         self._age(now)
 
     # Who is in sync, and contradicts
@@ -127,45 +140,48 @@ class Convergence:
         """What all peers' conversations in a family are."""
         return (peer.conversations[family] for peer in self._peers.values())
 
-    def _in_sync(self, one: Conversation, said_at: float | None) -> None:
-        """`said_at`: when it said End-of-RIB. Those that return together may have said it before they knew anything."""
+    def _in_sync(self, one: Conversation, now: float) -> None:
+        """It has said all, or has had its time. One that returns may have said so before it knew anything."""
         family = one.channel.family
-        alone = not any(other.has_settled for other in self._of(family) if other is not one)
-        if alone and not one.in_sync and self.retention.concerns(family) and said_at is not None:
-            one.settles_at = said_at + SETTLE_S
-        one.in_sync = True
-        if alone:
-            self._contradict(family)
-        else:
-            self._settled(family)
+        if not one.in_sync:
+            one.says_all(now, now + SETTLE_S if self.retention.concerns(family) else None)
+        self._contradict(family, now)
 
-    def _settled(self, family: Family) -> None:
-        """Time has passed, or one has known all the while: from here on what they do not say is not so."""
-        for one in self._of(family):
-            one.settles_at = None
-        self._contradict(family)
-
-    def _contradict(self, family: Family) -> None:
-        """A session in sync has said all there is: what only ended sessions said is not so."""
-        if any(one.has_settled for one in self._of(family)):
-            self.touch(self.rib.sweep(family, self._peers))
-            self.retention.contradicted(family)
-            self._ask_all_again()
+    def _contradict(self, family: Family, now: float) -> None:
+        """Those that have settled have said all there is of whom they show: what ended sessions said is not so."""
+        settled = {one.channel: one.settled_at for one in self._of(family) if one.settled_at is not None}
+        if not settled or not self.retention.concerns(family):
+            return
+        self.touch(self.rib.sweep(contradicted(self.rib, settled, now)))
+        self.retention.contradicted(family, self.rib.stale_sessions)
+        self._ask_all_again()
 
     # Time
 
     def tick(self, now: float) -> None:
         """Whoever has had its time to say that this was all, or to settle; what is too old."""
         for peer in self._peers.values():
+            until = peer.end_of_rib_until
             for one in peer.spoken:
-                if peer.up_since is not None and not one.in_sync and now >= peer.up_since + END_OF_RIB_WAIT_S:
-                    self._in_sync(one, None)
+                if until is not None and not one.in_sync and now >= until:
+                    self._in_sync(one, now)
                 if one.settles_at is not None and now >= one.settles_at:
-                    self._settled(one.channel.family)
+                    one.says_all(now)
+                    self._contradict(one.channel.family, now)
+        self._look(now)
         self._age(now)
         if over := self.beacons.over(now):
             self.touch(self.rib.release(came_by(over)))
             self._ask_all_again()
+
+    def _look(self, now: float) -> None:
+        """Whoever was new has been said whole; those who came meanwhile have their time still."""
+        for family in [family for family, at in self._look_again.items() if now >= at]:
+            del self._look_again[family]
+            self._contradict(family, now)
+            again = self._heard_at[family] + SETTLE_S
+            if again > now and self.retention.concerns(family):
+                self._look_again[family] = again
 
     def _age(self, now: float) -> None:
         """What ended sessions said gets older."""
@@ -175,18 +191,23 @@ class Convergence:
             self.touch(older(step.channel, step.since))
 
     def deadlines(self) -> Iterable[float]:
+        yield from self._look_again.values()
         yield from self.retention.deadlines()
         yield from self.beacons.deadlines()
 
+    @property
+    def looks_again(self) -> bool:
+        """Whether it is still open whom of those that are stale somebody speaks for."""
+        return bool(self._look_again)
+
     def in_sync(self, started: float, now: float) -> bool:
-        """Whether what an earlier run learnt may be swept: all have said all, or one has, and long ago."""
+        """Whether what an earlier run learnt may be swept: all have said all; or those that are up have, and long ago.
+        One that is up and has not may be the only one to know."""
+        late = now >= started + SWEEP_WAIT_S
         for family in FAMILIES:
             # A peer that is up and does not speak the family has nothing to say in it.
-            sync = [
-                one.in_sync or (peer.up_since is not None and not one.spoken)
-                for peer in self._peers.values()
-                for one in [peer.conversations[family]]
-            ]
-            if not all(sync) and not (any(sync) and now >= started + SWEEP_WAIT_S):
+            here = [(peer, peer.conversations[family]) for peer in self._peers.values()]
+            up = [one.has_settled or not one.spoken for peer, one in here if peer.up_since is not None]
+            if not all(up) or not (len(up) == len(here) or (up and late)):
                 return False
         return True

@@ -37,6 +37,8 @@ class Conversation:
     in_sync: bool = False
     settles_at: float | None = None
     """In sync, but it may know too little still to contradict what is stale, until then."""
+    settled_at: float | None = None
+    """Since when what it does not say of those it shows is not so."""
     end_of_rib_owed: bool = False
     beacon_owed: bool = True
     refused: Refused = field(default_factory=Refused)
@@ -44,8 +46,13 @@ class Conversation:
 
     @property
     def has_settled(self) -> bool:
-        """Whether what it does not say is not so."""
-        return self.in_sync and self.settles_at is None
+        """Whether what it does not say of those it shows is not so."""
+        return self.settled_at is not None
+
+    def says_all(self, now: float, settles_at: float | None = None) -> None:
+        """It is in sync, and may contradict: from now on, or when it has settled."""
+        self.in_sync, self.settles_at = True, settles_at
+        self.settled_at = now if settles_at is None else None
 
     @property
     def owes(self) -> bool:
@@ -61,7 +68,7 @@ class Conversation:
     def ended(self) -> None:
         """It is down."""
         self.spoken = self.in_sync = self.end_of_rib_owed = False
-        self.settles_at = None
+        self.settles_at = self.settled_at = None
         self.before |= self.told.told
         self.told = AdjRibOut()
 

@@ -33,6 +33,7 @@ from isthmus.node import memory_2
 from isthmus.node.facts import Answer
 from isthmus.node.issued import Arrival, Pair
 from isthmus.node.memory import BadMemory, ChannelMemory, Memory, OpenSession, PeerMemory, absence_of
+from isthmus.node.order import END_OF_RIB_WAIT_S
 from isthmus.node.sections import BadSection, HeardRoute, read, write
 from isthmus.rib.adj_out import Announcement
 
@@ -154,6 +155,7 @@ def _encode_channel(channel: ChannelMemory, sections: _Sections) -> dict[str, An
         "received": sections.add(channel.received),
         "held": sections.add(channel.held),
         "in_sync": channel.in_sync,
+        "settles_at": channel.settles_at,
         "end_of_rib_owed": channel.end_of_rib_owed,
         "told_again": channel.told_again,
         "absences": [
@@ -169,15 +171,22 @@ def _decode_peer(found: Mapping[str, Any], sections: bytes) -> PeerMemory:
     if one is None:
         return PeerMemory(told)
     suspended = Suspended(*(_octets(one[name]) for name in ("sent_open", "received_open", "unread")))
-    channels = {Family(Afi(a), Safi(s)): _decode_channel(channel, sections) for a, s, channel in one["channels"]}
-    return PeerMemory(told, OpenSession(suspended, _time(one["up_since"]), channels))
+    up_since = _time(one["up_since"])
+    channels = {
+        Family(Afi(a), Safi(s)): _decode_channel(channel, sections, up_since) for a, s, channel in one["channels"]
+    }
+    return PeerMemory(told, OpenSession(suspended, up_since, channels))
 
 
-def _decode_channel(found: Mapping[str, Any], sections: bytes) -> ChannelMemory:
+def _decode_channel(found: Mapping[str, Any], sections: bytes, up_since: float) -> ChannelMemory:
+    in_sync = bool(found["in_sync"])
+    # Who wrote no such key did not tell whether the peer settles or has not said End-of-RIB.
+    settles_at = found.get("settles_at", None if in_sync else up_since + END_OF_RIB_WAIT_S)
     return ChannelMemory(
         received=_section(found["received"], sections),
         held=_section(found["held"], sections),
-        in_sync=bool(found["in_sync"]),
+        in_sync=in_sync,
+        settles_at=None if settles_at is None else _time(settles_at),
         end_of_rib_owed=bool(found["end_of_rib_owed"]),
         told_again=bool(found["told_again"]),
         absences=dict(map(absence_of, found["absences"])),

@@ -65,7 +65,9 @@ def _resume(config: PeerConfig, node: NodeConfig, convergence: Convergence, left
         session.ask_refresh(family)
         conversation, known = peer.conversations[family], one.channels.get(family, ChannelMemory())
         told = [a for a in left.told if a.nlri.family == family]
-        conversation.spoken, conversation.in_sync = True, known.in_sync
+        conversation.spoken = True
+        if known.in_sync or known.settles_at is not None:
+            conversation.says_all(now, known.settles_at)
         conversation.told = AdjRibOut(told, known.told_again)
         conversation.end_of_rib_owed = known.end_of_rib_owed
         received, held = (
@@ -102,11 +104,11 @@ def suspend(
 def _suspend(peer: Peer, received: Mapping[Channel, list[Path]], convergence: Convergence) -> OpenSession | None:
     channels = {one.channel.family: one for one in peer.spoken}
     memories = {
-        # One that settles is not waited for longer by the next run: END_OF_RIB_WAIT_S from when it came up.
         family: ChannelMemory(
             received=tuple(_routes(received.get(one.channel, ()), Standing.FRESH)),
             held=tuple(_routes(received.get(one.channel, ()), Standing.HELD)),
             in_sync=one.has_settled,
+            settles_at=one.settles_at,
             end_of_rib_owed=one.end_of_rib_owed,
             told_again=one.told.again,
             absences=convergence.beacons.of(one.channel),

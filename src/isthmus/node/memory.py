@@ -37,6 +37,9 @@ class ChannelMemory:
     held: Sequence[HeardRoute] = ()
     """What it has withdrawn that is held (`beacons.py`)."""
     in_sync: bool = False
+    """And settled."""
+    settles_at: float | None = None
+    """It has said all, and is given until then."""
     end_of_rib_owed: bool = False
     told_again: bool = False
     """The peer has asked for everything and was not answered yet."""

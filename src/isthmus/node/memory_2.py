@@ -17,6 +17,7 @@ from isthmus.bgp.heard import WITHIN_AN_AS
 from isthmus.bgp.negotiation import Suspended
 from isthmus.bgp.update import UpdateReader
 from isthmus.node.memory import ChannelMemory, OpenSession, PeerMemory, absence_of
+from isthmus.node.order import END_OF_RIB_WAIT_S
 from isthmus.node.sections import BadSection, HeardRoute
 from isthmus.rib.adj_out import Announcement
 
@@ -35,15 +36,17 @@ def decode_peer(found: Mapping[str, Any]) -> PeerMemory:
     if one is None:
         return PeerMemory(told)
     suspended = Suspended(*(_octets(one[name]) for name in ("sent_open", "received_open", "unread")))
+    in_sync, up_since = bool(one["in_sync"]), float(one["up_since"])
     channel = ChannelMemory(
         received=tuple(_read(one["received"])),
         held=tuple(_read(one.get("held", ""))),
-        in_sync=bool(one["in_sync"]),
+        in_sync=in_sync,
+        settles_at=None if in_sync else up_since + END_OF_RIB_WAIT_S,
         end_of_rib_owed=bool(one["end_of_rib_owed"]),
         told_again=bool(one["told_again"]),
         absences=dict(map(absence_of, one.get("absences", ()))),
     )
-    return PeerMemory(told, OpenSession(suspended, float(one["up_since"]), {EVPN: channel}))
+    return PeerMemory(told, OpenSession(suspended, up_since, {EVPN: channel}))
 
 
 def _read(text: str) -> Iterator[HeardRoute]:

@@ -22,17 +22,25 @@ GRACEFUL_S = 5.0
 long as routes take to change everywhere; here that is two reflectors and one bundle, well below a second."""
 
 END_OF_RIB_WAIT_S = 30.0
-"""A peer that sends no End-of-RIB counts as in sync after this: RFC 4724 makes the marker optional for it."""
+"""A peer that has not offered graceful restart counts as in sync after this: RFC 4724 makes the marker optional for it.
+It has SETTLE_S besides, as if it had said it."""
+
+END_OF_RIB_WAIT_MAX_S = 600.0
+"""One that has offered it is waited for until it says End-of-RIB: it may wait itself for a neighbour that is switched
+off (RFC 4724 section 4.1; GoBGP's deferral-time is 360 s unless told otherwise), or have much to say by a slow way. So
+long at least, and as long as what it said before would be believed if it had stayed away (`Retention`)."""
 
 SETTLE_S = 30.0
-"""After the End-of-RIB of a peer that returns while no other is in sync: so long what it did not say again stands. A
+"""After the End-of-RIB of a peer that returns while something is stale: so long what it did not say again stands. A
 reflector that was killed and has no deferral timer (RFC 4724 section 4.1) says "that was all" to whoever is first, with
 an empty table, because nobody else has dialled yet. Every hypervisor has within the longest wait between two attempts
 (CONNECT_RETRY_MAX_S), which is as long; reflectors of other clouds should be told to. As long is waited after a beacon
-is back (beacons.py): a reflector that tells its whole table may show the beacon before what it stands for."""
+is back (beacons.py), or an endpoint is shown by a peer that had said all (contradiction.py): a reflector that tells its
+whole table may show the beacon before what it stands for."""
 
 SWEEP_WAIT_S = 60.0
-"""From start: what an earlier run learnt is swept when every peer is in sync, or when one is and this has passed."""
+"""From start: what an earlier run learnt is swept when every peer has settled, or when all that are up have, at least
+one, and this has passed."""
 
 RETRY_S = 1.0
 """Between a refused bundle and the next look at the switch."""

@@ -15,7 +15,7 @@ from isthmus.bgp.session import Session, SessionConfig
 from isthmus.model.net import IpAddress
 from isthmus.node.config import NodeConfig, PeerConfig
 from isthmus.node.conversation import Conversation
-from isthmus.node.order import END_OF_RIB_WAIT_S, INVENTORY_WAIT_S, RESTART_TIME_S
+from isthmus.node.order import END_OF_RIB_WAIT_MAX_S, END_OF_RIB_WAIT_S, INVENTORY_WAIT_S, RESTART_TIME_S
 from isthmus.rib.adj_in import Channel
 from isthmus.rib.adj_out import Announcement, RouteKey
 from isthmus.vpn.families import FAMILIES
@@ -76,6 +76,16 @@ class Peer:
     def has_settled(self) -> bool:
         """Whether what it does not say is not so, in every family that is spoken."""
         return self.up_since is not None and all(one.has_settled for one in self.spoken)
+
+    @property
+    def end_of_rib_until(self) -> float | None:
+        """How long it has to say End-of-RIB; then it counts as said. None: there is no session."""
+        if self.up_since is None:
+            return None
+        agreed = self.session.agreed
+        if agreed is None or not agreed.peer_sends_end_of_rib:
+            return self.up_since + END_OF_RIB_WAIT_S
+        return self.up_since + max(END_OF_RIB_WAIT_MAX_S, RESTART_TIME_S + self.config.long_lived_s)
 
     @property
     def announced(self) -> int:
@@ -140,8 +150,8 @@ class Peer:
         for one in self.conversations.values():
             if one.settles_at is not None:
                 yield one.settles_at
-            if self.up_since is not None and one.spoken and not one.in_sync:
-                yield self.up_since + END_OF_RIB_WAIT_S
+            if (until := self.end_of_rib_until) is not None and one.spoken and not one.in_sync:
+                yield until
             if self.up_since is not None and one.end_of_rib_owed:
                 yield self.up_since + INVENTORY_WAIT_S
 

@@ -3,9 +3,9 @@
     session ends ── RESTART_TIME_S ──► long-lived stale: least preferred, NO_LLGR goes ── long_lived_s ──► gone
 
 Rules: what a reflector offered decides nothing here, because it is not on the way of any packet: whoever is cut off
-from it for a week may well have all its tunnels. A session in sync ends all of this, whosever it is: what is then still
-stale is contradicted; the first one to return has SETTLE_S to hear of everybody. While the peer's own session is up and
-says its routes again nothing gets older.
+from it for a week may well have all its tunnels. A session in sync ends this for all that it may contradict
+(`contradiction.py`); one that returns has SETTLE_S to hear of everybody. While the peer's own session is up and says
+its routes again nothing gets older.
 """
 
 from __future__ import annotations
@@ -49,9 +49,9 @@ class Retention:
     def ended(self, channel: Channel, now: float) -> None:
         self._ages.setdefault((channel, now), Age.STALE)
 
-    def contradicted(self, family: Family) -> None:
-        """Nothing stale is left of it."""
-        self._ages = {key: age for key, age in self._ages.items() if key[0].family != family}
+    def contradicted(self, family: Family, left: Collection[tuple[Channel, float]]) -> None:
+        """Of that family only these sessions' words are still stale."""
+        self._ages = {key: age for key, age in self._ages.items() if key[0].family != family or key in left}
 
     def concerns(self, family: Family) -> bool:
         """Whether something of it may be stale."""

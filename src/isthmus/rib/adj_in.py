@@ -228,10 +228,15 @@ class AdjRibIn:
     def _stale_since(self, channel: Channel, since: float) -> list[Path]:
         return [p for p in self if p.stale_since == since and p.standing in _CONTRADICTABLE and p.channel == channel]
 
-    def sweep(self, family: Family, peers: Iterable[IpAddress]) -> Touched:
-        """Drop what these peers said of a family and nobody confirms: a session in sync has had its say."""
-        among = frozenset(Channel(peer, family) for peer in peers)
-        return self._drop([p for p in self if p.standing in _CONTRADICTABLE and p.channel in among])
+    def sweep(self, contradicted: Callable[[Path], bool]) -> Touched:
+        """Drop what is stale and not so."""
+        return self._drop([path for path in self if path.standing in _CONTRADICTABLE and contradicted(path)])
+
+    @property
+    def stale_sessions(self) -> set[tuple[Channel, float]]:
+        """Of which ended sessions something is still believed, and when each ended."""
+        stale = (path for path in self if path.standing in _CONTRADICTABLE)
+        return {(path.channel, path.stale_since) for path in stale if path.stale_since is not None}
 
     def _drop(self, paths: Iterable[Path]) -> Touched:
         return self.apply((), [(path.nlri.destination, path.key) for path in paths])

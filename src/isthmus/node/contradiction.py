@@ -1,0 +1,43 @@
+"""Whom a peer may contradict: reflectors are not replicas of each other.
+
+A peer in sync has said all *it* knows. That is the whole truth about a hypervisor that it shows, and says nothing of
+one that it does not hear of: its session with the other cloud may be down, or a policy may stop that cloud's routes.
+
+Rules: a peer speaks for a tunnel endpoint while it shows that endpoint's beacon; where nobody shows one (another
+maker's PE), while it shows any route to it. What appears after the peer had said all is the whole only SETTLE_S later.
+Its own earlier words a peer contradicts whatever it shows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from isthmus.model.net import IpAddress
+from isthmus.node.order import SETTLE_S
+from isthmus.rib.adj_in import AdjRibIn, Channel, Path, Standing
+from isthmus.vpn.beacons import whose
+
+Endpoint = IpAddress | None
+
+
+def contradicted(rib: AdjRibIn, settled: Mapping[Channel, float], now: float) -> Callable[[Path], bool]:
+    """Whether a stale path is not so: by the word of one of those that have settled, and since when each has."""
+    spoken_for = _spoken_for(rib, settled, now)
+    return lambda path: path.channel in settled or (path.nlri.family, path.heard.next_hop) in spoken_for
+
+
+def _spoken_for(rib: AdjRibIn, settled: Mapping[Channel, float], now: float) -> set[tuple[object, Endpoint]]:
+    """Families and endpoints that one of these speaks for in full."""
+    shine: set[Endpoint] = set()
+    by_beacon, by_route = set[tuple[object, Endpoint]](), set[tuple[object, Endpoint]]()
+    for path in rib:
+        beacon = whose(path.nlri, path.heard) is not None
+        endpoint = path.heard.next_hop
+        if beacon:
+            shine.add(endpoint)
+        since = settled.get(path.channel)
+        if since is None or path.standing is not Standing.FRESH:
+            continue
+        if path.since <= since or now >= path.since + SETTLE_S:
+            (by_beacon if beacon else by_route).add((path.nlri.family, endpoint))
+    return by_beacon | {one for one in by_route if one[1] not in shine}
