@@ -100,12 +100,13 @@ class World:
         left = decode(encode(self.node.suspend(self.now, self.reflectors)))
         return self._after(seconds, change(left) if change else left, self.reflectors)
 
-    def crashed(self, seconds: float = 1.0) -> World:
+    def crashed(self, seconds: float = 1.0, change: Callable[[Memory], Memory] | None = None) -> World:
         """The agent dies; its connections end, and the fresh one knows what it remembered."""
         left = decode(encode(self.node.remember(self.now)))
         for reflector in self.reflectors.values():
             reflector.session.handle(bgp.Closed("connection reset by peer"), self.now)
-        return self._after(seconds, left, {address: Reflector(address) for address in self.reflectors})
+        fresh = {address: Reflector(address) for address in self.reflectors}
+        return self._after(seconds, change(left) if change else left, fresh)
 
     def _after(self, seconds: float, left: Memory, reflectors: dict[IpAddress, Reflector]) -> World:
         config = self.node.config

@@ -165,14 +165,18 @@ class Stage:
         sim.left[host.name] = replace(left, views=views)
 
     def _calm_agent(self) -> bool:
-        """An agent dies and comes back: nobody's flows change at any step, whether reflectors keep its routes meanwhile
-        or withdraw them at once (then those of whoever cannot see through the tunnels that it forwards do)."""
+        """An agent dies and comes back, its cloud's database there or not: nobody's flows change at any step, whether
+        reflectors keep its routes meanwhile or withdraw them at once (then those of whoever cannot see through the
+        tunnels that it forwards do)."""
         host = self.rng.choice(self.sim.hosts)
         if not self._all_good():
             return False
         farewell = self.rng.random() < 0.3
         kept = not farewell and all(r.helps for r in self.sim.up(host.asn))
         host.write_memory()
+        if self.rng.random() < 0.4:
+            host.lose_southbound()
+            self.sim.line.after(self.rng.choice((8.0, 200.0)), host.find_southbound)
         host.stop(farewell=farewell)
         self.sim.line.after(self.rng.uniform(0.1, 10), host.start)
         self._nothing_changes([h for h in self.sim.hosts if kept or h is host or _sees(h)], heard_anew=True)

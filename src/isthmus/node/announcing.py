@@ -4,19 +4,28 @@
                               └─ no ──► waiting: told is kept by who has it, for PATIENCE_S
     drain: told as leaving (GSHUT), then nothing
 
+Until the cloud's intent is known what was told before is on offer, and the flow itself is the proof: whoever crashes
+while the cloud's database is away goes on being reached.
+
 Rules: announced means that the inbound flow is confirmed. Looking has no effects; `look` is called when something may
 have changed, and does nothing when nothing has.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from enum import Enum
 
+from isthmus.fib.entries import InboundKey
+from isthmus.flows.render import Renderer
 from isthmus.node.local_routes import LocalRoutes
 from isthmus.node.order import GRACEFUL_S, PATIENCE_S
 from isthmus.node.switch import Switch
 from isthmus.rib.adj_out import Announcement, RouteKey
+from isthmus.vpn.offers import Offer
+
+BEFORE_INTENT = -1
+"""The version of what is on offer before there is any of `LocalRoutes`."""
 
 
 class DrainState(Enum):
@@ -60,18 +69,33 @@ class Announcing:
     def look(self, local: LocalRoutes, switch: Switch, now: float) -> None:
         """What is proved now."""
         seen = (local.offers_version, switch.proofs, self.use)
+        if seen != self._seen:
+            self._inherited -= local.offers.keys()
+        self._look(seen, local.offers.values(), lambda proof: switch.has(local.proofs[proof]), now)
+
+    def look_back(self, offers: Collection[Offer], switch: Switch, now: float) -> None:
+        """What of that, which was told before, is proved still; the intent is not known."""
+        seen = (BEFORE_INTENT, switch.proofs, self.use)
+        self._look(seen, offers, lambda proof: switch.has_of_ours(Renderer.inbound_key(proof)), now)
+
+    def _look(
+        self,
+        seen: tuple[int, int, DrainState],
+        offers: Iterable[Offer],
+        is_proved: Callable[[InboundKey], bool],
+        now: float,
+    ) -> None:
         if seen == self._seen:
             return
         self._seen = seen
         proved: dict[RouteKey, Announcement] = {}
         waiting: dict[RouteKey, float] = {}
         if self.use is not DrainState.DRAINED:
-            for key, offer in local.offers.items():
-                if switch.has(local.proofs[offer.proof]):
-                    proved[key] = offer.route if self.use is DrainState.IN_USE else offer.route.leaving()
+            for offer in offers:
+                if is_proved(offer.proof):
+                    proved[offer.key] = offer.route if self.use is DrainState.IN_USE else offer.route.leaving()
                 else:
-                    waiting[key] = self._waiting.get(key, now)
-            self._inherited -= local.offers.keys()
+                    waiting[offer.key] = self._waiting.get(offer.key, now)
         if proved != self.routes or waiting != self._waiting:
             self.routes, self._waiting = proved, waiting
             self.version += 1

@@ -27,7 +27,7 @@ from isthmus.node.effects import Dial, Effect, Hangup, Send, SetCircuits, SetNei
 from isthmus.node.gateways import Gateways
 from isthmus.node.issued import Issued
 from isthmus.node.memory import Memory
-from isthmus.node.order import LOOK_WAIT_S, SWEEP_WAIT_S
+from isthmus.node.order import LOOK_BACK_WAIT_S, LOOK_WAIT_S, SWEEP_WAIT_S
 from isthmus.node.peers import Peer
 from isthmus.node.picture import Picture
 from isthmus.node.reach import Reach
@@ -55,8 +55,8 @@ class Node:
         self.reach = Reach(memory.answers if memory else {})
         self.picture = Picture(config, self.asked, self.issued, self.convergence)
         self.ofports: facts.SwitchRead | None = None
-        resumed = (one for peer in self.peers.values() if peer.resumed for one in peer.spoken)
-        self.announcing = Announcing(key for one in resumed for key in one.told.told)
+        self._told_before = handover.told_before(self.peers)
+        self.announcing = Announcing(self._told_before)
         self._gateways = Gateways()
         self._ticked = now
         self._whole = WholeStates()
@@ -207,6 +207,8 @@ class Node:
             deadlines.append(self.started + SWEEP_WAIT_S)
         if not all(peer.begun for peer in self.peers.values()):
             deadlines.append(self.started + LOOK_WAIT_S)
+        if self._told_before:
+            deadlines.append(self.started + LOOK_BACK_WAIT_S)
         # What was due at the last tick has had its chance: it waits for something else to happen, not for time.
         return min((d for d in deadlines if d > self._ticked), default=None)
 
@@ -220,8 +222,9 @@ class Node:
                 peer.begin(now)
             out += self._take_outputs(peer, now)
         if self.asked.fact is None or self.ofports is None:
-            # Nothing is known of what should be, so nothing is known to be wrong: only look.
-            return out + self._leave(now) + self.switch.look(now)
+            # Nothing is known of what should be, so nothing is known to be wrong: only look, and say what stands.
+            return out + self._tell_before_intent(now) + self.switch.look(now)
+        self._told_before = {}
         computed = self.picture.compute(self.reach, self.switch, now)
         if computed and self.routes_in_sync(now):  # before that, what an earlier run knew may concern what comes yet
             self.reach.forget(self.tables.endpoints)
@@ -248,17 +251,25 @@ class Node:
         return self._whole.probes(known, ofports.tunnel)
 
     def _tell(self, now: float) -> list[Effect]:
+        self.announcing.look(self.picture.local, self.switch, now)
+        return self._tell_peers(now)
+
+    def _tell_peers(self, now: float) -> list[Effect]:
         out: list[Effect] = []
         announcing = self.announcing
-        announcing.look(self.picture.local, self.switch, now)
         kept = announcing.kept(now, bool(self.asked.unreadable))
         for peer in self.peers.values():
             peer.tell(announcing.routes, kept, announcing.version, complete=announcing.complete, now=now)
             out += self._take_outputs(peer, now)
         return out
 
-    def _leave(self, now: float) -> list[Effect]:
-        """Being taken out of use does not wait for the cloud's intent: it concerns only what was told."""
+    def _tell_before_intent(self, now: float) -> list[Effect]:
+        """What was told before and stands in the switch is told again until the intent says otherwise. Being taken out
+        of use does not wait for it either: it concerns only what was told."""
+        late = self._told_before and now >= self.started + LOOK_BACK_WAIT_S
+        if late and self.announcing.use is DrainState.IN_USE and self.switch.installed is not None:
+            self.announcing.look_back(self._told_before.values(), self.switch, now)
+            return self._tell_peers(now)
         out: list[Effect] = []
         for peer in self.peers.values():
             if self.announcing.use is not DrainState.IN_USE:

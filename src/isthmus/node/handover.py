@@ -22,7 +22,9 @@ from isthmus.node.memory import ChannelMemory, Memory, OpenSession, PeerMemory
 from isthmus.node.order import FOREVER_S
 from isthmus.node.peers import Peer, conversations_of, session_config
 from isthmus.rib.adj_in import Channel, Path, Standing
-from isthmus.rib.adj_out import AdjRibOut, Announcement
+from isthmus.rib.adj_out import AdjRibOut, Announcement, RouteKey
+from isthmus.vpn.families import FAMILIES
+from isthmus.vpn.offers import Offer
 
 
 def begin(config: NodeConfig, convergence: Convergence, memory: Memory | None, now: float) -> dict[IpAddress, Peer]:
@@ -80,6 +82,12 @@ def _resume(config: PeerConfig, node: NodeConfig, convergence: Convergence, left
 def remember(memory: Memory, peers: Mapping[IpAddress, Peer]) -> Memory:
     """For a run that begins anew: with what every peer may still have of ours."""
     return replace(memory, peers={address: PeerMemory(_may_have(peer)) for address, peer in peers.items()})
+
+
+def told_before(peers: Mapping[IpAddress, Peer]) -> dict[RouteKey, Offer]:
+    """What earlier sessions, of whatever peer, have told: all of it is on offer until the cloud's intent is known."""
+    told = [a for peer in peers.values() for one in peer.conversations.values() for a in one.may_have.values()]
+    return {a.nlri.key(): Offer(a, FAMILIES[a.nlri.family].proof(a)) for a in told}
 
 
 def suspend(

@@ -58,6 +58,10 @@ LOOK_WAIT_S = 5.0
 """After a crash, peers are dialled when the switch has been read, to tell them the truth about what is still forwarded;
 one that cannot be read is not waited for longer."""
 
+LOOK_BACK_WAIT_S = 5.0
+"""So long a fresh process waits for the cloud's intent, which says better what there is to announce; then what was told
+before and stands in the switch is told again. Well within RESTART_TIME_S, for which others hold what they knew."""
+
 FOREVER_S = 3600.0
 """How long a session without a hold time may be between two runs."""
 

@@ -72,6 +72,11 @@ class Switch:
         there = self.installed.get(key)
         return there is not None and there.actions == self.wanted.get(key)
 
+    def has_of_ours(self, key: FlowKey) -> bool:
+        """Whether the switch is known to hold a flow of ours there, whatever is wanted."""
+        there = (self.installed or {}).get(key)
+        return there is not None and there.ours
+
     @property
     def in_sync(self) -> bool:
         return self.installed is not None and not self._touched and self._outstanding is None
