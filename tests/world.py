@@ -20,7 +20,7 @@ from isthmus.model.intent import AttachmentIntent, BadIntent
 from isthmus.model.net import IpAddress, Prefix
 from isthmus.model.port import Gateway, LocalPort
 from isthmus.node import effects, facts
-from isthmus.node.config import LONG_LIVED_S, Limits, NodeConfig, PeerConfig
+from isthmus.node.config import LONG_LIVED_S, Limits, Liveness, NodeConfig, PeerConfig
 from isthmus.node.core import Node
 from isthmus.node.handed_on import decode, encode
 from isthmus.node.memory import Memory
@@ -71,11 +71,13 @@ class World:
         limits: Limits | None = None,
         memory: Memory | None = None,
         long_lived_s: int = LONG_LIVED_S,
+        liveness: Liveness = Liveness.ON,
     ) -> None:
         self.now = now
         vtep = ip("172.30.1.1")
         configs = tuple(PeerConfig(address, ASN, 30, 0.0, long_lived_s) for address in peers)
-        self.node = Node(NodeConfig(vtep, vtep, ASN, configs, generation, limits or Limits()), now, memory)
+        config = NodeConfig(vtep, vtep, ASN, configs, generation, limits or Limits(), liveness)
+        self.node = Node(config, now, memory)
         self.reflectors = {address: Reflector(address) for address in peers}
         self.reachable = set(self.reflectors)
         self.flows: dict[FlowKey, Installed] = {}

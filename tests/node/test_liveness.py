@@ -8,6 +8,7 @@ from isthmus.flows.layout import Table
 from isthmus.model.intent import AttachmentIntent
 from isthmus.node import effects, facts
 from isthmus.node.facts import Answer
+from isthmus.node.order import TOGETHER_S
 from isthmus.node.report import status
 from tests.build import association, attachment, attributes, circuit, ip, path, port
 from tests.world import World
@@ -86,9 +87,13 @@ def test_one_that_never_answered_is_used_like_any_other() -> None:
 
 def test_when_all_are_silent_the_best_of_them_is_named_and_nothing_is_sent() -> None:
     world = settled()
-    world.probe(ONE, Answer.SILENT)
-    world.probe(OTHER, Answer.SILENT)
-    assert leads(world) == {"10.9.0.1": "", "10.9.0.2": ""}
+    third = "172.30.2.3"
+    world.says(path("10.9.0.3/32", attributes(RT, next_hop=third), rd=f"{third}:16"))
+    world.probe(ip(third), Answer.ANSWERS)
+    for endpoint in (ONE, OTHER):
+        world.probe(endpoint, Answer.SILENT)
+        world.wait(TOGETHER_S)
+    assert leads(world) == {"10.9.0.1": "", "10.9.0.2": "", "10.9.0.3": third}
 
 
 def test_nobody_is_asked_before_the_switch_would_hand_over_the_answer() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from isthmus.model.net import IpAddress
-from isthmus.node.config import Limits
+from isthmus.node.config import Limits, Liveness
 from isthmus.shell.config import Config, ConfigError, LocalSwitch, Reflector, Tls, parse, read
 from tests.certificates import certificates
 
@@ -47,6 +47,7 @@ def test_defaults() -> None:
         metrics=("127.0.0.1", 9179),  # type: ignore[arg-type]
         state=Path("/var/lib/isthmus"),
         limits=Limits(),
+        liveness=Liveness.ON,
     )
 
 
@@ -252,6 +253,7 @@ WRONG = [
         "limits.routes_per_view must be a number from 1 to 10000000",
     ),
     (lambda t: t + "[limits]\nattachments = 1.5", "limits.attachments must be a number from 1 to 10000000, not 1.5"),
+    (lambda t: t + "[liveness]\nmode = false", "liveness.mode must be one of on, warn, off, not False"),
     (
         lambda t: t + "[limits]\nroutes = 9",
         "limits.routes is not a key of this table; known are attachments,",

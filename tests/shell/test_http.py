@@ -16,6 +16,7 @@ from isthmus.cli import summary
 from isthmus.cli.ask import NotAnswered, ask, tell
 from isthmus.cli.main import main
 from isthmus.cli.reading import AgentInfo, PartInfo, read
+from isthmus.model.net import IpAddress
 from isthmus.node.status import Detail, NodeStatus
 from isthmus.shell import drain
 from isthmus.shell.config_kinds import Listen
@@ -99,6 +100,27 @@ def test_draining_is_asked_for_remembered_and_undone(background: Background, tmp
     assert drain.stored(state), "a question nobody understands changes nothing"
     assert main(["drain", "--undo", "--socket", str(at)]) == 0
     assert not drain.stored(state)
+
+
+@pytest.mark.parametrize("of", [[], ["192.0.2.44", "192.0.2.45"]], ids=["all", "two"])
+def test_what_was_answered_is_forgotten_by_command(background: Background, tmp_path: Path, of: list[str]) -> None:
+    at, told = tmp_path / "agent.sock", list[frozenset[IpAddress]]()
+
+    async def look(_: Detail) -> tuple[NodeStatus, AgentStatus]:
+        return story.node(), AGENT
+
+    door = background.do(Http, look, at, None, told.append)
+    background.start(door.run())
+
+    def opened() -> None:
+        assert door.open.is_set()
+
+    eventually(opened)
+    assert main(["forget", "--socket", str(at), *of]) == 0
+    assert told == [frozenset(map(IpAddress.parse, of))]
+    with pytest.raises(NotAnswered, match="400 Bad Request"):
+        tell(at, "/forget", "everybody")
+    assert len(told) == 1
 
 
 def test_tcp_shows_numbers_only(background: Background) -> None:

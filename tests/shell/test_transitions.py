@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from isthmus.model.reason import AttachmentState, LimitState, Note
 from isthmus.node.status import NodeStatus
 from isthmus.shell.transitions import lines
@@ -86,6 +88,15 @@ def test_routes_that_are_kept_for_long_and_then_not_any_longer_are_news() -> Non
     assert said(away(long_lived), away(long_lived)) == []
     assert said(away(long_lived), away("", 0)) == ["peer 192.0.2.1: 5 routes are not kept any longer"]
     assert said(away(long_lived), story.node(peers=[story.peer()]))[-1] == "peer 192.0.2.1: in sync, 2 routes"
+
+
+@pytest.mark.parametrize(("mode", "because"), [("on", "most fell silent together"), ("warn", "to warn only")])
+def test_a_doubt_is_one_line_and_so_is_its_end(mode: str, because: str) -> None:
+    doubted = story.node(switch=story.switch(endpoints_doubted=["192.0.2.10"], liveness=mode))
+    (one,) = said(story.node(), doubted)
+    assert one.startswith("tunnels: silent but used as ever") and because in one
+    assert said(doubted, doubted) == []
+    assert said(doubted, story.node()) == ["tunnels: nobody who is silent is used any more"]
 
 
 def test_who_is_not_heard_any_more_is_one_line_and_so_is_their_return() -> None:

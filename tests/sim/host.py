@@ -365,10 +365,17 @@ class Host:
 
     @property
     def silent(self) -> frozenset[str]:
-        """Endpoints that the agent was told to have fallen silent, and still asks."""
+        """Endpoints that the agent was told to have fallen silent, and still asks, but for those it need not believe:
+        those it has kept since most fell silent at once, while no more answer than do not."""
         if self.run is None or self.run.prober is None:
             return frozenset()
-        return frozenset(str(e) for e, a in self.run.prober.watch.answers.items() if a is facts.Answer.SILENT)
+        told = list(self.run.prober.watch.answers.items())
+        silent = frozenset(str(e) for e, a in told if a is facts.Answer.SILENT)
+        answering = sum(a is facts.Answer.ANSWERS for _, a in told)
+        doubted = frozenset(map(str, self.node.reach.doubted)) & silent
+        if doubted and answering >= len(silent):
+            raise Broken(f"{self.name}: most answer, and {sorted(doubted)} are kept though they are silent")
+        return silent - doubted
 
     # Out of use
 

@@ -162,6 +162,7 @@ def compare_recomputed(host: Host, now: float) -> None:
         node.config.vtep,
         node.config.router_id,
         node.config.asn,
+        answers=node.reach.worth_remembering,
         numbers=node.issued.numbers,
         arrivals=node.issued.arrivals,
     )
@@ -172,8 +173,6 @@ def compare_recomputed(host: Host, now: float) -> None:
     fresh.handle(facts.IntentRead(dict(circuits), node.asked.ports.values()), now)
     fresh.handle(node.ofports, now)
     fresh.handle(facts.NeighboursRead(node.reach.resolved), now)
-    fresh.effects(now)
-    fresh.handle(facts.AnswersRead(dict(node.reach.answers)), now)
     fresh.effects(now)
     _same(host, "a fresh computation wants other flows", fresh.switch.wanted, node.switch.wanted)
     if fresh.tables.endpoints != node.tables.endpoints:

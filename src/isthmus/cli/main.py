@@ -15,17 +15,21 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from isthmus.cli import asked, choose, render, summary
-from isthmus.cli.ask import DEFAULT_SOCKET, NotAnswered, ask
+from isthmus.cli.ask import DEFAULT_SOCKET, NotAnswered, ask, tell
 from isthmus.cli.choose import BadChoice, Choice
 from isthmus.cli.drain import drain
 from isthmus.cli.reading import read
 from isthmus.cli.verdict import BadQuestion
 from isthmus.cli.why import why
+from isthmus.model.net import IpAddress
 
 DRAINED = {
     True: "drained: nothing is announced any more; forwarding stays as it is, also across restarts",
     False: "in use: the virtual machines of this hypervisor are announced again",
 }
+
+
+FORGOTTEN = "forgotten: they are sent to again, and count as silent only when they have answered and do not any more"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -53,8 +57,17 @@ def parser() -> argparse.ArgumentParser:
     commands.add_parser("dump", parents=[where], help="all the agent says, as JSON, for `why --status` elsewhere")
     out = commands.add_parser("drain", parents=[where], help="take this hypervisor out of use before maintenance")
     out.add_argument("--undo", action="store_true", help="announce its virtual machines again")
+    forget = commands.add_parser("forget", parents=[where], help="believe again in tunnel endpoints that fell silent")
+    forget.add_argument("endpoints", nargs="*", type=_address, metavar="ENDPOINT", help="without any: all")
     _why_parser(commands)
     return top
+
+
+def _address(text: str) -> IpAddress:
+    try:
+        return IpAddress.parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _why_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -117,6 +130,9 @@ def _answer(arguments: argparse.Namespace) -> tuple[str, int]:
         case "drain":
             drain(arguments.socket, sys.stderr, undo=arguments.undo)
             return DRAINED[not arguments.undo], 0
+        case "forget":
+            tell(arguments.socket, "/forget", " ".join(map(str, arguments.endpoints)))
+            return FORGOTTEN, 0
         case "dump":
             return ask(arguments.socket, "/status").decode(), 0
         case _:

@@ -216,6 +216,7 @@ def switch(s: SwitchStatus) -> str:
         (
             "tunnel endpoints",
             f"{s.endpoints_probed} probed, silent: {_list(s.endpoints_silent) if s.endpoints_silent else 'none'}"
+            + (f", silent but used as ever: {_list(s.endpoints_doubted)}" if s.endpoints_doubted else "")
             + (f", not heard by BGP: {_list(s.endpoints_unheard)}" if s.endpoints_unheard else ""),
         ),
     ]

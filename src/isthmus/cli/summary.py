@@ -80,6 +80,9 @@ def _feeds(s: NodeStatus) -> Iterator[str]:
         yield f"tunnels: no next hop yet for {_first(switch.neighbours_unresolved)}"
     if switch.endpoints_silent:
         yield f"tunnels: nothing is sent to {_first(switch.endpoints_silent)}, which fell silent"
+    if switch.endpoints_doubted:
+        because = "this agent is set to warn only" if switch.liveness == "warn" else "most fell silent together"
+        yield f"tunnels: silent but used as ever, because {because}: {_first(switch.endpoints_doubted)}"
     if switch.endpoints_unheard:
         unheard = _first(switch.endpoints_unheard)
         yield f"tunnels: not heard by BGP, but answering, so that withdrawals are held a while: {unheard}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import Enum
 
 from isthmus.model.net import IpAddress, Mac
 from isthmus.vpn.exports import Speaker
@@ -24,6 +25,17 @@ LONG_LIVED_S = 7 * 24 * 3600
 """A week, after the two minutes of RFC 4724: a site whose reflectors are lost on a Friday night forwards to all it knew
 until somebody has slept. What has gone meanwhile costs nothing (its hypervisor does not deliver it); what has moved is
 lost, as it would be without the route."""
+
+
+class Liveness(Enum):
+    """What is made of an endpoint that answered probes and does not any more."""
+
+    ON = "on"
+    """Nothing is sent to it."""
+    WARN = "warn"
+    """It is shown, and used as ever."""
+    OFF = "off"
+    """Nobody is asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +72,7 @@ class NodeConfig:
     generation: int
     """Which run of the agent this is; part of the cookie of what it writes."""
     limits: Limits = field(default_factory=Limits)
+    liveness: Liveness = Liveness.ON
 
     @property
     def router_mac(self) -> Mac:

@@ -20,7 +20,7 @@ from isthmus.model.net import IpAddress
 from isthmus.node import facts, handover
 from isthmus.node.announcing import Announcing, DrainState
 from isthmus.node.asked import Asked
-from isthmus.node.config import NodeConfig
+from isthmus.node.config import Liveness, NodeConfig
 from isthmus.node.convergence import Convergence
 from isthmus.node.dirty import Occasion
 from isthmus.node.effects import Dial, Effect, Hangup, Send, SetCircuits, SetNeighbours
@@ -52,7 +52,7 @@ class Node:
         self.switch = Switch(config.generation)
         self.asked = Asked(memory.circuits if memory else None)
         self.issued = Issued(memory.numbers, memory.arrivals) if memory else Issued()
-        self.reach = Reach(memory.answers if memory else {})
+        self.reach = Reach(memory.answers if memory else {}, config.liveness)
         self.picture = Picture(config, self.asked, self.issued, self.convergence)
         self.ofports: facts.SwitchRead | None = None
         self._told_before = handover.told_before(self.peers)
@@ -72,7 +72,7 @@ class Node:
             c.vtep,
             c.router_id,
             c.asn,
-            answers=dict(self.reach.answers),
+            answers=self.reach.worth_remembering,
             numbers=dict(self.issued.numbers),
             arrivals=dict(self.issued.arrivals),
             circuits=self.asked.worth_remembering,
@@ -133,9 +133,10 @@ class Node:
                     self.reach.resolved = resolved
                     self.picture.dirty.note_base(Occasion.NEIGHBOURS)
             case facts.AnswersRead(answers):
-                if changed := self.reach.answered(answers, self._whole.probed):
-                    self.picture.dirty.note_base(Occasion.ANSWERS)
-                    self.convergence.touch(self.tables.concerned(changed))
+                self._use_others(self.reach.answered(answers, self._whole.probed, now))
+            case facts.AnswersForgotten(endpoints):
+                self._use_others(self.reach.forget_answers(endpoints))
+                self._whole.ask_anew()
             case facts.Connected(peer):
                 if peer in self.peers:
                     self.peers[peer].session.preserved = self._preserved(self.peers[peer])
@@ -157,6 +158,12 @@ class Node:
         self.picture.dirty.note(self.asked.read(fact), Occasion.INTENT)
         self.picture.dirty.note(self.asked.behind(set_back), Occasion.INTENT)
         self._gateways.read(fact.gateways, self.asked.networks, now)
+
+    def _use_others(self, changed: frozenset[IpAddress]) -> None:
+        """These tunnel endpoints are out of use, or back in."""
+        if changed:
+            self.picture.dirty.note_base(Occasion.ANSWERS)
+            self.convergence.touch(self.tables.concerned(changed))
 
     def _has_told(self, peer: Peer) -> bool:
         """Whether this run has told the peer anything, in this session or one that has ended a moment ago."""
@@ -193,6 +200,7 @@ class Node:
         if self.picture.lingering.is_due(now):
             self.picture.dirty.note_base(Occasion.DRAINED)
         self.announcing.tick(now)
+        self._use_others(self.reach.tick(now))
 
     def next_deadline(self) -> float | None:
         """When `tick` and `effects` should be called next if nothing else happens (seconds, the clock of `now`)."""
@@ -200,6 +208,7 @@ class Node:
         deadlines += self.picture.lingering.deadlines()
         deadlines += self.convergence.deadlines()
         deadlines += self._gateways.deadlines()
+        deadlines += self.reach.deadlines()
         deadlines += self.announcing.deadlines()
         if (retry := self.switch.next_deadline()) is not None:
             deadlines.append(retry)
@@ -246,7 +255,8 @@ class Node:
         """Asked are those whose answers the switch would hand to us: without that flow everybody is silent."""
         if not self._whole.looks_otherwise(self.switch.version, self.tables.endpoints, ofports.tunnel):
             return []
-        asked = frozenset(e for e in self.tables.endpoints if self.switch.has(Renderer.answer_key(e)))
+        endpoints = self.tables.endpoints if self.config.liveness is not Liveness.OFF else ()
+        asked = frozenset(e for e in endpoints if self.switch.has(Renderer.answer_key(e)))
         known = {e: self.reach.answers.get(e, facts.Answer.UNKNOWN) for e in asked}
         return self._whole.probes(known, ofports.tunnel)
 

@@ -106,6 +106,13 @@ class AnswersRead:
 
 
 @dataclass(frozen=True, slots=True)
+class AnswersForgotten:
+    """An operator says that what these endpoints answered, or did not, counts no longer; without any: all."""
+
+    endpoints: frozenset[IpAddress]
+
+
+@dataclass(frozen=True, slots=True)
 class Connected:
     """TCP to a peer is up."""
 
@@ -147,6 +154,7 @@ Fact = (
     | DrainWanted
     | NeighboursRead
     | AnswersRead
+    | AnswersForgotten
     | Connected
     | ConnectFailed
     | Closed

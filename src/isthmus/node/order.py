@@ -62,6 +62,16 @@ LOOK_BACK_WAIT_S = 5.0
 """So long a fresh process waits for the cloud's intent, which says better what there is to announce; then what was told
 before and stands in the switch is told again. Well within RESTART_TIME_S, for which others hold what they knew."""
 
+TOGETHER_S = 1.0
+"""Endpoints that fall silent within this fall together: a round of probes, however many are asked in it."""
+
+DOUBT_WAIT_S = 0.5
+"""So long several that fall silent together, and are not most of all yet, are waited for: a round of probes is told in
+pieces, and the others may be in the next one. A single one is out of use at once."""
+
+TRUST_WAIT_S = 1.0
+"""When most answer again that had fallen silent together: so long the others have to do the same."""
+
 FOREVER_S = 3600.0
 """How long a session without a hold time may be between two runs."""
 

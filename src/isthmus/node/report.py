@@ -18,6 +18,7 @@ from isthmus.model.port import LocalPort
 from isthmus.model.reason import AttachmentState, NotAnnounced, Note
 from isthmus.model.vpn import BEACON_TARGET, RouteDistinguisher
 from isthmus.node.announcing import DrainState
+from isthmus.node.config import Liveness
 from isthmus.node.core import Node
 from isthmus.node.peers import Peer
 from isthmus.node.report_limits import limits
@@ -308,7 +309,10 @@ def _switch(node: Node, missing: frozenset[FlowKey]) -> SwitchStatus:
         refused_bundles=node.switch.refused,
         refusal=node.switch.refusal,
         neighbours_unresolved=sorted(str(e) for e in node.tables.endpoints - node.sendable - node.reach.silent),
-        endpoints_probed=len(node.tables.endpoints),
+        endpoints_probed=len(node.tables.endpoints) if node.config.liveness is not Liveness.OFF else 0,
         endpoints_silent=sorted(str(e) for e in node.reach.silent),
         endpoints_unheard=sorted(str(e) for e in node.convergence.beacons.unheard() - node.reach.silent),
+        endpoints_doubted=sorted(str(e) for e in node.reach.kept),
+        doubts=node.reach.doubts,
+        liveness=node.config.liveness.value,
     )

@@ -222,6 +222,12 @@ class SwitchStatus:
     """Those that answered once and do not any more: nothing is sent to them."""
     endpoints_unheard: list[str] = field(default_factory=list)
     """Those whose beacon was withdrawn while they answered: what is withdrawn of them is held."""
+    endpoints_doubted: list[str] = field(default_factory=list)
+    """Those that answered once, do not any more, and are used as ever: most fell silent together, or so it is set."""
+    doubts: int = 0
+    """How often most fell silent together."""
+    liveness: str = ""
+    """What is made of silence: "on", "warn", "off"; empty from an agent that has no such setting."""
 
 
 @dataclass(frozen=True, slots=True)

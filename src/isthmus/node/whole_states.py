@@ -30,6 +30,10 @@ class WholeStates:
         before, self._looked = self._looked, (switch, endpoints, tunnel)
         return before != self._looked
 
+    def ask_anew(self) -> None:
+        """What the prober was told of answers is not so any more."""
+        self.probed, self._probed_by, self._looked = frozenset(), None, None
+
     def probes(self, asked: Mapping[IpAddress, Answer], tunnel: int | None) -> list[Effect]:
         """`asked` with what is known of each; told again when the set or the tunnel port is another."""
         probed = frozenset(asked)

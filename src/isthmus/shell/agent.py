@@ -50,6 +50,7 @@ from isthmus.node.effects import (
     SetProbes,
 )
 from isthmus.node.facts import (
+    AnswersForgotten,
     DrainWanted,
     FlowsApplied,
     FlowsRead,
@@ -123,7 +124,7 @@ class Agent:
         self._greeter = Greeter(at.run_dir, at.integration_bridge)
         self._prober = Prober(at.run_dir / f"{at.bridge}.mgmt", self.loop.tell)
         self._bgp = BgpTcp(config.vtep, {r.address: r.port for r in config.reflectors}, self.loop.tell)
-        self.show = Http(self.look, config.socket, self._drain)
+        self.show = Http(self.look, config.socket, self._drain, self._forget)
         self.parts = [
             Part("ovsdb", self._switch.run),
             Part("southbound", self._watch_southbound),
@@ -191,6 +192,10 @@ class Agent:
     def _drain(self, wanted: bool) -> None:
         drain.store(self._config.state, wanted)
         self.loop.tell(DrainWanted(wanted))
+
+    def _forget(self, endpoints: frozenset[IpAddress]) -> None:
+        log.info("what %s answered to probes is forgotten", ", ".join(map(str, sorted(endpoints))) or "everybody")
+        self.loop.tell(AnswersForgotten(endpoints))
 
     async def look(self, detail: Detail) -> tuple[NodeStatus, AgentStatus]:
         """What is shown: the flows' counters are read first, but for somebody who only wants to know states."""
@@ -390,7 +395,9 @@ def node_config(config: Config, generation: int) -> NodeConfig:
     peers = tuple(
         PeerConfig(r.address, r.asn, r.hold_time_s, random.random(), r.long_lived_s) for r in config.reflectors
     )
-    return NodeConfig(IpAddress(config.vtep), config.router_id, config.asn, peers, generation, config.limits)
+    return NodeConfig(
+        IpAddress(config.vtep), config.router_id, config.asn, peers, generation, config.limits, config.liveness
+    )
 
 
 GC_THRESHOLDS = (100_000, 50, 100)

@@ -22,6 +22,7 @@ from isthmus.node.config import (
     ROUTES_PER_PEER_MAX,
     ROUTES_PER_VIEW_MAX,
     Limits,
+    Liveness,
 )
 from isthmus.shell import config_kinds as kinds
 from isthmus.shell.config_kinds import Listen
@@ -91,6 +92,7 @@ class Config:
     metrics: Listen
     state: Path
     limits: Limits
+    liveness: Liveness
 
 
 class _TomlTable:
@@ -215,8 +217,8 @@ def parse(text: str, file: Path) -> Config:
     asn = agent.take("as", kinds.between(1, AS_MAX))
     switch = _switch(_TomlTable(file, "ovsdb", whole.get("ovsdb", {})))
     southbound, tls = _southbound(_TomlTable(file, "southbound", whole.get("southbound", {})), switch.endpoint)
-    names = ("show", "metrics", "state", "limits")
-    show, metrics, state, limits = (_TomlTable(file, name, whole.get(name, {})) for name in names)
+    names = ("show", "metrics", "state", "limits", "liveness")
+    show, metrics, state, limits, liveness = (_TomlTable(file, name, whole.get(name, {})) for name in names)
     config = Config(
         host=host,
         vtep=vtep,
@@ -235,14 +237,15 @@ def parse(text: str, file: Path) -> Config:
             circuits=limits.take("attachments", kinds.between(1, LIMIT_MAX), CIRCUITS_MAX),
             ports=limits.take("ports", kinds.between(1, LIMIT_MAX), PORTS_MAX),
         ),
+        liveness=liveness.take("mode", kinds.one_of(Liveness), Liveness.ON),
     )
-    for table in (agent, show, metrics, state, limits):
+    for table in (agent, show, metrics, state, limits, liveness):
         table.done()
     return config
 
 
 def _known_tables(whole: Mapping[str, object], file: Path) -> None:
-    known = ("agent", "reflectors", "ovsdb", "southbound", "show", "metrics", "state", "limits")
+    known = ("agent", "reflectors", "ovsdb", "southbound", "show", "metrics", "state", "limits", "liveness")
     for name in whole:
         if name not in known:
             raise ConfigError(f"{file}: {name} is not a table of this file; known are {', '.join(known)}")

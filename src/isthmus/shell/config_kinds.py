@@ -8,10 +8,13 @@ from __future__ import annotations
 import ipaddress
 import os
 from collections.abc import Callable
+from enum import Enum
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from isthmus.model.net import IpAddress
+
+W = TypeVar("W", bound=Enum)
 
 DATAPATH_TYPES = ("", "system", "netdev")
 NAME_MAX = 255
@@ -47,6 +50,18 @@ def between(low: int, high: int) -> Callable[[object], int]:
         return value
 
     return kind
+
+
+def one_of(kind: type[W]) -> Callable[[object], W]:
+    """The member of an enum that has this value."""
+
+    def check(value: object) -> W:
+        for member in kind:
+            if member.value == value:
+                return member
+        raise ValueError(f"must be one of {', '.join(member.value for member in kind)}, not {value!r}")
+
+    return check
 
 
 def hold_time(value: object) -> int:

@@ -1,6 +1,7 @@
-"""The agent's face: `GET /status`, `/metrics` and `PUT /drain` on a unix socket, `/metrics` alone on TCP if configured.
+"""The agent's face: `GET /status`, `/metrics`, `PUT /drain` and `/forget` on a unix socket, `/metrics` alone on TCP if
+configured.
 
-Rules: read only but for draining. Whoever may open the socket (mode 0660) may see everything and drain; TCP shows
+Rules: read only but for these two. Whoever may open the socket (mode 0660) may see everything and do them; TCP shows
 numbers, no names of tenants' things. Long texts are made beside the loop, which has sessions to keep alive.
 """
 
@@ -13,6 +14,7 @@ from pathlib import Path
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST
 
+from isthmus.model.net import IpAddress
 from isthmus.node.status import Detail, NodeStatus
 from isthmus.shell.config_kinds import Listen
 from isthmus.shell.face import AgentStatus, to_json
@@ -29,8 +31,14 @@ Look = Callable[[Detail], Awaitable[tuple[NodeStatus, AgentStatus]]]
 class Http:
     """Serves one door until cancelled; `look` is called in the loop's thread for every request."""
 
-    def __init__(self, look: Look, at: Path | Listen, drain: Callable[[bool], None] | None = None) -> None:
-        self._look, self._at, self._drain = look, at, drain
+    def __init__(
+        self,
+        look: Look,
+        at: Path | Listen,
+        drain: Callable[[bool], None] | None = None,
+        forget: Callable[[frozenset[IpAddress]], None] | None = None,
+    ) -> None:
+        self._look, self._at, self._drain, self._forget = look, at, drain, forget
         self.port = 0
         """The TCP port that was got."""
         self.open = asyncio.Event()
@@ -42,6 +50,8 @@ class Http:
             app.router.add_get("/status", self._status)
             if self._drain is not None:
                 app.router.add_put("/drain", self._set_drain)
+            if self._forget is not None:
+                app.router.add_put("/forget", self._forget_answers)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_S)
         await runner.setup()
         try:
@@ -76,6 +86,16 @@ class Http:
             raise web.HTTPBadRequest(text="say true or false")
         assert self._drain is not None, "the route is not there without it"
         self._drain(wanted)
+        return web.Response(status=204)
+
+    async def _forget_answers(self, request: web.Request) -> web.Response:
+        """`PUT /forget` with tunnel endpoints, or nothing for all: what they answered counts no longer."""
+        try:
+            endpoints = frozenset(map(IpAddress.parse, (await request.text()).split()))
+        except ValueError as error:
+            raise web.HTTPBadRequest(text=str(error)) from None
+        assert self._forget is not None, "the route is not there without it"
+        self._forget(endpoints)
         return web.Response(status=204)
 
     async def _metrics(self, _: web.Request) -> web.Response:

@@ -179,6 +179,12 @@ def _switch(status: NodeStatus) -> Iterator[Metric]:
         "endpoints_silent", "Tunnel endpoints that answered and do not any more.", len(switch.endpoints_silent)
     )
     yield _gauge(
+        "endpoints_doubted",
+        "Tunnel endpoints that answered, do not any more, and are used as ever.",
+        len(switch.endpoints_doubted),
+    )
+    yield _counter("liveness_doubts", "How often most tunnel endpoints fell silent together.", switch.doubts)
+    yield _gauge(
         "endpoints_unheard",
         "Tunnel endpoints that answer but whose agent cannot be heard by BGP.",
         len(switch.endpoints_unheard),

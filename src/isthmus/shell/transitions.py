@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from isthmus.bgp.session import State
 from isthmus.model.reason import AttachmentState, LimitState, Note
-from isthmus.node.status import AttachmentStatus, LimitStatus, NodeStatus, PeerStatus
+from isthmus.node.status import AttachmentStatus, LimitStatus, NodeStatus, PeerStatus, SwitchStatus
 
 ESTABLISHED = State.ESTABLISHED.value
 
@@ -23,6 +23,7 @@ _REST = {AttachmentState.NO_WORKLOAD.name, ""}
 def lines(before: NodeStatus | None, after: NodeStatus) -> Iterator[str]:
     """A line for each change."""
     yield from _peers({p.address: p for p in before.peers} if before else {}, after.peers)
+    yield from _doubted(before.switch.endpoints_doubted if before else [], after.switch)
     yield from _unheard(before.switch.endpoints_unheard if before else [], after.switch.endpoints_unheard)
     yield from _attachments({a.circuit: a for a in before.attachments} if before else {}, after.attachments)
     yield from _limits({(one.limit, one.of): one for one in before.limits} if before else {}, after.limits)
@@ -46,6 +47,15 @@ def _peers(before: dict[str, PeerStatus], after: list[PeerStatus]) -> Iterator[s
             yield f"peer {peer.address}: {old.received} routes are not kept any longer"
         if up and peer.in_sync and not (was_up and old is not None and old.in_sync):
             yield f"peer {peer.address}: in sync, {peer.received} routes"
+
+
+def _doubted(before: list[str], after: SwitchStatus) -> Iterator[str]:
+    """One line when it begins, and one when it is over."""
+    if after.endpoints_doubted and not before:
+        because = "this agent is set to warn only" if after.liveness == "warn" else "most fell silent together"
+        yield f"tunnels: silent but used as ever, because {because}: {_some(after.endpoints_doubted)}"
+    elif before and not after.endpoints_doubted:
+        yield "tunnels: nobody who is silent is used any more"
 
 
 def _unheard(before: list[str], after: list[str]) -> Iterator[str]:

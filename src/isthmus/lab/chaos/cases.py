@@ -178,6 +178,7 @@ def unwell(lab: Lab) -> str | None:
             if peer["state"] != "Established" or not peer["in_sync"]:
                 return f"{site.node}: session with {peer['address']} {peer['state']}, in sync: {peer['in_sync']}"
         here = said["switch"]
-        if not here["in_sync"] or here["southbound"] != "in sync" or here["endpoints_silent"]:
+        silent = here["endpoints_silent"] or here["endpoints_doubted"]
+        if not here["in_sync"] or here["southbound"] != "in sync" or silent:
             return f"{site.node}: {here}"
     return None
