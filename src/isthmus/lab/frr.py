@@ -73,6 +73,14 @@ def show(one: Reflector, processes: Processes, command: str) -> str:
     return processes.run(f"reflector {one.node}", argv)
 
 
+def configure(one: Reflector, processes: Processes, *lines: str) -> None:
+    """Change what bgpd runs with; its file stays as it is."""
+    home = processes.places.of(one.node)
+    argv = ["vtysh", "--vty_socket", str(home), "--config_dir", str(home), "-d", "bgpd"]
+    words = [word for line in ("configure terminal", *lines) for word in ("-c", line)]
+    processes.run(f"reflector {one.node}", [*argv, *words])
+
+
 def sessions(one: Reflector, processes: Processes) -> dict[str, str]:
     """Peer address to session state, clients included. Raises PartFailed while it does not answer."""
     silent = listening(processes.places.of(one.node) / "bgpd.vty")

@@ -8,6 +8,8 @@ GoBGP that has restarted says End-of-RIB at once, before it knows anything (seen
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
+from ipaddress import IPv4Address
 from typing import Any
 
 from isthmus.lab.frr import HOLD_S
@@ -17,6 +19,9 @@ from isthmus.lab.topology import Cloud, Reflector, Topology
 
 RESTART_S, DEFERRAL_S = 60, 8
 """How long routes are kept for a speaker that restarts; how long one that has restarted waits for its peers."""
+
+DEFERRAL_DEFAULT_S = 360
+"""What GoBGP takes when it is told nothing."""
 
 _GLOBAL = """\
 [global.config]
@@ -73,13 +78,20 @@ _REFLECTOR = """\
 """
 
 
-def configuration(cloud: Cloud, one: Reflector, topology: Topology) -> str:
-    """gobgpd.toml."""
-    times = {"hold": HOLD_S, "keepalive": HOLD_S // 3, "restart": RESTART_S, "deferral": DEFERRAL_S}
+def configuration(
+    cloud: Cloud,
+    one: Reflector,
+    topology: Topology,
+    *,
+    deferral_s: int = DEFERRAL_S,
+    absent: Collection[IPv4Address] = (),
+) -> str:
+    """gobgpd.toml; `absent` are hypervisors that are configured and do not run."""
+    times = {"hold": HOLD_S, "keepalive": HOLD_S // 3, "restart": RESTART_S, "deferral": deferral_s}
     client = _CLIENT.format(address=one.address)
     text = _GLOBAL.format(asn=cloud.asn, address=one.address)
-    for hypervisor in cloud.hypervisors:
-        text += _NEIGHBOUR.format(address=hypervisor.address, asn=cloud.asn, role=client, **times)
+    for address in (*(hypervisor.address for hypervisor in cloud.hypervisors), *absent):
+        text += _NEIGHBOUR.format(address=address, asn=cloud.asn, role=client, **times)
     for other, peer in topology.reflectors_beside(cloud):
         text += _NEIGHBOUR.format(address=peer.address, asn=other.asn, role=_REFLECTOR, **times)
     return text
@@ -87,9 +99,13 @@ def configuration(cloud: Cloud, one: Reflector, topology: Topology) -> str:
 
 def prepare(cloud: Cloud, one: Reflector, topology: Topology, processes: Processes) -> None:
     """Its directory and what it reads at the start."""
-    home = processes.places.of(one.node)
-    home.mkdir(parents=True)
-    (home / "gobgpd.toml").write_text(configuration(cloud, one, topology))
+    processes.places.of(one.node).mkdir(parents=True)
+    write(one, configuration(cloud, one, topology), processes)
+
+
+def write(one: Reflector, text: str, processes: Processes) -> None:
+    """What it reads at its next start."""
+    (processes.places.of(one.node) / "gobgpd.toml").write_text(text)
 
 
 def sessions(one: Reflector, processes: Processes) -> dict[str, str]:

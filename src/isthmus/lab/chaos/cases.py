@@ -7,18 +7,22 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from isthmus.lab import hypervisor, neutron
+from isthmus.lab import frr, gobgp, hypervisor, neutron
 from isthmus.lab.chaos.table import AGAIN_S, KNOWN_S, NOTHING, Allowed, Finding, noticed
 from isthmus.lab.lab import Lab
 from isthmus.lab.ladder import agents
 from isthmus.lab.network import namespace_of
-from isthmus.lab.plan import WAN, Site, api, central, ovs_env, reflector, switch
+from isthmus.lab.plan import WAN, Daemon, Site, api, central, ovs_env, reflector, switch
 from isthmus.lab.process import listening
+from isthmus.lab.topology import Reflector, ReflectorKind
+from isthmus.node.order import END_OF_RIB_WAIT_S, RESTART_TIME_S, SETTLE_S
 
 AWAY_S = 3.0
 """How long something stays away that is stopped and started: long enough to be missed, short of FRR's hold time."""
 
 SILENT_S = 5.0
+DEFERRING_S = 60.0
+"""An agent's attempts to connect are up to 30 s apart; so long again it used to wait for End-of-RIB."""
 POLL_S = 0.02
 
 
@@ -32,9 +36,13 @@ class Case:
     act: Callable[[Lab, Site], Finding | None]
     reflectors: int | None = None
     """Only in a lab whose clouds have so many."""
+    kind: ReflectorKind | None = None
+    """Only where they are such."""
 
     def fits(self, lab: Lab) -> bool:
-        return self.reflectors in (None, *(len(cloud.reflectors) for cloud in lab.topology.clouds))
+        kinds = {one.kind for cloud in lab.topology.clouds for one in cloud.reflectors}
+        numbers = (len(cloud.reflectors) for cloud in lab.topology.clouds)
+        return self.reflectors in (None, *numbers) and self.kind in (None, *kinds)
 
 
 def _nothing(lab: Lab, site: Site) -> None:
@@ -60,6 +68,59 @@ def _reflector_killed(lab: Lab, site: Site) -> None:
     lab.processes.kill(daemon.name)
     time.sleep(AWAY_S)
     lab.processes.start(daemon)
+
+
+def _deferring(lab: Lab, site: Site) -> Finding:
+    """A reflector restarts, and one of its neighbours is switched off: it says no route until it has waited for that
+    one in vain. It is not waited for to the end; what counts is past the half minute in which others are back."""
+    one = site.cloud.reflectors[0]
+    nobody = next(a for a in reversed(list(site.cloud.underlay.hosts())))
+    usual = gobgp.configuration(site.cloud, one, lab.topology)
+    patient = gobgp.configuration(site.cloud, one, lab.topology, deferral_s=gobgp.DEFERRAL_DEFAULT_S, absent=[nobody])
+    daemon = reflector(one, lab.places)
+    _restarted(lab, daemon, one, patient)
+    time.sleep(DEFERRING_S)
+    peer = next(p for p in agents.status(lab, site.node)["peers"] if p["address"] == str(one.address))
+    _restarted(lab, daemon, one, usual)
+    up = peer["since_s"] if peer["state"] == "Established" else 0.0
+    words = f"{site.node} had a session for {up:.0f} s and {'an' if peer['in_sync'] else 'no'} End-of-RIB"
+    return Finding(words, kept=up > END_OF_RIB_WAIT_S and not peer["in_sync"])
+
+
+def _restarted(lab: Lab, daemon: Daemon, one: Reflector, text: str) -> None:
+    lab.processes.kill(daemon.name)
+    gobgp.write(one, text, lab.processes)
+    lab.processes.start(daemon)
+
+
+def _one_without_wan(lab: Lab, site: Site) -> Finding:
+    """The second reflector of the cloud loses its sessions with the other one, and the first is killed."""
+    second = site.cloud.reflectors[1]
+    abroad = [peer.address for _, peer in lab.topology.reflectors_beside(site.cloud)]
+    bgp = f"router bgp {site.cloud.asn}"
+    frr.configure(second, lab.processes, bgp, *(f"neighbor {address} shutdown" for address in abroad))
+    time.sleep(AWAY_S)
+    routes = {peer["address"]: peer["received"] for peer in agents.status(lab, site.node)["peers"]}
+    whole, part = routes[str(site.cloud.reflectors[0].address)], routes[str(second.address)]
+    try:
+        _reflector_killed(lab, site)
+        time.sleep(SETTLE_S)
+    finally:
+        frr.configure(second, lab.processes, bgp, *(f"no neighbor {address} shutdown" for address in abroad))
+    return Finding(f"{site.node} had {whole} routes of the one that was killed, {part} of the other", kept=part < whole)
+
+
+def _crash_without_southbound(lab: Lab, site: Site) -> Finding:
+    """Longer than anybody holds what an agent said that cannot be heard."""
+    daemon = next(d for d in central(site.cloud, lab.places) if d.name == f"{site.cloud.name}-sb")
+    lab.processes.kill(daemon.name)
+    hypervisor.crash_agent(site, lab.processes)
+    time.sleep(RESTART_TIME_S + AWAY_S)
+    said = agents.status(lab, site.node)
+    lab.processes.start(daemon)
+    announced = min(peer["announced"] for peer in said["peers"])
+    words = f"{site.node} announced {announced} routes without its southbound database"
+    return Finding(words, kept=announced > 0 and said["switch"]["southbound"] != "in sync")
 
 
 def _api_killed(lab: Lab, site: Site) -> None:
@@ -158,6 +219,21 @@ CASES = (
     Case("agent kill -9, back after 1 s", NOTHING, _agent_killed),
     Case("the only reflector kill -9, back after 3 s", NOTHING, _reflector_killed, reflectors=1),
     Case("one of two reflectors kill -9, back after 3 s", NOTHING, _reflector_killed, reflectors=2),
+    Case(
+        "the only reflector restarts, waits 360 s for a neighbour that is off; a minute of it",
+        NOTHING,
+        _deferring,
+        reflectors=1,
+        kind=ReflectorKind.GOBGP,
+    ),
+    Case(
+        "one of two reflectors has lost its WAN, the other kill -9, back after 3 s",
+        NOTHING,
+        _one_without_wan,
+        reflectors=2,
+        kind=ReflectorKind.FRR,
+    ),
+    Case("southbound away for two minutes, agent kill -9 at its beginning", NOTHING, _crash_without_southbound),
     Case("Neutron API kill -9 and back", NOTHING, _api_killed),
     Case("northd kill -9, back after 3 s", NOTHING, _central("northd")),
     Case("southbound database kill -9, back after 3 s", NOTHING, _central("sb")),
