@@ -15,7 +15,7 @@ from isthmus.node import facts
 from isthmus.rib.decision import LLGR_STALE
 from tests.faults.clouds import boot, healthy, port_id, restart, stop
 from tests.faults.faults import FAULTS, Fault
-from tests.faults.hands import A_RR, B_RR, reflector_down, rule
+from tests.faults.hands import A_RR, B_RR, reflector_down, rule, self_as_next_hop
 from tests.faults.world import Route
 
 AT_LEAST = 50
@@ -74,6 +74,35 @@ def test_each_hypervisor_alone_sees_its_side_whole() -> None:
         said = world.ask(source, "10.1.0.10" if host.startswith("b") else "10.11.0.10", host)
         assert (said.cause, said.whole) == (Cause.WHOLE_HERE, True), said.sentence
     assert "ask there" in said.sentence and said.command.startswith("on 172.30.1.11: isthmus why")
+
+
+def test_a_hypervisor_alone_sees_by_the_beacons_that_a_reflector_puts_itself_in_the_way() -> None:
+    world = healthy()
+    rule(world, A_RR, self_as_next_hop)
+    said = world.ask("a-red1", "10.11.0.10", "a-h1")
+    assert (said.cause, said.whole) == (Cause.ROUTE_CHANGED, False), said.sentence
+    assert f"reflector {A_RR}" in said.sentence and "show peers" in said.command
+
+
+def test_a_hypervisor_alone_says_that_nobody_answers_where_a_route_leads() -> None:
+    world = healthy()
+    host = world.hosts["a-h1"]
+    far = frozenset({world.hosts["b-h1"].address})
+    host.node.handle(facts.NeighboursRead(host.node.reach.resolved, far), world.now)
+    said = world.ask("a-red1", "10.11.0.10", "a-h1")
+    assert (said.cause, said.whole) == (Cause.VTEP_UNREACHABLE, False), said.sentence
+    assert "nobody answers" in said.sentence
+
+
+def test_a_doubt_about_probes_is_a_remark() -> None:
+    world = healthy()
+    node = world.hosts["a-h1"].node
+    for answer in (facts.Answer.ANSWERS, facts.Answer.SILENT):
+        node.handle(facts.AnswersRead(dict.fromkeys(node.tables.endpoints, answer)), world.now)
+        world.settle()
+    said = world.ask("a-red1", "b-red1")
+    assert said.cause is Cause.WHOLE
+    assert [r for r in said.remarks if r.startswith("a-h1 gets no answers to its probes from ")]
 
 
 def test_the_world_is_whole_again_once_the_fault_is_gone() -> None:

@@ -288,6 +288,7 @@ def troubled() -> NodeStatus:
             neighbours_unresolved=["192.0.2.33"],
             endpoints_silent=["192.0.2.44"],
             endpoints_unheard=["192.0.2.55"],
+            endpoints_blind=["192.0.2.77"],
             endpoints_doubted=["192.0.2.66"],
             doubts=1,
             liveness="on",

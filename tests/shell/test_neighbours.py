@@ -128,7 +128,8 @@ def test_an_endpoint_that_never_answers_is_waited_for_two_seconds_and_no_longer(
         background.do(part.set_neighbours, frozenset({ip("127.0.0.8")}))
 
         def resolved() -> None:
-            assert [fact for _, fact in heard] == [NeighboursRead(frozenset({ip("127.0.0.8")}))]
+            nobody = frozenset({ip("127.0.0.8")})
+            assert [fact for _, fact in heard] == [NeighboursRead(nobody, in_vain=nobody)]
 
         eventually(resolved)
         assert PATIENCE_S - 0.2 <= heard[0][0] - asked <= PATIENCE_S + 2.0

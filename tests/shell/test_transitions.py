@@ -90,6 +90,18 @@ def test_routes_that_are_kept_for_long_and_then_not_any_longer_are_news() -> Non
     assert said(away(long_lived), story.node(peers=[story.peer()]))[-1] == "peer 192.0.2.1: in sync, 2 routes"
 
 
+def test_where_nobody_answers_is_a_line_and_so_is_a_reflector_in_the_way() -> None:
+    blind = story.node(switch=story.switch(endpoints_blind=["192.0.2.10"]))
+    assert said(story.node(), blind) == ["tunnels: sent to though nobody answers for it: 192.0.2.10"]
+    assert said(blind, story.node()) == [
+        "tunnels: somebody answers, or nothing leads there any more: 192.0.2.10",
+    ]
+    astray = story.node(peers=[story.peer(next_hops_changed_to=["192.0.2.1"])])
+    assert said(story.node(peers=[story.peer()]), astray) == [
+        "peer 192.0.2.1: 192.0.2.1 stands in the place of hypervisors' own next hops"
+    ]
+
+
 @pytest.mark.parametrize(("mode", "because"), [("on", "most fell silent together"), ("warn", "to warn only")])
 def test_a_doubt_is_one_line_and_so_is_its_end(mode: str, because: str) -> None:
     doubted = story.node(switch=story.switch(endpoints_doubted=["192.0.2.10"], liveness=mode))

@@ -31,6 +31,8 @@ def delivered_here(leg: Leg, meant: list[Place]) -> Place | Verdict:
 
 def by_tunnel(leg: Leg, node: Told, route: RouteStatus) -> Place | Verdict:
     """To the node whose route it is, if the route still says what that node announces."""
+    if (wrong := _nobody_there(leg, node, route) or _led_astray(leg, node, route)) is not None:
+        return wrong
     announcer, there = leg.known.announcer(route), leg.known.at(route.next_hop)
     asked = f"show routes --prefix {leg.destination}"
     if announcer is None and there is None:
@@ -56,6 +58,24 @@ def by_tunnel(leg: Leg, node: Told, route: RouteStatus) -> Place | Verdict:
         sentence = f"{far.name} announces {leg.destination} of port {export.port[:8]}, which is not there any more"
         return leg.wrong(Cause.ROUTE_STALE, Step.FAR_END, sentence, far, "show machines")
     return entry(leg, end, export) or end
+
+
+def _nobody_there(leg: Leg, node: Told, route: RouteStatus) -> Verdict | None:
+    if route.next_hop not in node.status.switch.endpoints_blind:
+        return None
+    sentence = f"the route of {node.name} for {route.prefix} leads to {route.next_hop}, and nobody answers for that"
+    sentence += ": no neighbour is there, and it has never answered a probe"
+    return leg.wrong(Cause.VTEP_UNREACHABLE, Step.TUNNEL, sentence, node, "show switch")
+
+
+def _led_astray(leg: Leg, node: Told, route: RouteStatus) -> Verdict | None:
+    """Seen by the beacons that come by the same reflector."""
+    changing = next((p for p in node.status.peers if route.next_hop in p.next_hops_changed_to), None)
+    if changing is None or leg.known.announcer(route) is not None:
+        return None
+    sentence = f"the route of {node.name} for {route.prefix} leads to {route.next_hop}: reflector {changing.address},"
+    sentence += " or one before it, puts that in the place of hypervisors' own next hops"
+    return leg.wrong(Cause.ROUTE_CHANGED, Step.TUNNEL, sentence, node, "show peers")
 
 
 def entry(leg: Leg, end: Place, export: PortStatus) -> Verdict | None:

@@ -142,9 +142,16 @@ def _peer_trouble(p: PeerStatus) -> str:
         return "; ".join(text for text in (p.reason, f"its routes are {since(p.kept, p.kept_s)}") if text)
     if p.reason:
         return p.reason
+    if p.next_hops_changed_to:
+        return astray(p)
     if p.refused:
         return f"{p.refused} routes beyond its maximum were not taken"
     return f"last fault: {p.last_fault}" if p.treated_as_withdraw + p.discarded_attributes else ""
+
+
+def astray(p: PeerStatus) -> str:
+    """What a reflector does that should leave next hops alone."""
+    return f"puts {_list(p.next_hops_changed_to)} in the place of hypervisors' next hops, so tunnels lead there"
 
 
 def ports(rows: Iterable[PortStatus]) -> str:
@@ -211,7 +218,8 @@ def switch(s: SwitchStatus) -> str:
         ("packets refused inbound", str(s.dropped_inbound)),
         (
             "tunnel neighbours",
-            f"unresolved: {_list(s.neighbours_unresolved)}" if s.neighbours_unresolved else "resolved",
+            (f"unresolved: {_list(s.neighbours_unresolved)}" if s.neighbours_unresolved else "resolved")
+            + (f", sent to though nobody answers: {_list(s.endpoints_blind)}" if s.endpoints_blind else ""),
         ),
         (
             "tunnel endpoints",

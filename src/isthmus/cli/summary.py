@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 
 from isthmus.bgp.session import State
 from isthmus.cli.reading import AgentInfo
-from isthmus.cli.render import age
+from isthmus.cli.render import age, astray
 from isthmus.model.reason import AttachmentState, LimitState, NotAnnounced, NotInstalled
 from isthmus.node.status import NodeStatus
 
@@ -80,6 +80,8 @@ def _feeds(s: NodeStatus) -> Iterator[str]:
         yield f"tunnels: no next hop yet for {_first(switch.neighbours_unresolved)}"
     if switch.endpoints_silent:
         yield f"tunnels: nothing is sent to {_first(switch.endpoints_silent)}, which fell silent"
+    if switch.endpoints_blind:
+        yield f"tunnels: nobody answers for {_first(switch.endpoints_blind)}: no neighbour is there, no probe came back"
     if switch.endpoints_doubted:
         because = "this agent is set to warn only" if switch.liveness == "warn" else "most fell silent together"
         yield f"tunnels: silent but used as ever, because {because}: {_first(switch.endpoints_doubted)}"
@@ -99,6 +101,8 @@ def _peers(s: NodeStatus) -> Iterator[str]:
             yield f"peer {peer.address}: {peer.state} for {age(peer.since_s)}{reason}"
         elif not peer.in_sync:
             yield f"peer {peer.address}: has not sent all its routes yet"
+        if peer.next_hops_changed_to:
+            yield f"peer {peer.address}: {astray(peer)}"
         if peer.refused:
             yield f"peer {peer.address}: {_number(peer.refused, 'route')} beyond its maximum not taken"
 

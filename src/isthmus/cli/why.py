@@ -193,6 +193,10 @@ def _remarks(known: Known, answer: Verdict) -> list[str]:
     if answer.cause not in (Cause.SESSION_DOWN, Cause.NO_COMMON_FAMILY):
         down = [(n, p) for n in known.told for p in n.status.peers if not speaks(p)]
         said += [f"{n.name} has no session with {p.address}: {p.reason or p.state}" for n, p in down]
+    for node in known.told:
+        if doubted := node.status.switch.endpoints_doubted:
+            named = ", ".join(doubted[:MEANT_MAX])
+            said.append(f"{node.name} gets no answers to its probes from {named}, and uses them as ever")
     return said
 
 

@@ -94,4 +94,5 @@ class Note(StrEnum):
     STALE = "kept though its session is down, stale"
     LONG_LIVED_STALE = "kept though its session is down, long-lived stale"
     HELD = "kept though it was withdrawn: its hypervisor cannot be heard but answers probes"
+    BLIND = "used though nobody answers for its next hop: no neighbour is there, and it has never answered a probe"
     LLGR_STALE = "long-lived stale: a reflector keeps it for one that it has not heard for long"

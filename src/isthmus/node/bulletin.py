@@ -11,8 +11,9 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from isthmus.fib.entries import CircuitName
-from isthmus.model.reason import AttachmentState, NotAnnounced, NotInstalled
+from isthmus.fib.entries import CircuitName, NextHop
+from isthmus.model.net import IpAddress
+from isthmus.model.reason import AttachmentState, NotAnnounced, Note, NotInstalled
 from isthmus.model.report import DOWN, IN_SYNC, UP, AgentReport, AttachmentReport, NodeReport, PeerReport
 from isthmus.node.core import Node
 from isthmus.node.order import LOOK_WAIT_S
@@ -112,6 +113,8 @@ def _wrong(node: Node) -> dict[CircuitName, dict[str, str]]:
             found.setdefault(circuit, {}).setdefault(bgpvpn, []).append(why_not)
     for circuit, bgpvpn in _full(node):
         found.setdefault(circuit, {}).setdefault(bgpvpn, []).append(NotInstalled.VIEW_FULL.value)
+    for circuit, bgpvpn, endpoint in _blind(node):
+        found.setdefault(circuit, {}).setdefault(bgpvpn, []).append(f"routes to {endpoint} are {Note.BLIND.value}")
     return {circuit: {b: "; ".join(words) for b, words in one.items()} for circuit, one in found.items()}
 
 
@@ -124,6 +127,19 @@ def _full(node: Node) -> Iterator[tuple[CircuitName, str]]:
             for a in node.picture.admitted.circuits[circuit].associations:
                 if set(a.imports) & view.imports:
                     yield circuit, a.bgpvpn
+
+
+def _blind(node: Node) -> Iterator[tuple[CircuitName, str, IpAddress]]:
+    """The circuits and BGPVPNs with a route to somewhere that nobody answers for."""
+    if not (blind := node.reach.blind):
+        return
+    for number, view in node.tables.views.items():
+        used = {e.target.vtep for e in node.tables.entries[number].values() if isinstance(e.target, NextHop)} & blind
+        for endpoint in sorted(used):
+            for circuit in sorted(view.circuits):
+                for one in node.picture.admitted.circuits[circuit].associations:
+                    if set(one.imports) & view.imports:
+                        yield circuit, one.bgpvpn, endpoint
 
 
 def _agent(node: Node, seen: NodeStatus, about: About) -> AgentReport:

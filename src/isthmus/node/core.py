@@ -128,9 +128,8 @@ class Node:
                 self.switch.lost(why)
             case facts.DrainWanted(wanted):
                 self.announcing.want_drain(wanted, any(map(self._has_told, self.peers.values())), now)
-            case facts.NeighboursRead(resolved):
-                if resolved != self.reach.resolved:
-                    self.reach.resolved = resolved
+            case facts.NeighboursRead(resolved, in_vain):
+                if self.reach.neighbours(resolved, in_vain):
                     self.picture.dirty.note_base(Occasion.NEIGHBOURS)
             case facts.AnswersRead(answers):
                 self._use_others(self.reach.answered(answers, self._whole.probed, now))

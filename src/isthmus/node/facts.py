@@ -84,9 +84,11 @@ class DrainWanted:
 
 @dataclass(frozen=True, slots=True)
 class NeighboursRead:
-    """Tunnel endpoints the switch can send to at once (their next hop's MAC is known)."""
+    """Tunnel endpoints the switch can send to at once (their next hop's MAC is known), or after a wait in vain."""
 
     resolved: frozenset[IpAddress]
+    in_vain: frozenset[IpAddress] = frozenset()
+    """Those of them whose next hop nobody has answered for; sent to nevertheless."""
 
 
 class Answer(StrEnum):

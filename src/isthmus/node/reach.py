@@ -30,7 +30,8 @@ class Reach:
     def __init__(self, answers: Mapping[IpAddress, Answer], liveness: Liveness = Liveness.ON) -> None:
         self._liveness = liveness
         self.resolved: Endpoints = NOBODY
-        """Those whose next hop's MAC is known."""
+        """Those whose next hop's MAC is known, or was waited for long enough."""
+        self._in_vain: Endpoints = NOBODY
         self.answers = dict(answers)
         """Of those that were asked; what is not here is not known."""
         self.doubted: Endpoints = NOBODY
@@ -46,6 +47,16 @@ class Reach:
         """Most answer again; whoever does not by then is silent indeed."""
         self.silent: Endpoints = self._out_of_use()
         """Those that nothing is sent to."""
+
+    def neighbours(self, resolved: Endpoints, in_vain: Endpoints) -> bool:
+        """Whether others can be sent to than before."""
+        before, self.resolved, self._in_vain = self.resolved, resolved, in_vain
+        return before != resolved
+
+    @property
+    def blind(self) -> Endpoints:
+        """Those sent to though nobody answers for them: neither their next hop nor, ever, they themselves."""
+        return frozenset(e for e in self._in_vain if self.answers.get(e) is not Answer.ANSWERS) - self.silent
 
     @property
     def mute(self) -> Endpoints:

@@ -6,7 +6,7 @@ Rules: computes nothing that decides anything; every "why not" is a member of mo
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from isthmus.bgp.iana import MessageType
 from isthmus.fib.entries import CircuitName, SourceKey, ViewId
@@ -36,7 +36,7 @@ from isthmus.node.status import (
     SwitchStatus,
     ViewStatus,
 )
-from isthmus.vpn.beacons import whose
+from isthmus.vpn.beacons import led_astray, whose
 from isthmus.vpn.exports import Export
 from isthmus.vpn.offers import of_export
 from isthmus.vpn.views import Doors, View, network_imports
@@ -49,7 +49,7 @@ def status(node: Node, now: float, detail: Detail = Detail.ALL) -> NodeStatus:
     """As much as is wanted at this instant; `now` on the node's clock, seconds."""
     missing = node.switch.missing()
     everything, numbers = detail is Detail.ALL, detail is not Detail.STATES
-    beacons = _beacons(node)
+    beacons, astray = _beacons(node)
     return NodeStatus(
         router_id=str(node.config.router_id),
         vtep=str(node.config.vtep),
@@ -59,7 +59,9 @@ def status(node: Node, now: float, detail: Detail = Detail.ALL) -> NodeStatus:
         attachments=list(_attachments(node, everybody=numbers)),
         views=list(_views(node)) if numbers else [],
         routes=routes(node, now) if everything else [],
-        peers=[_peer(node, peer, beacons[peer.address], now) for peer in node.peers.values()],
+        peers=[
+            _peer(node, peer, beacons[peer.address], astray.get(peer.address, ()), now) for peer in node.peers.values()
+        ],
         ports=[_port(node, export) for export in node.picture.local] if numbers else [],
         machines=list(_machines(node, missing)) if everything else [],
         skipped=dict(sorted(node.asked.fact.skipped.items())) if node.asked.fact else {},
@@ -155,14 +157,19 @@ def _bgpvpns(node: Node, view: View) -> list[str]:
 _KEPT = {Age.STALE: Note.STALE, Age.LONG_LIVED: Note.LONG_LIVED_STALE}
 
 
-def _beacons(node: Node) -> Counter[IpAddress]:
-    """How many each peer shows."""
+def _beacons(node: Node) -> tuple[Counter[IpAddress], dict[IpAddress, set[IpAddress]]]:
+    """How many each peer shows, and what it puts in the place of their next hops."""
     rib = node.convergence.rib
-    targeted = (path for destination in rib.destinations((BEACON_TARGET,)) for path in rib.paths(destination))
-    return Counter(path.peer for path in targeted if whose(path.nlri, path.heard) is not None)
+    count, changed = Counter[IpAddress](), dict[IpAddress, set[IpAddress]]()
+    for path in (path for destination in rib.destinations((BEACON_TARGET,)) for path in rib.paths(destination)):
+        if whose(path.nlri, path.heard) is not None:
+            count[path.peer] += 1
+        elif (hop := led_astray(path.nlri, path.heard)) is not None:
+            changed.setdefault(path.peer, set()).add(hop)
+    return count, changed
 
 
-def _peer(node: Node, peer: Peer, beacons: int, now: float) -> PeerStatus:
+def _peer(node: Node, peer: Peer, beacons: int, astray: Collection[IpAddress], now: float) -> PeerStatus:
     counters, agreed = peer.session.counters, peer.session.agreed
     received, retention = node.convergence.rib.count(peer.address) - beacons, node.convergence.retention
     kept, missing = retention.kept(peer.address) if received else None, peer.session.damage.named()
@@ -185,6 +192,7 @@ def _peer(node: Node, peer: Peer, beacons: int, now: float) -> PeerStatus:
         notifications_out=counters.sent[MessageType.NOTIFICATION],
         last_fault=counters.last_fault or counters.last_error,
         beacons=beacons,
+        next_hops_changed_to=sorted(map(str, astray)),
         missing=missing,
         missing_more=len(peer.session.damage) - len(missing),
         kept="" if kept is None else _KEPT[kept[1]].value,
@@ -312,6 +320,7 @@ def _switch(node: Node, missing: frozenset[FlowKey]) -> SwitchStatus:
         endpoints_probed=len(node.tables.endpoints) if node.config.liveness is not Liveness.OFF else 0,
         endpoints_silent=sorted(str(e) for e in node.reach.silent),
         endpoints_unheard=sorted(str(e) for e in node.convergence.beacons.unheard() - node.reach.silent),
+        endpoints_blind=sorted(str(e) for e in node.tables.endpoints & node.reach.blind),
         endpoints_doubted=sorted(str(e) for e in node.reach.kept),
         doubts=node.reach.doubts,
         liveness=node.config.liveness.value,

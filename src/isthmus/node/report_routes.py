@@ -100,6 +100,10 @@ def _view(story: Story) -> str:
     return "" if story.view is None else f"{story.view:#x}"
 
 
+def _is_blind(node: Node, path: Path, story: Story) -> bool:
+    return story.best and story.why is None and path.heard.next_hop in node.reach.blind
+
+
 def _local(story: Story) -> RouteStatus:
     export = story.candidate
     assert isinstance(export, Export), "the other kind of candidate is a received path"
@@ -126,7 +130,7 @@ def _local(story: Story) -> RouteStatus:
 
 def _received(node: Node, path: Path, story: Story, now: float) -> RouteStatus:
     a, path = path.attributes, node.convergence.rib.now(path)
-    note = story.note or _staleness(path)
+    note = story.note or _staleness(path) or (Note.BLIND if _is_blind(node, path, story) else None)
     return RouteStatus(
         view=_view(story),
         prefix=str(path.nlri.prefix),

@@ -130,6 +130,8 @@ class PeerStatus:
     """The last message or attribute of the peer that was refused, or our last failed attempt."""
     beacons: int = 0
     """Hypervisors that show it theirs; no routes of anybody's."""
+    next_hops_changed_to: list[str] = field(default_factory=list)
+    """What stands, in what it passes on, where hypervisors had said their own tunnel endpoints."""
     missing: list[str] = field(default_factory=list)
     """Routes, by RD and prefix, that malformed UPDATEs have cost and that were not said again: the first few."""
     missing_more: int = 0
@@ -222,6 +224,8 @@ class SwitchStatus:
     """Those that answered once and do not any more: nothing is sent to them."""
     endpoints_unheard: list[str] = field(default_factory=list)
     """Those whose beacon was withdrawn while they answered: what is withdrawn of them is held."""
+    endpoints_blind: list[str] = field(default_factory=list)
+    """Those sent to though their next hop has no neighbour and they have never answered."""
     endpoints_doubted: list[str] = field(default_factory=list)
     """Those that answered once, do not any more, and are used as ever: most fell silent together, or so it is set."""
     doubts: int = 0

@@ -25,6 +25,10 @@ _PEER_GAUGES: dict[str, tuple[str, Callable[[PeerStatus], float]]] = {
     "session_state_seconds": ("Since the session went up or down.", lambda p: p.since_s),
     "routes_received": ("Routes of the peer that are remembered, kept ones among them.", lambda p: p.received),
     "beacons_received": ("Hypervisors whose beacon the peer shows.", lambda p: p.beacons),
+    "next_hops_changed": (
+        "Next hops that stand in the place of hypervisors' own in what the peer passes on.",
+        lambda p: len(p.next_hops_changed_to),
+    ),
     "routes_refused": ("Routes beyond the peer's maximum, not taken.", lambda p: p.refused),
     "routes_kept_seconds": (
         "For how long its routes are kept without its session; 0: they are not.",
@@ -177,6 +181,11 @@ def _switch(status: NodeStatus) -> Iterator[Metric]:
     yield _gauge("endpoints_probed", "Tunnel endpoints asked whether they are there.", switch.endpoints_probed)
     yield _gauge(
         "endpoints_silent", "Tunnel endpoints that answered and do not any more.", len(switch.endpoints_silent)
+    )
+    yield _gauge(
+        "endpoints_blind",
+        "Tunnel endpoints sent to though no neighbour is there and none ever answered.",
+        len(switch.endpoints_blind),
     )
     yield _gauge(
         "endpoints_doubted",

@@ -5,9 +5,9 @@ datagram is sent to it and the kernel resolves the next hop. A switch with a dat
 the answer as it passes; where the kernel knew already and no answer passes, it is told what the kernel knows.
 
 Rules: an endpoint counts as resolved when the switch (netdev datapath) or the kernel (system datapath) knows its next
-hop, and after two seconds whatever happens: this can make the first packet arrive, it must never stop the others. An
-endpoint that is resolved stays so until nobody wants it. All are looked at again every minute, and when the switch has
-been away.
+hop, and after two seconds whatever happens (that it was in vain is told): this can make the first packet arrive, it
+must never stop the others. An endpoint that is resolved stays so until nobody wants it. All are looked at again every
+minute, and when the switch has been away.
 """
 
 from __future__ import annotations
@@ -47,6 +47,8 @@ class Neighbours:
         self._netdev = False
         self._wanted: frozenset[IpAddress] = frozenset()
         self._resolved: frozenset[IpAddress] = frozenset()
+        self._in_vain: frozenset[IpAddress] = frozenset()
+        """Those of them of which nobody knew the next hop in time."""
         self._asked: dict[IpAddress, float] = {}
         """Endpoints under attention: since when."""
         self._all_again = True
@@ -80,9 +82,10 @@ class Neighbours:
                 provoke(self._local, vtep)
             self._asked = {v: at for v, at in (self._asked | dict.fromkeys(new, clock())).items() if v in self._wanted}
             known = await self._known(frozenset(self._asked)) if self._asked else frozenset()
-            late = {v for v, at in self._asked.items() if clock() - at >= PATIENCE_S}
+            late = frozenset(v for v, at in self._asked.items() if clock() - at >= PATIENCE_S) - known
             self._asked = {v: at for v, at in self._asked.items() if v not in known and v not in late}
-            self._tell((self._resolved | known | late) & self._wanted)
+            in_vain = ((self._in_vain - known) | late) & self._wanted
+            self._tell((self._resolved | known | late) & self._wanted, in_vain)
             await self._pause(LOOK_S if self._asked else max(LOOK_S, refresh_at - clock()))
 
     async def _pause(self, seconds: float) -> None:
@@ -92,10 +95,10 @@ class Neighbours:
         except TimeoutError:
             return
 
-    def _tell(self, resolved: frozenset[IpAddress]) -> None:
-        if resolved != self._resolved:
-            self._resolved = resolved
-            self._hear(NeighboursRead(resolved))
+    def _tell(self, resolved: frozenset[IpAddress], in_vain: frozenset[IpAddress]) -> None:
+        if (resolved, in_vain) != (self._resolved, self._in_vain):
+            self._resolved, self._in_vain = resolved, in_vain
+            self._hear(NeighboursRead(resolved, in_vain))
 
     async def _known(self, vteps: frozenset[IpAddress]) -> frozenset[IpAddress]:
         """Those of these whose next hop is known now."""

@@ -23,6 +23,7 @@ _REST = {AttachmentState.NO_WORKLOAD.name, ""}
 def lines(before: NodeStatus | None, after: NodeStatus) -> Iterator[str]:
     """A line for each change."""
     yield from _peers({p.address: p for p in before.peers} if before else {}, after.peers)
+    yield from _blind(before.switch.endpoints_blind if before else [], after.switch.endpoints_blind)
     yield from _doubted(before.switch.endpoints_doubted if before else [], after.switch)
     yield from _unheard(before.switch.endpoints_unheard if before else [], after.switch.endpoints_unheard)
     yield from _attachments({a.circuit: a for a in before.attachments} if before else {}, after.attachments)
@@ -45,8 +46,18 @@ def _peers(before: dict[str, PeerStatus], after: list[PeerStatus]) -> Iterator[s
             yield f"peer {peer.address}: {peer.received} routes {peer.kept}"
         elif old is not None and old.kept and not peer.kept and not any(p.in_sync for p in after):
             yield f"peer {peer.address}: {old.received} routes are not kept any longer"
+        fresh = set(peer.next_hops_changed_to) - set(old.next_hops_changed_to if old else ())
+        if fresh:
+            yield f"peer {peer.address}: {_some(sorted(fresh))} stands in the place of hypervisors' own next hops"
         if up and peer.in_sync and not (was_up and old is not None and old.in_sync):
             yield f"peer {peer.address}: in sync, {peer.received} routes"
+
+
+def _blind(before: list[str], after: list[str]) -> Iterator[str]:
+    if fresh := sorted(set(after) - set(before)):
+        yield f"tunnels: sent to though nobody answers for it: {_some(fresh)}"
+    if gone := sorted(set(before) - set(after)):
+        yield f"tunnels: somebody answers, or nothing leads there any more: {_some(gone)}"
 
 
 def _doubted(before: list[str], after: SwitchStatus) -> Iterator[str]:

@@ -78,6 +78,15 @@ def announcer(nlri: Nlri, told: Attributed) -> Announcer | None:
     return None if told.next_hop is None or rd[:2] != b"\x00\x01" else Announcer(told.next_hop, IpAddress(rd[2:6]))
 
 
+def led_astray(nlri: Nlri, told: Attributed) -> IpAddress | None:
+    """The next hop that somebody on the way has put in the place of a hypervisor's own: of a beacon it is known what it
+    was. None for what is no beacon, or one as it should be."""
+    rd, host = nlri.distinguisher.rd, nlri.destination
+    if BEACON_TARGET not in told.route_targets or rd[:2] != b"\x00\x01" or rd[6:] != b"\x00\x00":
+        return None
+    return told.next_hop if told.next_hop is None or host != Prefix.host(told.next_hop) else None
+
+
 def whose(nlri: Nlri, told: Attributed) -> Announcer | None:
     """Whose beacon it is; None for any other route."""
     if BEACON_TARGET not in told.route_targets:
