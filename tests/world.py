@@ -25,6 +25,7 @@ from isthmus.node.handed_on import decode, encode
 from isthmus.node.memory import Memory
 from isthmus.rib.adj_in import Path
 from isthmus.vpn.beacons import whose
+from isthmus.vpn.trust import EVERYTHING, Trust
 from tests.build import ip
 
 ASN = 64512
@@ -70,10 +71,11 @@ class World:
         limits: Limits | None = None,
         memory: Memory | None = None,
         long_lived_s: int = LONG_LIVED_S,
+        trust: Trust = EVERYTHING,
     ) -> None:
-        self.now = now
+        self.now, self.trust = now, trust
         vtep = ip("172.30.1.1")
-        configs = tuple(PeerConfig(address, ASN, 30, 0.0, long_lived_s) for address in peers)
+        configs = tuple(PeerConfig(address, ASN, 30, 0.0, long_lived_s, trust) for address in peers)
         self.node = Node(NodeConfig(vtep, vtep, ASN, configs, generation, limits or Limits()), now, memory)
         self.reflectors = {address: Reflector(address) for address in peers}
         self.reachable = set(self.reflectors)
@@ -108,7 +110,13 @@ class World:
 
     def _after(self, seconds: float, left: Memory, reflectors: dict[IpAddress, Reflector]) -> World:
         config = self.node.config
-        fresh = World(peers=reflectors, generation=config.generation + 1, now=self.now + seconds, memory=left)
+        fresh = World(
+            peers=reflectors,
+            generation=config.generation + 1,
+            now=self.now + seconds,
+            memory=left,
+            trust=self.trust,
+        )
         for address, peer in fresh.node.peers.items():
             if peer.resumed:
                 fresh.reflectors[address] = reflectors[address]

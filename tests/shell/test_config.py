@@ -13,6 +13,8 @@ import pytest
 from isthmus.model.net import IpAddress
 from isthmus.node.config import Limits
 from isthmus.shell.config import Config, ConfigError, LocalSwitch, Reflector, Tls, parse, read
+from isthmus.shell.tcp_guard import Guard
+from tests.build import ip, rts
 from tests.certificates import certificates
 
 FILE = Path("/etc/isthmus/agent.toml")
@@ -214,7 +216,32 @@ WRONG = [
     (_set("reflectors", "hold_time_s = 65536"), "reflectors #1.hold_time_s must be 0 or a number from 3 to 65535, not"),
     (_set("reflectors", "long_lived_s = 16777216"), "reflectors #1.long_lived_s must be a number from"),
     (_set("reflectors", "hold_time_s = 3.5"), "reflectors #1.hold_time_s must be 0 or a number from 3 to 65535, not"),
-    (_set("reflectors", "hold = 9"), "reflectors #1.hold is not a key of this table; known are address, as,"),
+    (_set("reflectors", "md5_password = 3"), "reflectors #1.md5_password must be text"),
+    (_set("reflectors", f'md5_password = "{"x" * 81}"'), "reflectors #1.md5_password must have at most 80 bytes, all"),
+    (_set("reflectors", 'md5_password = "a\\nb"'), "reflectors #1.md5_password must have at most 80 bytes, all"),
+    (_set("reflectors", "ttl_security_hops = 255"), "reflectors #1.ttl_security_hops must be a number from 0 to 254"),
+    (_set("reflectors", "allow_own_as = 11"), "reflectors #1.allow_own_as must be a number from 0 to 10, not 11"),
+    (
+        _set("reflectors", 'accept_targets = "64512:1"'),
+        "reflectors #1.accept_targets must be a list of route targets, such as 64512:5, 64512:100-199 or 64512:*",
+    ),
+    (
+        _set("reflectors", 'accept_targets = ["64512"]'),
+        "reflectors #1.accept_targets must be a list of route targets, such as 64512:5, 64512:100-199 or 64512:*: '",
+    ),
+    (
+        _set("reflectors", 'announce_targets = ["64512:9-8"]'),
+        "reflectors #1.announce_targets must be a list of route targets, such as 64512:5, 64512:100-199 or 64512:*: '",
+    ),
+    (
+        _set("reflectors", 'tunnel_endpoints = ["172.30.2.1/24"]'),
+        "reflectors #1.tunnel_endpoints must be a list of IPv4 prefixes: '172.30.2.1/24' is not an IP prefix",
+    ),
+    (
+        _set("reflectors", 'tunnel_endpoints = ["2001:db8::/64"]'),
+        "reflectors #1.tunnel_endpoints must be a list of IPv4 prefixes: tunnels over IPv6 are not built yet",
+    ),
+    (_set("reflectors", "hold = 9"), "reflectors #1.hold is not a key of this table; known are accept_targets,"),
     (
         lambda t: t + '[[reflectors]]\naddress = "192.0.2.1"\nas = 1',
         "reflectors #2.address 192.0.2.1 is already another reflector's",
@@ -265,6 +292,27 @@ def test_every_fault_is_one_sentence_with_file_key_and_rule(change: Callable[[st
         good(change)
     assert str(caught.value).startswith(f"{FILE}: {sentence}")
     assert "\n" not in str(caught.value)
+
+
+def test_how_far_a_reflector_is_trusted() -> None:
+    line = 'accept_targets = ["64513:*", "64512:5", "64512:100-199"]'
+    more = 'tunnel_endpoints = ["172.30.2.0/24"]\nmd5_password = "between us"\nttl_security_hops = 2\nallow_own_as = 1'
+    (one,) = good(_set("reflectors", f"{line}\n{more}")).reflectors
+    assert one.guard == Guard("between us", 2)
+    assert one.trust.announce_targets is None and one.trust.allow_own_as == 1
+    said = frozenset(rts("64513:4294967295", "64512:5", "64512:6", "64512:100", "64512:199", "64512:200", "65535:4789"))
+    assert said - one.trust.accepted(said) == frozenset(rts("64512:6", "64512:200"))
+    assert one.trust.may_end_at(ip("172.30.2.9")) and not one.trust.may_end_at(ip("172.30.3.9"))
+
+
+def test_a_password_is_shown_to_nobody(tmp_path: Path) -> None:
+    file = tmp_path / "agent.toml"
+    file.write_text(_set("reflectors", 'md5_password = "between us"')(GOOD))
+    file.chmod(0o644)
+    with pytest.raises(ConfigError, match=r"agent\.toml: has an md5_password and is readable by everybody; chmod o-r"):
+        read(file)
+    file.chmod(0o640)
+    assert "between us" not in repr(read(file))
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:

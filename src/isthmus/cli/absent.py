@@ -24,7 +24,7 @@ from isthmus.cli.leg import (
     unplugged,
 )
 from isthmus.cli.verdict import Cause, Step, Verdict
-from isthmus.model.reason import NotAnnounced, NotImported
+from isthmus.model.reason import NotAccepted, NotAnnounced, NotImported
 from isthmus.node.status import PeerStatus, PortStatus, RouteStatus, ViewStatus
 
 
@@ -79,6 +79,8 @@ def _refused(leg: Leg, view: ViewStatus, holders: list[Place]) -> Verdict | None
     def wrong(cause: Cause, sentence: str) -> Verdict:
         return leg.wrong(cause, Step.ROUTE, sentence, here, asked)
 
+    if route.why == NotAccepted.PEER_FULL.value:
+        return _peer_full(leg, next(p for p in here.status.peers if p.address == route.peer))
     what = f"the route for {leg.destination} that {here.name} has from {route.peer}"
     if announcer is not None and set(announcer[1].route_targets) != set(route.route_targets):
         was = _list(announcer[1].route_targets)
@@ -180,8 +182,7 @@ def _on_the_way(leg: Leg, place: Place) -> Verdict:
         return leg.wrong(Cause.ROUTE_MALFORMED, Step.ROUTE, sentence, here, "show peers")
     full = next((p for p in here.status.peers if p.refused), None)
     if full is not None:
-        sentence = f"{here.name} has as many routes of {full.address} as it may, and did not take {full.refused} more"
-        return leg.wrong(Cause.PEER_FULL, Step.ROUTE, sentence, here, "show peers")
+        return _peer_full(leg, full)
     late = next((p for p in here.status.peers if speaks(p) and not p.in_sync), None)
     if late is not None:
         sentence = f"{late.address} has not sent {here.name} all its routes yet (no End-of-RIB)"
@@ -192,6 +193,12 @@ def _on_the_way(leg: Leg, place: Place) -> Verdict:
     sentence += f"{here.name}: look at the reflectors between them"
     verdict = leg.wrong(Cause.NOT_PASSED_ON, Step.ROUTE, sentence, there, f"show ports --prefix {leg.destination}")
     return replace(verdict, remarks=tuple(_once_malformed(here)))
+
+
+def _peer_full(leg: Leg, peer: PeerStatus) -> Verdict:
+    here = leg.start.node
+    sentence = f"{here.name} has as many routes of {peer.address} as it may, and did not take {peer.refused} more"
+    return leg.wrong(Cause.PEER_FULL, Step.ROUTE, sentence, here, "show peers")
 
 
 def _malformed(leg: Leg, exports: list[PortStatus]) -> PeerStatus | None:

@@ -142,7 +142,9 @@ def _peer_trouble(p: PeerStatus) -> str:
         return "; ".join(text for text in (p.reason, f"its routes are {since(p.kept, p.kept_s)}") if text)
     if p.reason:
         return p.reason
-    if p.refused:
+    if p.not_taken:
+        return "; ".join(f"{count} routes not taken: {why}" for why, count in p.not_taken.items())
+    if p.refused:  # an agent of an earlier release knows one reason only
         return f"{p.refused} routes beyond its maximum were not taken"
     return f"last fault: {p.last_fault}" if p.treated_as_withdraw + p.discarded_attributes else ""
 

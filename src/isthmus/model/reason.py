@@ -14,11 +14,22 @@ class NotImported(StrEnum):
     NO_IMPORT_TARGET = "no view imports any of its route targets"
     OWN_ROUTE = "it is our own route, reflected back"
     AS_LOOP = "our AS is in its path"
+    SITE_LOOP = "it left this cloud and came back, or somebody uses this cloud's Site of Origin"
     NO_ROUTER_MAC = "it has no Router's MAC, so nothing could be encapsulated"
     ENCAPSULATION = "it asks for an encapsulation this node does not speak"
     NEXT_HOP = "its next hop is not an address a tunnel can end at"
+    REFLECTOR_NEXT_HOP = "its next hop is a reflector: somebody between does not leave next hops as they are"
+    RESERVED_PREFIX = "no machine of a VPN has such an address: loopback, link-local, multicast, a router's own"
     BEACON = "it only says that its hypervisor can be heard"
     OVERLAY_INDEX = "it resolves through a gateway or segment, which this node does not follow"
+
+
+class NotAccepted(StrEnum):
+    """Why a received route is not remembered at all."""
+
+    FOREIGN_TARGET = "none of its route targets is one that the peer may say (accept_targets)"
+    FOREIGN_NEXT_HOP = "its next hop is not where tunnels of the peer's routes may end (tunnel_endpoints)"
+    PEER_FULL = "the peer says more routes than its maximum"
 
 
 class NotBest(StrEnum):
@@ -64,6 +75,7 @@ class NotAnnounced(StrEnum):
     NOT_NEGOTIATED = "the peer did not offer EVPN"
     NUMBER_CLASH = "its VNI is another BGPVPN's on this hypervisor"
     NOT_SERVED = "the attachment's router has no interface on its subnet, so it could not be delivered"
+    NOT_FOR_PEERS = "no reflector is to be told any of its route targets (announce_targets)"
     DRAINED = "this hypervisor is drained: an operator has taken it out of use"
     DUPLICATE_ADDRESS = "another port of the same VPN on this hypervisor has the address"
 
@@ -94,4 +106,5 @@ class Note(StrEnum):
     STALE = "kept though its session is down, stale"
     LONG_LIVED_STALE = "kept though its session is down, long-lived stale"
     HELD = "kept though it was withdrawn: its hypervisor cannot be heard but answers probes"
+    TARGETS_LEFT_OUT = "some of its route targets are none that the peer may say, and do not count"
     LLGR_STALE = "long-lived stale: a reflector keeps it for one that it has not heard for long"

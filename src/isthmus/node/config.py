@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from isthmus.model.net import IpAddress, Mac
 from isthmus.vpn.exports import Speaker
+from isthmus.vpn.trust import EVERYTHING, Trust
 
 ROUTES_PER_VIEW_MAX = 20_000
 """A view's flows: 20,000 take about 20 MB in ovs-vswitchd and 0.6 s in one bundle; one tenant should not need more."""
@@ -47,6 +48,7 @@ class PeerConfig:
     """In [0, 1): spreads reconnects of many hypervisors; chance is handed in so that a run can be repeated."""
     long_lived_s: int = LONG_LIVED_S
     """How much longer than RFC 4724 asks for routes outlive the session: its routes here, ours with it (RFC 9494)."""
+    trust: Trust = EVERYTHING
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,4 +70,12 @@ class NodeConfig:
 
     @property
     def speaker(self) -> Speaker:
-        return Speaker(self.router_id, self.vtep, self.router_mac, self.asn)
+        return Speaker(
+            self.router_id,
+            self.vtep,
+            self.router_mac,
+            self.asn,
+            internal=frozenset(p.address for p in self.peers if p.asn == self.asn),
+            reflectors=frozenset(p.address for p in self.peers if not p.trust.names(p.address)),
+            own_as={p.address: p.trust.allow_own_as for p in self.peers if p.trust.allow_own_as},
+        )

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from isthmus.bgp.family import Family
 from isthmus.bgp.update import Update
 from isthmus.model.net import IpAddress
+from isthmus.model.reason import NotAccepted
 from isthmus.model.vpn import BEACON_TARGET
 from isthmus.node.beacons import Absence, Announced, Beacons, Withdrawn, came_by
 from isthmus.node.conversation import Conversation
@@ -23,18 +24,27 @@ from isthmus.node.order import END_OF_RIB_WAIT_S, SETTLE_S, SWEEP_WAIT_S
 from isthmus.node.peers import Peer
 from isthmus.node.retention import Age, Retention
 from isthmus.rib.adj_in import AdjRibIn, Channel, Path, PathKey, Touched, merge
+from isthmus.rib.refused import Refusal
 from isthmus.vpn.beacons import Announcer
 from isthmus.vpn.families import FAMILIES
+from isthmus.vpn.trust import EVERYTHING, Trust, judged
 
 
 class Convergence:
     """See the head of the file. `peers` is the node's, filled after this is made."""
 
-    def __init__(self, peers: Mapping[IpAddress, Peer], long_lived_s: Mapping[IpAddress, int], at_most: int) -> None:
+    def __init__(
+        self,
+        peers: Mapping[IpAddress, Peer],
+        long_lived_s: Mapping[IpAddress, int],
+        at_most: int,
+        trust: Mapping[IpAddress, Trust],
+    ) -> None:
         self.rib = AdjRibIn()
         self.beacons = Beacons()
         self.retention = Retention(long_lived_s)
         self._peers = peers
+        self._trust = trust
         self._at_most = at_most
         """Routes of one peer."""
         self._touched: Touched = {}
@@ -59,7 +69,9 @@ class Convergence:
         absences: Mapping[Announcer, Absence],
         now: float,
     ) -> None:
-        """What the last run knew of a session that this one goes on with."""
+        """What the last run knew of a session that this one goes on with, as far as its peer may say so today."""
+        trust = self._trust[channel.peer]
+        received, held = _allowed(received, trust), _allowed(held, trust)
         self.touch(self.rib.apply([*received, *held], ()))
         self.touch(self.rib.hold(held, now))
         self.beacons.resume(channel, absences)
@@ -74,14 +86,32 @@ class Convergence:
             return
         if update.end_of_rib is not None:
             self._in_sync(one, now)
-        announced: Announced = []
-        if update.heard is not None:
-            said_by, heard = (peer.address, agreed.peer_router_id), update.heard
-            announced = [Path(*said_by, route, heard, now) for route in update.announced]
-        withdrawn = [(route.destination, PathKey.of(peer.address, route)) for route in update.withdrawn]
+        announced, withdrawn = self._said(peer, one, update, agreed.peer_router_id, now)
         if withdrawn or (announced and BEACON_TARGET in announced[0].heard.route_targets):
             self.beacons.listen(self.rib, announced, withdrawn, answers, now)
         self._take(peer, one, announced, withdrawn, now)
+
+    def _said(
+        self, peer: Peer, one: Conversation, update: Update, router_id: IpAddress, now: float
+    ) -> tuple[Announced, Withdrawn]:
+        """What counts of an UPDATE: as far as the peer may say so. What it may not say is as good as withdrawn."""
+        withdrawn = [(route.destination, PathKey.of(peer.address, route)) for route in update.withdrawn]
+        if one.forbidden:
+            for destination, key in withdrawn:
+                if self.rib.path(destination, key) is None:
+                    one.forbidden.withdraw(destination, key)
+        if update.heard is None:
+            return (), withdrawn
+        heard, why = judged(self._trust[peer.address], update.heard)
+        announced = [Path(peer.address, router_id, route, heard, now) for route in update.announced]
+        if why is not None:
+            for path in announced:
+                one.forbidden.refuse(path, Refusal(why))
+            return (), [*withdrawn, *((path.nlri.destination, path.key) for path in announced)]
+        if one.forbidden:
+            for path in announced:
+                one.forbidden.admit(path)
+        return announced, withdrawn
 
     def _take(self, peer: Peer, one: Conversation, announced: Announced, withdrawn: Withdrawn, now: float) -> None:
         """Remember what a peer said, as far as it may have so much."""
@@ -99,7 +129,7 @@ class Convergence:
             for path in admitted:
                 one.refused.admit(path)
         for path in beyond:
-            one.refused.refuse(path)
+            one.refused.refuse(path, Refusal(NotAccepted.PEER_FULL))
         self._ask_again(peer)
 
     def _ask_again(self, peer: Peer) -> None:
@@ -190,3 +220,10 @@ class Convergence:
             if not all(sync) and not (any(sync) and now >= started + SWEEP_WAIT_S):
                 return False
         return True
+
+
+def _allowed(paths: Sequence[Path], trust: Trust) -> Sequence[Path]:
+    if trust is EVERYTHING:
+        return paths
+    judgements = [(path, *judged(trust, path.heard)) for path in paths]
+    return [path._replace(heard=heard) for path, heard, why in judgements if why is None]

@@ -47,7 +47,8 @@ class Node:
         self.config, self.speaker, self.started = config, config.speaker, now
         self.peers: dict[IpAddress, Peer] = {}
         long_lived = {p.address: p.long_lived_s for p in config.peers}
-        self.convergence = Convergence(self.peers, long_lived, config.limits.routes_per_peer)
+        trust = {p.address: p.trust for p in config.peers}
+        self.convergence = Convergence(self.peers, long_lived, config.limits.routes_per_peer, trust)
         self.peers |= handover.begin(config, self.convergence, memory, now)
         self.switch = Switch(config.generation)
         self.asked = Asked(memory.circuits if memory else None)

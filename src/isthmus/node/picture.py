@@ -33,6 +33,7 @@ from isthmus.node.reach import Reach
 from isthmus.node.switch import Switch
 from isthmus.node.tables import Changes, Tables
 from isthmus.vpn.exports import Export, of_circuit
+from isthmus.vpn.trust import sources
 from isthmus.vpn.views import Doors, View, doors_of, view
 
 
@@ -55,7 +56,7 @@ class Picture:
         """How often each occasion had something computed, since the start."""
         self._looking: dict[ViewId, set[CircuitName]] = {}
         """The circuits whose ports look in each view."""
-        self._renderer = Renderer(config.router_mac, None, {})
+        self._renderer = Renderer(config.router_mac, None, {}, sources(p.trust for p in config.peers))
         self._replugged: set[CircuitName] = set()
         self._base = Base()
 
@@ -63,7 +64,7 @@ class Picture:
         """The switch's ports have other numbers."""
         was = before.circuits if before is not None else {}
         changed = {name for name in was.keys() | now.circuits.keys() if was.get(name) != now.circuits.get(name)}
-        self._renderer = Renderer(self._renderer.router_mac, now.tunnel, now.circuits)
+        self._renderer = Renderer(self._renderer.router_mac, now.tunnel, now.circuits, self._renderer.sources)
         if before is None or before.tunnel != now.tunnel:
             self.dirty.note_tunnel(Occasion.PLUGGED)
         self.dirty.note(changed, Occasion.PLUGGED)

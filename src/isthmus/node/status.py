@@ -128,6 +128,8 @@ class PeerStatus:
     notifications_out: int
     last_fault: str
     """The last message or attribute of the peer that was refused, or our last failed attempt."""
+    not_taken: dict[str, int] = field(default_factory=dict)
+    """Routes that it says and that are not taken, by a `NotAccepted` in words."""
     beacons: int = 0
     """Hypervisors that show it theirs; no routes of anybody's."""
     missing: list[str] = field(default_factory=list)
@@ -222,6 +224,8 @@ class SwitchStatus:
     """Those that answered once and do not any more: nothing is sent to them."""
     endpoints_unheard: list[str] = field(default_factory=list)
     """Those whose beacon was withdrawn while they answered: what is withdrawn of them is held."""
+    dropped_strangers: int = 0
+    """Packets from tunnels that come from where none may (tunnel_endpoints of all reflectors)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -122,7 +122,12 @@ class Agent:
         self._neighbours = Neighbours(config.vtep, at.run_dir, self.loop.tell)
         self._greeter = Greeter(at.run_dir, at.integration_bridge)
         self._prober = Prober(at.run_dir / f"{at.bridge}.mgmt", self.loop.tell)
-        self._bgp = BgpTcp(config.vtep, {r.address: r.port for r in config.reflectors}, self.loop.tell)
+        self._bgp = BgpTcp(
+            config.vtep,
+            {r.address: r.port for r in config.reflectors},
+            self.loop.tell,
+            {r.address: r.guard for r in config.reflectors},
+        )
         self.show = Http(self.look, config.socket, self._drain)
         self.parts = [
             Part("ovsdb", self._switch.run),
@@ -388,7 +393,7 @@ def _leads(one: socket.socket, vtep: IpAddress, reflector: Reflector) -> bool:
 def node_config(config: Config, generation: int) -> NodeConfig:
     """What the core needs of the file; chance is made here."""
     peers = tuple(
-        PeerConfig(r.address, r.asn, r.hold_time_s, random.random(), r.long_lived_s) for r in config.reflectors
+        PeerConfig(r.address, r.asn, r.hold_time_s, random.random(), r.long_lived_s, r.trust) for r in config.reflectors
     )
     return NodeConfig(IpAddress(config.vtep), config.router_id, config.asn, peers, generation, config.limits)
 

@@ -7,6 +7,7 @@ one sentence that names the file, the key and the rule, so that an operator need
 from __future__ import annotations
 
 import ssl
+import stat
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ from isthmus.node.config import (
 )
 from isthmus.shell import config_kinds as kinds
 from isthmus.shell.config_kinds import Listen
+from isthmus.shell.tcp_guard import NO_GUARD, Guard
+from isthmus.vpn.trust import EVERYTHING, Trust
 
 T = TypeVar("T")
 
@@ -32,6 +35,12 @@ DEFAULT_PATH = Path("/etc/isthmus/agent.toml")
 BGP_PORT = 179
 AS_MAX = 2**32 - 1
 """RFC 6793."""
+
+HOPS_MAX = 254
+"""RFC 5082: of a TTL that begins with 255."""
+
+OWN_AS_MAX = 10
+"""As vendors have it."""
 
 LIMIT_MAX = 10_000_000
 """Larger than any switch or memory here could serve: a typing mistake."""
@@ -51,6 +60,8 @@ class Reflector:
     hold_time_s: int
     long_lived_s: int
     """How much longer than RFC 4724 asks for routes outlive its session (RFC 9494)."""
+    guard: Guard = NO_GUARD
+    trust: Trust = EVERYTHING
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +131,11 @@ class _TomlTable:
     def has(self, key: str) -> bool:
         return key in self._value
 
+    def take_if_said(self, key: str, kind: Callable[[object], T]) -> T | None:
+        """Of a key that has no default."""
+        self._read.add(key)
+        return self.take(key, kind) if key in self._value else None
+
     def done(self) -> None:
         """Refuse what nobody asked for."""
         for key in self._value:
@@ -140,12 +156,26 @@ def _reflectors(file: Path, value: object) -> tuple[Reflector, ...]:
             port=table.take("port", kinds.between(1, 65535), BGP_PORT),
             hold_time_s=table.take("hold_time_s", kinds.hold_time, 30),
             long_lived_s=table.take("long_lived_s", kinds.between(0, LONG_LIVED_MAX_S), LONG_LIVED_S),
+            guard=Guard(
+                password=table.take("md5_password", kinds.password, ""),
+                hops=table.take("ttl_security_hops", kinds.between(0, HOPS_MAX), 0),
+            ),
+            trust=_trust(table),
         )
         table.done()
         if reflector.address in found:
             raise table.fail("address", f"{reflector.address} is already another reflector's")
         found[reflector.address] = reflector
     return tuple(found.values())
+
+
+def _trust(table: _TomlTable) -> Trust:
+    return Trust(
+        accept_targets=table.take_if_said("accept_targets", kinds.target_ranges),
+        announce_targets=table.take_if_said("announce_targets", kinds.target_ranges),
+        tunnel_endpoints=table.take_if_said("tunnel_endpoints", kinds.prefixes),
+        allow_own_as=table.take("allow_own_as", kinds.between(0, OWN_AS_MAX), 0),
+    )
 
 
 def _switch(table: _TomlTable) -> LocalSwitch:
@@ -251,9 +281,12 @@ def _known_tables(whole: Mapping[str, object], file: Path) -> None:
 def read(file: Path) -> Config:
     """Read and check the file. Raises ConfigError."""
     try:
-        text = file.read_text(encoding="utf-8")
+        text, everybody = file.read_text(encoding="utf-8"), file.stat().st_mode & stat.S_IROTH
     except OSError as error:
         raise ConfigError(f"{file}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
         raise ConfigError(f"{file}: not UTF-8 text") from None
-    return parse(text, file)
+    config = parse(text, file)
+    if everybody and any(reflector.guard.password for reflector in config.reflectors):
+        raise ConfigError(f"{file}: has an md5_password and is readable by everybody; chmod o-r {file}")
+    return config

@@ -17,7 +17,7 @@ from isthmus.fib.entries import CircuitName, SourceKey, ViewId, view_id
 from isthmus.model.intent import ROUTER_IPV4, ROUTER_IPV6, AttachmentIntent
 from isthmus.model.net import Prefix
 from isthmus.model.port import LocalPort
-from isthmus.model.vpn import RouteTarget
+from isthmus.model.vpn import RouteTarget, SiteOfOrigin
 from isthmus.vpn.exports import served
 
 
@@ -44,6 +44,8 @@ class View:
     circuits: frozenset[CircuitName]
     hiding: tuple[tuple[Prefix, ...], ...]
     """For each circuit the subnets its router serves itself: what all of them cover never reaches this view."""
+    sites: frozenset[SiteOfOrigin] = frozenset()
+    """The names of this cloud."""
     _covers: tuple[tuple[Cover, ...], ...] = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -125,7 +127,8 @@ def view(
     names = frozenset(behind)
     imports = {doors[name].views[number] for name in names}
     assert len(imports) == 1, "two sets of targets share a 64-bit number"
-    return View(number, imports.pop(), names, tuple(sorted({circuits[name].subnets for name in names})))
+    hiding = tuple(sorted({circuits[name].subnets for name in names}))
+    return View(number, imports.pop(), names, hiding, frozenset(circuits[name].site for name in names))
 
 
 def network_imports(intent: AttachmentIntent, network: str) -> frozenset[RouteTarget]:
