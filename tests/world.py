@@ -6,7 +6,7 @@ Nothing here decides: effects are carried out as a shell would, in order, and wh
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from isthmus.bgp import events as bgp
 from isthmus.bgp.family import EVPN
@@ -72,11 +72,13 @@ class World:
         memory: Memory | None = None,
         long_lived_s: int = LONG_LIVED_S,
         trust: Trust = EVERYTHING,
+        clouds: Mapping[int, Trust] | None = None,
     ) -> None:
-        self.now, self.trust = now, trust
+        self.now, self.trust, self.clouds = now, trust, clouds or {}
         vtep = ip("172.30.1.1")
         configs = tuple(PeerConfig(address, ASN, 30, 0.0, long_lived_s, trust) for address in peers)
-        self.node = Node(NodeConfig(vtep, vtep, ASN, configs, generation, limits or Limits()), now, memory)
+        config = NodeConfig(vtep, vtep, ASN, configs, generation, limits or Limits(), self.clouds)
+        self.node = Node(config, now, memory)
         self.reflectors = {address: Reflector(address) for address in peers}
         self.reachable = set(self.reflectors)
         self.flows: dict[FlowKey, Installed] = {}
@@ -116,6 +118,7 @@ class World:
             now=self.now + seconds,
             memory=left,
             trust=self.trust,
+            clouds=self.clouds,
         )
         for address, peer in fresh.node.peers.items():
             if peer.resumed:

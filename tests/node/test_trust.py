@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from isthmus.bgp.attribute import PathAttributes
@@ -23,9 +24,9 @@ TRUST = Trust(
 )
 
 
-def world(trust: Trust = TRUST) -> World:
+def world(trust: Trust = TRUST, clouds: Mapping[int, Trust] | None = None) -> World:
     """Two VPNs: one agreed on with the other cloud, one that it has no business in."""
-    made = World(trust=trust)
+    made = World(trust=trust, clouds=clouds)
     made.switch_on()
     made.intent(
         {
@@ -192,3 +193,39 @@ def test_a_range_of_targets_is_of_one_administrator() -> None:
     ]
     assert TargetRange.parse("4200000000:*").has(rts("4200000000:65535")[0])
     assert not TargetRange.parse("64512:*").has(rts("64513:0")[0])
+
+
+BEYOND = Trust(
+    accept_targets=(TargetRange.parse(AGREED),),
+    accept_prefixes=(net("10.9.0.0/16"), net("2001:db8:9::/48")),
+    tunnel_endpoints=(net("172.30.2.0/24"),),
+)
+"""Our own reflector is trusted in all, the cloud behind it is not."""
+
+
+def test_another_cloud_behind_our_own_reflector_is_known_by_its_as() -> None:
+    made = world(Trust(), {64513: BEYOND})
+    own = {"as_path": (), "site": SITE, "next_hop": "172.30.1.2"}
+    made.says(
+        path("10.9.0.1/32", attributes(AGREED)),
+        path("10.9.0.2/32", attributes(OURS)),
+        path("10.9.0.3/32", attributes(AGREED, next_hop="172.30.1.2")),
+        path("10.8.0.4/32", attributes(AGREED)),
+        path("10.9.0.5/32", attributes(OURS, as_path=(64514, 64513))),
+        path("10.8.0.6/32", attributes(OURS, **own)),  # type: ignore[arg-type]
+    )
+    assert destinations(made) == {"10.9.0.1", "10.8.0.6"}, "a hypervisor of our own says what it likes"
+    assert peer(made).not_taken == {
+        NotAccepted.FOREIGN_TARGET.value: 2,
+        NotAccepted.FOREIGN_NEXT_HOP.value: 1,
+        NotAccepted.FOREIGN_PREFIX.value: 1,
+    }
+    assert route(made, "10.8.0.4/32").why == NotAccepted.FOREIGN_PREFIX.value
+
+
+def test_a_foreign_target_beside_an_agreed_one_does_not_count_for_another_cloud() -> None:
+    """What a filter at the border lets pass that looks for one of the agreed targets."""
+    made = world(Trust(), {64513: BEYOND})
+    made.says(path("10.9.0.1/32", attributes(AGREED, OURS)))
+    views = {view.view: view.import_targets for view in status(made.node, made.now).views}
+    assert views[route(made, "10.9.0.1/32").view] == [AGREED]

@@ -174,7 +174,10 @@ WRONG = [
     (_set("agent", f"as = {'9' * 5000}"), "not TOML: "),
     (lambda t: f"{t}deep = {'[' * 5000}", "not TOML: "),
     (_set("agent", "color = 1"), "agent.color is not a key of this table; known are as, host, router_id, vtep"),
-    (lambda t: t + "[agents]", "agents is not a table of this file; known are agent, reflectors, ovsdb, southbound,"),
+    (
+        lambda t: t + "[agents]",
+        "agents is not a table of this file; known are agent, reflectors, clouds, ovsdb, southbound,",
+    ),
     (lambda t: "agent = 3\n" + t.replace("[agent]", "[ovsdb]"), "agent must be a table"),
     (_set("agent", 'host = ""'), "agent.host must be a name without blanks and slashes, not ''"),
     (_set("agent", "host = 3"), "agent.host must be text, not 3"),
@@ -241,10 +244,22 @@ WRONG = [
         _set("reflectors", 'tunnel_endpoints = ["2001:db8::/64"]'),
         "reflectors #1.tunnel_endpoints must be a list of IPv4 prefixes: tunnels over IPv6 are not built yet",
     ),
-    (_set("reflectors", "hold = 9"), "reflectors #1.hold is not a key of this table; known are accept_targets,"),
+    (_set("reflectors", "hold = 9"), "reflectors #1.hold is not a key of this table; known are accept_prefixes,"),
     (
         lambda t: t + '[[reflectors]]\naddress = "192.0.2.1"\nas = 1',
         "reflectors #2.address 192.0.2.1 is already another reflector's",
+    ),
+    (lambda t: t + "[clouds]", "clouds must be [[clouds]] tables"),
+    (lambda t: t + "[[clouds]]", "clouds #1.as is missing"),
+    (lambda t: t + "[[clouds]]\nas = 64512", "clouds #1.as 64512 is our own: by its AS such a cloud is not told from"),
+    (lambda t: t + "[[clouds]]\nas = 1\n[[clouds]]\nas = 1", "clouds #2.as 1 is already another cloud's"),
+    (
+        lambda t: t + '[[clouds]]\nas = 1\nannounce_targets = ["1:1"]',
+        "clouds #1.announce_targets is not a key of this table; known are accept_prefixes, accept_targets, as,",
+    ),
+    (
+        lambda t: t + '[[clouds]]\nas = 1\naccept_prefixes = ["10.0.0.1/8"]',
+        "clouds #1.accept_prefixes must be a list of prefixes: '10.0.0.1/8' is not an IP prefix",
     ),
     (_set("ovsdb", 'endpoint = "/run/db.sock"'), "ovsdb.endpoint must be unix:/<path>, tcp:<host>:<port> or ssl:"),
     (_set("ovsdb", 'endpoint = "unix:db.sock"'), "ovsdb.endpoint must be unix:/<path>, tcp:<host>:<port> or ssl:"),
@@ -278,6 +293,7 @@ WRONG = [
         lambda t: t + "[limits]\nroutes_per_view = 0",
         "limits.routes_per_view must be a number from 1 to 10000000",
     ),
+    (lambda t: t + "[limits]\npaths_per_target = 1", "limits.paths_per_target must be a number from 2 to 10000000"),
     (lambda t: t + "[limits]\nattachments = 1.5", "limits.attachments must be a number from 1 to 10000000, not 1.5"),
     (
         lambda t: t + "[limits]\nroutes = 9",

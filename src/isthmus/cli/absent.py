@@ -27,6 +27,9 @@ from isthmus.cli.verdict import Cause, Step, Verdict
 from isthmus.model.reason import NotAccepted, NotAnnounced, NotImported
 from isthmus.node.status import PeerStatus, PortStatus, RouteStatus, ViewStatus
 
+_FULL = {why.value for why in NotAccepted if why.name.startswith(("PEER_", "TARGET_"))}
+"""Not taken for want of room."""
+
 
 def absent(leg: Leg, view: ViewStatus) -> Verdict:
     """The first thing that is wrong."""
@@ -79,7 +82,7 @@ def _refused(leg: Leg, view: ViewStatus, holders: list[Place]) -> Verdict | None
     def wrong(cause: Cause, sentence: str) -> Verdict:
         return leg.wrong(cause, Step.ROUTE, sentence, here, asked)
 
-    if route.why == NotAccepted.PEER_FULL.value:
+    if route.why in _FULL:
         return _peer_full(leg, next(p for p in here.status.peers if p.address == route.peer))
     what = f"the route for {leg.destination} that {here.name} has from {route.peer}"
     if announcer is not None and set(announcer[1].route_targets) != set(route.route_targets):
@@ -198,6 +201,8 @@ def _on_the_way(leg: Leg, place: Place) -> Verdict:
 def _peer_full(leg: Leg, peer: PeerStatus) -> Verdict:
     here = leg.start.node
     sentence = f"{here.name} has as many routes of {peer.address} as it may, and did not take {peer.refused} more"
+    if len(whys := [why for why in peer.not_taken if why in _FULL]) == 1 and whys[0] != NotAccepted.PEER_FULL.value:
+        sentence = f"{here.name} did not take {peer.refused} routes of {peer.address}: {whys[0]}"
     return leg.wrong(Cause.PEER_FULL, Step.ROUTE, sentence, here, "show peers")
 
 

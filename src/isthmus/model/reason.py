@@ -29,7 +29,15 @@ class NotAccepted(StrEnum):
 
     FOREIGN_TARGET = "none of its route targets is one that the peer may say (accept_targets)"
     FOREIGN_NEXT_HOP = "its next hop is not where tunnels of the peer's routes may end (tunnel_endpoints)"
+    FOREIGN_PREFIX = "its destination is none that its cloud may have (accept_prefixes)"
     PEER_FULL = "the peer says more routes than its maximum"
+    PEER_OCTETS = "the attributes of the peer's routes take more octets than its maximum"
+    PEER_NEXT_HOPS = "the peer's routes lead to more next hops than its maximum"
+    PEER_PATHS = "the peer says more routes of this one prefix than its maximum"
+    TARGET_FULL = "the peer says more routes with one of its route targets than the maximum"
+    TARGET_OCTETS = "the attributes of routes with one of its route targets take more octets than the maximum"
+    TARGET_NEXT_HOPS = "routes with one of its route targets lead to more next hops than the maximum"
+    TARGET_PATHS = "the peer says more routes of this one prefix with one of its route targets than the maximum"
 
 
 class NotBest(StrEnum):

@@ -15,7 +15,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from isthmus.bgp.family import Family
 from isthmus.bgp.update import Update
 from isthmus.model.net import IpAddress
-from isthmus.model.reason import NotAccepted
 from isthmus.model.vpn import BEACON_TARGET
 from isthmus.node.beacons import Absence, Announced, Beacons, Withdrawn, came_by
 from isthmus.node.conversation import Conversation
@@ -24,10 +23,11 @@ from isthmus.node.order import END_OF_RIB_WAIT_S, SETTLE_S, SWEEP_WAIT_S
 from isthmus.node.peers import Peer
 from isthmus.node.retention import Age, Retention
 from isthmus.rib.adj_in import AdjRibIn, Channel, Path, PathKey, Touched, merge
+from isthmus.rib.budget import Budget
 from isthmus.rib.refused import Refusal
 from isthmus.vpn.beacons import Announcer
 from isthmus.vpn.families import FAMILIES
-from isthmus.vpn.trust import EVERYTHING, Trust, judged
+from isthmus.vpn.trust import Judge
 
 
 class Convergence:
@@ -37,16 +37,14 @@ class Convergence:
         self,
         peers: Mapping[IpAddress, Peer],
         long_lived_s: Mapping[IpAddress, int],
-        at_most: int,
-        trust: Mapping[IpAddress, Trust],
+        budget: Budget,
+        judge: Judge,
     ) -> None:
-        self.rib = AdjRibIn()
+        self.rib = AdjRibIn(budget)
         self.beacons = Beacons()
         self.retention = Retention(long_lived_s)
         self._peers = peers
-        self._trust = trust
-        self._at_most = at_most
-        """Routes of one peer."""
+        self._judge = judge
         self._touched: Touched = {}
 
     def take_touched(self) -> Touched:
@@ -70,8 +68,7 @@ class Convergence:
         now: float,
     ) -> None:
         """What the last run knew of a session that this one goes on with, as far as its peer may say so today."""
-        trust = self._trust[channel.peer]
-        received, held = _allowed(received, trust), _allowed(held, trust)
+        received, held = self._allowed(received), self._allowed(held)
         self.touch(self.rib.apply([*received, *held], ()))
         self.touch(self.rib.hold(held, now))
         self.beacons.resume(channel, absences)
@@ -102,16 +99,24 @@ class Convergence:
                     one.forbidden.withdraw(destination, key)
         if update.heard is None:
             return (), withdrawn
-        heard, why = judged(self._trust[peer.address], update.heard)
-        announced = [Path(peer.address, router_id, route, heard, now) for route in update.announced]
-        if why is not None:
-            for path in announced:
-                one.forbidden.refuse(path, Refusal(why))
-            return (), [*withdrawn, *((path.nlri.destination, path.key) for path in announced)]
+        heard, whys = self._judge.look(peer.address, update.heard, [route.destination for route in update.announced])
+        said = [Path(peer.address, router_id, route, heard, now) for route in update.announced]
+        refused = [(path, why) for path, why in zip(said, whys, strict=False) if why is not None]
+        for path, why in refused:
+            one.forbidden.refuse(path, Refusal(why))
+            withdrawn.append((path.nlri.destination, path.key))
+        announced = [path for path, why in zip(said, whys, strict=False) if why is None] if refused else said
         if one.forbidden:
             for path in announced:
                 one.forbidden.admit(path)
         return announced, withdrawn
+
+    def _allowed(self, paths: Sequence[Path]) -> Sequence[Path]:
+        """Of what an earlier run took in."""
+        if self._judge.trusts_all:
+            return paths
+        looks = [(path, *self._judge.look(path.peer, path.heard, [path.nlri.destination])) for path in paths]
+        return [path._replace(heard=heard) for path, heard, whys in looks if not any(whys)]
 
     def _take(self, peer: Peer, one: Conversation, announced: Announced, withdrawn: Withdrawn, now: float) -> None:
         """Remember what a peer said, as far as it may have so much."""
@@ -123,20 +128,19 @@ class Convergence:
             held, gone = self.beacons.sift(self.rib, withdrawn)
             self.touch(self.rib.hold(held, now))
             self.rib.apply((), gone, self._touched)
-        admitted, beyond = self.rib.admit(peer.address, announced, self._at_most)
-        self.rib.apply(admitted, (), self._touched)
+        admitted, beyond = self.rib.admit(announced, self._touched)
         if one.refused:
             for path in admitted:
                 one.refused.admit(path)
-        for path in beyond:
-            one.refused.refuse(path, Refusal(NotAccepted.PEER_FULL))
+        for path, refusal in beyond:
+            one.refused.refuse(path, refusal)
         self._ask_again(peer)
 
     def _ask_again(self, peer: Peer) -> None:
         """There may be room again for what was refused."""
         for one in peer.conversations.values():
             if one.refused:
-                one.ask_again(peer.session, self.rib.count(peer.address), self._at_most)
+                one.ask_again(peer.session, self.rib.budget)
 
     def _ask_all_again(self) -> None:
         for peer in self._peers.values():
@@ -220,10 +224,3 @@ class Convergence:
             if not all(sync) and not (any(sync) and now >= started + SWEEP_WAIT_S):
                 return False
         return True
-
-
-def _allowed(paths: Sequence[Path], trust: Trust) -> Sequence[Path]:
-    if trust is EVERYTHING:
-        return paths
-    judgements = [(path, *judged(trust, path.heard)) for path in paths]
-    return [path._replace(heard=heard) for path, heard, why in judgements if why is None]

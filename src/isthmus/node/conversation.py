@@ -18,6 +18,7 @@ from isthmus.bgp.session import Session
 from isthmus.model.reason import NotAccepted
 from isthmus.rib.adj_in import Channel
 from isthmus.rib.adj_out import AdjRibOut, Announcement, RouteKey
+from isthmus.rib.budget import Budget
 from isthmus.rib.refused import Refused
 
 ROOM_AGAIN = 0.8
@@ -108,10 +109,13 @@ class Conversation:
         session.send_end_of_rib(self.channel.family)
         self.end_of_rib_owed, self.before = False, {}
 
-    def ask_again(self, session: Session, count: int, at_most: int) -> None:
+    def ask_again(self, session: Session, budget: Budget) -> None:
         """When there is room again for what was refused, the peer is asked for everything, once. One that cannot be
         asked has it refused still."""
-        if self.refused and self.spoken and count <= at_most * ROOM_AGAIN and session.ask_refresh(self.channel.family):
+        if not self.refused or not self.spoken:
+            return
+        room = budget.has_room_again(self.channel.peer, self.refused, ROOM_AGAIN)
+        if room and session.ask_refresh(self.channel.family):
             self.refused.clear()
             self.forbidden.clear()
 

@@ -35,8 +35,10 @@ from isthmus.node.switch import LEARNT, Switch
 from isthmus.node.tables import Tables
 from isthmus.node.whole_states import WholeStates
 from isthmus.rib.adj_in import AdjRibIn
+from isthmus.rib.budget import Budget
 from isthmus.vpn.exports import Export
 from isthmus.vpn.families import FAMILIES
+from isthmus.vpn.trust import Judge
 
 
 class Node:
@@ -47,8 +49,8 @@ class Node:
         self.config, self.speaker, self.started = config, config.speaker, now
         self.peers: dict[IpAddress, Peer] = {}
         long_lived = {p.address: p.long_lived_s for p in config.peers}
-        trust = {p.address: p.trust for p in config.peers}
-        self.convergence = Convergence(self.peers, long_lived, config.limits.routes_per_peer, trust)
+        budget, judge = Budget(*config.limits.of_peer_and_target), Judge(config.trust, config.clouds)
+        self.convergence = Convergence(self.peers, long_lived, budget, judge)
         self.peers |= handover.begin(config, self.convergence, memory, now)
         self.switch = Switch(config.generation)
         self.asked = Asked(memory.circuits if memory else None)

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from isthmus.bgp.nlri import Destination
 from isthmus.model.reason import NotAccepted
 from isthmus.model.vpn import RouteTarget
-from isthmus.rib.adj_in import Path, PathKey
+
+if TYPE_CHECKING:
+    from isthmus.rib.adj_in import Path, PathKey
 
 NAMES_MAX = 10_000
 """About 3 MB for a peer. Whoever says so much too much has no need of the exact number."""
@@ -39,6 +41,8 @@ class Refused:
         self._paths: dict[tuple[Destination, PathKey], Path] = {}
         self._counts: Counter[Refusal] = Counter()
         """Of the names, by what they were refused for."""
+        self._largest: dict[Refusal, int] = {}
+        """The most octets that one of them had."""
         self._more: Counter[NotAccepted] = Counter()
 
     def __len__(self) -> int:
@@ -50,6 +54,7 @@ class Refused:
             self._forget(name)
             self._names[name] = refusal
             self._counts[refusal] += 1
+            self._largest[refusal] = max(path.heard.octets, self._largest.get(refusal, 0))
             if len(self._paths) < self._paths_max:
                 self._paths[name] = path
         else:
@@ -71,7 +76,7 @@ class Refused:
 
     def clear(self) -> None:
         """The peer says all again."""
-        for table in (self._names, self._paths, self._counts, self._more):
+        for table in (self._names, self._paths, self._counts, self._largest, self._more):
             table.clear()
 
     def reasons(self) -> Counter[NotAccepted]:
@@ -86,9 +91,9 @@ class Refused:
         return self._counts[refusal]
 
     @property
-    def refusals(self) -> Iterator[Refusal]:
-        """What those known by name were refused for, each once."""
-        return iter(self._counts)
+    def refusals(self) -> Iterator[tuple[Refusal, int]]:
+        """What those known by name were refused for, each once, and the most octets that one of them had."""
+        return iter(self._largest.items())
 
     @property
     def paths(self) -> Iterator[tuple[Path, NotAccepted]]:
@@ -102,4 +107,4 @@ class Refused:
         self._paths.pop(name, None)
         self._counts[refusal] -= 1
         if not self._counts[refusal]:
-            del self._counts[refusal]
+            del self._counts[refusal], self._largest[refusal]

@@ -395,7 +395,8 @@ def node_config(config: Config, generation: int) -> NodeConfig:
     peers = tuple(
         PeerConfig(r.address, r.asn, r.hold_time_s, random.random(), r.long_lived_s, r.trust) for r in config.reflectors
     )
-    return NodeConfig(IpAddress(config.vtep), config.router_id, config.asn, peers, generation, config.limits)
+    speaker = IpAddress(config.vtep), config.router_id, config.asn
+    return NodeConfig(*speaker, peers, generation, config.limits, config.clouds)
 
 
 GC_THRESHOLDS = (100_000, 50, 100)

@@ -10,20 +10,13 @@ import ssl
 import stat
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
 from isthmus.bgp.capability import LONG_LIVED_MAX_S
 from isthmus.model.net import IpAddress
-from isthmus.node.config import (
-    CIRCUITS_MAX,
-    LONG_LIVED_S,
-    PORTS_MAX,
-    ROUTES_PER_PEER_MAX,
-    ROUTES_PER_VIEW_MAX,
-    Limits,
-)
+from isthmus.node.config import LONG_LIVED_S, Limits
 from isthmus.shell import config_kinds as kinds
 from isthmus.shell.config_kinds import Listen
 from isthmus.shell.tcp_guard import NO_GUARD, Guard
@@ -44,6 +37,7 @@ OWN_AS_MAX = 10
 
 LIMIT_MAX = 10_000_000
 """Larger than any switch or memory here could serve: a typing mistake."""
+OCTETS_MAX = 2**40
 
 
 class ConfigError(ValueError):
@@ -102,6 +96,8 @@ class Config:
     metrics: Listen
     state: Path
     limits: Limits
+    clouds: Mapping[int, Trust] = field(default_factory=dict)
+    """How far other clouds are trusted, by their AS."""
 
 
 class _TomlTable:
@@ -173,9 +169,43 @@ def _trust(table: _TomlTable) -> Trust:
     return Trust(
         accept_targets=table.take_if_said("accept_targets", kinds.target_ranges),
         announce_targets=table.take_if_said("announce_targets", kinds.target_ranges),
-        tunnel_endpoints=table.take_if_said("tunnel_endpoints", kinds.prefixes),
+        accept_prefixes=table.take_if_said("accept_prefixes", kinds.prefixes),
+        tunnel_endpoints=table.take_if_said("tunnel_endpoints", kinds.prefixes_v4),
         allow_own_as=table.take("allow_own_as", kinds.between(0, OWN_AS_MAX), 0),
     )
+
+
+def _clouds(file: Path, value: object, own_as: int) -> dict[int, Trust]:
+    """Other clouds, by their AS."""
+    if not isinstance(value, list):
+        raise ConfigError(f"{file}: clouds must be [[clouds]] tables")
+    found: dict[int, Trust] = {}
+    for number, item in enumerate(value, 1):
+        table = _TomlTable(file, f"clouds #{number}", item)
+        asn = table.take("as", kinds.between(1, AS_MAX))
+        if asn == own_as:
+            raise table.fail("as", f"{asn} is our own: by its AS such a cloud is not told from this one")
+        if asn in found:
+            raise table.fail("as", f"{asn} is already another cloud's")
+        found[asn] = Trust(
+            accept_targets=table.take_if_said("accept_targets", kinds.target_ranges),
+            accept_prefixes=table.take_if_said("accept_prefixes", kinds.prefixes),
+            tunnel_endpoints=table.take_if_said("tunnel_endpoints", kinds.prefixes_v4),
+        )
+        table.done()
+    return found
+
+
+def _limits(table: _TomlTable) -> Limits:
+    default, most = Limits(), kinds.between(1, LIMIT_MAX)
+    names = ("routes_per_view", "routes_per_peer", "ports", "routes_per_target")
+    hops = ("next_hops_per_peer", "next_hops_per_target")
+    found = {name: table.take(name, most, getattr(default, name)) for name in (*names, *hops)}
+    for name in ("paths_per_prefix", "paths_per_target"):
+        found[name] = table.take(name, kinds.between(2, LIMIT_MAX), getattr(default, name))
+    for name in ("octets_per_peer", "octets_per_target"):
+        found[name] = table.take(name, kinds.between(1, OCTETS_MAX), getattr(default, name))
+    return Limits(circuits=table.take("attachments", most, default.circuits), **found)
 
 
 def _switch(table: _TomlTable) -> LocalSwitch:
@@ -259,12 +289,8 @@ def parse(text: str, file: Path) -> Config:
         socket=show.take("socket", kinds.socket, Path("/run/isthmus/agent.sock")),
         metrics=metrics.take("listen", kinds.listen, Listen("127.0.0.1", 9179)),
         state=state.take("directory", kinds.directory, Path("/var/lib/isthmus")),
-        limits=Limits(
-            routes_per_view=limits.take("routes_per_view", kinds.between(1, LIMIT_MAX), ROUTES_PER_VIEW_MAX),
-            routes_per_peer=limits.take("routes_per_peer", kinds.between(1, LIMIT_MAX), ROUTES_PER_PEER_MAX),
-            circuits=limits.take("attachments", kinds.between(1, LIMIT_MAX), CIRCUITS_MAX),
-            ports=limits.take("ports", kinds.between(1, LIMIT_MAX), PORTS_MAX),
-        ),
+        limits=_limits(limits),
+        clouds=_clouds(file, whole.get("clouds", []), asn),
     )
     for table in (agent, show, metrics, state, limits):
         table.done()
@@ -272,7 +298,7 @@ def parse(text: str, file: Path) -> Config:
 
 
 def _known_tables(whole: Mapping[str, object], file: Path) -> None:
-    known = ("agent", "reflectors", "ovsdb", "southbound", "show", "metrics", "state", "limits")
+    known = ("agent", "reflectors", "clouds", "ovsdb", "southbound", "show", "metrics", "state", "limits")
     for name in whole:
         if name not in known:
             raise ConfigError(f"{file}: {name} is not a table of this file; known are {', '.join(known)}")

@@ -115,6 +115,10 @@ def target_ranges(value: object) -> tuple[TargetRange, ...]:
 
 
 def prefixes(value: object) -> tuple[Prefix, ...]:
+    return tuple(_each(value, Prefix.parse, "prefixes"))
+
+
+def prefixes_v4(value: object) -> tuple[Prefix, ...]:
     found = tuple(_each(value, Prefix.parse, "IPv4 prefixes"))
     if any(prefix.version != 4 for prefix in found):
         raise ValueError("must be a list of IPv4 prefixes: tunnels over IPv6 are not built yet")

@@ -1,6 +1,6 @@
-"""What one peer may say and what it is told: the operator's word, peer by peer.
+"""What a peer, or another cloud behind it, may say, and what a peer is told: the operator's word.
 
-A reflector, and behind it another cloud, is believed no further than this. Route targets decide into which VPN a route
+Nobody is believed further than this. Route targets decide into which VPN a route
 comes, so they are what another cloud must not choose freely; the next hop decides where packets go.
 
 Rules: pure. What is not restricted is None. A target that a peer may not say does not count: the route is one of its
@@ -9,11 +9,12 @@ other targets, and none at all if nothing is left. Beacons are everybody's, what
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from isthmus.bgp.heard import Heard
+from isthmus.bgp.heard import Heard, ases
+from isthmus.bgp.nlri import Destination
 from isthmus.model.net import IpAddress, Prefix
 from isthmus.model.reason import NotAccepted
 from isthmus.model.vpn import BEACON_TARGET, RouteTarget
@@ -51,12 +52,14 @@ Ranges = tuple[TargetRange, ...]
 
 @dataclass(frozen=True, slots=True)
 class Trust:
-    """In one peer."""
+    """In one peer, or in another cloud."""
 
     accept_targets: Ranges | None = None
     """What it may say."""
     announce_targets: Ranges | None = None
     """What it is told."""
+    accept_prefixes: tuple[Prefix, ...] | None = None
+    """Where the routes that it says may lead to."""
     tunnel_endpoints: tuple[Prefix, ...] | None = None
     """Where the tunnels of its routes may end, and whence packets may come by them."""
     allow_own_as: int = 0
@@ -74,6 +77,9 @@ class Trust:
         host = Prefix.host(endpoint)
         return self.tunnel_endpoints is None or any(prefix.covers(host) for prefix in self.tunnel_endpoints)
 
+    def may_lead_to(self, destination: Destination) -> bool:
+        return self.accept_prefixes is None or any(prefix.covers(destination) for prefix in self.accept_prefixes)
+
     def names(self, endpoint: IpAddress) -> bool:
         """Whether the operator has written this very address down."""
         return self.tunnel_endpoints is not None and Prefix.host(endpoint) in self.tunnel_endpoints
@@ -82,16 +88,52 @@ class Trust:
 EVERYTHING = Trust()
 
 
-def judged(trust: Trust, heard: Heard) -> tuple[Heard, NotAccepted | None]:
-    """A set of attributes as it counts from this peer, and why routes with it are not taken."""
-    if trust is EVERYTHING:
-        return heard, None
-    if heard.next_hop is not None and not trust.may_end_at(heard.next_hop):
-        return heard, NotAccepted.FOREIGN_NEXT_HOP
-    accepted = trust.accepted(heard.route_targets)
-    if accepted is heard.route_targets:
-        return heard, None
-    return (replace(heard, route_targets=accepted), None) if accepted else (heard, NotAccepted.FOREIGN_TARGET)
+class Judge:
+    """What counts of what a peer says: as far as the peer is trusted, and every cloud that the route has come through.
+
+    A hypervisor hears of all clouds from its own reflectors, so it is the path that says whose a route is: who is
+    outside puts its AS there, and the reflector at the border sees to it (RFC 4271 section 6.3).
+    """
+
+    def __init__(self, peers: Mapping[IpAddress, Trust], clouds: Mapping[int, Trust]) -> None:
+        self._peers = {peer: trust for peer, trust in peers.items() if trust != EVERYTHING}
+        self._clouds = clouds
+
+    @property
+    def trusts_all(self) -> bool:
+        return not self._clouds and not self._peers
+
+    def look(
+        self, peer: IpAddress, heard: Heard, destinations: Sequence[Destination]
+    ) -> tuple[Heard, Sequence[NotAccepted | None]]:
+        """A set of attributes as it counts, and for each destination why a route there is not taken; empty: all are."""
+        trusts = [] if self.trusts_all else [*self._of(peer, heard)]
+        if not trusts:
+            return heard, ()
+        targets = heard.route_targets
+        for trust in trusts:
+            if heard.next_hop is not None and not trust.may_end_at(heard.next_hop):
+                return heard, [NotAccepted.FOREIGN_NEXT_HOP] * len(destinations)
+            targets = trust.accepted(targets)
+        if heard.route_targets and not targets:
+            return heard, [NotAccepted.FOREIGN_TARGET] * len(destinations)
+        kept = heard if targets is heard.route_targets else replace(heard, route_targets=targets)
+        if targets == _BEACON:
+            return kept, ()
+        return kept, [_foreign(destination, trusts) for destination in destinations]
+
+    def _of(self, peer: IpAddress, heard: Heard) -> Iterator[Trust]:
+        if peer in self._peers:
+            yield self._peers[peer]
+        if self._clouds:
+            yield from (self._clouds[asn] for asn in sorted(ases(heard.common)) if asn in self._clouds)
+
+
+_BEACON = frozenset({BEACON_TARGET})
+
+
+def _foreign(destination: Destination, trusts: Iterable[Trust]) -> NotAccepted | None:
+    return None if all(trust.may_lead_to(destination) for trust in trusts) else NotAccepted.FOREIGN_PREFIX
 
 
 def _among(targets: Targets, ranges: Ranges | None) -> Targets:
