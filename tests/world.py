@@ -73,11 +73,12 @@ class World:
         long_lived_s: int = LONG_LIVED_S,
         trust: Trust = EVERYTHING,
         clouds: Mapping[int, Trust] | None = None,
+        view_key: bytes = b"",
     ) -> None:
         self.now, self.trust, self.clouds = now, trust, clouds or {}
         vtep = ip("172.30.1.1")
         configs = tuple(PeerConfig(address, ASN, 30, 0.0, long_lived_s, trust) for address in peers)
-        config = NodeConfig(vtep, vtep, ASN, configs, generation, limits or Limits(), self.clouds)
+        config = NodeConfig(vtep, vtep, ASN, configs, generation, limits or Limits(), self.clouds, view_key)
         self.node = Node(config, now, memory)
         self.reflectors = {address: Reflector(address) for address in peers}
         self.reachable = set(self.reflectors)
@@ -96,12 +97,17 @@ class World:
 
     # From run to run
 
-    def handed_over(self, seconds: float = 1.0, change: Callable[[Memory], Memory] | None = None) -> World:
+    def handed_over(
+        self,
+        seconds: float = 1.0,
+        change: Callable[[Memory], Memory] | None = None,
+        view_key: bytes | None = None,
+    ) -> World:
         """The agent is exchanged: the fresh one goes on with the sessions of the last. What reflectors say meanwhile
         waits for it. `change` is what happens to the memory on its way."""
         self.settle()
         left = decode(encode(self.node.suspend(self.now, self.reflectors)))
-        return self._after(seconds, change(left) if change else left, self.reflectors)
+        return self._after(seconds, change(left) if change else left, self.reflectors, view_key)
 
     def crashed(self, seconds: float = 1.0) -> World:
         """The agent dies; its connections end, and the fresh one knows what it remembered."""
@@ -110,7 +116,9 @@ class World:
             reflector.session.handle(bgp.Closed("connection reset by peer"), self.now)
         return self._after(seconds, left, {address: Reflector(address) for address in self.reflectors})
 
-    def _after(self, seconds: float, left: Memory, reflectors: dict[IpAddress, Reflector]) -> World:
+    def _after(
+        self, seconds: float, left: Memory, reflectors: dict[IpAddress, Reflector], view_key: bytes | None = None
+    ) -> World:
         config = self.node.config
         fresh = World(
             peers=reflectors,
@@ -119,6 +127,7 @@ class World:
             memory=left,
             trust=self.trust,
             clouds=self.clouds,
+            view_key=config.view_key if view_key is None else view_key,
         )
         for address, peer in fresh.node.peers.items():
             if peer.resumed:

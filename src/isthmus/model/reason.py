@@ -94,6 +94,7 @@ class AttachmentState(StrEnum):
     ACTIVE = "active"
     TOO_MANY = "this hypervisor serves as many attachments as it may; this one is beyond the maximum"
     NO_WORKLOAD = "no virtual machine of it lives here"
+    VIEW_CLASH = "the number of one of its views is another VPN's here: it looks nothing up there until that one goes"
     PLUGGING = "the attachment circuit is being plugged"
     BAD_ROW = "its row cannot be understood"
     UNKNOWN_SCHEMA = "its row was written by a newer Isthmus; the last state is kept"

@@ -94,6 +94,9 @@ class NodeConfig:
     clouds: Mapping[int, Trust] = field(default_factory=dict)
     """How far another cloud is trusted, by its AS, whichever peer passes its routes on."""
 
+    view_key: bytes = b""
+    """Of the numbers of views; nobody else knows it, and a restart does not change it (`fib.view_id`)."""
+
     @property
     def trust(self) -> Mapping[IpAddress, Trust]:
         return {peer.address: peer.trust for peer in self.peers}

@@ -244,11 +244,11 @@ class Node:
 
     def _probes(self, ofports: facts.SwitchRead) -> list[Effect]:
         """Asked are those whose answers the switch would hand to us: without that flow everybody is silent."""
-        if not self._whole.looks_otherwise(self.switch.version, self.tables.endpoints, ofports.tunnel):
+        if not self._whole.looks_otherwise(self.switch.version, self.tables.uses_version, ofports.tunnel):
             return []
         asked = frozenset(e for e in self.tables.endpoints if self.switch.has(Renderer.answer_key(e)))
         known = {e: self.reach.answers.get(e, facts.Answer.UNKNOWN) for e in asked}
-        return self._whole.probes(known, ofports.tunnel)
+        return self._whole.probes(known, ofports.tunnel, self.tables.shares())
 
     def _tell(self, now: float) -> list[Effect]:
         out: list[Effect] = []

@@ -119,6 +119,8 @@ def _attachment_state(node: Node, name: CircuitName, ports: int) -> AttachmentSt
         return AttachmentState.TOO_MANY
     if not ports:
         return AttachmentState.NO_WORKLOAD
+    if node.picture.clashes(name):
+        return AttachmentState.VIEW_CLASH
     plugged = node.ofports is not None and name in node.ofports.circuits
     return AttachmentState.ACTIVE if plugged else AttachmentState.PLUGGING
 

@@ -67,8 +67,14 @@ class Tables:
     _local: dict[RouteTarget, set[Destination]] = field(default_factory=dict)
     """Where `exports` with each target lead to."""
     _flows: dict[ViewId, dict[Destination, FlowKey]] = field(default_factory=dict)
+    _led: dict[ViewId, dict[Destination, Entry]] = field(default_factory=dict)
+    """The entries whose endpoints count: those that ask for a flow and are not beyond the maximum."""
+    _uses: dict[ViewId, dict[IpAddress, int]] = field(default_factory=dict)
+    """How many of them have each tunnel endpoint among their candidates."""
     _endpoints: dict[IpAddress, int] = field(default_factory=dict)
-    """How many entries have each tunnel endpoint among their candidates."""
+    """How many views use each."""
+    uses_version: int = 0
+    """Another number whenever some view uses other endpoints."""
     _known_endpoints: frozenset[IpAddress] | None = frozenset()
 
     @property
@@ -77,6 +83,15 @@ class Tables:
         if self._known_endpoints is None:
             self._known_endpoints = frozenset(self._endpoints)
         return self._known_endpoints
+
+    def shares(self) -> dict[IpAddress, float]:
+        """What each endpoint is worth of what is done for all of them: every view has as much, and shares it among its
+        own. So the many endpoints of one VPN take nothing from the few of another."""
+        found: dict[IpAddress, float] = dict.fromkeys(self._endpoints, 0.0)
+        for uses in self._uses.values():
+            for endpoint in uses:
+                found[endpoint] += 1 / len(uses)
+        return found
 
     def imported(self) -> Set[RouteTarget]:
         return self._importers.keys()
@@ -105,6 +120,9 @@ class Tables:
         for view in fresh:
             number = view.id
             before = self.views.get(number)
+            if before is not None and before.imports != view.imports:  # another set has come by the number
+                self._drop(number, changes)
+                before = None
             if before is None:
                 self._add(view)
                 local = {d for target in view.imports for d in self._local.get(target, ())}
@@ -179,6 +197,9 @@ class Tables:
             entry, flow = entries.get(destination), None
             if entry is not None and entry.hidden is None and destination not in surplus:
                 flow = renderer.route(number, destination, entry.target)
+                self._lead(number, destination, entry)
+            else:
+                self._lead(number, destination, None)
             if flow is not None:
                 key, put[key] = flow
                 flows[destination] = key
@@ -207,6 +228,7 @@ class Tables:
 
     def _add(self, view: View) -> None:
         self.views[view.id], self.entries[view.id], self._flows[view.id] = view, {}, {}
+        self._led[view.id], self._uses[view.id] = {}, {}
         for target in view.imports:
             self._importers.setdefault(target, set()).add(view.id)
 
@@ -218,8 +240,9 @@ class Tables:
             if not self._importers[target]:
                 del self._importers[target]
         changes.gone |= set(self._flows.pop(number).values())
-        for entry in self.entries.pop(number).values():
-            self._count(number, entry, -1)
+        for destination in list(self._led[number]):
+            self._lead(number, destination, None)
+        del self._led[number], self._uses[number], self.entries[number]
         self._overfull.pop(number, None)
         self._sizes.pop(number, None)
 
@@ -227,14 +250,42 @@ class Tables:
         if entry.hidden is not None:
             return
         self._sizes[number] = self._sizes.get(number, 0) + by
+
+    def _lead(self, number: ViewId, destination: Destination, entry: Entry | None) -> None:
+        """The entry whose endpoints count for a destination, in place of the one that did."""
+        led = self._led[number]
+        before = led.get(destination)
+        if before is entry:
+            return
+        if entry is not None:
+            led[destination] = entry
+            self._use(number, entry, +1)
+        else:
+            del led[destination]
+        if before is not None:
+            self._use(number, before, -1)
+
+    def _use(self, number: ViewId, entry: Entry, by: int) -> None:
+        here = self._uses[number]
         for endpoint in endpoints(entry):
-            uses = self._endpoints.get(endpoint, 0) + by
-            if uses == 0 or uses == by:
-                self._known_endpoints = None
+            uses = here.get(endpoint, 0) + by
             if uses:
-                self._endpoints[endpoint] = uses
+                here[endpoint] = uses
             else:
-                del self._endpoints[endpoint]
+                del here[endpoint]
+            if uses in (0, by):
+                self._used(endpoint, by)
+
+    def _used(self, endpoint: IpAddress, by: int) -> None:
+        """By one view more or less."""
+        self.uses_version += 1
+        views = self._endpoints.get(endpoint, 0) + by
+        if views:
+            self._endpoints[endpoint] = views
+        else:
+            del self._endpoints[endpoint]
+        if views in (0, by):
+            self._known_endpoints = None
 
     def size(self, view: ViewId) -> int:
         """How many entries ask for a flow, those beyond the maximum among them."""

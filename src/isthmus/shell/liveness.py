@@ -21,14 +21,15 @@ from isthmus.model.net import IpAddress
 from isthmus.node.effects import SetProbes
 from isthmus.node.facts import Answer, AnswersRead
 from isthmus.shell.openflow import Line, packet_out
+from isthmus.shell.turns import Turns
 
 PROBE_S = 0.2
 LOST = 3
 """Probes without an answer: that an endpoint has died is known 0.6 to 0.8 s later."""
 
 PROBES_PER_S_MAX = 1000
-"""With more than 200 endpoints each is asked less often. Measured on a userspace datapath: 333 a second cost one per
-cent of a core in ovs-vswitchd and one and a half here."""
+"""With more than 200 endpoints not all are asked in each round (turns.py). Measured on a userspace datapath: 333 a
+second cost one per cent of a core in ovs-vswitchd and one and a half here."""
 
 BURST = 50
 """At most so many at once: the switch queues a hundred answers for a connection and drops what is more."""
@@ -82,6 +83,7 @@ class Prober:
     def __init__(self, socket: Path, hear: Callable[[AnswersRead], None]) -> None:
         self._socket, self._hear = socket, hear
         self._watch = Watch()
+        self._turns = Turns(round(PROBES_PER_S_MAX * PROBE_S))
         self._tunnel: int | None = None
         self._secret = os.urandom(_SECRET_BYTES)
         """Of this run: an answer without it is none of ours."""
@@ -89,6 +91,7 @@ class Prober:
     def ask(self, wish: SetProbes) -> None:
         """From the next round on."""
         self._watch.ask(wish.endpoints)
+        self._turns.share({endpoint: wish.shares.get(endpoint, 1.0) for endpoint in wish.endpoints})
         self._tunnel = wish.tunnel
 
     async def run(self) -> None:
@@ -114,9 +117,9 @@ class Prober:
         """In bursts, spread over the time of a round. Each waits until the switch has taken the one before: what a
         switch that hangs has not sent is nobody's silence, and no more than a burst is ever written to it."""
         while True:
-            endpoints = sorted(self._watch.answers)
+            endpoints = self._turns.next()
             bursts = [endpoints[at : at + BURST] for at in range(0, len(endpoints), BURST)] or [[]]
-            pause = max(PROBE_S, len(endpoints) / PROBES_PER_S_MAX) / len(bursts)
+            pause = PROBE_S / len(bursts)
             for burst in bursts:
                 there = [endpoint for endpoint in burst if endpoint in self._watch.answers]
                 if self._watch.round(there):
