@@ -60,7 +60,9 @@ def _facts(s: NodeStatus, agent: AgentInfo) -> Iterator[str]:
     )
     hidden = sum(1 for r in s.routes if r.best and r.why == NotInstalled.HIDDEN_BY_ROUTER.value)
     own = f", {hidden} left to the routers' own subnets" if hidden else ""
-    yield f"views        {len(s.views)}, {installed} of {routes} routes installed{own}"
+    alone = sum(1 for v in s.views if v.alone)
+    other = f", {alone} without a route of another site" if alone else ""
+    yield f"views        {len(s.views)}, {installed} of {routes} routes installed{own}{other}"
     yield f"ports        {told} of {len(s.ports)} addresses announced"
     yield f"inbound      {_number(s.switch.dropped_inbound, 'packet')} refused that no announcement asked for"
     if s.switch.dropped_strangers:

@@ -20,6 +20,7 @@ from isthmus.node.conversation import Conversation
 from isthmus.node.order import END_OF_RIB_WAIT_S, INVENTORY_WAIT_S, RESTART_TIME_S
 from isthmus.rib.adj_in import Channel
 from isthmus.rib.adj_out import Announcement, RouteKey
+from isthmus.rib.refused import Refusal
 from isthmus.vpn.families import FAMILIES
 from isthmus.vpn.trust import Trust
 
@@ -88,6 +89,12 @@ class Peer:
     def not_taken(self) -> Counter[NotAccepted]:
         """Of what it says, by the reason."""
         return sum((one.not_taken for one in self.conversations.values()), Counter[NotAccepted]())
+
+    @property
+    def budget_refusals(self) -> Iterator[tuple[Refusal, int]]:
+        """What its routes were refused for want of room, and how often."""
+        for one in self.conversations.values():
+            yield from ((refusal, one.refused.count(refusal)) for refusal, _ in one.refused.refusals)
 
     @property
     def refused(self) -> int:

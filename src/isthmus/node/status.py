@@ -73,6 +73,8 @@ class ViewStatus:
     """Local addresses that look here."""
     routes: int
     installed: int
+    alone: bool = False
+    """Whether no route of another site is in it."""
 
 
 @dataclass(frozen=True, slots=True)

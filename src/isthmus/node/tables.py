@@ -9,6 +9,7 @@ Rules: `decisions` counts the decisions made; a test holds each kind of fact to 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 
@@ -17,12 +18,13 @@ from isthmus.fib.entries import NextHop, ViewId
 from isthmus.flows.render import Renderer
 from isthmus.flows.types import FlowKey
 from isthmus.model.net import IpAddress
-from isthmus.model.vpn import RouteTarget
+from isthmus.model.reason import NotImported
+from isthmus.model.vpn import RouteTarget, SiteOfOrigin
 from isthmus.node.config import ROUTES_PER_VIEW_MAX
 from isthmus.node.overfull import SORT_AGAIN_FROM, Overfull, Slot
-from isthmus.rib.adj_in import AdjRibIn, Targets, Touched
+from isthmus.rib.adj_in import AdjRibIn, Path, Targets, Touched
 from isthmus.vpn.exports import Export, Speaker
-from isthmus.vpn.imports import Entry, decide, endpoints
+from isthmus.vpn.imports import Entry, decide, endpoints, is_of_another_site, why_not_imported
 from isthmus.vpn.views import View
 
 FORGET_BELOW = 0.8
@@ -73,6 +75,12 @@ class Tables:
     """How many of them have each tunnel endpoint among their candidates."""
     _endpoints: dict[IpAddress, int] = field(default_factory=dict)
     """How many views use each."""
+    _refusals: dict[ViewId, dict[Destination, tuple[NotImported, ...]]] = field(default_factory=dict)
+    """Why routes with a target of the view cannot be used; of nearly all views nothing."""
+    _sites: dict[ViewId, frozenset[SiteOfOrigin]] = field(default_factory=dict)
+    """The names of this cloud, when the view was made."""
+    _far: dict[ViewId, int] = field(default_factory=dict)
+    """How many of those in `_led` are of another site than the view's."""
     uses_version: int = 0
     """Another number whenever some view uses other endpoints."""
     _known_endpoints: frozenset[IpAddress] | None = frozenset()
@@ -172,10 +180,12 @@ class Tables:
         entries, view = self.entries[number], self.views[number]
         changed: dict[Destination, Entry | None] = {}
         for destination in destinations:
-            local: Sequence[Export] = self.exports.get(destination, ())
-            entry = decide(
-                view, destination, rib.paths(destination), local, self.speaker, self.silent, renderer.circuits
-            )
+            local, paths = self.exports.get(destination, ()), rib.paths(destination)
+            entry = decide(view, destination, paths, local, self.speaker, self.silent, renderer.circuits)
+            if entry is None or len(paths) > 1 or local:
+                self._note_refusals(view, destination, paths)
+            elif number in self._refusals:
+                self._refusals[number].pop(destination, None)
             before = changed[destination] = entries.get(destination)
             if before is not None:
                 self._count(number, before, -1)
@@ -187,6 +197,21 @@ class Tables:
         self.decisions += len(changed)
         moved = self._fit(number, changed)
         self._render(number, changed.keys() | moved if moved else changed, renderer, changes)
+
+    def _note_refusals(self, view: View, destination: Destination, paths: Sequence[Path]) -> None:
+        whys = tuple(why for path in paths if (why := why_not_imported(view, path, self.speaker)) is not None)
+        if whys:
+            self._refusals.setdefault(view.id, {})[destination] = whys
+        elif view.id in self._refusals:
+            self._refusals[view.id].pop(destination, None)
+
+    def refusals(self, number: ViewId) -> Counter[NotImported]:
+        """Routes with a target of the view that cannot be used, by the reason."""
+        return Counter(why for whys in self._refusals.get(number, {}).values() for why in whys)
+
+    def is_alone(self, number: ViewId) -> bool:
+        """Whether no route of another site is in the view."""
+        return not self._far.get(number)
 
     def _render(
         self, number: ViewId, destinations: Iterable[Destination], renderer: Renderer, changes: Changes
@@ -228,7 +253,7 @@ class Tables:
 
     def _add(self, view: View) -> None:
         self.views[view.id], self.entries[view.id], self._flows[view.id] = view, {}, {}
-        self._led[view.id], self._uses[view.id] = {}, {}
+        self._led[view.id], self._uses[view.id], self._sites[view.id] = {}, {}, view.sites
         for target in view.imports:
             self._importers.setdefault(target, set()).add(view.id)
 
@@ -243,6 +268,9 @@ class Tables:
         for destination in list(self._led[number]):
             self._lead(number, destination, None)
         del self._led[number], self._uses[number], self.entries[number]
+        self._refusals.pop(number, None)
+        self._far.pop(number, None)
+        del self._sites[number]
         self._overfull.pop(number, None)
         self._sizes.pop(number, None)
 
@@ -266,6 +294,8 @@ class Tables:
             self._use(number, before, -1)
 
     def _use(self, number: ViewId, entry: Entry, by: int) -> None:
+        if is_of_another_site(entry, self._sites[number], self.speaker):
+            self._far[number] = self._far.get(number, 0) + by
         here = self._uses[number]
         for endpoint in endpoints(entry):
             uses = here.get(endpoint, 0) + by

@@ -103,6 +103,9 @@ def _views(status: NodeStatus) -> Iterator[Metric]:
         "view",
         {name: v.installed for name, v in views.items()},
     )
+    yield _gauge(
+        "views_alone", "Import views without a route of another site.", sum(1 for view in status.views if view.alone)
+    )
     yield _labelled(
         GaugeMetricFamily,
         "routes_unused",

@@ -12,7 +12,8 @@ from typing import NamedTuple
 from isthmus.bgp.nlri import Destination
 from isthmus.fib.entries import CircuitName, Deliver, NextHop, Target
 from isthmus.model.net import IpAddress
-from isthmus.model.reason import NotBest, Note, NotInstalled
+from isthmus.model.reason import NotBest, Note, NotImported, NotInstalled
+from isthmus.model.vpn import SiteOfOrigin
 from isthmus.rib.adj_in import Path, Standing
 from isthmus.rib.decision import Rank, choose
 from isthmus.vpn.exports import Export, Speaker
@@ -145,3 +146,14 @@ def endpoints(entry: Entry) -> Iterable[IpAddress]:
         return (entry.target.vtep,) if isinstance(entry.target, NextHop) else ()
     candidates = (entry.best, *(loser for loser, _ in entry.losers))
     return {c.heard.next_hop for c in candidates if isinstance(c, Path) and c.heard.next_hop}
+
+
+def why_not_imported(view: View, path: Path, speaker: Speaker) -> NotImported | None:
+    """Why a route with a target of the view cannot be used; None if it can, or if nobody would miss it."""
+    why = refusal(path, speaker, view.sites) if _may(view, path) else None
+    return None if why in (NotImported.BEACON, NotImported.OWN_ROUTE) else why
+
+
+def is_of_another_site(entry: Entry, sites: Collection[SiteOfOrigin], speaker: Speaker) -> bool:
+    """Whether the winner was announced by somebody outside this cloud, another maker's PE too."""
+    return isinstance(entry.best, Path) and meaning(entry.best.heard, speaker).site not in sites
