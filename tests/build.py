@@ -114,6 +114,7 @@ def attributes(
     local_pref: int | None = 100,
     med: int | None = None,
     originator: str | None = None,
+    plain: tuple[int, ...] = (),
 ) -> PathAttributes:
     communities: list[ExtendedCommunity] = [*rts(*targets)]
     communities += [site] if site else []
@@ -125,6 +126,7 @@ def attributes(
         next_hop=ip(next_hop),
         local_pref=local_pref,
         med=med,
+        communities=plain,
         originator_id=ip(originator) if originator else None,
         extended_communities=tuple(communities),
     )

@@ -120,3 +120,32 @@ def test_a_word_of_the_glossary_is_used_where_it_says() -> None:
                     faults.append(f"{file}: {name}")
     assert not faults, f"another meaning of a word of the glossary: {sorted(faults)}"
     assert not (unused := allowed.keys() - seen - {"unheard", "staying", "refused"}), f"nobody says {unused}"
+
+
+CORE = ("model", "bgp", "rib", "vpn", "fib", "flows", "node")
+OURS_ALONE = {
+    "model/intent/writing.py": "whoever writes a row chooses its form",
+    "bgp/message.py": "our own OPEN",
+    "bgp/nlri/evpn.py": "our own route, or one as it was decoded",
+    "bgp/packing.py": "our own routes, for a session that agreed on them",
+    "bgp/session.py": "the session's own steps, in the order of its table",
+    "rib/decision.py": "two lists of this file",
+    "vpn/exports.py": "who asks without a node",
+    "vpn/families.py": "what `refusal` lets pass, asked just before",
+    "node/switch.py": "asked only when the switch has been read",
+    "node/handover.py": "asked only of a session that is there",
+    "node/report_routes.py": "two kinds of one union",
+}
+"""Where the core asserts something of itself, and why nothing that a tenant, a peer or the cloud says can reach it."""
+
+
+def test_no_assertion_of_the_core_is_about_what_others_say() -> None:
+    """An assertion ends the process, and the next one too: whatever comes from outside is refused with a reason."""
+    found = set()
+    for path in python_files(*(f"src/isthmus/{room}" for room in CORE)):
+        for node in ast.walk(ast.parse(path.read_text())):
+            raised = node.exc.func if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call) else None
+            if isinstance(node, ast.Assert) or (isinstance(raised, ast.Name) and raised.id == "AssertionError"):
+                found.add(str(path.relative_to(ROOT / "src/isthmus")))
+    assert not (new := found - OURS_ALONE.keys()), f"can a fact reach these? say why not in OURS_ALONE: {sorted(new)}"
+    assert not (gone := OURS_ALONE.keys() - found), f"no assertion is left in {sorted(gone)}"

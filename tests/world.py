@@ -6,7 +6,7 @@ Nothing here decides: effects are carried out as a shell would, in order, and wh
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 from isthmus.bgp import events as bgp
@@ -26,6 +26,7 @@ from isthmus.node.handed_on import decode, encode
 from isthmus.node.memory import Memory
 from isthmus.rib.adj_in import Path
 from isthmus.vpn.beacons import whose
+from isthmus.vpn.trust import EVERYTHING, Trust
 from tests.build import ip
 
 ASN = 64512
@@ -72,11 +73,14 @@ class World:
         memory: Memory | None = None,
         long_lived_s: int = LONG_LIVED_S,
         liveness: Liveness = Liveness.ON,
+        trust: Trust = EVERYTHING,
+        clouds: Mapping[int, Trust] | None = None,
+        view_key: bytes = b"",
     ) -> None:
-        self.now = now
+        self.now, self.trust, self.clouds = now, trust, clouds or {}
         vtep = ip("172.30.1.1")
-        configs = tuple(PeerConfig(address, ASN, 30, 0.0, long_lived_s) for address in peers)
-        config = NodeConfig(vtep, vtep, ASN, configs, generation, limits or Limits(), liveness)
+        configs = tuple(PeerConfig(address, ASN, 30, 0.0, long_lived_s, trust) for address in peers)
+        config = NodeConfig(vtep, vtep, ASN, configs, generation, limits or Limits(), liveness, self.clouds, view_key)
         self.node = Node(config, now, memory)
         self.reflectors = {address: Reflector(address) for address in peers}
         self.reachable = set(self.reflectors)
@@ -95,12 +99,17 @@ class World:
 
     # From run to run
 
-    def handed_over(self, seconds: float = 1.0, change: Callable[[Memory], Memory] | None = None) -> World:
+    def handed_over(
+        self,
+        seconds: float = 1.0,
+        change: Callable[[Memory], Memory] | None = None,
+        view_key: bytes | None = None,
+    ) -> World:
         """The agent is exchanged: the fresh one goes on with the sessions of the last. What reflectors say meanwhile
         waits for it. `change` is what happens to the memory on its way."""
         self.settle()
         left = decode(encode(self.node.suspend(self.now, self.reflectors)))
-        return self._after(seconds, change(left) if change else left, self.reflectors)
+        return self._after(seconds, change(left) if change else left, self.reflectors, view_key)
 
     def crashed(self, seconds: float = 1.0, change: Callable[[Memory], Memory] | None = None) -> World:
         """The agent dies; its connections end, and the fresh one knows what it remembered."""
@@ -110,9 +119,19 @@ class World:
         fresh = {address: Reflector(address) for address in self.reflectors}
         return self._after(seconds, change(left) if change else left, fresh)
 
-    def _after(self, seconds: float, left: Memory, reflectors: dict[IpAddress, Reflector]) -> World:
+    def _after(
+        self, seconds: float, left: Memory, reflectors: dict[IpAddress, Reflector], view_key: bytes | None = None
+    ) -> World:
         config = self.node.config
-        fresh = World(peers=reflectors, generation=config.generation + 1, now=self.now + seconds, memory=left)
+        fresh = World(
+            peers=reflectors,
+            generation=config.generation + 1,
+            now=self.now + seconds,
+            memory=left,
+            trust=self.trust,
+            clouds=self.clouds,
+            view_key=config.view_key if view_key is None else view_key,
+        )
         for address, peer in fresh.node.peers.items():
             if peer.resumed:
                 fresh.reflectors[address] = reflectors[address]

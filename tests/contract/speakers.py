@@ -45,6 +45,8 @@ from isthmus.bgp.session import (
     Up,
 )
 from isthmus.bgp.update import Update
+from isthmus.model.net import IpAddress
+from isthmus.shell.tcp_guard import NO_GUARD, Guard
 from tests.eventually import eventually
 from tests.ports import free_port
 
@@ -247,8 +249,8 @@ def gobgp(
 class LiveSession:
     """A session of ours on a blocking socket, moved by `pump`."""
 
-    def __init__(self, config: SessionConfig, address: str, port: int, source: str) -> None:
-        self.session = Session(config)
+    def __init__(self, config: SessionConfig, address: str, port: int, source: str, guard: Guard = NO_GUARD) -> None:
+        self.session, self._guard = Session(config), guard
         self.events: list[Up | Down | Routes | RefreshRequested] = []
         self._target, self._source = (address, port), source
         self._socket: socket.socket | None = None
@@ -293,6 +295,7 @@ class LiveSession:
         connection = socket.socket()
         connection.settimeout(2)
         connection.bind((self._source, 0))
+        self._guard.put_on(connection, IpAddress.parse(self._target[0]))
         try:
             connection.connect(self._target)
         except OSError as error:

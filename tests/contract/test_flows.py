@@ -12,7 +12,7 @@ from isthmus.flows.parse import parse_dump
 from isthmus.flows.render import Renderer, add_line, delete_line
 from isthmus.flows.types import FlowKey, cookie
 from isthmus.model.intent import CIRCUIT_MAC, ROUTER_MAC, Fallback
-from isthmus.model.net import Mac
+from isthmus.model.net import Mac, Prefix
 from tests.build import ip, net
 from tests.contract.switches import Switch, run
 
@@ -41,8 +41,8 @@ ROUTES = {
 }
 
 
-def wanted() -> dict[FlowKey, str]:
-    renderer = Renderer(OURS, TUNNEL, {RED: RED_PORT, BLUE: BLUE_PORT, MUTE: MUTE_PORT})
+def wanted(sources: tuple[Prefix, ...] | None = None) -> dict[FlowKey, str]:
+    renderer = Renderer(OURS, TUNNEL, {RED: RED_PORT, BLUE: BLUE_PORT, MUTE: MUTE_PORT}, sources)
     flows = renderer.base(FORWARDING, [ip("172.30.2.1")], asked=[ip("172.30.2.1"), ip("172.30.2.2")])
     for prefix, target in ROUTES.items():
         flow = renderer.route(VIEW, prefix, target)
@@ -152,3 +152,24 @@ IN = f"in_port={TUNNEL},dl_src={THEIRS},tun_src=172.30.2.1,tun_dst=172.30.1.1"
 )
 def test_from_a_tunnel_only_what_was_announced_comes_in(switch: Switch, packet: str, leads: str) -> None:
     assert leads in fate(switch, packet)
+
+
+def test_where_tunnels_may_begin_is_said_nothing_comes_from_elsewhere(switch: Switch) -> None:
+    """A frame from where no tunnel may begin gets nowhere, VNI and MAC right or not; a probe is not answered."""
+    open_, strict = wanted(), wanted((net("172.30.2.0/30"), net("172.30.7.7/32")))
+    try:
+        apply(switch, "\n".join(delete_line(key) for key in open_))
+        apply(switch, "\n".join(add_line(key, cookie(7), actions) for key, actions in strict.items()))
+        assert {key: flow.actions for key, flow in parse_dump(dump(switch)).items()} == strict
+        frame = f"tun_id=5001,dl_dst={OURS},ip,nw_dst=10.1.0.5"
+        probe = f"tun_id=0,dl_dst={PROBE_MAC},dl_type={PROBE_TYPE:#x}"
+        for source, leads in (("172.30.2.1", True), ("172.30.7.7", True), ("172.30.2.9", False), ("172.30.7.8", False)):
+            begin = IN.replace("172.30.2.1", source)
+            assert (fate(switch, f"{begin},{frame}") != "drop") is leads, source
+            assert (fate(switch, f"{begin},{probe}") != "drop") is leads, source
+        for key in strict:
+            apply(switch, delete_line(key))
+        assert parse_dump(dump(switch)) == {}
+    finally:
+        apply(switch, "\n".join(delete_line(key) for key in strict))
+        apply(switch, "\n".join(add_line(key, cookie(7), actions) for key, actions in open_.items()))

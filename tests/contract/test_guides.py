@@ -19,6 +19,8 @@ pytestmark = pytest.mark.contract
 PAGE = "operator/install.md"
 FRR = blocks(PAGE, "frr")
 REFLECTOR, AGENT = blocks(PAGE, "toml")
+TRUST = "operator/trust.md"
+TRUSTED, BORDER = blocks(TRUST, "toml")
 
 
 def is_taken(file: Path, text: str, *command: str) -> None:
@@ -29,14 +31,21 @@ def is_taken(file: Path, text: str, *command: str) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("text", FRR)
+@pytest.mark.parametrize("text", [*FRR, *blocks(TRUST, "frr")])
 def test_frr(text: str, tmp_path: Path) -> None:
     is_taken(tmp_path / "frr.conf", text, "vtysh", "--dryrun", "--inputfile")
 
 
-def test_gobgp(tmp_path: Path) -> None:
-    is_taken(tmp_path / "gobgpd.toml", REFLECTOR, "gobgpd", "--dry-run", "--config-file")
-    assert len(tomllib.loads(REFLECTOR)["neighbors"]) == 2
+@pytest.mark.parametrize("text", [REFLECTOR, BORDER], ids=["install", "trust"])
+def test_gobgp(text: str, tmp_path: Path) -> None:
+    is_taken(tmp_path / "gobgpd.toml", text, "gobgpd", "--dry-run", "--config-file")
+    assert len(tomllib.loads(text)["neighbors"]) == 2
+
+
+def test_what_an_agent_is_told_of_other_clouds() -> None:
+    least = '[agent]\nvtep = "172.30.1.11"\nas = 64512\n[southbound]\nendpoints = ["tcp:172.30.1.21:6642"]\n'
+    config = parse(least + TRUSTED, Path("agent.toml"))
+    assert config.reflectors[0].guard.hops == 1 and set(config.clouds) == {64513}
 
 
 def test_the_least_that_the_agent_needs(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import yaml
 
-from isthmus.lab import frr, hypervisor, mariadb, neutron
+from isthmus.lab import frr, gobgp, hypervisor, mariadb, neutron
 from tests.lab.build import default_text, plan, topology
 
 PLAN = plan()
@@ -73,6 +73,27 @@ def test_the_reflector_takes_its_underlay_as_clients_and_the_others_as_ebgp_peer
     assert "neighbor 172.30.2.5 attribute-unchanged next-hop" in family
 
 
+def test_the_clouds_tell_each_other_what_they_have_agreed_on_and_nothing_else() -> None:
+    lines = [line.strip() for line in frr.configuration(A, A.reflectors[0], PLAN.topology).splitlines()]
+    assert "no bgp ebgp-requires-policy" not in lines
+    assert {"neighbor 172.30.2.5 route-map AGREED in", "neighbor 172.30.2.5 route-map AGREED out"} <= set(lines)
+    assert {"neighbor PE password inside-a", "neighbor 172.30.2.5 password between-clouds"} <= set(lines)
+    assert {"neighbor PE ttl-security hops 1", "neighbor 172.30.2.5 ttl-security hops 2"} <= set(lines)
+    said = tomllib.loads(gobgp.configuration(A, A.reflectors[0], PLAN.topology))
+    assert said["global"]["apply-policy"]["config"]["import-policy-list"] == ["agreed"]
+    assert [n["config"]["auth-password"] for n in said["neighbors"]] == ["inside-a", "inside-a", "between-clouds"]
+    assert [n["ttl-security"]["config"]["ttl-min"] for n in said["neighbors"]] == [255, 255, 254]
+
+
+def test_a_lab_of_trusting_neighbours_can_be_had_too() -> None:
+    trusting = plan(text=default_text().replace("wary = true", "wary = false"))
+    said = tomllib.loads(hypervisor.agent_configuration(trusting.sites[0], trusting.places))
+    assert said["reflectors"] == [{"address": "172.30.1.5", "as": 64512, "port": 179, "hold_time_s": 9}]
+    assert not {"clouds", "limits"} & said.keys()
+    assert "password" not in frr.configuration(A, A.reflectors[0], trusting.topology)
+    assert "password" not in gobgp.configuration(A, A.reflectors[0], trusting.topology)
+
+
 def test_a_lone_cloud_has_a_reflector_without_peers() -> None:
     alone = topology("[[cloud]]".join(default_text().split("[[cloud]]")[:2]))
     assert "attribute-unchanged" not in frr.configuration(alone.clouds[0], alone.clouds[0].reflectors[0], alone)
@@ -90,7 +111,19 @@ def test_the_agents_file_is_what_an_operator_would_write() -> None:
     site = PLAN.sites[0]
     assert tomllib.loads(hypervisor.agent_configuration(site, PLAN.places)) == {
         "agent": {"host": "a-h1", "vtep": "172.30.1.11", "router_id": "172.30.1.11", "as": 64512},
-        "reflectors": [{"address": "172.30.1.5", "as": 64512, "port": 179, "hold_time_s": 9}],
+        "reflectors": [
+            {
+                "address": "172.30.1.5",
+                "as": 64512,
+                "port": 179,
+                "hold_time_s": 9,
+                "md5_password": "inside-a",
+                "ttl_security_hops": 1,
+                "tunnel_endpoints": ["172.30.1.0/24", "172.30.2.0/24"],
+            }
+        ],
+        "clouds": [{"as": 64513, "accept_targets": ["64512:1-99"], "tunnel_endpoints": ["172.30.2.0/24"]}],
+        "limits": {"routes_per_target": 250},
         "ovsdb": {
             "endpoint": "unix:/var/lib/isthmus-lab/a-h1/db.sock",
             "bridge": "br-vpn",

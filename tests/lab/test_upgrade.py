@@ -111,7 +111,13 @@ def upgrade(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         before = former.programs(older, ours)
         try:
             with Progress(sys.stdout) as progress:
-                made = whole.up(path.read_text(), str(path), agents=False, progress=progress, programs=before)
+                made = whole.up(
+                    path.read_text().replace("wary = true", "wary = false"),
+                    str(path),
+                    agents=False,
+                    progress=progress,
+                    programs=before,
+                )
             for site in made.plan.sites:
                 hypervisor.start_agent(site, made.processes, former.on(site.node, home, older, before))
             ground = Ground(replace(made, plan=replace(made.plan, programs=ours)))

@@ -38,6 +38,7 @@ FACTS = Facts("router:1", "vpn-1", 4, ("host-1", "host-2"))
     [
         (GOOD, HostState.WELL, "", ""),
         (replace(GOOD, attachment=replace(REPORT, revision=5)), HostState.WELL, "", ""),
+        (replace(GOOD, attachment=replace(REPORT, notes={"vpn-1": "1 route"})), HostState.WELL, "", "1 route"),
         (None, HostState.WRONG, "no Isthmus agent runs there", "no Isthmus agent runs there"),
         (replace(GOOD, alive=False), HostState.WRONG, "its agent does not answer", "its agent does not answer"),
         (

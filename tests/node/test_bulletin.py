@@ -5,19 +5,21 @@ from __future__ import annotations
 from dataclasses import replace
 
 from isthmus.model.intent import AttachmentIntent, BadIntent, UnknownSchema
-from isthmus.model.reason import NotAnnounced, NotInstalled
+from isthmus.model.reason import NotAccepted, NotAnnounced, NotInstalled
 from isthmus.model.report import DOWN, IN_SYNC, UP, AttachmentReport, NodeReport
 from isthmus.node import facts
 from isthmus.node.bulletin import UNREADABLE_MAX, About, bulletin
 from isthmus.node.config import Limits
 from isthmus.node.order import LOOK_WAIT_S, PATIENCE_S
-from tests.build import association, attachment, attributes, circuit, path, port, uuid
+from isthmus.node.report import status
+from tests.build import SITE, association, attachment, attributes, circuit, nlri, path, port, uuid
 from tests.world import World
 
 A, B = "neutron-a", "neutron-b"
 RT = "64512:1"
 ABOUT = About("0.1.0", 5000, 4000.0)
 NAME = f"router:{uuid(1)}"
+ALONE = {uuid(1016): "no route of another site is known"}
 
 
 def intent(revision: int = 4, **more: object) -> AttachmentIntent:
@@ -47,13 +49,50 @@ def one(report: NodeReport) -> AttachmentReport:
 
 def test_an_attachment_with_workload_is_told_with_its_revision() -> None:
     report = told(world())
-    assert one(report) == AttachmentReport(NAME, 4, "ACTIVE", 1)
+    assert one(report) == AttachmentReport(NAME, 4, "ACTIVE", 1, notes=ALONE)
     assert one(report).is_well
     agent = report.agent
     assert (agent.version, agent.started, agent.asn, agent.drain) == ("0.1.0", 5000, 64512, "in use")
     assert (agent.southbound, agent.switch) == (IN_SYNC, IN_SYNC)
     (peer,) = agent.peers
     assert (peer.state, peer.reason, peer.since, peer.announced) == (UP, "", 5000, 1)
+
+
+def test_routes_that_cannot_be_used_are_counted_by_reason_and_nobody_elsewhere_is_said() -> None:
+    """ACTIVE, and not one route of the other site: the operator reads why."""
+    w = world()
+    w.says(
+        path("10.9.0.1/32", attributes(RT, as_path=(64513, 64512))),
+        *(path(f"10.9.1.{n}/32", attributes(RT, router_mac=None)) for n in range(1, 13)),
+        path("10.9.0.2/32", attributes("64512:9", router_mac=None)),
+    )
+    words = "10 routes or more are not used: it has no Router's MAC, so nothing could be encapsulated; "
+    words += "1 route is not used: our AS is in its path; no route of another site is known"
+    assert one(told(w)).notes == {uuid(1016): words} and one(told(w)).is_well
+    assert {view.alone for view in status(w.node, w.now).views} == {True}
+    w.says(path("10.9.2.1/32", attributes(RT)))
+    assert not one(told(w)).notes[uuid(1016)].endswith("no route of another site is known")
+    w.says(
+        withdraw=[nlri("10.9.0.1/32"), *(nlri(f"10.9.1.{n}/32") for n in range(1, 13))],
+    )
+    assert one(told(w)).notes == {}
+    w.says(withdraw=[nlri("10.9.2.1/32")])
+    assert one(told(w)).notes == ALONE
+
+
+def test_a_route_of_another_hypervisor_of_this_cloud_is_no_other_site() -> None:
+    w = world()
+    w.says(path("10.9.2.1/32", attributes(RT, site=SITE, as_path=())))
+    assert one(told(w)).notes == ALONE
+
+
+def test_a_vpn_that_floods_says_so_where_it_is_asked_for() -> None:
+    w = World(limits=Limits(routes_per_target=2))
+    w.switch_on()
+    w.intent({circuit(1): intent()}, (port("p", A, "10.1.0.5"),))
+    w.says(*(path(f"10.9.0.{n}/32", attributes(RT)) for n in range(1, 40)))
+    w.end_of_rib()
+    assert one(told(w)).notes == {uuid(1016): f"10 routes or more are not used: {NotAccepted.TARGET_FULL.value}"}
 
 
 def test_an_attachment_without_workload_is_not_told() -> None:
@@ -74,7 +113,7 @@ def test_a_revision_that_the_switch_does_not_take_is_not_told() -> None:
     assert report.agent.switch == "refuses flows: the switch says no"
     w.obedient = True
     w.wait(5.0)
-    assert one(told(w, report)) == AttachmentReport(NAME, 5, "ACTIVE", 2)
+    assert one(told(w, report)) == AttachmentReport(NAME, 5, "ACTIVE", 2, notes=ALONE)
 
 
 def test_before_it_is_computed_a_revision_is_not_told() -> None:

@@ -7,10 +7,11 @@ import pytest
 from isthmus.flows.layout import Table
 from isthmus.model.intent import AttachmentIntent
 from isthmus.node import effects, facts
+from isthmus.node.config import Limits
 from isthmus.node.facts import Answer
 from isthmus.node.order import TOGETHER_S
 from isthmus.node.report import status
-from tests.build import association, attachment, attributes, circuit, ip, path, port
+from tests.build import association, attachment, attributes, circuit, ip, nlri, path, port
 from tests.world import World
 
 A = "neutron-a"
@@ -137,3 +138,30 @@ def test_one_silent_endpoint_costs_what_leads_there_and_no_more(count: int) -> N
     world.probe(ONE, Answer.SILENT)
     (bundle,) = [e for e in world.log if isinstance(e, effects.ApplyFlows)]
     assert (len(bundle.put), len(bundle.delete)) == (1, 1), "10.9.0.1 goes elsewhere, table 30 loses a flow"
+
+
+def test_every_vpn_has_as_much_of_the_probes_as_any_other() -> None:
+    """Whoever shows a thousand endpoints in one VPN takes nothing from the one of another."""
+    world = World()
+    world.switch_on()
+    blue = attachment(2, association(17, networks=("neutron-b",), both=("64512:2",)), networks=("neutron-b",))
+    world.intent({circuit(1): red(), circuit(2): blue}, [port("p", A, "10.1.0.5"), port("q", "neutron-b", "10.2.0.5")])
+    world.says(*(path(f"10.9.0.{n}/32", attributes(RT, next_hop=f"172.30.3.{n}")) for n in range(1, 101)))
+    world.says(path("10.8.0.1/32", attributes("64512:2")))
+    told = [effect for effect in world.log if isinstance(effect, effects.SetProbes)][-1]
+    assert told.shares[ONE] == pytest.approx(1.0)
+    assert told.shares[ip("172.30.3.7")] == pytest.approx(0.01)
+    world.says(path("10.8.0.2/32", attributes("64512:2", next_hop="172.30.3.7")))
+    told = [effect for effect in world.log if isinstance(effect, effects.SetProbes)][-1]
+    assert told.shares[ip("172.30.3.7")] == pytest.approx(0.51), "the other VPN leads there now, too"
+
+
+def test_what_a_full_view_refuses_costs_neither_flows_nor_probes() -> None:
+    world = World(limits=Limits(routes_per_view=5))
+    world.switch_on()
+    world.intent({circuit(1): red()}, [port("p", A, "10.1.0.5")])
+    world.says(*(path(f"10.9.0.{n}/32", attributes(RT, next_hop=f"172.30.3.{n}")) for n in range(1, 51)))
+    assert len(world.probed) == len(world.resolved) == 5
+    assert sum(1 for key in world.flows if key.table == Table.TUNNEL and key.match) == 5
+    world.says(withdraw=[nlri("10.9.0.1/32")])
+    assert sorted(map(str, world.probed)) == [f"172.30.3.{n}" for n in range(2, 7)]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from isthmus.model.reason import NotAccepted
 from isthmus.rib.adj_in import Path
-from isthmus.rib.refused import Refused
+from isthmus.rib.refused import Refusal, Refused
 from tests.build import attributes, path
+
+FULL = Refusal(NotAccepted.PEER_FULL)
 
 
 def route(number: int) -> Path:
@@ -14,8 +17,8 @@ def route(number: int) -> Path:
 def test_a_route_is_one_however_often_it_is_said() -> None:
     refused = Refused()
     for _ in range(3):
-        refused.refuse(route(1))
-    refused.refuse(route(2))
+        refused.refuse(route(1), FULL)
+    refused.refuse(route(2), FULL)
     assert len(refused) == 2
     refused.withdraw(route(1).nlri.prefix, route(1).key)
     refused.withdraw(route(9).nlri.prefix, route(9).key)
@@ -27,12 +30,12 @@ def test_a_route_is_one_however_often_it_is_said() -> None:
 def test_beyond_the_names_there_is_a_number_that_falls_too() -> None:
     refused = Refused(names_max=2)
     for number in range(5):
-        refused.refuse(route(number))
-    refused.refuse(route(0))
+        refused.refuse(route(number), FULL)
+    refused.refuse(route(0), FULL)
     assert len(refused) == 5
     for number in (4, 0, 3, 1, 2, 7):
         refused.withdraw(route(number).nlri.prefix, route(number).key)
     assert len(refused) == 0
-    refused.refuse(route(1))
+    refused.refuse(route(1), FULL)
     refused.clear()
     assert not refused

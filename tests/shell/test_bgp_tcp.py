@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import sys
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -12,7 +13,9 @@ import pytest
 from isthmus.model.net import IpAddress
 from isthmus.node.effects import Dial, Hangup, Send
 from isthmus.node.facts import Closed, Connected, ConnectFailed, Received
+from isthmus.shell import bgp_tcp
 from isthmus.shell.bgp_tcp import BgpTcp
+from isthmus.shell.tcp_guard import IP_MINTTL, NO_GUARD, Guard
 from tests.eventually import eventually
 from tests.shell.background import Background
 
@@ -23,12 +26,14 @@ LOCAL = IpAddress.parse("127.0.0.9")
 class World:
     """A peer that listens, and what the part under test said."""
 
-    def __init__(self, background: Background, listener: socket.socket, local: IpAddress = LOCAL) -> None:
+    def __init__(
+        self, background: Background, listener: socket.socket, local: IpAddress = LOCAL, guard: Guard = NO_GUARD
+    ) -> None:
         self.heard: list[Any] = []
         self.background = background
         self.listener = listener
         self.port = listener.getsockname()[1]
-        self.tcp = BgpTcp(local, {PEER: self.port}, self.heard.append)
+        self.tcp = BgpTcp(local, {PEER: self.port}, self.heard.append, {PEER: guard})
 
     def do(self, effect: Dial | Send | Hangup) -> None:
         self.background.do(self.tcp.carry_out, effect)
@@ -193,3 +198,63 @@ def test_a_connection_that_ended_is_not_handed_over(world: World) -> None:
     world.dial().close()
     world.hears(Closed(PEER, "the peer closed the connection"))
     assert world.background.call(world.tcp.hand_over) == {}
+
+
+def test_a_session_with_a_password_is_signed_and_one_without_is_not_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who forges segments, or dials in somebody's name, gets nowhere (RFC 2385); what the operator sees is words."""
+    monkeypatch.setattr(bgp_tcp, "CONNECT_S", 0.3)
+    with Background() as background, socket.create_server(("127.0.0.1", 0)) as listener:
+        Guard("between us").put_on(listener, LOCAL)
+        right = World(background, listener, guard=Guard("between us"))
+        with right.dial() as peer:
+            right.do(Send(PEER, b"signed"))
+            assert peer.recv(10) == b"signed"
+            background.call(right.tcp.close)
+        for guard, why in (
+            (NO_GUARD, "no answer within 0 s"),
+            (Guard("other"), "no answer within 0 s, or the passwords differ"),
+        ):
+            wrong = World(background, listener, guard=guard)
+            wrong.do(Dial(PEER))
+            wrong.hears(ConnectFailed(PEER, why))
+
+
+def test_a_connection_that_was_handed_over_is_signed_as_the_file_says_now() -> None:
+    with Background() as background, socket.create_server(("127.0.0.1", 0)) as listener:
+        Guard("old").put_on(listener, LOCAL)
+        before = World(background, listener, guard=Guard("old"))
+        with before.dial() as peer:
+            handed = background.call(before.tcp.hand_over)
+            background.call(before.tcp.close)
+            after = World(background, listener, guard=Guard("new"))
+
+            async def adopt() -> None:
+                await after.tcp.adopt(PEER, handed[PEER])
+
+            background.call(adopt)
+            Guard("new").put_on(peer, LOCAL)
+            after.do(Send(PEER, b"with the new one"))
+            assert peer.recv(100) == b"with the new one"
+            background.call(after.tcp.close)
+
+
+def test_packets_from_farther_away_than_the_peer_are_not_taken() -> None:
+    """RFC 5082: ours leave with 255, and what has come over more routers than the peer's is dropped by the kernel."""
+    with Background() as background, socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, 255)
+        listener.setsockopt(socket.IPPROTO_IP, IP_MINTTL, 255)
+        near = World(background, listener, guard=Guard(hops=1))
+        with near.dial() as peer:
+            near.do(Send(PEER, b"with 255"))
+            assert peer.recv(10) == b"with 255"
+            peer.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, 254)
+            peer.sendall(b"forged from one router away")
+            peer.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, 255)
+            near.hears(Received(PEER, b"forged from one router away"))  # only once it is sent again, with 255
+            assert retransmissions(peer) > 0
+            background.call(near.tcp.close)
+
+
+def retransmissions(sock: socket.socket) -> int:
+    """tcpi_total_retrans of tcp(7)'s TCP_INFO."""
+    return int.from_bytes(sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104)[100:104], sys.byteorder)

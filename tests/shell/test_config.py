@@ -13,6 +13,8 @@ import pytest
 from isthmus.model.net import IpAddress
 from isthmus.node.config import Limits, Liveness
 from isthmus.shell.config import Config, ConfigError, LocalSwitch, Reflector, Tls, parse, read
+from isthmus.shell.tcp_guard import Guard
+from tests.build import ip, rts
 from tests.certificates import certificates
 
 FILE = Path("/etc/isthmus/agent.toml")
@@ -173,7 +175,10 @@ WRONG = [
     (_set("agent", f"as = {'9' * 5000}"), "not TOML: "),
     (lambda t: f"{t}deep = {'[' * 5000}", "not TOML: "),
     (_set("agent", "color = 1"), "agent.color is not a key of this table; known are as, host, router_id, vtep"),
-    (lambda t: t + "[agents]", "agents is not a table of this file; known are agent, reflectors, ovsdb, southbound,"),
+    (
+        lambda t: t + "[agents]",
+        "agents is not a table of this file; known are agent, reflectors, clouds, ovsdb, southbound,",
+    ),
     (lambda t: "agent = 3\n" + t.replace("[agent]", "[ovsdb]"), "agent must be a table"),
     (_set("agent", 'host = ""'), "agent.host must be a name without blanks and slashes, not ''"),
     (_set("agent", "host = 3"), "agent.host must be text, not 3"),
@@ -215,10 +220,47 @@ WRONG = [
     (_set("reflectors", "hold_time_s = 65536"), "reflectors #1.hold_time_s must be 0 or a number from 3 to 65535, not"),
     (_set("reflectors", "long_lived_s = 16777216"), "reflectors #1.long_lived_s must be a number from"),
     (_set("reflectors", "hold_time_s = 3.5"), "reflectors #1.hold_time_s must be 0 or a number from 3 to 65535, not"),
-    (_set("reflectors", "hold = 9"), "reflectors #1.hold is not a key of this table; known are address, as,"),
+    (_set("reflectors", "md5_password = 3"), "reflectors #1.md5_password must be text"),
+    (_set("reflectors", f'md5_password = "{"x" * 81}"'), "reflectors #1.md5_password must have at most 80 bytes, all"),
+    (_set("reflectors", 'md5_password = "a\\nb"'), "reflectors #1.md5_password must have at most 80 bytes, all"),
+    (_set("reflectors", "ttl_security_hops = 255"), "reflectors #1.ttl_security_hops must be a number from 0 to 254"),
+    (_set("reflectors", "allow_own_as = 11"), "reflectors #1.allow_own_as must be a number from 0 to 10, not 11"),
+    (
+        _set("reflectors", 'accept_targets = "64512:1"'),
+        "reflectors #1.accept_targets must be a list of route targets, such as 64512:5, 64512:100-199 or 64512:*",
+    ),
+    (
+        _set("reflectors", 'accept_targets = ["64512"]'),
+        "reflectors #1.accept_targets must be a list of route targets, such as 64512:5, 64512:100-199 or 64512:*: '",
+    ),
+    (
+        _set("reflectors", 'announce_targets = ["64512:9-8"]'),
+        "reflectors #1.announce_targets must be a list of route targets, such as 64512:5, 64512:100-199 or 64512:*: '",
+    ),
+    (
+        _set("reflectors", 'tunnel_endpoints = ["172.30.2.1/24"]'),
+        "reflectors #1.tunnel_endpoints must be a list of IPv4 prefixes: '172.30.2.1/24' is not an IP prefix",
+    ),
+    (
+        _set("reflectors", 'tunnel_endpoints = ["2001:db8::/64"]'),
+        "reflectors #1.tunnel_endpoints must be a list of IPv4 prefixes: tunnels over IPv6 are not built yet",
+    ),
+    (_set("reflectors", "hold = 9"), "reflectors #1.hold is not a key of this table; known are accept_prefixes,"),
     (
         lambda t: t + '[[reflectors]]\naddress = "192.0.2.1"\nas = 1',
         "reflectors #2.address 192.0.2.1 is already another reflector's",
+    ),
+    (lambda t: t + "[clouds]", "clouds must be [[clouds]] tables"),
+    (lambda t: t + "[[clouds]]", "clouds #1.as is missing"),
+    (lambda t: t + "[[clouds]]\nas = 64512", "clouds #1.as 64512 is our own: by its AS such a cloud is not told from"),
+    (lambda t: t + "[[clouds]]\nas = 1\n[[clouds]]\nas = 1", "clouds #2.as 1 is already another cloud's"),
+    (
+        lambda t: t + '[[clouds]]\nas = 1\nannounce_targets = ["1:1"]',
+        "clouds #1.announce_targets is not a key of this table; known are accept_prefixes, accept_targets, as,",
+    ),
+    (
+        lambda t: t + '[[clouds]]\nas = 1\naccept_prefixes = ["10.0.0.1/8"]',
+        "clouds #1.accept_prefixes must be a list of prefixes: '10.0.0.1/8' is not an IP prefix",
     ),
     (_set("ovsdb", 'endpoint = "/run/db.sock"'), "ovsdb.endpoint must be unix:/<path>, tcp:<host>:<port> or ssl:"),
     (_set("ovsdb", 'endpoint = "unix:db.sock"'), "ovsdb.endpoint must be unix:/<path>, tcp:<host>:<port> or ssl:"),
@@ -252,6 +294,7 @@ WRONG = [
         lambda t: t + "[limits]\nroutes_per_view = 0",
         "limits.routes_per_view must be a number from 1 to 10000000",
     ),
+    (lambda t: t + "[limits]\npaths_per_target = 1", "limits.paths_per_target must be a number from 2 to 10000000"),
     (lambda t: t + "[limits]\nattachments = 1.5", "limits.attachments must be a number from 1 to 10000000, not 1.5"),
     (lambda t: t + "[liveness]\nmode = false", "liveness.mode must be one of on, warn, off, not False"),
     (
@@ -267,6 +310,27 @@ def test_every_fault_is_one_sentence_with_file_key_and_rule(change: Callable[[st
         good(change)
     assert str(caught.value).startswith(f"{FILE}: {sentence}")
     assert "\n" not in str(caught.value)
+
+
+def test_how_far_a_reflector_is_trusted() -> None:
+    line = 'accept_targets = ["64513:*", "64512:5", "64512:100-199"]'
+    more = 'tunnel_endpoints = ["172.30.2.0/24"]\nmd5_password = "between us"\nttl_security_hops = 2\nallow_own_as = 1'
+    (one,) = good(_set("reflectors", f"{line}\n{more}")).reflectors
+    assert one.guard == Guard("between us", 2)
+    assert one.trust.announce_targets is None and one.trust.allow_own_as == 1
+    said = frozenset(rts("64513:4294967295", "64512:5", "64512:6", "64512:100", "64512:199", "64512:200", "65535:4789"))
+    assert said - one.trust.accepted(said) == frozenset(rts("64512:6", "64512:200"))
+    assert one.trust.may_end_at(ip("172.30.2.9")) and not one.trust.may_end_at(ip("172.30.3.9"))
+
+
+def test_a_password_is_shown_to_nobody(tmp_path: Path) -> None:
+    file = tmp_path / "agent.toml"
+    file.write_text(_set("reflectors", 'md5_password = "between us"')(GOOD))
+    file.chmod(0o644)
+    with pytest.raises(ConfigError, match=r"agent\.toml: has an md5_password and is readable by everybody; chmod o-r"):
+        read(file)
+    file.chmod(0o640)
+    assert "between us" not in repr(read(file))
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:

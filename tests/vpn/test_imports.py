@@ -10,7 +10,8 @@ from isthmus.model.net import Mac
 from isthmus.model.reason import NotBest, Note, NotImported, NotInstalled
 from isthmus.model.vpn import Encapsulation
 from isthmus.vpn.exports import exports
-from isthmus.vpn.imports import decide, refusal
+from isthmus.vpn.imports import decide
+from isthmus.vpn.refusal import refusal
 from isthmus.vpn.views import View, views
 from tests.build import association, attachment, attributes, circuit, ip, net, path, port, speaker
 

@@ -27,8 +27,11 @@ from isthmus.bgp.attribute_reader import (
 )
 from isthmus.bgp.attribute_writer import keep
 from isthmus.bgp.capability import Agreed
+from isthmus.bgp.iana import AttributeType
 from isthmus.model.net import IpAddress
 from isthmus.model.vpn import RouteTarget
+
+AS_PATH = AttributeType.AS_PATH.value
 
 READ_MAX, REMEMBERED_OCTETS_MAX = 4096, 512
 """Sets kept as values beside their octets, and how long they may be for that; what is imported is read more than once,
@@ -66,6 +69,11 @@ class Heard:
         communities = b"".join(attributes.extended_communities)
         return cls(keep(attributes), communities, attributes.next_hop, attributes.route_targets)
 
+    @property
+    def octets(self) -> int:
+        """How many are kept."""
+        return len(self.common) + len(self.communities)
+
     def read(self) -> PathAttributes:
         """What they say."""
         remembered = len(self.common) + len(self.communities) <= REMEMBERED_OCTETS_MAX
@@ -85,6 +93,11 @@ def is_kept_form(common: bytes, communities: bytes) -> bool:
     """Whether octets that somebody else wrote down are what `Heard` has. Raises MessageError."""
     read = _READER.read(common)
     return not read.faults and EXTENDED_COMMUNITIES not in read.values and len(communities) % COMMUNITY_OCTETS == 0
+
+
+def ases(common: bytes) -> frozenset[int]:
+    """Every AS that a route with these attributes has come through, as its path says."""
+    return frozenset(asn for segment in read_common(common).get(AS_PATH) or () for asn in segment.numbers)
 
 
 @lru_cache(READ_MAX)

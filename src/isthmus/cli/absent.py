@@ -24,8 +24,11 @@ from isthmus.cli.leg import (
     unplugged,
 )
 from isthmus.cli.verdict import Cause, Step, Verdict
-from isthmus.model.reason import NotAnnounced, NotImported
+from isthmus.model.reason import NotAccepted, NotAnnounced, NotImported
 from isthmus.node.status import PeerStatus, PortStatus, RouteStatus, ViewStatus
+
+_FULL = {why.value for why in NotAccepted if why.name.startswith(("PEER_", "TARGET_"))}
+"""Not taken for want of room."""
 
 
 def absent(leg: Leg, view: ViewStatus) -> Verdict:
@@ -79,6 +82,8 @@ def _refused(leg: Leg, view: ViewStatus, holders: list[Place]) -> Verdict | None
     def wrong(cause: Cause, sentence: str) -> Verdict:
         return leg.wrong(cause, Step.ROUTE, sentence, here, asked)
 
+    if route.why in _FULL:
+        return _peer_full(leg, next(p for p in here.status.peers if p.address == route.peer))
     what = f"the route for {leg.destination} that {here.name} has from {route.peer}"
     if announcer is not None and set(announcer[1].route_targets) != set(route.route_targets):
         was = _list(announcer[1].route_targets)
@@ -93,7 +98,17 @@ def _refused(leg: Leg, view: ViewStatus, holders: list[Place]) -> Verdict | None
         who = announcer[0].name if announcer else "its origin"
         sentence = f"{who} exports {leg.destination} with {targets}, {leg.start} imports {imports}"
         return wrong(Cause.TARGETS_DIFFER, f"{sentence}: no route target in common")
-    return wrong(Cause.ROUTE_UNUSABLE, f"{what} cannot be used: {route.why}")
+    return led_astray(leg, here, route) or wrong(Cause.ROUTE_UNUSABLE, f"{what} cannot be used: {route.why}")
+
+
+def led_astray(leg: Leg, node: Told, route: RouteStatus) -> Verdict | None:
+    """Seen by the beacons that come by the same reflector."""
+    changing = next((p for p in node.status.peers if route.next_hop in p.next_hops_changed_to), None)
+    if changing is None or leg.known.announcer(route) is not None:
+        return None
+    sentence = f"the route of {node.name} for {route.prefix} leads to {route.next_hop}: reflector {changing.address},"
+    sentence += " or one before it, puts that in the place of hypervisors' own next hops"
+    return leg.wrong(Cause.ROUTE_CHANGED, Step.TUNNEL, sentence, node, "show peers")
 
 
 def _heard(leg: Leg, view: ViewStatus, holders: list[Place]) -> RouteStatus | None:
@@ -180,8 +195,7 @@ def _on_the_way(leg: Leg, place: Place) -> Verdict:
         return leg.wrong(Cause.ROUTE_MALFORMED, Step.ROUTE, sentence, here, "show peers")
     full = next((p for p in here.status.peers if p.refused), None)
     if full is not None:
-        sentence = f"{here.name} has as many routes of {full.address} as it may, and did not take {full.refused} more"
-        return leg.wrong(Cause.PEER_FULL, Step.ROUTE, sentence, here, "show peers")
+        return _peer_full(leg, full)
     late = next((p for p in here.status.peers if speaks(p) and not p.in_sync), None)
     if late is not None:
         sentence = f"{late.address} has not sent {here.name} all its routes yet (no End-of-RIB)"
@@ -192,6 +206,14 @@ def _on_the_way(leg: Leg, place: Place) -> Verdict:
     sentence += f"{here.name}: look at the reflectors between them"
     verdict = leg.wrong(Cause.NOT_PASSED_ON, Step.ROUTE, sentence, there, f"show ports --prefix {leg.destination}")
     return replace(verdict, remarks=tuple(_once_malformed(here)))
+
+
+def _peer_full(leg: Leg, peer: PeerStatus) -> Verdict:
+    here = leg.start.node
+    sentence = f"{here.name} has as many routes of {peer.address} as it may, and did not take {peer.refused} more"
+    if len(whys := [why for why in peer.not_taken if why in _FULL]) == 1 and whys[0] != NotAccepted.PEER_FULL.value:
+        sentence = f"{here.name} did not take {peer.refused} routes of {peer.address}: {whys[0]}"
+    return leg.wrong(Cause.PEER_FULL, Step.ROUTE, sentence, here, "show peers")
 
 
 def _malformed(leg: Leg, exports: list[PortStatus]) -> PeerStatus | None:

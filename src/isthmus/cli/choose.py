@@ -80,7 +80,7 @@ def rows(status: NodeStatus, choice: Choice) -> NodeStatus:
             and (network is None or _touches(network, r.prefix))
             and (not choice.why_not or r.why)
         ],
-        peers=[p for p in status.peers if not choice.why_not or p.reason or p.refused],
+        peers=[p for p in status.peers if not choice.why_not or p.reason or p.refused or p.not_taken],
         ports=[
             p
             for p in status.ports

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from isthmus.cli.absent import silent
+from isthmus.cli.absent import led_astray, silent
 from isthmus.cli.known import Place, Told
 from isthmus.cli.leg import Leg, flow_missing, no_tunnel_port, port_down, row_unreadable, switch_away, unplugged
 from isthmus.cli.verdict import Cause, Step, Verdict
@@ -31,7 +31,7 @@ def delivered_here(leg: Leg, meant: list[Place]) -> Place | Verdict:
 
 def by_tunnel(leg: Leg, node: Told, route: RouteStatus) -> Place | Verdict:
     """To the node whose route it is, if the route still says what that node announces."""
-    if (wrong := _nobody_there(leg, node, route) or _led_astray(leg, node, route)) is not None:
+    if (wrong := _nobody_there(leg, node, route) or led_astray(leg, node, route)) is not None:
         return wrong
     announcer, there = leg.known.announcer(route), leg.known.at(route.next_hop)
     asked = f"show routes --prefix {leg.destination}"
@@ -66,16 +66,6 @@ def _nobody_there(leg: Leg, node: Told, route: RouteStatus) -> Verdict | None:
     sentence = f"the route of {node.name} for {route.prefix} leads to {route.next_hop}, and nobody answers for that"
     sentence += ": no neighbour is there, and it has never answered a probe"
     return leg.wrong(Cause.VTEP_UNREACHABLE, Step.TUNNEL, sentence, node, "show switch")
-
-
-def _led_astray(leg: Leg, node: Told, route: RouteStatus) -> Verdict | None:
-    """Seen by the beacons that come by the same reflector."""
-    changing = next((p for p in node.status.peers if route.next_hop in p.next_hops_changed_to), None)
-    if changing is None or leg.known.announcer(route) is not None:
-        return None
-    sentence = f"the route of {node.name} for {route.prefix} leads to {route.next_hop}: reflector {changing.address},"
-    sentence += " or one before it, puts that in the place of hypervisors' own next hops"
-    return leg.wrong(Cause.ROUTE_CHANGED, Step.TUNNEL, sentence, node, "show peers")
 
 
 def entry(leg: Leg, end: Place, export: PortStatus) -> Verdict | None:

@@ -144,7 +144,9 @@ def _peer_trouble(p: PeerStatus) -> str:
         return p.reason
     if p.next_hops_changed_to:
         return astray(p)
-    if p.refused:
+    if p.not_taken:
+        return "; ".join(f"{count} routes not taken: {why}" for why, count in p.not_taken.items())
+    if p.refused:  # an agent of an earlier release knows one reason only
         return f"{p.refused} routes beyond its maximum were not taken"
     return f"last fault: {p.last_fault}" if p.treated_as_withdraw + p.discarded_attributes else ""
 

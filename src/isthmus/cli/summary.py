@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from isthmus.bgp.session import State
 from isthmus.cli.reading import AgentInfo
 from isthmus.cli.render import age, astray
-from isthmus.model.reason import AttachmentState, LimitState, NotAnnounced, NotInstalled
+from isthmus.model.reason import AttachmentState, LimitState, NotAnnounced, NotImported, NotInstalled
 from isthmus.node.status import NodeStatus
 
 ALL_WELL = "All is well."
@@ -24,6 +24,12 @@ _CONFIGURED_SO = {
     NotAnnounced.DRAINED.value,
     NotInstalled.HIDDEN_BY_ROUTER.value,
 }
+_UNUSABLE = {why.value for why in NotImported} - {
+    NotImported.NO_IMPORT_TARGET.value,
+    NotImported.OWN_ROUTE.value,
+    NotImported.BEACON.value,
+}
+"""Of routes that a view would import."""
 LINES_MAX = 6
 """Of one kind; then only their number."""
 
@@ -54,9 +60,13 @@ def _facts(s: NodeStatus, agent: AgentInfo) -> Iterator[str]:
     )
     hidden = sum(1 for r in s.routes if r.best and r.why == NotInstalled.HIDDEN_BY_ROUTER.value)
     own = f", {hidden} left to the routers' own subnets" if hidden else ""
-    yield f"views        {len(s.views)}, {installed} of {routes} routes installed{own}"
+    alone = sum(1 for v in s.views if v.alone)
+    other = f", {alone} without a route of another site" if alone else ""
+    yield f"views        {len(s.views)}, {installed} of {routes} routes installed{own}{other}"
     yield f"ports        {told} of {len(s.ports)} addresses announced"
     yield f"inbound      {_number(s.switch.dropped_inbound, 'packet')} refused that no announcement asked for"
+    if s.switch.dropped_strangers:
+        yield f"strangers    {_number(s.switch.dropped_strangers, 'packet')} refused from where no tunnel may begin"
 
 
 def problems(s: NodeStatus, agent: AgentInfo) -> list[str]:
@@ -103,7 +113,9 @@ def _peers(s: NodeStatus) -> Iterator[str]:
             yield f"peer {peer.address}: has not sent all its routes yet"
         if peer.next_hops_changed_to:
             yield f"peer {peer.address}: {astray(peer)}"
-        if peer.refused:
+        for why, count in peer.not_taken.items():
+            yield f"peer {peer.address}: {_number(count, 'route')} not taken: {why}"
+        if peer.refused and not peer.not_taken:
             yield f"peer {peer.address}: {_number(peer.refused, 'route')} beyond its maximum not taken"
 
 
@@ -118,6 +130,7 @@ def _attachments(s: NodeStatus) -> Iterator[str]:
 
 def _routes(s: NodeStatus) -> Iterator[str]:
     yield from _counted((r.why for r in s.routes if r.best), "route", " not installed")
+    yield from _counted((r.why for r in s.routes if r.why in _UNUSABLE), "route", " cannot be used")
     yield from _counted((r.note for r in s.routes if r.best), "route", "")
 
 

@@ -25,13 +25,13 @@ CircuitName = NewType("CircuitName", str)
 """The logical port name of an attachment circuit, which is its name on the patch port too."""
 
 
-def view_id(imports: Iterable[RouteTarget]) -> ViewId:
+def view_id(imports: Iterable[RouteTarget], key: bytes = b"") -> ViewId:
     """The number of the view that imports these targets: the same in every process, whatever else exists.
 
-    64 bits of BLAKE2b over the sorted targets; two different sets share a number with probability 2**-64 a pair,
-    and `vpn.views` asserts that they do not.
+    64 bits of BLAKE2b over the sorted targets. Two different sets share a number with probability 2**-64 a pair; who
+    wants such a pair needs 2**32 tries, and the hypervisor's key, because tenants choose what their VPNs import.
     """
-    digest = hashlib.blake2b(b"".join(sorted(set(imports))), digest_size=8).digest()
+    digest = hashlib.blake2b(b"".join(sorted(set(imports))), digest_size=8, key=key).digest()
     return ViewId(int.from_bytes(digest, "big") or 1)
 
 

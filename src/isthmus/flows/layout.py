@@ -5,6 +5,7 @@
          100  in_port=<tunnel>,dl_dst=<our router MAC>   goto INBOUND
          100  in_port=<tunnel>,<probe>                   back where it came from, as an answer
          100  in_port=<tunnel>,<answer>                  goto ANSWER
+          95  in_port=<tunnel>,dl_dst=<our router MAC>   drop, counted: whose tunnels may not end here (below)
           90  in_port=<tunnel>                           drop, counted
     10 SOURCE     whose packet it is: (circuit, source address) -> view in `metadata`
          200  the router's own TTL error for a packet that falls back: give it the circuit's address, return it
@@ -30,6 +31,8 @@ Invariants
 * A packet of a VPN from a tunnel reaches only table 40, so nothing unannounced is reachable: no gateway, no NAT, no
   other VPN. A probe is answered here, without the agent: what answers is what forwards. An answer is no probe, so
   nothing goes to and fro.
+* Where an operator has said from where tunnels may come, the three flows of the tunnel that let something in are there
+  once for each such prefix, with tun_src; anybody else's packets end at priority 95 and 90.
 * A packet from a circuit leaves by the tunnel, by another circuit, or by its own circuit through table 50 only.
 * Nothing here decrements TTL: the router before and the router behind do (a TTL of zero here would vanish silently).
 * A goto always goes to a higher table, so no packet loops inside the bridge; between circuit and router the loop ends
@@ -59,7 +62,7 @@ class Table(IntEnum):
 ROUTER_ERROR = 200
 ENTRY = 100
 """Exact entries; in VIEW and INBOUND the prefix length is added: longest prefix wins."""
-REFUSED = 90
+STRANGER, REFUSED = 95, 90
 PRIVATE = 20
 DEFAULT = 10
 MISS = 1

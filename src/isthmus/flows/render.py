@@ -32,6 +32,7 @@ from isthmus.flows.layout import (
     PROBE_TYPE,
     REFUSED,
     ROUTER_ERROR,
+    STRANGER,
     Table,
 )
 from isthmus.flows.types import FlowKey
@@ -72,9 +73,17 @@ def delete_line(key: FlowKey) -> str:
 class Renderer:
     """Renders with the port numbers of one switch; an entry whose port has no number yet renders to nothing."""
 
-    def __init__(self, router_mac: Mac, tunnel: int | None, circuits: Mapping[CircuitName, int]) -> None:
+    def __init__(
+        self,
+        router_mac: Mac,
+        tunnel: int | None,
+        circuits: Mapping[CircuitName, int],
+        sources: tuple[Prefix, ...] | None = None,
+    ) -> None:
         self.router_mac = router_mac
         self.tunnel = tunnel
+        self.sources = sources
+        """Whence packets may come by tunnels; None: from anywhere."""
         self.circuits = circuits
         self._heads: dict[ViewId, tuple[str, str]] = {}
         self._ways: dict[NextHop, str] = {}
@@ -161,11 +170,14 @@ class Renderer:
         yield FlowKey(Table.ANSWER, DROP, ""), "drop"
         if self.tunnel is not None:
             ours = f"in_port={self.tunnel},dl_dst={self.router_mac}"
-            yield FlowKey(Table.CLASSIFY, ENTRY, ours), f"goto_table:{Table.INBOUND.value}"
             yield FlowKey(Table.CLASSIFY, REFUSED, f"in_port={self.tunnel}"), "drop"
-            yield FlowKey(Table.CLASSIFY, ENTRY, _probe(self.tunnel, PROBE_MAC)), _REFLECT
-            answer = _probe(self.tunnel, ANSWER_MAC)
-            yield FlowKey(Table.CLASSIFY, ENTRY, answer), f"goto_table:{Table.ANSWER.value}"
+            if self.sources is not None:
+                yield FlowKey(Table.CLASSIFY, STRANGER, ours), "drop"
+            probe, answer = _probe(self.tunnel, PROBE_MAC), _probe(self.tunnel, ANSWER_MAC)
+            for head in ("",) if self.sources is None else map(_from, self.sources):
+                yield FlowKey(Table.CLASSIFY, ENTRY, head + ours), f"goto_table:{Table.INBOUND.value}"
+                yield FlowKey(Table.CLASSIFY, ENTRY, head + probe), _REFLECT
+                yield FlowKey(Table.CLASSIFY, ENTRY, head + answer), f"goto_table:{Table.ANSWER.value}"
 
     def _circuit(self, name: CircuitName, circuit: Circuit) -> Iterator[Flow]:
         port = self.circuits.get(name)
@@ -227,6 +239,12 @@ class Renderer:
 
 def _probe(tunnel: int, mac: Mac) -> str:
     return f"in_port={tunnel},dl_dst={mac},dl_type={PROBE_TYPE:#x}"
+
+
+def _from(source: Prefix) -> str:
+    if not source.length:
+        return ""
+    return f"tun_src={source.address if source.is_host else source},"
 
 
 def _encapsulate(hop: NextHop) -> str:

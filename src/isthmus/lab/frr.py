@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from isthmus.lab import trust
 from isthmus.lab.fault import PartFailed
 from isthmus.lab.process import Processes, listening
 from isthmus.lab.topology import Cloud, Reflector, Topology
@@ -21,23 +22,35 @@ COALESCE_MS = 500
 for each client, 10 s at most; with 0 it tells each alone, at many times the cost (seen with 8.4.4)."""
 
 
+_FILTER = (
+    f"bgp extcommunity-list expanded AGREED permit RT:{trust.AGREED_WORDS}( |$)",
+    f"bgp extcommunity-list expanded AGREED permit RT:{trust.BEACON}( |$)",
+    "route-map AGREED permit 10",
+    " match extcommunity AGREED",
+)
+"""A route passes that has one of the targets agreed on; what others stand beside it each hypervisor looks at."""
+
+
 def configuration(cloud: Cloud, one: Reflector, topology: Topology) -> str:
     """bgpd.conf. `log … errors`: without zebra every EVPN route would log a warning about its next hop."""
     others = topology.reflectors_beside(cloud)
     lines = [
         f"hostname {one.node}",
         "log stdout errors",
+        *(_FILTER if topology.wary else ()),
         f"router bgp {cloud.asn}",
         f" bgp router-id {one.address}",
         f" bgp cluster-id {one.address}",
         " no bgp default ipv4-unicast",
-        " no bgp ebgp-requires-policy",
+        *([] if topology.wary else [" no bgp ebgp-requires-policy"]),
         f" timers bgp {KEEPALIVE_S} {HOLD_S}",
         f" coalesce-time {COALESCE_MS}",
         " neighbor PE peer-group",
         f" neighbor PE remote-as {cloud.asn}",
         " neighbor PE passive",
         " neighbor PE advertisement-interval 0",
+        *([f" neighbor PE password {trust.password(cloud)}"] if topology.wary else []),
+        *([f" neighbor PE ttl-security hops {trust.SAME_LINK}"] if topology.wary else []),
         f" bgp listen range {cloud.underlay} peer-group PE",
         " bgp listen limit 500",
     ]
@@ -45,7 +58,8 @@ def configuration(cloud: Cloud, one: Reflector, topology: Topology) -> str:
         lines += [
             f" neighbor {peer.address} remote-as {other.asn}",
             # Two hops: the WAN router stands between.
-            f" neighbor {peer.address} ebgp-multihop 2",
+            f" neighbor {peer.address} {'ttl-security hops' if topology.wary else 'ebgp-multihop'} 2",
+            *([f" neighbor {peer.address} password {trust.BETWEEN_CLOUDS}"] if topology.wary else []),
             f" neighbor {peer.address} timers connect 1",
             f" neighbor {peer.address} advertisement-interval 0",
         ]
@@ -55,6 +69,8 @@ def configuration(cloud: Cloud, one: Reflector, topology: Topology) -> str:
             f"  neighbor {peer.address} activate",
             f"  neighbor {peer.address} attribute-unchanged next-hop",
         ]
+        if topology.wary:
+            lines += [f"  neighbor {peer.address} route-map AGREED {way}" for way in ("in", "out")]
     return "\n".join([*lines, " exit-address-family", ""])
 
 

@@ -12,6 +12,7 @@ from collections.abc import Collection
 from ipaddress import IPv4Address
 from typing import Any
 
+from isthmus.lab import trust
 from isthmus.lab.frr import HOLD_S
 from isthmus.lab.plan import GOBGP_API
 from isthmus.lab.process import Processes, within
@@ -41,12 +42,49 @@ _GLOBAL = """\
       set-next-hop = "unchanged"
 """
 
+_GLOBAL_WARY = """\
+[global.config]
+  as = {asn}
+  router-id = "{address}"
+  local-address-list = ["{address}"]
+[global.apply-policy.config]
+  import-policy-list = ["agreed"]
+  default-import-policy = "accept-route"
+  export-policy-list = ["agreed", "as-it-is"]
+  default-export-policy = "accept-route"
+[[defined-sets.neighbor-sets]]
+  neighbor-set-name = "others"
+  neighbor-info-list = [{others}]
+[[defined-sets.bgp-defined-sets.ext-community-sets]]
+  ext-community-set-name = "agreed"
+  ext-community-list = ["rt:^{agreed}$", "rt:^{beacon}$"]
+[[policy-definitions]]
+  name = "agreed"
+  [[policy-definitions.statements]]
+    name = "nothing-else"
+    [policy-definitions.statements.conditions.match-neighbor-set]
+      neighbor-set = "others"
+    [policy-definitions.statements.conditions.bgp-conditions.match-ext-community-set]
+      ext-community-set = "agreed"
+      match-set-options = "invert"
+    [policy-definitions.statements.actions]
+      route-disposition = "reject-route"
+[[policy-definitions]]
+  name = "as-it-is"
+  [[policy-definitions.statements]]
+    name = "next-hop"
+    [policy-definitions.statements.actions]
+      route-disposition = "accept-route"
+    [policy-definitions.statements.actions.bgp-actions]
+      set-next-hop = "unchanged"
+"""
+
 _NEIGHBOUR = """\
 [[neighbors]]
 [neighbors.config]
   neighbor-address = "{address}"
   peer-as = {asn}
-{role}[neighbors.timers.config]
+{password}{role}[neighbors.timers.config]
   hold-time = {hold}
   keepalive-interval = {keepalive}
   connect-retry = 1
@@ -77,6 +115,12 @@ _REFLECTOR = """\
   multihop-ttl = 2
 """
 
+_TTL_SECURITY = """\
+[neighbors.ttl-security.config]
+  enabled = true
+  ttl-min = {ttl}
+"""
+
 
 def configuration(
     cloud: Cloud,
@@ -88,13 +132,30 @@ def configuration(
 ) -> str:
     """gobgpd.toml; `absent` are hypervisors that are configured and do not run."""
     times = {"hold": HOLD_S, "keepalive": HOLD_S // 3, "restart": RESTART_S, "deferral": deferral_s}
-    client = _CLIENT.format(address=one.address)
-    text = _GLOBAL.format(asn=cloud.asn, address=one.address)
+    others, wary = topology.reflectors_beside(cloud), topology.wary
+    text = (_GLOBAL_WARY if wary and others else _GLOBAL).format(
+        asn=cloud.asn,
+        address=one.address,
+        others=", ".join(f'"{peer.address}/32"' for _, peer in others),
+        agreed=trust.AGREED_WORDS,
+        beacon=trust.BEACON,
+    )
+    role = _CLIENT.format(address=one.address) + _guard(trust.SAME_LINK, wary=wary)
+    said = _password(trust.password(cloud), wary=wary)
     for address in (*(hypervisor.address for hypervisor in cloud.hypervisors), *absent):
-        text += _NEIGHBOUR.format(address=address, asn=cloud.asn, role=client, **times)
-    for other, peer in topology.reflectors_beside(cloud):
-        text += _NEIGHBOUR.format(address=peer.address, asn=other.asn, role=_REFLECTOR, **times)
+        text += _NEIGHBOUR.format(address=address, asn=cloud.asn, role=role, password=said, **times)
+    role, said = _guard(trust.OVER_THE_WAN, wary=wary) or _REFLECTOR, _password(trust.BETWEEN_CLOUDS, wary=wary)
+    for other, peer in others:
+        text += _NEIGHBOUR.format(address=peer.address, asn=other.asn, role=role, password=said, **times)
     return text
+
+
+def _guard(hops: int, *, wary: bool) -> str:
+    return _TTL_SECURITY.format(ttl=256 - hops) if wary else ""
+
+
+def _password(said: str, *, wary: bool) -> str:
+    return f'  auth-password = "{said}"\n' if wary else ""
 
 
 def prepare(cloud: Cloud, one: Reflector, topology: Topology, processes: Processes) -> None:

@@ -9,13 +9,14 @@ from __future__ import annotations
 import os
 import signal
 
+from isthmus.lab import trust
 from isthmus.lab.fault import PartFailed
 from isthmus.lab.frr import HOLD_S
 from isthmus.lab.network import namespace_of
 from isthmus.lab.places import Places
 from isthmus.lab.plan import AGENT_METRICS, Programs, Site, agent, ovs_env, switch
 from isthmus.lab.process import Processes, listening
-from isthmus.lab.topology import Cloud
+from isthmus.lab.topology import Cloud, Topology
 
 OVS_SCHEMA = "/usr/share/openvswitch/vswitch.ovsschema"
 PHYSICAL_NETWORK = "public"
@@ -97,14 +98,14 @@ def _address(site: Site, processes: Processes) -> str | None:
     return None
 
 
-def _reflectors(cloud: Cloud) -> str:
+def _reflectors(cloud: Cloud, topology: Topology) -> str:
     return "\n".join(
         f"""[[reflectors]]
 address = "{one.address}"
 as = {cloud.asn}
 port = 179
 hold_time_s = {HOLD_S}
-"""
+{trust.of_reflector(cloud, topology)}"""
         for one in cloud.reflectors
     )
 
@@ -118,7 +119,8 @@ vtep = "{address}"
 router_id = "{address}"
 as = {cloud.asn}
 
-{_reflectors(cloud)}
+{_reflectors(cloud, site.topology)}
+{trust.of_clouds(cloud, site.topology)}
 [ovsdb]
 endpoint = "unix:{places.ovsdb(site.node)}"
 bridge = "br-vpn"
@@ -183,7 +185,9 @@ def _until_back(site: Site, processes: Processes, before: set[int]) -> None:
 def start_agent(site: Site, processes: Processes, programs: Programs) -> None:
     """From its file to an agent that answers on its socket."""
     places = processes.places
-    (places.of(site.node) / "agent.toml").write_text(agent_configuration(site, places))
+    file = places.of(site.node) / "agent.toml"
+    file.write_text(agent_configuration(site, places))
+    file.chmod(0o640)  # there is a password in it
     # A socket file left by an agent that was killed would answer nobody.
     places.agent_socket(site.node).unlink(missing_ok=True)
     started = processes.start(agent(site, places, programs))

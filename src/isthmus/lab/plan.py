@@ -55,6 +55,8 @@ class Site:
 
     cloud: Cloud
     hypervisor: Hypervisor
+    topology: Topology
+    """Who else there is."""
 
     @property
     def node(self) -> str:
@@ -77,7 +79,7 @@ class Plan:
 
     @property
     def sites(self) -> tuple[Site, ...]:
-        return tuple(Site(cloud, h) for cloud in self.topology.clouds for h in cloud.hypervisors)
+        return tuple(Site(cloud, h, self.topology) for cloud in self.topology.clouds for h in cloud.hypervisors)
 
     @property
     def nodes(self) -> tuple[str, ...]:

@@ -95,6 +95,8 @@ class Topology:
     clouds: tuple[Cloud, ...]
     agents: bool
     wan_mtu: int = UNDERLAY_MTU
+    wary: bool = False
+    """Whether BGP neighbours and other clouds are trusted with no more than was agreed on (trust.py)."""
 
     def reflectors_beside(self, cloud: Cloud) -> list[tuple[Cloud, Reflector]]:
         """Those of the other clouds, which each reflector of this one talks to."""
@@ -182,6 +184,7 @@ def _build(data: dict[str, Any]) -> Topology:
         clouds=tuple(_cloud(c) for c in data["cloud"]),
         agents=data.get("agents", True),
         wan_mtu=data.get("wan_mtu", UNDERLAY_MTU),
+        wary=data.get("wary", False),
     )
 
 

@@ -76,6 +76,11 @@ class IpAddress(bytes):
     def is_link_local(self) -> bool:
         return ipaddress.ip_address(bytes(self)).is_link_local
 
+    @property
+    def can_be_endpoint(self) -> bool:
+        """Whether one machine can have it and others reach it over routers."""
+        return not Prefix.host(self).is_reserved
+
     def __str__(self) -> str:
         """As inet_ntop(3) writes it, which is what Open vSwitch prints: an IPv4 address embedded in an IPv6 one is
         dotted. Python's own spelling of those differs, and differs between releases."""
@@ -129,6 +134,13 @@ class Prefix(NamedTuple):
     def is_host(self) -> bool:
         return self.length == len(self.address) * 8
 
+    @property
+    def is_reserved(self) -> bool:
+        """Whether nothing in it can be one machine's and others reach it over routers."""
+        if self.address[0] not in _RESERVED_HEADS[len(self.address)]:  # asked for each route, and nearly all end here
+            return False
+        return any(one.covers(self) for one in RESERVED)
+
     def covers(self, other: Prefix) -> bool:
         """Whether `other` lies inside this prefix (equal counts)."""
         return (
@@ -139,3 +151,16 @@ class Prefix(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.address}/{self.length}"
+
+
+RESERVED = tuple(
+    Prefix.parse(text)
+    for text in (
+        *("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4", "240.0.0.0/4"),
+        *("::/127", "::ffff:0:0/96", "fe80::/10", "ff00::/8"),
+    )
+)
+"""RFC 6890's without the private ones: this host, loopback, link-local (metadata servers among them), multicast, and
+what is reserved with the broadcast address; IPv6's likewise, and IPv4 in IPv6's clothes."""
+_RESERVED_HEADS = {4: frozenset({0, 127, 169, *range(224, 256)}), 16: frozenset({0, 0xFE, 0xFF})}
+"""What their first octet may be."""

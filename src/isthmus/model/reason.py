@@ -14,11 +14,30 @@ class NotImported(StrEnum):
     NO_IMPORT_TARGET = "no view imports any of its route targets"
     OWN_ROUTE = "it is our own route, reflected back"
     AS_LOOP = "our AS is in its path"
+    SITE_LOOP = "it left this cloud and came back, or somebody uses this cloud's Site of Origin"
     NO_ROUTER_MAC = "it has no Router's MAC, so nothing could be encapsulated"
     ENCAPSULATION = "it asks for an encapsulation this node does not speak"
     NEXT_HOP = "its next hop is not an address a tunnel can end at"
+    REFLECTOR_NEXT_HOP = "its next hop is a reflector: somebody between does not leave next hops as they are"
+    RESERVED_PREFIX = "no machine of a VPN has such an address: loopback, link-local, multicast, a router's own"
     BEACON = "it only says that its hypervisor can be heard"
     OVERLAY_INDEX = "it resolves through a gateway or segment, which this node does not follow"
+
+
+class NotAccepted(StrEnum):
+    """Why a received route is not remembered at all."""
+
+    FOREIGN_TARGET = "none of its route targets is one that the peer may say (accept_targets)"
+    FOREIGN_NEXT_HOP = "its next hop is not where tunnels of the peer's routes may end (tunnel_endpoints)"
+    FOREIGN_PREFIX = "its destination is none that its cloud may have (accept_prefixes)"
+    PEER_FULL = "the peer says more routes than its maximum"
+    PEER_OCTETS = "the attributes of the peer's routes take more octets than its maximum"
+    PEER_NEXT_HOPS = "the peer's routes lead to more next hops than its maximum"
+    PEER_PATHS = "the peer says more routes of this one prefix than its maximum"
+    TARGET_FULL = "the peer says more routes with one of its route targets than the maximum"
+    TARGET_OCTETS = "the attributes of routes with one of its route targets take more octets than the maximum"
+    TARGET_NEXT_HOPS = "routes with one of its route targets lead to more next hops than the maximum"
+    TARGET_PATHS = "the peer says more routes of this one prefix with one of its route targets than the maximum"
 
 
 class NotBest(StrEnum):
@@ -64,6 +83,7 @@ class NotAnnounced(StrEnum):
     NOT_NEGOTIATED = "the peer did not offer EVPN"
     NUMBER_CLASH = "its VNI is another BGPVPN's on this hypervisor"
     NOT_SERVED = "the attachment's router has no interface on its subnet, so it could not be delivered"
+    NOT_FOR_PEERS = "no reflector is to be told any of its route targets (announce_targets)"
     DRAINED = "this hypervisor is drained: an operator has taken it out of use"
     DUPLICATE_ADDRESS = "another port of the same VPN on this hypervisor has the address"
 
@@ -74,6 +94,7 @@ class AttachmentState(StrEnum):
     ACTIVE = "active"
     TOO_MANY = "this hypervisor serves as many attachments as it may; this one is beyond the maximum"
     NO_WORKLOAD = "no virtual machine of it lives here"
+    VIEW_CLASH = "the number of one of its views is another VPN's here: it looks nothing up there until that one goes"
     PLUGGING = "the attachment circuit is being plugged"
     BAD_ROW = "its row cannot be understood"
     UNKNOWN_SCHEMA = "its row was written by a newer Isthmus; the last state is kept"
@@ -95,4 +116,5 @@ class Note(StrEnum):
     LONG_LIVED_STALE = "kept though its session is down, long-lived stale"
     HELD = "kept though it was withdrawn: its hypervisor cannot be heard but answers probes"
     BLIND = "used though nobody answers for its next hop: no neighbour is there, and it has never answered a probe"
+    TARGETS_LEFT_OUT = "some of its route targets are none that the peer may say, and do not count"
     LLGR_STALE = "long-lived stale: a reflector keeps it for one that it has not heard for long"

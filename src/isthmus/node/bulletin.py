@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from isthmus.fib.entries import CircuitName, NextHop
 from isthmus.model.net import IpAddress
@@ -20,10 +20,13 @@ from isthmus.node.order import LOOK_WAIT_S
 from isthmus.node.peers import Peer
 from isthmus.node.report import status
 from isthmus.node.status import AttachmentStatus, Detail, NodeStatus
+from isthmus.vpn.views import View
 
 UNREADABLE_MAX = 20
 """Rows told of that could never be read: a cloud may have thousands that a new version wrote, and each node sees all.
 Nobody can say whether they concern this node."""
+
+NO_OTHER_SITE = "no route of another site is known"
 
 _EXCEPTIONS = frozenset(
     {
@@ -57,9 +60,12 @@ def bulletin(node: Node, about: About, now: float, before: NodeReport | None) ->
         return None
     seen = status(node, now, Detail.STATES)
     told = {a.attachment: a for a in before.attachments} if before else {}
-    wrong, applied = _wrong(node), node.intent_applied
+    wrong, notes, applied = _wrong(node), _notes(node), node.intent_applied
     attachments = tuple(
-        _attachment(a, told.get(_name(a)), wrong.get(CircuitName(a.circuit), {}), applied=applied)
+        replace(
+            _attachment(a, told.get(_name(a)), wrong.get(CircuitName(a.circuit), {}), applied=applied),
+            notes=notes.get(CircuitName(a.circuit), {}),
+        )
         for a in _told_of(seen)
     )
     return NodeReport(_agent(node, seen, about), attachments)
@@ -118,15 +124,44 @@ def _wrong(node: Node) -> dict[CircuitName, dict[str, str]]:
     return {circuit: {b: "; ".join(words) for b, words in one.items()} for circuit, one in found.items()}
 
 
+def _notes(node: Node) -> dict[CircuitName, dict[str, str]]:
+    """What an operator may want to know of single BGPVPNs though nothing is wrong here: routes of others that cannot be
+    used, and that nobody elsewhere is heard. Not before some peer has said all it has to say."""
+    found: dict[CircuitName, dict[str, str]] = {}
+    if not any(peer.in_sync for peer in node.peers.values()):
+        return found
+    full = [refusal for peer in node.peers.values() for refusal in peer.budget_refusals]
+    for number, view in node.tables.views.items():
+        counted: Counter[str] = Counter()
+        counted.update({why.value: count for why, count in node.tables.refusals(number).items()})
+        counted.update({r.why.value: count for r, count in full if r.of in view.imports})
+        words = [f"{_at_least(count)} not used: {why}" for why, count in sorted(counted.items())]
+        words += [NO_OTHER_SITE] if node.tables.is_alone(number) else []
+        for circuit, bgpvpn in _behind(node, view) if words else ():
+            found.setdefault(circuit, {})[bgpvpn] = "; ".join(words)
+    return found
+
+
+def _at_least(count: int) -> str:
+    """In tens: a report is written to every server of the cloud whenever it changes."""
+    known = 10 ** (len(str(count)) - 1)
+    return "1 route is" if count == 1 else f"{known} routes or more are" if known > 1 else "routes are"
+
+
+def _behind(node: Node, view: View) -> Iterator[tuple[CircuitName, str]]:
+    """Circuits and BGPVPNs that look there."""
+    for circuit in sorted(view.circuits):
+        for a in node.picture.admitted.circuits[circuit].associations:
+            if set(a.imports) & view.imports:
+                yield circuit, a.bgpvpn
+
+
 def _full(node: Node) -> Iterator[tuple[CircuitName, str]]:
     """The circuits and BGPVPNs whose view has routes beyond its maximum."""
     for number, view in node.tables.views.items():
         if not node.tables.surplus(number):
             continue
-        for circuit in sorted(view.circuits):
-            for a in node.picture.admitted.circuits[circuit].associations:
-                if set(a.imports) & view.imports:
-                    yield circuit, a.bgpvpn
+        yield from _behind(node, view)
 
 
 def _blind(node: Node) -> Iterator[tuple[CircuitName, str, IpAddress]]:

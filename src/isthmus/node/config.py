@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
 from isthmus.model.net import IpAddress, Mac
+from isthmus.rib.budget import Maxima
 from isthmus.vpn.exports import Speaker
+from isthmus.vpn.trust import EVERYTHING, Trust
 
 ROUTES_PER_VIEW_MAX = 20_000
 """A view's flows: 20,000 take about 20 MB in ovs-vswitchd and 0.6 s in one bundle; one tenant should not need more."""
 
 ROUTES_PER_PEER_MAX = 500_000
 """What one reflector may make this node remember: about 400 MB with attributes of their own, 150 MB when shared."""
+
+ROUTES_PER_TARGET_MAX = 100_000
+"""Of one reflector and one route target: five views full, and a fifth of what the reflector may say."""
+
+OCTETS_PER_PEER_MAX, OCTETS_PER_TARGET_MAX = 256 * 2**20, 64 * 2**20
+"""Of attributes; a route of ours has about 90. What they take as octets is what they take of memory."""
+
+NEXT_HOPS_PER_PEER_MAX, NEXT_HOPS_PER_TARGET_MAX = 20_000, 5_000
+"""Hypervisors of all clouds, and those of one VPN. Each that is imported costs two flows and its share of probes."""
+
+PATHS_PER_PREFIX_MAX, PATHS_PER_TARGET_MAX = 4_096, 64
+"""Routes of one prefix: with the same address in so many VPNs, and announced so often in one."""
 
 CIRCUITS_MAX = 1_000
 """Routers with workload on one hypervisor: each costs two patch ports; far more than hypervisors carry."""
@@ -46,6 +61,21 @@ class Limits:
     routes_per_peer: int = ROUTES_PER_PEER_MAX
     circuits: int = CIRCUITS_MAX
     ports: int = PORTS_MAX
+    routes_per_target: int = ROUTES_PER_TARGET_MAX
+    octets_per_peer: int = OCTETS_PER_PEER_MAX
+    octets_per_target: int = OCTETS_PER_TARGET_MAX
+    next_hops_per_peer: int = NEXT_HOPS_PER_PEER_MAX
+    next_hops_per_target: int = NEXT_HOPS_PER_TARGET_MAX
+    paths_per_prefix: int = PATHS_PER_PREFIX_MAX
+    paths_per_target: int = PATHS_PER_TARGET_MAX
+    """Of one prefix too."""
+
+    @property
+    def of_peer_and_target(self) -> tuple[Maxima, Maxima]:
+        return (
+            Maxima(self.routes_per_peer, self.octets_per_peer, self.next_hops_per_peer, self.paths_per_prefix),
+            Maxima(self.routes_per_target, self.octets_per_target, self.next_hops_per_target, self.paths_per_target),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +89,7 @@ class PeerConfig:
     """In [0, 1): spreads reconnects of many hypervisors; chance is handed in so that a run can be repeated."""
     long_lived_s: int = LONG_LIVED_S
     """How much longer than RFC 4724 asks for routes outlive the session: its routes here, ours with it (RFC 9494)."""
+    trust: Trust = EVERYTHING
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +104,14 @@ class NodeConfig:
     """Which run of the agent this is; part of the cookie of what it writes."""
     limits: Limits = field(default_factory=Limits)
     liveness: Liveness = Liveness.ON
+    clouds: Mapping[int, Trust] = field(default_factory=dict)
+    """How far another cloud is trusted, by its AS, whichever peer passes its routes on."""
+    view_key: bytes = b""
+    """Of the numbers of views; nobody else knows it, and a restart does not change it (`fib.view_id`)."""
+
+    @property
+    def trust(self) -> Mapping[IpAddress, Trust]:
+        return {peer.address: peer.trust for peer in self.peers}
 
     @property
     def router_mac(self) -> Mac:
@@ -81,4 +120,12 @@ class NodeConfig:
 
     @property
     def speaker(self) -> Speaker:
-        return Speaker(self.router_id, self.vtep, self.router_mac, self.asn)
+        return Speaker(
+            self.router_id,
+            self.vtep,
+            self.router_mac,
+            self.asn,
+            internal=frozenset(p.address for p in self.peers if p.asn == self.asn),
+            reflectors=frozenset(p.address for p in self.peers if not p.trust.names(p.address)),
+            own_as={p.address: p.trust.allow_own_as for p in self.peers if p.trust.allow_own_as},
+        )

@@ -25,20 +25,28 @@ from isthmus.node.order import SETTLE_S, SWEEP_WAIT_S
 from isthmus.node.peers import Peer
 from isthmus.node.retention import Age, Retention
 from isthmus.rib.adj_in import AdjRibIn, Channel, Path, PathKey, Touched, merge
+from isthmus.rib.budget import Budget
+from isthmus.rib.refused import Refusal
 from isthmus.vpn.beacons import Announcer
 from isthmus.vpn.families import FAMILIES
+from isthmus.vpn.trust import Judge
 
 
 class Convergence:
     """See the head of the file. `peers` is the node's, filled after this is made."""
 
-    def __init__(self, peers: Mapping[IpAddress, Peer], long_lived_s: Mapping[IpAddress, int], at_most: int) -> None:
-        self.rib = AdjRibIn()
+    def __init__(
+        self,
+        peers: Mapping[IpAddress, Peer],
+        long_lived_s: Mapping[IpAddress, int],
+        budget: Budget,
+        judge: Judge,
+    ) -> None:
+        self.rib = AdjRibIn(budget)
         self.beacons = Beacons()
         self.retention = Retention(long_lived_s)
         self._peers = peers
-        self._at_most = at_most
-        """Routes of one peer."""
+        self._judge = judge
         self._touched: Touched = {}
         self._look_again: dict[Family, float] = {}
         """When somebody who is stale may have come to be spoken for."""
@@ -65,7 +73,8 @@ class Convergence:
         absences: Mapping[Announcer, Absence],
         now: float,
     ) -> None:
-        """What the last run knew of a session that this one goes on with."""
+        """What the last run knew of a session that this one goes on with, as far as its peer may say so today."""
+        received, held = self._allowed(received), self._allowed(held)
         self.touch(self.rib.apply([*received, *held], ()))
         self.touch(self.rib.hold(held, now))
         self.beacons.resume(channel, absences)
@@ -80,12 +89,9 @@ class Convergence:
             return
         if update.end_of_rib is not None:
             self._in_sync(one, now)
-        announced: Announced = []
-        if update.heard is not None:
-            said_by, heard = (peer.address, agreed.peer_router_id), update.heard
-            announced = [Path(*said_by, route, heard, now) for route in update.announced]
+        announced, withdrawn = self._said(peer, one, update, agreed.peer_router_id, now)
+        if announced:
             self._news(update.family, now)
-        withdrawn = [(route.destination, PathKey.of(peer.address, route)) for route in update.withdrawn]
         if withdrawn or (announced and BEACON_TARGET in announced[0].heard.route_targets):
             self.beacons.listen(self.rib, announced, withdrawn, answers, now)
         self._take(peer, one, announced, withdrawn, now)
@@ -95,6 +101,36 @@ class Convergence:
         self._heard_at[family] = now
         if self.retention.concerns(family):
             self._look_again.setdefault(family, now + SETTLE_S)
+
+    def _said(
+        self, peer: Peer, one: Conversation, update: Update, router_id: IpAddress, now: float
+    ) -> tuple[Announced, Withdrawn]:
+        """What counts of an UPDATE: as far as the peer may say so. What it may not say is as good as withdrawn."""
+        withdrawn = [(route.destination, PathKey.of(peer.address, route)) for route in update.withdrawn]
+        if one.forbidden:
+            for destination, key in withdrawn:
+                if self.rib.path(destination, key) is None:
+                    one.forbidden.withdraw(destination, key)
+        if update.heard is None:
+            return (), withdrawn
+        heard, whys = self._judge.look(peer.address, update.heard, [route.destination for route in update.announced])
+        said = [Path(peer.address, router_id, route, heard, now) for route in update.announced]
+        refused = [(path, why) for path, why in zip(said, whys, strict=False) if why is not None]
+        for path, why in refused:
+            one.forbidden.refuse(path, Refusal(why))
+            withdrawn.append((path.nlri.destination, path.key))
+        announced = [path for path, why in zip(said, whys, strict=False) if why is None] if refused else said
+        if one.forbidden:
+            for path in announced:
+                one.forbidden.admit(path)
+        return announced, withdrawn
+
+    def _allowed(self, paths: Sequence[Path]) -> Sequence[Path]:
+        """Of what an earlier run took in."""
+        if self._judge.trusts_all:
+            return paths
+        looks = [(path, *self._judge.look(path.peer, path.heard, [path.nlri.destination])) for path in paths]
+        return [path._replace(heard=heard) for path, heard, whys in looks if not any(whys)]
 
     def _take(self, peer: Peer, one: Conversation, announced: Announced, withdrawn: Withdrawn, now: float) -> None:
         """Remember what a peer said, as far as it may have so much."""
@@ -106,20 +142,19 @@ class Convergence:
             held, gone = self.beacons.sift(self.rib, withdrawn)
             self.touch(self.rib.hold(held, now))
             self.rib.apply((), gone, self._touched)
-        admitted, beyond = self.rib.admit(peer.address, announced, self._at_most)
-        self.rib.apply(admitted, (), self._touched)
+        admitted, beyond = self.rib.admit(announced, self._touched)
         if one.refused:
             for path in admitted:
                 one.refused.admit(path)
-        for path in beyond:
-            one.refused.refuse(path)
+        for path, refusal in beyond:
+            one.refused.refuse(path, refusal)
         self._ask_again(peer)
 
     def _ask_again(self, peer: Peer) -> None:
         """There may be room again for what was refused."""
         for one in peer.conversations.values():
             if one.refused:
-                one.ask_again(peer.session, self.rib.count(peer.address), self._at_most)
+                one.ask_again(peer.session, self.rib.budget)
 
     def _ask_all_again(self) -> None:
         for peer in self._peers.values():

@@ -10,12 +10,15 @@ Rules: the session decides about octets, this file about routes of one family. N
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from isthmus.bgp.session import Session
+from isthmus.model.reason import NotAccepted
 from isthmus.rib.adj_in import Channel
 from isthmus.rib.adj_out import AdjRibOut, Announcement, RouteKey
+from isthmus.rib.budget import Budget
 from isthmus.rib.refused import Refused
 
 ROOM_AGAIN = 0.8
@@ -43,6 +46,8 @@ class Conversation:
     beacon_owed: bool = True
     refused: Refused = field(default_factory=Refused)
     """Routes not taken because the peer has as many as it may; forgotten when it says all again."""
+    forbidden: Refused = field(default_factory=Refused)
+    """Routes not taken because the peer may not say such."""
 
     @property
     def has_settled(self) -> bool:
@@ -64,6 +69,7 @@ class Conversation:
         self.spoken = self.end_of_rib_owed = agreed
         self.told, self.beacon_owed = AdjRibOut(), True
         self.refused.clear()
+        self.forbidden.clear()
 
     def ended(self) -> None:
         """It is down."""
@@ -110,11 +116,20 @@ class Conversation:
         session.send_end_of_rib(self.channel.family)
         self.end_of_rib_owed, self.before = False, {}
 
-    def ask_again(self, session: Session, count: int, at_most: int) -> None:
+    def ask_again(self, session: Session, budget: Budget) -> None:
         """When there is room again for what was refused, the peer is asked for everything, once. One that cannot be
         asked has it refused still."""
-        if self.refused and self.spoken and count <= at_most * ROOM_AGAIN and session.ask_refresh(self.channel.family):
+        if not self.refused or not self.spoken:
+            return
+        room = budget.has_room_again(self.channel.peer, self.refused, ROOM_AGAIN)
+        if room and session.ask_refresh(self.channel.family):
             self.refused.clear()
+            self.forbidden.clear()
+
+    @property
+    def not_taken(self) -> Counter[NotAccepted]:
+        """Of what it says, by the reason."""
+        return self.refused.reasons() + self.forbidden.reasons()
 
     @property
     def may_have(self) -> dict[RouteKey, Announcement]:

@@ -35,8 +35,10 @@ from isthmus.node.switch import LEARNT, Switch
 from isthmus.node.tables import Tables
 from isthmus.node.whole_states import WholeStates
 from isthmus.rib.adj_in import AdjRibIn
+from isthmus.rib.budget import Budget
 from isthmus.vpn.exports import Export
 from isthmus.vpn.families import FAMILIES
+from isthmus.vpn.trust import Judge
 
 
 class Node:
@@ -47,7 +49,8 @@ class Node:
         self.config, self.speaker, self.started = config, config.speaker, now
         self.peers: dict[IpAddress, Peer] = {}
         long_lived = {p.address: p.long_lived_s for p in config.peers}
-        self.convergence = Convergence(self.peers, long_lived, config.limits.routes_per_peer)
+        budget, judge = Budget(*config.limits.of_peer_and_target), Judge(config.trust, config.clouds)
+        self.convergence = Convergence(self.peers, long_lived, budget, judge)
         self.peers |= handover.begin(config, self.convergence, memory, now)
         self.switch = Switch(config.generation)
         self.asked = Asked(memory.circuits if memory else None)
@@ -252,12 +255,12 @@ class Node:
 
     def _probes(self, ofports: facts.SwitchRead) -> list[Effect]:
         """Asked are those whose answers the switch would hand to us: without that flow everybody is silent."""
-        if not self._whole.looks_otherwise(self.switch.version, self.tables.endpoints, ofports.tunnel):
+        if not self._whole.looks_otherwise(self.switch.version, self.tables.uses_version, ofports.tunnel):
             return []
         endpoints = self.tables.endpoints if self.config.liveness is not Liveness.OFF else ()
         asked = frozenset(e for e in endpoints if self.switch.has(Renderer.answer_key(e)))
         known = {e: self.reach.answers.get(e, facts.Answer.UNKNOWN) for e in asked}
-        return self._whole.probes(known, ofports.tunnel)
+        return self._whole.probes(known, ofports.tunnel, self.tables.shares())
 
     def _tell(self, now: float) -> list[Effect]:
         self.announcing.look(self.picture.local, self.switch, now)

@@ -7,7 +7,7 @@ Rules: `Set…` effects are whole (all circuits wanted, all endpoints wanted); r
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from isthmus.fib.entries import CircuitName
 from isthmus.flows.types import FlowKey
@@ -60,6 +60,8 @@ class SetProbes:
     endpoints: Mapping[IpAddress, Answer]
     tunnel: int | None
     """By which port; None only when there is nobody to ask."""
+    shares: Mapping[IpAddress, float] = field(default_factory=dict)
+    """What each is worth of the probes that there are."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,19 +6,23 @@ down, why, not begun) it is here; what differs from family to family is not.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
 from isthmus.bgp.events import Start
 from isthmus.bgp.family import Family
 from isthmus.bgp.session import Session, SessionConfig
 from isthmus.model.net import IpAddress
+from isthmus.model.reason import NotAccepted
 from isthmus.node.config import NodeConfig, PeerConfig
 from isthmus.node.conversation import Conversation
 from isthmus.node.order import END_OF_RIB_WAIT_MAX_S, END_OF_RIB_WAIT_S, INVENTORY_WAIT_S, RESTART_TIME_S
 from isthmus.rib.adj_in import Channel
 from isthmus.rib.adj_out import Announcement, RouteKey
+from isthmus.rib.refused import Refusal
 from isthmus.vpn.families import FAMILIES
+from isthmus.vpn.trust import Trust
 
 
 @dataclass(slots=True)
@@ -92,6 +96,17 @@ class Peer:
         return sum(len(one.told) for one in self.conversations.values())
 
     @property
+    def not_taken(self) -> Counter[NotAccepted]:
+        """Of what it says, by the reason."""
+        return sum((one.not_taken for one in self.conversations.values()), Counter[NotAccepted]())
+
+    @property
+    def budget_refusals(self) -> Iterator[tuple[Refusal, int]]:
+        """What its routes were refused for want of room, and how often."""
+        for one in self.conversations.values():
+            yield from ((refusal, one.refused.count(refusal)) for refusal, _ in one.refused.refusals)
+
+    @property
     def refused(self) -> int:
         return sum(len(one.refused) for one in self.conversations.values())
 
@@ -136,9 +151,10 @@ class Peer:
             one.tell(self.session, told, (), complete=drained or late)
 
     def _own(self, routes: Mapping[RouteKey, Announcement], one: Conversation) -> Mapping[RouteKey, Announcement]:
-        if len(self.conversations) == 1:
-            return routes
-        return {key: route for key, route in routes.items() if key.family == one.channel.family}
+        if len(self.conversations) > 1:
+            routes = {key: route for key, route in routes.items() if key.family == one.channel.family}
+        trust = self.config.trust
+        return routes if trust.announce_targets is None else dict(_as_told(routes, trust))
 
     def told_about(self, key: RouteKey) -> bool:
         return key in self.conversations[key.family].told
@@ -154,6 +170,16 @@ class Peer:
                 yield until
             if self.up_since is not None and one.end_of_rib_owed:
                 yield self.up_since + INVENTORY_WAIT_S
+
+
+def _as_told(routes: Mapping[RouteKey, Announcement], trust: Trust) -> Iterator[tuple[RouteKey, Announcement]]:
+    """With those of their targets that the peer may hear of; the others not at all."""
+    for key, route in routes.items():
+        a = route.attributes
+        kept = trust.told(a.route_targets)
+        if kept:
+            left = tuple(c for c in a.extended_communities if c not in a.route_targets or c in kept)
+            yield key, replace(route, attributes=replace(a, extended_communities=left))
 
 
 def conversations_of(config: PeerConfig, node: NodeConfig) -> dict[Family, Conversation]:

@@ -19,6 +19,7 @@ from isthmus.flows.render import Renderer
 from isthmus.model.net import IpAddress
 from isthmus.model.port import LocalPort
 from isthmus.model.reason import NotAnnounced
+from isthmus.model.vpn import RouteTarget
 from isthmus.node.admission import Admission, admit
 from isthmus.node.asked import Asked
 from isthmus.node.base import Base
@@ -33,7 +34,8 @@ from isthmus.node.reach import Reach
 from isthmus.node.switch import Switch
 from isthmus.node.tables import Changes, Tables
 from isthmus.vpn.exports import Export, of_circuit
-from isthmus.vpn.views import Doors, View, doors_of, view
+from isthmus.vpn.trust import sources
+from isthmus.vpn.views import Doors, View, clashes, doors_of, view
 
 
 class Picture:
@@ -41,6 +43,7 @@ class Picture:
 
     def __init__(self, config: NodeConfig, asked: Asked, issued: Issued, convergence: Convergence) -> None:
         self._limits, self._asked, self._issued, self._convergence = config.limits, asked, issued, convergence
+        self._view_key = config.view_key
         self.dirty = Dirty()
         self.tables = Tables(config.speaker, routes_max=config.limits.routes_per_view)
         self.local = LocalRoutes(config.speaker)
@@ -55,7 +58,11 @@ class Picture:
         """How often each occasion had something computed, since the start."""
         self._looking: dict[ViewId, set[CircuitName]] = {}
         """The circuits whose ports look in each view."""
-        self._renderer = Renderer(config.router_mac, None, {})
+        self._holders: dict[ViewId, frozenset[RouteTarget]] = {}
+        """What the number of each view is of; who comes later with another set waits."""
+        self._waiting: dict[CircuitName, frozenset[ViewId]] = {}
+        """Circuits that look nowhere because a number is another set's."""
+        self._renderer = Renderer(config.router_mac, None, {}, sources(p.trust for p in config.peers))
         self._replugged: set[CircuitName] = set()
         self._base = Base()
 
@@ -63,7 +70,7 @@ class Picture:
         """The switch's ports have other numbers."""
         was = before.circuits if before is not None else {}
         changed = {name for name in was.keys() | now.circuits.keys() if was.get(name) != now.circuits.get(name)}
-        self._renderer = Renderer(self._renderer.router_mac, now.tunnel, now.circuits)
+        self._renderer = Renderer(self._renderer.router_mac, now.tunnel, now.circuits, self._renderer.sources)
         if before is None or before.tunnel != now.tunnel:
             self.dirty.note_tunnel(Occasion.PLUGGED)
         self.dirty.note(changed, Occasion.PLUGGED)
@@ -144,25 +151,46 @@ class Picture:
         refused = (replace(export, why_not=NotAnnounced.TOO_MANY_PORTS) for export in surplus)
         return (*of_circuit(name, intent, served, self._issued), *refused)
 
+    def clashes(self, name: CircuitName) -> bool:
+        """Whether a view of the circuit is not served, because its number is another's."""
+        return name in self._waiting
+
     def _doors(self, todo: Iterable[CircuitName], served: Mapping[str, list[LocalPort]]) -> dict[ViewId, View | None]:
         concerned: set[ViewId] = set()
-        for name in todo:
-            for number in self.doors.pop(name, Doors()).views:
-                self._looking[number].discard(name)
-                concerned.add(number)
-            intent = self.admitted.circuits.get(name)
-            if intent is not None and (one := doors_of(name, intent, served)).views:
-                self.doors[name] = one
-                for number in one.views:
-                    self._looking.setdefault(number, set()).add(name)
-                concerned |= one.views.keys()
+        while todo:
+            freed: set[ViewId] = set()
+            for name in sorted(todo):
+                before, now = self._open(name, served)
+                concerned |= before | now
+                freed |= before - self._looking.keys()
+            todo = [name for name, numbers in self._waiting.items() if not freed.isdisjoint(numbers)]
         fresh: dict[ViewId, View | None] = {}
         for number in concerned:
-            behind = self._looking[number]
+            behind = self._looking.get(number)
             fresh[number] = view(number, behind, self.doors, self.admitted.circuits) if behind else None
-            if not behind:
-                del self._looking[number]
         return fresh
+
+    def _open(self, name: CircuitName, served: Mapping[str, list[LocalPort]]) -> tuple[set[ViewId], set[ViewId]]:
+        """One circuit's doors anew; the views that it looked in and looks in."""
+        before = set(self.doors.pop(name, Doors()).views)
+        for number in before:
+            self._looking[number].discard(name)
+        intent = self.admitted.circuits.get(name)
+        whole = Doors() if intent is None else doors_of(name, intent, served, self._view_key)
+        held = {number: self._holders[number] for number in whole.views if self._looking.get(number)}
+        self._waiting.pop(name, None)
+        if taken := clashes(whole, held):
+            self._waiting[name] = taken
+        one = whole.without(taken)
+        if one.views:
+            self.doors[name] = one
+        for number, imports in one.views.items():
+            self._holders[number] = imports
+            self._looking.setdefault(number, set()).add(name)
+        for number in before:
+            if not self._looking[number]:
+                del self._looking[number], self._holders[number]
+        return before, set(one.views)
 
     def _render_base(self, again: Collection[CircuitName], changes: Changes) -> None:
         ways = self.lingering.ways()

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Iterator
 
 from isthmus.bgp.iana import MessageType
 from isthmus.fib.entries import CircuitName, SourceKey, ViewId
-from isthmus.flows.layout import DROP, REFUSED, Table
+from isthmus.flows.layout import DROP, REFUSED, STRANGER, Table
 from isthmus.flows.types import FlowKey
 from isthmus.model.intent import AssociationIntent, AttachmentIntent, UnknownSchema
 from isthmus.model.net import IpAddress
@@ -122,6 +122,8 @@ def _attachment_state(node: Node, name: CircuitName, ports: int) -> AttachmentSt
         return AttachmentState.TOO_MANY
     if not ports:
         return AttachmentState.NO_WORKLOAD
+    if node.picture.clashes(name):
+        return AttachmentState.VIEW_CLASH
     plugged = node.ofports is not None and name in node.ofports.circuits
     return AttachmentState.ACTIVE if plugged else AttachmentState.PLUGGING
 
@@ -140,6 +142,7 @@ def _views(node: Node) -> Iterator[ViewStatus]:
             sources=sorted(sources.get(number, ())),
             routes=len(entries),
             installed=sum(1 for prefix in entries if installed(node, number, prefix)),
+            alone=node.tables.is_alone(number),
         )
 
 
@@ -182,6 +185,7 @@ def _peer(node: Node, peer: Peer, beacons: int, astray: Collection[IpAddress], n
         families=[str(f) for f in agreed.families] if agreed else [],
         received=received,
         refused=peer.refused,
+        not_taken={why.value: count for why, count in sorted(peer.not_taken.items())},
         announced=peer.announced,
         in_sync=peer.in_sync,
         updates_in=counters.received[MessageType.UPDATE],
@@ -227,8 +231,11 @@ def _why_not_announced(node: Node, export: Export) -> NotAnnounced:
         return NotAnnounced.DRAINED
     if not node.forwards(export):
         return NotAnnounced.NO_FLOW
-    if not any(peer.up_since is not None for peer in node.peers.values()):
+    up = [peer for peer in node.peers.values() if peer.up_since is not None]
+    if not up:
         return NotAnnounced.PEER_DOWN
+    if not any(peer.config.trust.told(export.targets) for peer in up):
+        return NotAnnounced.NOT_FOR_PEERS
     return NotAnnounced.NOT_NEGOTIATED
 
 
@@ -278,13 +285,16 @@ def _shuts(key: FlowKey, ofport: int | None, address: str) -> bool:
     )
 
 
-_REFUSALS = frozenset({(Table.INBOUND.value, DROP), (Table.CLASSIFY.value, REFUSED)})
+_UNASKED = frozenset({(Table.INBOUND.value, DROP), (Table.CLASSIFY.value, REFUSED)})
+"""For which nothing was announced."""
+_STRANGERS = frozenset({(Table.CLASSIFY.value, STRANGER)})
+"""From where no tunnel may come."""
 
 
-def _dropped_inbound(node: Node) -> int:
-    """Packets from tunnels for which nothing was announced, when the switch was last read."""
+def _dropped(node: Node, by: frozenset[tuple[int, int]]) -> int:
+    """Packets from tunnels, when the switch was last read."""
     there = node.switch.installed or {}
-    return sum(flow.packets for key, flow in there.items() if flow.ours and (key.table, key.priority) in _REFUSALS)
+    return sum(flow.packets for key, flow in there.items() if flow.ours and (key.table, key.priority) in by)
 
 
 def _examples(keys: Iterable[FlowKey]) -> list[str]:
@@ -312,7 +322,8 @@ def _switch(node: Node, missing: frozenset[FlowKey]) -> SwitchStatus:
         and not any(k.table == Table.CLASSIFY and f"in_port={tunnel}" in k.match.split(",") for k in missing),
         southbound=node.asked.state,
         switch=node.switch.state,
-        dropped_inbound=_dropped_inbound(node),
+        dropped_inbound=_dropped(node, _UNASKED),
+        dropped_strangers=_dropped(node, _STRANGERS),
         bundles=node.switch.bundles,
         refused_bundles=node.switch.refused,
         refusal=node.switch.refusal,

@@ -11,7 +11,10 @@ from collections.abc import Iterator
 from isthmus.model.reason import LimitState
 from isthmus.node.conversation import ROOM_AGAIN
 from isthmus.node.core import Node
+from isthmus.node.peers import Peer
 from isthmus.node.status import LimitStatus
+from isthmus.rib.budget import OF_PEER, OF_TARGET
+from isthmus.rib.refused import Refusal
 
 WARN_FROM = ROOM_AGAIN
 """Of a maximum. What a peer was refused is asked for again below the same share, so no peer is taken back into a state
@@ -25,13 +28,40 @@ def limits(node: Node) -> Iterator[LimitStatus]:
     beyond, ports_beyond = len(admitted.beyond), len(admitted.ports_beyond)
     yield _limit("attachments", "", admitted.workloads - beyond, beyond, most.circuits)
     yield _limit("ports", "", admitted.members - ports_beyond, ports_beyond, most.ports)
+    yield from _of_targets(node)
     for peer in node.peers.values():
-        taken = node.convergence.rib.count(peer.address)
-        yield _limit("routes_per_peer", str(peer.address), taken, peer.refused, most.routes_per_peer)
+        yield from _of_peer(node, peer)
     for number in node.tables.views:
         refused = len(node.tables.surplus(number))
         taken = node.tables.size(number) - refused
         yield _limit("routes_per_view", f"{number:#x}", taken, refused, most.routes_per_view)
+
+
+_PER_PEER = ("routes_per_peer", "octets_per_peer", "next_hops_per_peer")
+_PER_TARGET = ("routes_per_target", "octets_per_target", "next_hops_per_target")
+
+
+def _of_peer(node: Node, peer: Peer) -> Iterator[LimitStatus]:
+    budget, refused, of = node.convergence.rib.budget, peer.not_taken, str(peer.address)
+    for name, taken, most, why in zip(_PER_PEER, budget.usage(peer.address), budget.of_peer, OF_PEER, strict=False):
+        yield _limit(name, of, taken, refused[why], most)
+    whys, most_paths = (OF_PEER.paths, OF_TARGET.paths), (budget.of_peer.paths, budget.of_target.paths)
+    names, taken_paths = ("paths_per_prefix", "paths_per_target"), budget.most_paths(peer.address)
+    for name, taken, most, why in zip(names, taken_paths, most_paths, whys, strict=True):
+        yield _limit(name, of, taken, refused[why], most)
+
+
+def _of_targets(node: Node) -> Iterator[LimitStatus]:
+    """Of the many that there are only those that are not far from a maximum."""
+    budget = node.convergence.rib.budget
+    for (address, target), usage in sorted(budget.usages(), key=lambda one: str(one[0])):
+        peer = node.peers.get(address)
+        if target is None or peer is None:
+            continue
+        for name, taken, most, why in zip(_PER_TARGET, usage, budget.of_target, OF_TARGET, strict=False):
+            refused = sum(one.refused.count(Refusal(why, target)) for one in peer.conversations.values())
+            if refused or taken >= most * WARN_FROM:
+                yield _limit(name, f"{address} {target}", taken, refused, most)
 
 
 def _limit(name: str, of: str, taken: int, refused: int, maximum: int) -> LimitStatus:

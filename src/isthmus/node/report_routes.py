@@ -12,14 +12,15 @@ from typing import NamedTuple, assert_never
 from isthmus.fib.entries import NextHop, ViewId
 from isthmus.flows.render import Renderer
 from isthmus.model.net import IpAddress, Prefix
-from isthmus.model.reason import NotBest, Note, NotImported, NotInstalled
+from isthmus.model.reason import NotAccepted, NotBest, Note, NotImported, NotInstalled
 from isthmus.node.core import Node
 from isthmus.node.status import RouteStatus
 from isthmus.rib.adj_in import Path, Standing
 from isthmus.rib.decision import LLGR_STALE, LOCAL_PREF_DEFAULT
 from isthmus.vpn.beacons import whose
 from isthmus.vpn.exports import Export
-from isthmus.vpn.imports import Candidate, Entry, refusal
+from isthmus.vpn.imports import Candidate, Entry
+from isthmus.vpn.refusal import refusal
 
 
 class Story(NamedTuple):
@@ -27,7 +28,7 @@ class Story(NamedTuple):
 
     candidate: Candidate
     view: ViewId | None
-    why: NotInstalled | NotBest | NotImported | None
+    why: NotInstalled | NotBest | NotImported | NotAccepted | None
     best: bool
     note: Note | None
 
@@ -41,20 +42,29 @@ def stories(node: Node, *, in_order: bool = False) -> Iterator[Story]:
             for loser, reason in entry.losers:
                 yield Story(loser, number, reason, False, entry.note)
     imported = node.tables.imported()
+    sites = {site for view in node.tables.views.values() for site in view.sites}
     for path in node.convergence.rib:
         if not imported.isdisjoint(path.heard.route_targets):
-            refused = refusal(path, node.speaker)
+            refused = refusal(path, node.speaker, sites)
         elif whose(path.nlri, path.heard) is None:  # what nobody imports is not looked at further: it is nearly all
             refused = NotImported.NO_IMPORT_TARGET
         else:
             refused = NotImported.BEACON
         if refused is not None and refused is not NotImported.BEACON:
             yield Story(path, None, refused, False, None)
+    for peer in node.peers.values():
+        for one in peer.conversations.values():
+            for path, why in (*one.forbidden.paths, *one.refused.paths):
+                yield Story(path, None, why, False, None)
 
 
 def unused(node: Node) -> dict[str, int]:
     """How many paths have no flow of their own, by the reason."""
-    return dict(sorted(Counter(story.why.value for story in stories(node) if story.why is not None).items()))
+    whys = (story.why for story in stories(node))
+    found = Counter(why.value for why in whys if why is not None and not isinstance(why, NotAccepted))
+    for peer in node.peers.values():
+        found.update({why.value: count for why, count in peer.not_taken.items()})
+    return dict(sorted(found.items()))
 
 
 def routes(node: Node, now: float) -> list[RouteStatus]:
@@ -143,7 +153,7 @@ def _received(node: Node, path: Path, story: Story, now: float) -> RouteStatus:
         vni=path.nlri.label,
         router_mac=str(a.router_mac) if a.router_mac else "",
         route_distinguisher=str(path.nlri.rd),
-        route_targets=sorted(str(t) for t in a.route_targets),
+        route_targets=sorted(str(t) for t in path.heard.route_targets),
         site=str(a.site_of_origin) if a.site_of_origin else "",
         local_pref=LOCAL_PREF_DEFAULT if a.local_pref is None else a.local_pref,
         as_path=[asn for segment in a.as_path for asn in segment.numbers],
@@ -155,6 +165,8 @@ def _received(node: Node, path: Path, story: Story, now: float) -> RouteStatus:
 
 def _staleness(path: Path) -> Note | None:
     match path.standing:
+        case Standing.FRESH if path.heard.route_targets != path.attributes.route_targets:
+            return Note.TARGETS_LEFT_OUT
         case Standing.FRESH:
             return Note.LLGR_STALE if LLGR_STALE in path.attributes.communities else None
         case Standing.STALE:

@@ -73,6 +73,8 @@ class ViewStatus:
     """Local addresses that look here."""
     routes: int
     installed: int
+    alone: bool = False
+    """Whether no route of another site is in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +130,8 @@ class PeerStatus:
     notifications_out: int
     last_fault: str
     """The last message or attribute of the peer that was refused, or our last failed attempt."""
+    not_taken: dict[str, int] = field(default_factory=dict)
+    """Routes that it says and that are not taken, by a `NotAccepted` in words."""
     beacons: int = 0
     """Hypervisors that show it theirs; no routes of anybody's."""
     next_hops_changed_to: list[str] = field(default_factory=list)
@@ -232,6 +236,8 @@ class SwitchStatus:
     """How often most fell silent together."""
     liveness: str = ""
     """What is made of silence: "on", "warn", "off"; empty from an agent that has no such setting."""
+    dropped_strangers: int = 0
+    """Packets from tunnels that come from where none may (tunnel_endpoints of all reflectors)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ Rules: `decisions` counts the decisions made; a test holds each kind of fact to 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 
@@ -17,12 +18,13 @@ from isthmus.fib.entries import NextHop, ViewId
 from isthmus.flows.render import Renderer
 from isthmus.flows.types import FlowKey
 from isthmus.model.net import IpAddress
-from isthmus.model.vpn import RouteTarget
+from isthmus.model.reason import NotImported
+from isthmus.model.vpn import RouteTarget, SiteOfOrigin
 from isthmus.node.config import ROUTES_PER_VIEW_MAX
 from isthmus.node.overfull import SORT_AGAIN_FROM, Overfull, Slot
-from isthmus.rib.adj_in import AdjRibIn, Targets, Touched
+from isthmus.rib.adj_in import AdjRibIn, Path, Targets, Touched
 from isthmus.vpn.exports import Export, Speaker
-from isthmus.vpn.imports import Entry, decide, endpoints
+from isthmus.vpn.imports import Entry, decide, endpoints, is_of_another_site, why_not_imported
 from isthmus.vpn.views import View
 
 FORGET_BELOW = 0.8
@@ -67,8 +69,20 @@ class Tables:
     _local: dict[RouteTarget, set[Destination]] = field(default_factory=dict)
     """Where `exports` with each target lead to."""
     _flows: dict[ViewId, dict[Destination, FlowKey]] = field(default_factory=dict)
+    _led: dict[ViewId, dict[Destination, Entry]] = field(default_factory=dict)
+    """The entries whose endpoints count: those that ask for a flow and are not beyond the maximum."""
+    _uses: dict[ViewId, dict[IpAddress, int]] = field(default_factory=dict)
+    """How many of them have each tunnel endpoint among their candidates."""
     _endpoints: dict[IpAddress, int] = field(default_factory=dict)
-    """How many entries have each tunnel endpoint among their candidates."""
+    """How many views use each."""
+    _refusals: dict[ViewId, dict[Destination, tuple[NotImported, ...]]] = field(default_factory=dict)
+    """Why routes with a target of the view cannot be used; of nearly all views nothing."""
+    _sites: dict[ViewId, frozenset[SiteOfOrigin]] = field(default_factory=dict)
+    """The names of this cloud, when the view was made."""
+    _far: dict[ViewId, int] = field(default_factory=dict)
+    """How many of those in `_led` are of another site than the view's."""
+    uses_version: int = 0
+    """Another number whenever some view uses other endpoints."""
     _known_endpoints: frozenset[IpAddress] | None = frozenset()
 
     @property
@@ -77,6 +91,15 @@ class Tables:
         if self._known_endpoints is None:
             self._known_endpoints = frozenset(self._endpoints)
         return self._known_endpoints
+
+    def shares(self) -> dict[IpAddress, float]:
+        """What each endpoint is worth of what is done for all of them: every view has as much, and shares it among its
+        own. So the many endpoints of one VPN take nothing from the few of another."""
+        found: dict[IpAddress, float] = dict.fromkeys(self._endpoints, 0.0)
+        for uses in self._uses.values():
+            for endpoint in uses:
+                found[endpoint] += 1 / len(uses)
+        return found
 
     def imported(self) -> Set[RouteTarget]:
         return self._importers.keys()
@@ -105,6 +128,9 @@ class Tables:
         for view in fresh:
             number = view.id
             before = self.views.get(number)
+            if before is not None and before.imports != view.imports:  # another set has come by the number
+                self._drop(number, changes)
+                before = None
             if before is None:
                 self._add(view)
                 local = {d for target in view.imports for d in self._local.get(target, ())}
@@ -154,10 +180,12 @@ class Tables:
         entries, view = self.entries[number], self.views[number]
         changed: dict[Destination, Entry | None] = {}
         for destination in destinations:
-            local: Sequence[Export] = self.exports.get(destination, ())
-            entry = decide(
-                view, destination, rib.paths(destination), local, self.speaker, self.silent, renderer.circuits
-            )
+            local, paths = self.exports.get(destination, ()), rib.paths(destination)
+            entry = decide(view, destination, paths, local, self.speaker, self.silent, renderer.circuits)
+            if entry is None or len(paths) > 1 or local:
+                self._note_refusals(view, destination, paths)
+            elif number in self._refusals:
+                self._refusals[number].pop(destination, None)
             before = changed[destination] = entries.get(destination)
             if before is not None:
                 self._count(number, before, -1)
@@ -170,6 +198,21 @@ class Tables:
         moved = self._fit(number, changed)
         self._render(number, changed.keys() | moved if moved else changed, renderer, changes)
 
+    def _note_refusals(self, view: View, destination: Destination, paths: Sequence[Path]) -> None:
+        whys = tuple(why for path in paths if (why := why_not_imported(view, path, self.speaker)) is not None)
+        if whys:
+            self._refusals.setdefault(view.id, {})[destination] = whys
+        elif view.id in self._refusals:
+            self._refusals[view.id].pop(destination, None)
+
+    def refusals(self, number: ViewId) -> Counter[NotImported]:
+        """Routes with a target of the view that cannot be used, by the reason."""
+        return Counter(why for whys in self._refusals.get(number, {}).values() for why in whys)
+
+    def is_alone(self, number: ViewId) -> bool:
+        """Whether no route of another site is in the view."""
+        return not self._far.get(number)
+
     def _render(
         self, number: ViewId, destinations: Iterable[Destination], renderer: Renderer, changes: Changes
     ) -> None:
@@ -179,6 +222,9 @@ class Tables:
             entry, flow = entries.get(destination), None
             if entry is not None and entry.hidden is None and destination not in surplus:
                 flow = renderer.route(number, destination, entry.target)
+                self._lead(number, destination, entry)
+            else:
+                self._lead(number, destination, None)
             if flow is not None:
                 key, put[key] = flow
                 flows[destination] = key
@@ -207,6 +253,7 @@ class Tables:
 
     def _add(self, view: View) -> None:
         self.views[view.id], self.entries[view.id], self._flows[view.id] = view, {}, {}
+        self._led[view.id], self._uses[view.id], self._sites[view.id] = {}, {}, view.sites
         for target in view.imports:
             self._importers.setdefault(target, set()).add(view.id)
 
@@ -218,8 +265,12 @@ class Tables:
             if not self._importers[target]:
                 del self._importers[target]
         changes.gone |= set(self._flows.pop(number).values())
-        for entry in self.entries.pop(number).values():
-            self._count(number, entry, -1)
+        for destination in list(self._led[number]):
+            self._lead(number, destination, None)
+        del self._led[number], self._uses[number], self.entries[number]
+        self._refusals.pop(number, None)
+        self._far.pop(number, None)
+        del self._sites[number]
         self._overfull.pop(number, None)
         self._sizes.pop(number, None)
 
@@ -227,14 +278,44 @@ class Tables:
         if entry.hidden is not None:
             return
         self._sizes[number] = self._sizes.get(number, 0) + by
+
+    def _lead(self, number: ViewId, destination: Destination, entry: Entry | None) -> None:
+        """The entry whose endpoints count for a destination, in place of the one that did."""
+        led = self._led[number]
+        before = led.get(destination)
+        if before is entry:
+            return
+        if entry is not None:
+            led[destination] = entry
+            self._use(number, entry, +1)
+        else:
+            del led[destination]
+        if before is not None:
+            self._use(number, before, -1)
+
+    def _use(self, number: ViewId, entry: Entry, by: int) -> None:
+        if is_of_another_site(entry, self._sites[number], self.speaker):
+            self._far[number] = self._far.get(number, 0) + by
+        here = self._uses[number]
         for endpoint in endpoints(entry):
-            uses = self._endpoints.get(endpoint, 0) + by
-            if uses == 0 or uses == by:
-                self._known_endpoints = None
+            uses = here.get(endpoint, 0) + by
             if uses:
-                self._endpoints[endpoint] = uses
+                here[endpoint] = uses
             else:
-                del self._endpoints[endpoint]
+                del here[endpoint]
+            if uses in (0, by):
+                self._used(endpoint, by)
+
+    def _used(self, endpoint: IpAddress, by: int) -> None:
+        """By one view more or less."""
+        self.uses_version += 1
+        views = self._endpoints.get(endpoint, 0) + by
+        if views:
+            self._endpoints[endpoint] = views
+        else:
+            del self._endpoints[endpoint]
+        if views in (0, by):
+            self._known_endpoints = None
 
     def size(self, view: ViewId) -> int:
         """How many entries ask for a flow, those beyond the maximum among them."""

@@ -15,8 +15,8 @@ class WholeStates:
     def __init__(self) -> None:
         self._told: dict[type[Effect], Effect] = {}
         self.probed: frozenset[IpAddress] = frozenset()
-        self._probed_by: int | None = None
-        """The tunnel port the prober was told of."""
+        self._probed_by: tuple[int | None, Mapping[IpAddress, float]] = None, {}
+        """The tunnel port and the shares that the prober was told of."""
         self._looked: object = None
 
     def changed(self, wanted: SetCircuits | SetNeighbours) -> list[Effect]:
@@ -25,19 +25,22 @@ class WholeStates:
         self._told[type(wanted)] = wanted
         return [wanted]
 
-    def looks_otherwise(self, switch: int, endpoints: frozenset[IpAddress], tunnel: int | None) -> bool:
-        """Whether the switch (its version), the endpoints or the tunnel port are others than at the last look."""
-        before, self._looked = self._looked, (switch, endpoints, tunnel)
+    def looks_otherwise(self, switch: int, uses: int, tunnel: int | None) -> bool:
+        """Whether the switch or the endpoints' uses (their versions) or the tunnel port are others than at the last
+        look."""
+        before, self._looked = self._looked, (switch, uses, tunnel)
         return before != self._looked
 
     def ask_anew(self) -> None:
         """What the prober was told of answers is not so any more."""
-        self.probed, self._probed_by, self._looked = frozenset(), None, None
+        self.probed, self._probed_by, self._looked = frozenset(), (None, {}), None
 
-    def probes(self, asked: Mapping[IpAddress, Answer], tunnel: int | None) -> list[Effect]:
-        """`asked` with what is known of each; told again when the set or the tunnel port is another."""
+    def probes(
+        self, asked: Mapping[IpAddress, Answer], tunnel: int | None, shares: Mapping[IpAddress, float]
+    ) -> list[Effect]:
+        """`asked` with what is known of each; told again when the set, a share or the tunnel port is another."""
         probed = frozenset(asked)
-        if (probed, tunnel) == (self.probed, self._probed_by):
+        if (probed, (tunnel, shares)) == (self.probed, self._probed_by):
             return []
-        self.probed, self._probed_by = probed, tunnel
-        return [SetProbes(asked, tunnel)]
+        self.probed, self._probed_by = probed, (tunnel, shares)
+        return [SetProbes(asked, tunnel, shares)]

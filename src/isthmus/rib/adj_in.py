@@ -32,6 +32,8 @@ from isthmus.bgp.heard import Heard
 from isthmus.bgp.nlri import Destination, Distinguisher, Nlri
 from isthmus.model.net import IpAddress
 from isthmus.model.vpn import RouteTarget
+from isthmus.rib.budget import Budget
+from isthmus.rib.refused import Refusal
 
 NO_LLGR = 0xFFFF0007
 """RFC 9494 section 3.2: whoever announced it would rather have no route than one that is long-lived stale."""
@@ -114,13 +116,13 @@ Several = dict[PathKey, Path]
 class AdjRibIn:
     """All received paths."""
 
-    def __init__(self) -> None:
+    def __init__(self, budget: Budget | None = None) -> None:
+        self.budget = budget or Budget()
         self._paths: dict[Destination, Path | Several] = {}
         """Nearly every destination has one path: a dictionary for each would be a third of all memory."""
         self._destinations: dict[Targets, dict[Destination, int]] = {}
         """How many paths each destination has with exactly these targets. A cloud has few sets of targets."""
         self._sets: dict[RouteTarget, set[Targets]] = {}
-        self._counts: dict[IpAddress, int] = {}
 
     def paths(self, destination: Destination) -> Sequence[Path]:
         there = self._paths.get(destination)
@@ -144,7 +146,7 @@ class AdjRibIn:
         return there if there.key == key else None
 
     def count(self, peer: IpAddress) -> int:
-        return self._counts.get(peer, 0)
+        return self.budget.routes(peer)
 
     def __iter__(self) -> Iterator[Path]:
         for there in self._paths.values():
@@ -153,21 +155,25 @@ class AdjRibIn:
             else:
                 yield from there.values()
 
-    def admit(self, peer: IpAddress, announced: Sequence[Path], at_most: int) -> tuple[Sequence[Path], Sequence[Path]]:
-        """Those of a peer's routes that it may have, and the others: all that replace one, new ones while there is
-        room."""
-        room = at_most - self.count(peer)
-        if room >= len(announced):
-            return announced, ()
-        admitted, beyond = [], []
+    def admit(self, announced: Sequence[Path], touched: Touched) -> tuple[Sequence[Path], list[tuple[Path, Refusal]]]:
+        """Take in what a peer says with one set of attributes, as far as its budget goes. One that goes beyond is
+        refused, and what it would have replaced is gone: the peer does not say that any more."""
+        if not announced:
+            return (), []
+        if self.budget.has_room(announced):
+            self.apply(announced, (), touched)
+            return announced, []
+        admitted, refused = [], []
         for path in announced:
-            known = self.path(path.nlri.destination, path.key) is not None
-            if known or room > 0:
+            old = self.path(path.nlri.destination, path.key)
+            refusal = self.budget.beyond(path, old)
+            if refusal is None:
+                self.apply([path], (), touched)
                 admitted.append(path)
-                room -= not known
             else:
-                beyond.append(path)
-        return admitted, beyond
+                self.apply((), [(path.nlri.destination, path.key)] if old is not None else (), touched)
+                refused.append((path, refusal))
+        return admitted, refused
 
     def apply(
         self,
@@ -253,13 +259,13 @@ class AdjRibIn:
             return
         if old is not None:
             self._forget(old, touched)
-        self._counts[path.peer] = self._counts.get(path.peer, 0) + 1
+        self.budget.add(path)
         self._index(targets, destination)
         touch(touched, targets, destination)
 
     def _forget(self, old: Path, touched: Touched) -> None:
         """What another will take the place of."""
-        self._counts[old.peer] -= 1
+        self.budget.remove(old)
         self._unindex(old.heard.route_targets, old.nlri.destination)
         touch(touched, old.heard.route_targets, old.nlri.destination)
 
@@ -274,9 +280,12 @@ class AdjRibIn:
             if (other := there.key) == key:
                 self._paths[destination] = path
                 return there
+            self.budget.crowd(destination, (there,))
             self._paths[destination] = {other: there, key: path}
             return None
         old = there.get(key)
+        if old is None:
+            self.budget.crowd(destination, there.values())
         there[key] = path
         return old
 
@@ -299,7 +308,9 @@ class AdjRibIn:
             del there[key]
             if len(there) == 1:
                 (self._paths[destination],) = there.values()
-        self._counts[old.peer] -= 1
+        self.budget.remove(old)
+        if isinstance(there, dict):
+            self.budget.crowd(destination, there.values())
         self._unindex(old.heard.route_targets, destination)
         return old
 

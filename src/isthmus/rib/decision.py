@@ -64,4 +64,4 @@ def _why(loser: Rank, winner: Rank) -> NotBest:
     for reason, mine, theirs in zip(_REASONS, loser, winner, strict=True):
         if mine != theirs:
             return reason
-    raise AssertionError(f"two candidates with the same rank: {winner}")
+    return NotBest.NAME  # nothing at all tells them apart: the first stays

@@ -1,48 +1,110 @@
-"""What one peer said of a family beyond its maximum, and has not taken back: names only, nothing is decided by it.
+"""What one peer said of a family, was not taken, and has not been taken back: names and reasons, which decide nothing.
 
 Rules: a route is counted once, however often it is announced, and no longer when it is withdrawn. `NAMES_MAX` are known
-by name; of more there is only a number, which counts announcements: what it says is never too little.
+by name, the first `PATHS_MAX` of them with all they say; of more there is only a number for each reason, which counts
+announcements: all in all it is never too little.
 """
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, NamedTuple
+
 from isthmus.bgp.nlri import Destination
-from isthmus.rib.adj_in import Path, PathKey
+from isthmus.model.reason import NotAccepted
+from isthmus.model.vpn import RouteTarget
+
+if TYPE_CHECKING:
+    from isthmus.rib.adj_in import Path, PathKey
 
 NAMES_MAX = 10_000
 """About 3 MB for a peer. Whoever says so much too much has no need of the exact number."""
+
+PATHS_MAX = 200
+"""An operator looks at a few; each may have 4 KB of attributes."""
+
+
+class Refusal(NamedTuple):
+    """Why, and what the maximum is of that was reached, if it is not the peer's own."""
+
+    why: NotAccepted
+    of: RouteTarget | Destination | None = None
 
 
 class Refused:
     """One peer's."""
 
-    def __init__(self, names_max: int = NAMES_MAX) -> None:
-        self._names_max = names_max
-        self._names: set[tuple[Destination, PathKey]] = set()
-        self._more = 0
+    def __init__(self, names_max: int = NAMES_MAX, paths_max: int = PATHS_MAX) -> None:
+        self._names_max, self._paths_max = names_max, paths_max
+        self._names: dict[tuple[Destination, PathKey], Refusal] = {}
+        self._paths: dict[tuple[Destination, PathKey], Path] = {}
+        self._counts: Counter[Refusal] = Counter()
+        """Of the names, by what they were refused for."""
+        self._largest: dict[Refusal, int] = {}
+        """The most octets that one of them had."""
+        self._more: Counter[NotAccepted] = Counter()
 
     def __len__(self) -> int:
-        return len(self._names) + self._more
+        return len(self._names) + self._more.total()
 
-    def refuse(self, path: Path) -> None:
+    def refuse(self, path: Path, refusal: Refusal) -> None:
         name = path.nlri.destination, path.key
-        if len(self._names) < self._names_max:
-            self._names.add(name)
-        elif name not in self._names:
-            self._more += 1
+        if name in self._names or len(self._names) < self._names_max:
+            self._forget(name)
+            self._names[name] = refusal
+            self._counts[refusal] += 1
+            self._largest[refusal] = max(path.heard.octets, self._largest.get(refusal, 0))
+            if len(self._paths) < self._paths_max:
+                self._paths[name] = path
+        else:
+            self._more[refusal.why] += 1
 
     def admit(self, path: Path) -> None:
         """Said again, it was taken."""
-        self._names.discard((path.nlri.destination, path.key))
+        self._forget((path.nlri.destination, path.key))
 
     def withdraw(self, destination: Destination, key: PathKey) -> None:
         """Taken back by its peer; not one of those that were taken."""
         if (destination, key) in self._names:
-            self._names.discard((destination, key))
+            self._forget((destination, key))
         elif self._more:
-            self._more -= 1
+            ((most, _),) = self._more.most_common(1)
+            self._more[most] -= 1
+            if not self._more[most]:
+                del self._more[most]
 
     def clear(self) -> None:
         """The peer says all again."""
-        self._names.clear()
-        self._more = 0
+        for table in (self._names, self._paths, self._counts, self._largest, self._more):
+            table.clear()
+
+    def reasons(self) -> Counter[NotAccepted]:
+        """How many for each."""
+        found = Counter(self._more)
+        for refusal, count in self._counts.items():
+            found[refusal.why] += count
+        return found
+
+    def count(self, refusal: Refusal) -> int:
+        """Of those known by name."""
+        return self._counts[refusal]
+
+    @property
+    def refusals(self) -> Iterator[tuple[Refusal, int]]:
+        """What those known by name were refused for, each once, and the most octets that one of them had."""
+        return iter(self._largest.items())
+
+    @property
+    def paths(self) -> Iterator[tuple[Path, NotAccepted]]:
+        """Some of them, whole."""
+        return ((path, self._names[name].why) for name, path in self._paths.items())
+
+    def _forget(self, name: tuple[Destination, PathKey]) -> None:
+        refusal = self._names.pop(name, None)
+        if refusal is None:
+            return
+        self._paths.pop(name, None)
+        self._counts[refusal] -= 1
+        if not self._counts[refusal]:
+            del self._counts[refusal], self._largest[refusal]

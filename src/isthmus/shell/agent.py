@@ -81,6 +81,7 @@ from isthmus.shell.southbound import Southbound
 from isthmus.shell.supervisor import Part, keep
 from isthmus.shell.telling import FRESH_S, Wish
 from isthmus.shell.transitions import lines
+from isthmus.shell.view_key import view_key
 
 log = logging.getLogger(__name__)
 
@@ -100,8 +101,9 @@ class Agent:
         generation: int,
         memory: Memory | None = None,
         connections: Mapping[IpAddress, socket.socket] | None = None,
+        key: bytes = b"",
     ) -> None:
-        """`memory` and `connections`: what the last run left."""
+        """`memory` and `connections`: what the last run left; `key`: of the numbers of views."""
         self._config = config
         self._started = time.monotonic()
         self._host = config.host or ""
@@ -110,7 +112,7 @@ class Agent:
         at = config.switch
         self._switch = SwitchDatabase(at, config.vtep, self._hear_switch)
         self._southbound = Southbound(config.southbound, self._hear_southbound)
-        node = Node(node_config(config, generation), asyncio.get_running_loop().time(), memory)
+        node = Node(node_config(config, generation, key), asyncio.get_running_loop().time(), memory)
         self._adopted = {peer: one for peer, one in (connections or {}).items() if node.peers[peer].resumed}
         for peer, one in (connections or {}).items():
             if peer in self._adopted:
@@ -123,7 +125,12 @@ class Agent:
         self._neighbours = Neighbours(config.vtep, at.run_dir, self.loop.tell)
         self._greeter = Greeter(at.run_dir, at.integration_bridge)
         self._prober = Prober(at.run_dir / f"{at.bridge}.mgmt", self.loop.tell)
-        self._bgp = BgpTcp(config.vtep, {r.address: r.port for r in config.reflectors}, self.loop.tell)
+        self._bgp = BgpTcp(
+            config.vtep,
+            {r.address: r.port for r in config.reflectors},
+            self.loop.tell,
+            {r.address: r.guard for r in config.reflectors},
+        )
         self.show = Http(self.look, config.socket, self._drain, self._forget)
         self.parts = [
             Part("ovsdb", self._switch.run),
@@ -390,14 +397,13 @@ def _leads(one: socket.socket, vtep: IpAddress, reflector: Reflector) -> bool:
     return (here[0], there[0], there[1]) == (str(vtep), str(reflector.address), reflector.port)
 
 
-def node_config(config: Config, generation: int) -> NodeConfig:
+def node_config(config: Config, generation: int, key: bytes = b"") -> NodeConfig:
     """What the core needs of the file; chance is made here."""
     peers = tuple(
-        PeerConfig(r.address, r.asn, r.hold_time_s, random.random(), r.long_lived_s) for r in config.reflectors
+        PeerConfig(r.address, r.asn, r.hold_time_s, random.random(), r.long_lived_s, r.trust) for r in config.reflectors
     )
-    return NodeConfig(
-        IpAddress(config.vtep), config.router_id, config.asn, peers, generation, config.limits, config.liveness
-    )
+    speaker = IpAddress(config.vtep), config.router_id, config.asn
+    return NodeConfig(*speaker, peers, generation, config.limits, config.liveness, config.clouds, key)
 
 
 GC_THRESHOLDS = (100_000, 50, 100)
@@ -419,7 +425,8 @@ async def _serve(config: Config) -> None:
     generation = next_generation(config.state, time.time())
     log.info("isthmus-agent %s, run %d, vtep %s", importlib.metadata.version("isthmus"), generation, config.vtep)
     memory, connections = left_behind(config)
-    await Agent(config, generation, memory, connections).run(stop)
+    key = view_key(config.state, has_run=memory is not None, goes_on=bool(connections))
+    await Agent(config, generation, memory, connections, key).run(stop)
     log.info("isthmus-agent ends; flows and ports stay")
 
 

@@ -18,6 +18,7 @@ from typing import assert_never
 from isthmus.model.net import IpAddress
 from isthmus.node.effects import Dial, Hangup, Send
 from isthmus.node.facts import Closed, Connected, ConnectFailed, Received
+from isthmus.shell.tcp_guard import NO_GUARD, Guard
 
 CONNECT_S = 10.0
 READ_BYTES_MAX = 64 * 1024
@@ -40,9 +41,9 @@ Heard = Connected | ConnectFailed | Closed | Received
 class _Connection(asyncio.Protocol):
     """One attempt to talk to a peer; `hear` is cut off when it is hung up on."""
 
-    def __init__(self, peer: IpAddress, local: IpAddress, hear: Callable[[Heard], None]) -> None:
+    def __init__(self, peer: IpAddress, local: IpAddress, guard: Guard, hear: Callable[[Heard], None]) -> None:
         loop = asyncio.get_running_loop()
-        self.peer, self._local, self._hear = peer, local, hear
+        self.peer, self._local, self._guard, self._hear = peer, local, guard, hear
         self._transport: asyncio.Transport | None = None
         self._silent = False
         self._connecting: asyncio.Task[None] | None = None
@@ -57,13 +58,24 @@ class _Connection(asyncio.Protocol):
     async def _dial(self, port: int) -> None:
         """Everything worth knowing is said, nothing raised."""
         loop = asyncio.get_running_loop()
+        plain = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         try:
+            plain.setblocking(False)
+            plain.bind((str(self._local), 0))
+            self._guard.put_on(plain, self.peer)
             async with asyncio.timeout(CONNECT_S):
-                await loop.create_connection(lambda: self, str(self.peer), port, local_addr=(str(self._local), 0))
+                await loop.sock_connect(plain, (str(self.peer), port))
+                await loop.create_connection(lambda: self, sock=plain)
+            return
         except TimeoutError:
-            self._failed(f"no answer within {CONNECT_S:.0f} s")
+            # A peer that misses a signature, or finds a wrong one, does not answer at all (RFC 2385 section 4.1).
+            signed = ", or the passwords differ" if self._guard.password else ""
+            self._failed(f"no answer within {CONNECT_S:.0f} s{signed}")
         except OSError as error:
             self._failed(in_words(error, self._local))
+        finally:
+            if self._transport is None:  # nobody has it
+                plain.close()
 
     def _failed(self, why: str) -> None:
         self._end()
@@ -72,6 +84,7 @@ class _Connection(asyncio.Protocol):
     async def adopt(self, connected: socket.socket) -> None:
         """Go on with a connection that another process had."""
         self._adopted = True
+        self._guard.put_on(connected, self.peer)
         await asyncio.get_running_loop().create_connection(lambda: self, sock=connected)
 
     # What asyncio calls.
@@ -154,8 +167,14 @@ def in_words(error: OSError, local: IpAddress) -> str:
 class BgpTcp:
     """All peers. `hear` is called in the loop's thread."""
 
-    def __init__(self, local: IpAddress, ports: Mapping[IpAddress, int], hear: Callable[[Heard], None]) -> None:
-        self._local, self._ports, self._hear = local, ports, hear
+    def __init__(
+        self,
+        local: IpAddress,
+        ports: Mapping[IpAddress, int],
+        hear: Callable[[Heard], None],
+        guards: Mapping[IpAddress, Guard] | None = None,
+    ) -> None:
+        self._local, self._ports, self._hear, self._guards = local, ports, hear, guards or {}
         self._connections: dict[IpAddress, _Connection] = {}
         self._ends: set[asyncio.Future[None]] = set()
 
@@ -200,7 +219,9 @@ class BgpTcp:
 
     def _new(self, peer: IpAddress) -> _Connection:
         self._hang_up(peer)
-        connection = self._connections[peer] = _Connection(peer, self._local, self._hear)
+        connection = self._connections[peer] = _Connection(
+            peer, self._local, self._guards.get(peer, NO_GUARD), self._hear
+        )
         self._ends.add(connection.ended)
         connection.ended.add_done_callback(self._ends.discard)
         return connection

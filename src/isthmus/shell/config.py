@@ -7,25 +7,20 @@ one sentence that names the file, the key and the rule, so that an operator need
 from __future__ import annotations
 
 import ssl
+import stat
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
 from isthmus.bgp.capability import LONG_LIVED_MAX_S
 from isthmus.model.net import IpAddress
-from isthmus.node.config import (
-    CIRCUITS_MAX,
-    LONG_LIVED_S,
-    PORTS_MAX,
-    ROUTES_PER_PEER_MAX,
-    ROUTES_PER_VIEW_MAX,
-    Limits,
-    Liveness,
-)
+from isthmus.node.config import LONG_LIVED_S, Limits, Liveness
 from isthmus.shell import config_kinds as kinds
 from isthmus.shell.config_kinds import Listen
+from isthmus.shell.tcp_guard import NO_GUARD, Guard
+from isthmus.vpn.trust import EVERYTHING, Trust
 
 T = TypeVar("T")
 
@@ -34,8 +29,15 @@ BGP_PORT = 179
 AS_MAX = 2**32 - 1
 """RFC 6793."""
 
+HOPS_MAX = 254
+"""RFC 5082: of a TTL that begins with 255."""
+
+OWN_AS_MAX = 10
+"""As vendors have it."""
+
 LIMIT_MAX = 10_000_000
 """Larger than any switch or memory here could serve: a typing mistake."""
+OCTETS_MAX = 2**40
 
 
 class ConfigError(ValueError):
@@ -52,6 +54,8 @@ class Reflector:
     hold_time_s: int
     long_lived_s: int
     """How much longer than RFC 4724 asks for routes outlive its session (RFC 9494)."""
+    guard: Guard = NO_GUARD
+    trust: Trust = EVERYTHING
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +97,8 @@ class Config:
     state: Path
     limits: Limits
     liveness: Liveness
+    clouds: Mapping[int, Trust] = field(default_factory=dict)
+    """How far other clouds are trusted, by their AS."""
 
 
 class _TomlTable:
@@ -122,6 +128,11 @@ class _TomlTable:
     def has(self, key: str) -> bool:
         return key in self._value
 
+    def take_if_said(self, key: str, kind: Callable[[object], T]) -> T | None:
+        """Of a key that has no default."""
+        self._read.add(key)
+        return self.take(key, kind) if key in self._value else None
+
     def done(self) -> None:
         """Refuse what nobody asked for."""
         for key in self._value:
@@ -142,12 +153,60 @@ def _reflectors(file: Path, value: object) -> tuple[Reflector, ...]:
             port=table.take("port", kinds.between(1, 65535), BGP_PORT),
             hold_time_s=table.take("hold_time_s", kinds.hold_time, 30),
             long_lived_s=table.take("long_lived_s", kinds.between(0, LONG_LIVED_MAX_S), LONG_LIVED_S),
+            guard=Guard(
+                password=table.take("md5_password", kinds.password, ""),
+                hops=table.take("ttl_security_hops", kinds.between(0, HOPS_MAX), 0),
+            ),
+            trust=_trust(table),
         )
         table.done()
         if reflector.address in found:
             raise table.fail("address", f"{reflector.address} is already another reflector's")
         found[reflector.address] = reflector
     return tuple(found.values())
+
+
+def _trust(table: _TomlTable) -> Trust:
+    return Trust(
+        accept_targets=table.take_if_said("accept_targets", kinds.target_ranges),
+        announce_targets=table.take_if_said("announce_targets", kinds.target_ranges),
+        accept_prefixes=table.take_if_said("accept_prefixes", kinds.prefixes),
+        tunnel_endpoints=table.take_if_said("tunnel_endpoints", kinds.prefixes_v4),
+        allow_own_as=table.take("allow_own_as", kinds.between(0, OWN_AS_MAX), 0),
+    )
+
+
+def _clouds(file: Path, value: object, own_as: int) -> dict[int, Trust]:
+    """Other clouds, by their AS."""
+    if not isinstance(value, list):
+        raise ConfigError(f"{file}: clouds must be [[clouds]] tables")
+    found: dict[int, Trust] = {}
+    for number, item in enumerate(value, 1):
+        table = _TomlTable(file, f"clouds #{number}", item)
+        asn = table.take("as", kinds.between(1, AS_MAX))
+        if asn == own_as:
+            raise table.fail("as", f"{asn} is our own: by its AS such a cloud is not told from this one")
+        if asn in found:
+            raise table.fail("as", f"{asn} is already another cloud's")
+        found[asn] = Trust(
+            accept_targets=table.take_if_said("accept_targets", kinds.target_ranges),
+            accept_prefixes=table.take_if_said("accept_prefixes", kinds.prefixes),
+            tunnel_endpoints=table.take_if_said("tunnel_endpoints", kinds.prefixes_v4),
+        )
+        table.done()
+    return found
+
+
+def _limits(table: _TomlTable) -> Limits:
+    default, most = Limits(), kinds.between(1, LIMIT_MAX)
+    names = ("routes_per_view", "routes_per_peer", "ports", "routes_per_target")
+    hops = ("next_hops_per_peer", "next_hops_per_target")
+    found = {name: table.take(name, most, getattr(default, name)) for name in (*names, *hops)}
+    for name in ("paths_per_prefix", "paths_per_target"):
+        found[name] = table.take(name, kinds.between(2, LIMIT_MAX), getattr(default, name))
+    for name in ("octets_per_peer", "octets_per_target"):
+        found[name] = table.take(name, kinds.between(1, OCTETS_MAX), getattr(default, name))
+    return Limits(circuits=table.take("attachments", most, default.circuits), **found)
 
 
 def _switch(table: _TomlTable) -> LocalSwitch:
@@ -231,13 +290,9 @@ def parse(text: str, file: Path) -> Config:
         socket=show.take("socket", kinds.socket, Path("/run/isthmus/agent.sock")),
         metrics=metrics.take("listen", kinds.listen, Listen("127.0.0.1", 9179)),
         state=state.take("directory", kinds.directory, Path("/var/lib/isthmus")),
-        limits=Limits(
-            routes_per_view=limits.take("routes_per_view", kinds.between(1, LIMIT_MAX), ROUTES_PER_VIEW_MAX),
-            routes_per_peer=limits.take("routes_per_peer", kinds.between(1, LIMIT_MAX), ROUTES_PER_PEER_MAX),
-            circuits=limits.take("attachments", kinds.between(1, LIMIT_MAX), CIRCUITS_MAX),
-            ports=limits.take("ports", kinds.between(1, LIMIT_MAX), PORTS_MAX),
-        ),
+        limits=_limits(limits),
         liveness=liveness.take("mode", kinds.one_of(Liveness), Liveness.ON),
+        clouds=_clouds(file, whole.get("clouds", []), asn),
     )
     for table in (agent, show, metrics, state, limits, liveness):
         table.done()
@@ -245,7 +300,7 @@ def parse(text: str, file: Path) -> Config:
 
 
 def _known_tables(whole: Mapping[str, object], file: Path) -> None:
-    known = ("agent", "reflectors", "ovsdb", "southbound", "show", "metrics", "state", "limits", "liveness")
+    known = ("agent", "reflectors", "clouds", "ovsdb", "southbound", "show", "metrics", "state", "limits", "liveness")
     for name in whole:
         if name not in known:
             raise ConfigError(f"{file}: {name} is not a table of this file; known are {', '.join(known)}")
@@ -254,9 +309,12 @@ def _known_tables(whole: Mapping[str, object], file: Path) -> None:
 def read(file: Path) -> Config:
     """Read and check the file. Raises ConfigError."""
     try:
-        text = file.read_text(encoding="utf-8")
+        text, everybody = file.read_text(encoding="utf-8"), file.stat().st_mode & stat.S_IROTH
     except OSError as error:
         raise ConfigError(f"{file}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
         raise ConfigError(f"{file}: not UTF-8 text") from None
-    return parse(text, file)
+    config = parse(text, file)
+    if everybody and any(reflector.guard.password for reflector in config.reflectors):
+        raise ConfigError(f"{file}: has an md5_password and is readable by everybody; chmod o-r {file}")
+    return config

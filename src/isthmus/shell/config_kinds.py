@@ -12,7 +12,11 @@ from enum import Enum
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-from isthmus.model.net import IpAddress
+from isthmus.model.net import IpAddress, Prefix
+from isthmus.shell.tcp_guard import KEY_MAX
+from isthmus.vpn.trust import TargetRange
+
+T = TypeVar("T")
 
 W = TypeVar("W", bound=Enum)
 
@@ -110,6 +114,39 @@ def router_id(value: object) -> IpAddress:
     if address.version != 4:
         raise ValueError(f"must be written as an IPv4 address, not {address}")
     return address
+
+
+def password(value: object) -> str:
+    """The value itself is in no error."""
+    if not isinstance(value, str):
+        raise ValueError("must be text")
+    if len(value.encode()) > KEY_MAX or not value.isprintable():
+        raise ValueError(f"must have at most {KEY_MAX} bytes, all of them printable")
+    return value
+
+
+def target_ranges(value: object) -> tuple[TargetRange, ...]:
+    return tuple(_each(value, TargetRange.parse, "route targets, such as 64512:5, 64512:100-199 or 64512:*"))
+
+
+def prefixes(value: object) -> tuple[Prefix, ...]:
+    return tuple(_each(value, Prefix.parse, "prefixes"))
+
+
+def prefixes_v4(value: object) -> tuple[Prefix, ...]:
+    found = tuple(_each(value, Prefix.parse, "IPv4 prefixes"))
+    if any(prefix.version != 4 for prefix in found):
+        raise ValueError("must be a list of IPv4 prefixes: tunnels over IPv6 are not built yet")
+    return found
+
+
+def _each(value: object, parse: Callable[[str], T], what: str) -> list[T]:
+    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+        raise ValueError(f"must be a list of {what}")
+    try:
+        return [parse(one) for one in value]
+    except ValueError as error:
+        raise ValueError(f"must be a list of {what}: {error}") from None
 
 
 def endpoint(value: object) -> str:

@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from isthmus.model.reason import AttachmentState, LimitState
+from isthmus.model.reason import AttachmentState, LimitState, NotAccepted
 from isthmus.node.dirty import Occasion
 from isthmus.node.status import LimitStatus, NodeStatus, PeerStatus
 from isthmus.shell.face import AgentStatus
@@ -82,6 +82,13 @@ def _peers(peers: list[PeerStatus]) -> Iterator[Metric]:
     for kind, table in ((GaugeMetricFamily, _PEER_GAUGES), (CounterMetricFamily, _PEER_COUNTERS)):
         for name, (text, value) in table.items():
             yield _labelled(kind, name, text, "peer", {p.address: float(value(p)) for p in peers})
+    family = GaugeMetricFamily(
+        "isthmus_routes_not_taken", "Routes of the peer that are not taken, by the reason.", labels=["peer", "why"]
+    )
+    for peer in peers:
+        for why in NotAccepted:
+            family.add_metric([peer.address, why.name], float(peer.not_taken.get(why.value, 0)))
+    yield family
 
 
 def _views(status: NodeStatus) -> Iterator[Metric]:
@@ -99,6 +106,9 @@ def _views(status: NodeStatus) -> Iterator[Metric]:
         "Those that the switch has confirmed.",
         "view",
         {name: v.installed for name, v in views.items()},
+    )
+    yield _gauge(
+        "views_alone", "Import views without a route of another site.", sum(1 for view in status.views if view.alone)
     )
     yield _labelled(
         GaugeMetricFamily,
@@ -174,6 +184,11 @@ def _switch(status: NodeStatus) -> Iterator[Metric]:
     yield _counter("bundles_refused", "Bundles that the switch refused.", switch.refused_bundles)
     yield _counter(
         "inbound_dropped_packets", "Packets from tunnels that no announcement asked for.", switch.dropped_inbound
+    )
+    yield _counter(
+        "inbound_stranger_packets",
+        "Packets from tunnels that begin where none may, by tunnel_endpoints.",
+        switch.dropped_strangers,
     )
     yield _gauge(
         "neighbours_unresolved", "Tunnel endpoints whose next hop is not known.", len(switch.neighbours_unresolved)

@@ -12,7 +12,7 @@ is one call of `of_circuit` and one of `one_each` for each address it concerns; 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from isthmus.bgp.attribute import (
@@ -190,6 +190,12 @@ class Speaker:
     vtep: IpAddress
     router_mac: Mac
     asn: int
+    internal: frozenset[IpAddress] = frozenset()
+    """The peers of its own AS."""
+    reflectors: frozenset[IpAddress] = frozenset()
+    """The peers whose address is no tunnel endpoint."""
+    own_as: Mapping[IpAddress, int] = field(default_factory=dict)
+    """How often a peer may say our AS in a path."""
 
 
 def announcement(export: Export, speaker: Speaker) -> Announcement:

@@ -13,13 +13,13 @@ from isthmus.bgp.nlri import Destination
 from isthmus.fib.entries import CircuitName, Deliver, NextHop, Target
 from isthmus.model.net import IpAddress
 from isthmus.model.reason import NotBest, Note, NotImported, NotInstalled
-from isthmus.model.vpn import BEACON_TARGET
+from isthmus.model.vpn import SiteOfOrigin
 from isthmus.rib.adj_in import Path, Standing
 from isthmus.rib.decision import Rank, choose
-from isthmus.vpn.beacons import whose
 from isthmus.vpn.exports import Export, Speaker
 from isthmus.vpn.families import FAMILIES
 from isthmus.vpn.meaning import meaning
+from isthmus.vpn.refusal import is_beacon, refusal, unusable
 from isthmus.vpn.views import View
 
 Candidate = Path | Export
@@ -33,14 +33,6 @@ class Entry(NamedTuple):
     losers: tuple[tuple[Candidate, NotBest], ...] = ()
     hidden: NotInstalled | None = None
     note: Note | None = None
-
-
-def refusal(path: Path, speaker: Speaker) -> NotImported | None:
-    """Why a path can never be used by this node; None when it can."""
-    if _is_beacon(path):
-        return NotImported.BEACON
-    means = meaning(path.heard, speaker)
-    return means.refusal or FAMILIES[path.nlri.family].refusal(path, means, speaker) or means.tunnel
 
 
 def decide(
@@ -58,7 +50,7 @@ def decide(
         return _only(view, destination, paths[0], speaker)
     mine = [e for e in local if e.why_not is None and not e.targets.isdisjoint(view.imports)]
     candidates: list[Candidate] = [e for e in mine if plugged is None or e.circuit in plugged]
-    candidates += [p for p in paths if _may(view, p) and refusal(p, speaker) is None]
+    candidates += [p for p in paths if _may(view, p) and refusal(p, speaker, view.sites) is None]
     # A machine that has just come here displaces nobody before its circuit is there.
     candidates = candidates or [*mine]
     if not candidates:
@@ -79,13 +71,9 @@ def _only(view: View, destination: Destination, path: Path, speaker: Speaker) ->
     if view.imports.isdisjoint(heard.route_targets):
         return None
     means, use = meaning(heard, speaker), FAMILIES[nlri.family]
-    if means.refusal or means.tunnel or use.refusal(path, means, speaker) or _is_beacon(path):
+    if is_beacon(path) or unusable(path, means, speaker, view.sites) is not None:
         return None
     return Entry(path, use.target(path, means), (), _hidden(view, destination))
-
-
-def _is_beacon(path: Path) -> bool:
-    return BEACON_TARGET in path.heard.route_targets and whose(path.nlri, path.heard) is not None
 
 
 def _may(view: View, path: Path) -> bool:
@@ -158,3 +146,14 @@ def endpoints(entry: Entry) -> Iterable[IpAddress]:
         return (entry.target.vtep,) if isinstance(entry.target, NextHop) else ()
     candidates = (entry.best, *(loser for loser, _ in entry.losers))
     return {c.heard.next_hop for c in candidates if isinstance(c, Path) and c.heard.next_hop}
+
+
+def why_not_imported(view: View, path: Path, speaker: Speaker) -> NotImported | None:
+    """Why a route with a target of the view cannot be used; None if it can, or if nobody would miss it."""
+    why = refusal(path, speaker, view.sites) if _may(view, path) else None
+    return None if why in (NotImported.BEACON, NotImported.OWN_ROUTE) else why
+
+
+def is_of_another_site(entry: Entry, sites: Collection[SiteOfOrigin], speaker: Speaker) -> bool:
+    """Whether the winner was announced by somebody outside this cloud, another maker's PE too."""
+    return isinstance(entry.best, Path) and meaning(entry.best.heard, speaker).site not in sites

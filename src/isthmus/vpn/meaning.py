@@ -38,6 +38,8 @@ class Meaning(NamedTuple):
     origin: int
     med: int
     originator: IpAddress | None
+    own_as: int
+    """How often our AS is in its path."""
     long_lived_stale: bool
     """Where it comes from."""
     site: SiteOfOrigin | None
@@ -54,7 +56,7 @@ def _meaning(common: bytes, communities: bytes, next_hop: IpAddress | None, vtep
     same = _of_common(common, asn)
     said = (_said if len(communities) <= REMEMBERED_OCTETS_MAX else _said.__wrapped__)(communities)
     return Meaning(
-        refusal=NotImported.OWN_ROUTE if next_hop == vtep else same.refusal or _hop(next_hop, vtep),
+        refusal=NotImported.OWN_ROUTE if next_hop == vtep else _hop(next_hop, vtep),
         tunnel=_tunnel(said),
         next_hop=next_hop,
         router_mac=said.router_mac,
@@ -64,6 +66,7 @@ def _meaning(common: bytes, communities: bytes, next_hop: IpAddress | None, vtep
         origin=same.origin,
         med=same.med,
         originator=same.originator,
+        own_as=same.own_as,
         long_lived_stale=same.long_lived_stale,
         site=said.site_of_origin,
     )
@@ -81,7 +84,7 @@ def _of_common(common: bytes, asn: int) -> Meaning:
     a = combine(read_common(common), None)
     local_pref = LOCAL_PREF_DEFAULT if a.local_pref is None else a.local_pref
     return Meaning(
-        refusal=NotImported.AS_LOOP if any(asn in segment.numbers for segment in a.as_path) else None,
+        refusal=None,
         tunnel=None,
         next_hop=None,
         router_mac=None,
@@ -91,13 +94,14 @@ def _of_common(common: bytes, asn: int) -> Meaning:
         origin=int(a.origin),
         med=a.med or 0,
         originator=a.originator_id,
+        own_as=sum(segment.numbers.count(asn) for segment in a.as_path),
         long_lived_stale=LLGR_STALE in a.communities,
         site=None,
     )
 
 
 def _hop(next_hop: IpAddress | None, vtep: IpAddress) -> NotImported | None:
-    if next_hop is None or next_hop.version != vtep.version or not any(next_hop):
+    if next_hop is None or next_hop.version != vtep.version or not next_hop.can_be_endpoint:
         return NotImported.NEXT_HOP
     return None
 

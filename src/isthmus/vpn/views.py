@@ -9,7 +9,7 @@ back to the router.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -17,7 +17,7 @@ from isthmus.fib.entries import CircuitName, SourceKey, ViewId, view_id
 from isthmus.model.intent import ROUTER_IPV4, ROUTER_IPV6, AttachmentIntent
 from isthmus.model.net import Prefix
 from isthmus.model.port import LocalPort
-from isthmus.model.vpn import RouteTarget
+from isthmus.model.vpn import RouteTarget, SiteOfOrigin
 from isthmus.vpn.exports import served
 
 
@@ -44,6 +44,8 @@ class View:
     circuits: frozenset[CircuitName]
     hiding: tuple[tuple[Prefix, ...], ...]
     """For each circuit the subnets its router serves itself: what all of them cover never reaches this view."""
+    sites: frozenset[SiteOfOrigin] = frozenset()
+    """The names of this cloud."""
     _covers: tuple[tuple[Cover, ...], ...] = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -79,15 +81,33 @@ class Doors:
     """Those that its ports look in, and what they import."""
     sources: Mapping[SourceKey, ViewId] = field(default_factory=dict)
 
+    def without(self, numbers: Set[ViewId]) -> Doors:
+        """Into the other views."""
+        if not numbers:
+            return self
+        return Doors(
+            {number: imports for number, imports in self.views.items() if number not in numbers},
+            {source: number for source, number in self.sources.items() if number not in numbers},
+        )
 
-def views(circuits: Mapping[CircuitName, AttachmentIntent], ports: Iterable[LocalPort]) -> Views:
+
+def clashes(doors: Doors, holders: Mapping[ViewId, frozenset[RouteTarget]]) -> frozenset[ViewId]:
+    """The numbers of views here that are those of other sets of targets already: who has a number keeps it."""
+    return frozenset(number for number, imports in doors.views.items() if holders.get(number, imports) != imports)
+
+
+def views(circuits: Mapping[CircuitName, AttachmentIntent], ports: Iterable[LocalPort], key: bytes = b"") -> Views:
     """The views that these ports need."""
     by_network: dict[str, list[LocalPort]] = {}
     for port in ports:
         by_network.setdefault(port.network, []).append(port)
-    doors = {circuit: doors_of(circuit, intent, by_network) for circuit, intent in circuits.items()}
+    doors: dict[CircuitName, Doors] = {}
     names: dict[ViewId, set[CircuitName]] = {}
-    for circuit, one in doors.items():
+    holders: dict[ViewId, frozenset[RouteTarget]] = {}
+    for circuit, intent in circuits.items():
+        all_of_it = doors_of(circuit, intent, by_network, key)
+        one = doors[circuit] = all_of_it.without(clashes(all_of_it, holders))
+        holders |= one.views
         for number in one.views:
             names.setdefault(number, set()).add(circuit)
     return Views(
@@ -96,7 +116,9 @@ def views(circuits: Mapping[CircuitName, AttachmentIntent], ports: Iterable[Loca
     )
 
 
-def doors_of(circuit: CircuitName, intent: AttachmentIntent, by_network: Mapping[str, Iterable[LocalPort]]) -> Doors:
+def doors_of(
+    circuit: CircuitName, intent: AttachmentIntent, by_network: Mapping[str, Iterable[LocalPort]], key: bytes = b""
+) -> Doors:
     """One circuit's; `by_network` may know more networks than are behind it."""
     found: dict[ViewId, frozenset[RouteTarget]] = {}
     sources: dict[SourceKey, ViewId] = {}
@@ -104,7 +126,7 @@ def doors_of(circuit: CircuitName, intent: AttachmentIntent, by_network: Mapping
         targets = network_imports(intent, network)
         if not targets or not by_network.get(network):
             continue
-        number = view_id(targets)
+        number = view_id(targets, key)
         found[number] = targets
         for port in by_network[network]:
             sources |= {SourceKey(circuit, a): number for a in port.addresses if served(intent, a)}
@@ -123,9 +145,9 @@ def view(
 ) -> View:
     """The view that these circuits' ports look in."""
     names = frozenset(behind)
-    imports = {doors[name].views[number] for name in names}
-    assert len(imports) == 1, "two sets of targets share a 64-bit number"
-    return View(number, imports.pop(), names, tuple(sorted({circuits[name].subnets for name in names})))
+    imports = {doors[name].views[number] for name in names}  # one: those of others are not let in (`clashes`)
+    hiding = tuple(sorted({circuits[name].subnets for name in names}))
+    return View(number, imports.pop(), names, hiding, frozenset(circuits[name].site for name in names))
 
 
 def network_imports(intent: AttachmentIntent, network: str) -> frozenset[RouteTarget]:

@@ -156,11 +156,12 @@ class Frame:
         return b"\x08\0\0\0" + self.vni.to_bytes(3, "big") + b"\0" + ethernet + head + payload
 
 
-def inject(node: str, endpoint: str, frames: Iterable[Frame]) -> None:
-    """Send these to the tunnel port of an endpoint, from a node of the underlay."""
+def inject(node: str, endpoint: str, frames: Iterable[Frame], source: str = "") -> None:
+    """Send these to the tunnel port of an endpoint, from a node of the underlay; `source`: an address of its own."""
 
     def send() -> None:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            sender.bind((source, 0))
             for frame in frames:
                 sender.sendto(frame.octets(), (endpoint, 4789))
 

@@ -154,7 +154,7 @@ def host_status(host: str, pe: Pe | None, facts: Facts) -> HostStatus:
         return say(HostState.PENDING, Why.OLD_REVISION, words)
     if facts.bgpvpn in one.bgpvpns:
         return say(HostState.WRONG, Why.ATTACHMENT, one.bgpvpns[facts.bgpvpn], one.bgpvpns[facts.bgpvpn])
-    return say(HostState.WELL, Why.WELL)
+    return say(HostState.WELL, Why.WELL, one.notes.get(facts.bgpvpn, ""))
 
 
 def _sessions(agent: AgentReport) -> str:

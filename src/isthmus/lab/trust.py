@@ -1,0 +1,54 @@
+"""What the lab's neighbours trust each other with, as an operator would write it: docs/operator/trust.md, applied.
+
+Between clouds the route targets 64512:1 to 64512:99 are agreed on, and each cloud's tunnels end in its own underlay.
+Every BGP session has a password, one for each cloud and one for those between clouds.
+"""
+
+from __future__ import annotations
+
+from isthmus.lab.topology import Cloud, Topology
+from isthmus.model.vpn import BEACON_TARGET
+
+AGREED = "64512:1-99"
+AGREED_WORDS = "64512:([1-9]|[1-9][0-9])"
+"""The same as a regular expression, which is what reflectors filter by."""
+BEACON = str(BEACON_TARGET)
+
+BETWEEN_CLOUDS = "between-clouds"
+SAME_LINK, OVER_THE_WAN = 1, 2
+"""Hops (RFC 5082): the WAN router stands between the clouds' reflectors."""
+
+ROUTES_PER_TARGET = 250
+"""Little, so that a flood is soon one."""
+
+
+def password(cloud: Cloud) -> str:
+    """Of the sessions within a cloud."""
+    return f"inside-{cloud.name}"
+
+
+def of_reflector(cloud: Cloud, topology: Topology) -> str:
+    """What an agent's file says of its own cloud's reflectors, which pass on what all clouds say."""
+    if not topology.wary:
+        return ""
+    underlays = ", ".join(f'"{one.underlay}"' for one in topology.clouds)
+    return f"""md5_password = "{password(cloud)}"
+ttl_security_hops = {SAME_LINK}
+tunnel_endpoints = [{underlays}]
+"""
+
+
+def of_clouds(cloud: Cloud, topology: Topology) -> str:
+    """What it says of the other clouds."""
+    if not topology.wary:
+        return ""
+    others = (other for other in topology.clouds if other.name != cloud.name)
+    tables = (
+        f"""[[clouds]]
+as = {other.asn}
+accept_targets = ["{AGREED}"]
+tunnel_endpoints = ["{other.underlay}"]
+"""
+        for other in others
+    )
+    return "\n".join([*tables, f"[limits]\nroutes_per_target = {ROUTES_PER_TARGET}\n"])

@@ -1,0 +1,50 @@
+"""Why a route can never be used by this node, whatever view imports its targets.
+
+Rules: pure. Judged by what the attributes mean, by the route itself, and by how far its peer is trusted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Set
+
+from isthmus.bgp.nlri import Destination
+from isthmus.model.intent import CIRCUIT_IPV6, ROUTER_IPV6
+from isthmus.model.net import Prefix
+from isthmus.model.reason import NotImported
+from isthmus.model.vpn import BEACON_TARGET, SiteOfOrigin
+from isthmus.rib.adj_in import Path
+from isthmus.vpn.beacons import whose
+from isthmus.vpn.exports import Speaker
+from isthmus.vpn.families import FAMILIES
+from isthmus.vpn.meaning import Meaning, meaning
+
+_CIRCUITS = frozenset({Prefix.host(CIRCUIT_IPV6), Prefix.host(ROUTER_IPV6)})
+"""What every router has towards br-vpn; the IPv4 ones are link-local anyway."""
+
+
+def refusal(path: Path, speaker: Speaker, sites: Set[SiteOfOrigin] = frozenset()) -> NotImported | None:
+    """None when it can be used. `sites`: the names of this cloud."""
+    return NotImported.BEACON if is_beacon(path) else unusable(path, meaning(path.heard, speaker), speaker, sites)
+
+
+def is_beacon(path: Path) -> bool:
+    return BEACON_TARGET in path.heard.route_targets and whose(path.nlri, path.heard) is not None
+
+
+def unusable(path: Path, means: Meaning, speaker: Speaker, sites: Set[SiteOfOrigin]) -> NotImported | None:
+    """Of a route that is no beacon."""
+    if means.refusal is not None:
+        return means.refusal
+    if means.own_as > speaker.own_as.get(path.peer, 0):
+        return NotImported.AS_LOOP
+    if means.site in sites and (means.own_as or (means.as_path_length and path.peer in speaker.internal)):
+        return NotImported.SITE_LOOP
+    if means.next_hop in speaker.reflectors:
+        return NotImported.REFLECTOR_NEXT_HOP
+    if _nobodys(path.nlri.destination):
+        return NotImported.RESERVED_PREFIX
+    return FAMILIES[path.nlri.family].refusal(path, means, speaker) or means.tunnel
+
+
+def _nobodys(destination: Destination) -> bool:
+    return destination.is_reserved or destination in _CIRCUITS

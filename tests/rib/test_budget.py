@@ -1,0 +1,53 @@
+"""What is counted never differs from what is there, whatever came and went."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from isthmus.rib.adj_in import AdjRibIn, Path
+from isthmus.rib.budget import Budget, Maxima
+from tests.build import attributes, ip, path
+
+PEERS = ("172.30.1.250", "172.30.1.251")
+steps = st.lists(
+    st.tuples(
+        st.booleans(),
+        st.integers(0, 2),
+        st.integers(1, 6),
+        st.sampled_from(PEERS),
+        st.sampled_from([("1:1",), ("1:2",), ("1:1", "1:2"), ()]),
+        st.integers(1, 3),
+    ),
+    max_size=60,
+)
+MOST = Maxima(9, 900, 2, 4), Maxima(6, 700, 2, 3)
+
+
+@given(steps)
+def test_counts_are_those_of_the_table_and_no_maximum_is_ever_passed(
+    history: list[tuple[bool, int, int, str, tuple[str, ...], int]],
+) -> None:
+    rib = AdjRibIn(Budget(*MOST))
+    for announce, number, rd, peer, targets, hop in history:
+        attrs = attributes(*targets, next_hop=f"172.30.2.{hop}")
+        one = path(f"10.0.0.{number}/32", attrs, rd=f"172.30.2.{rd}:16", peer=peer)
+        if announce:
+            rib.admit([one], {})
+        else:
+            rib.apply((), [(one.nlri.destination, one.key)])
+    found: dict[object, list[Path]] = {}
+    for there in rib:
+        for target in (None, *there.heard.route_targets):
+            found.setdefault((there.peer, target), []).append(there)
+    usages = dict(rib.budget.usages())
+    assert usages.keys() == found.keys()
+    for whose, usage in usages.items():
+        paths, most = found[whose], MOST[whose[1] is not None]
+        assert usage == (len(paths), sum(p.heard.octets for p in paths), len({p.heard.next_hop for p in paths}))
+        crowds = Counter(p.nlri.destination for p in paths)
+        assert all(taken <= maximum for taken, maximum in zip((*usage, max(crowds.values())), most, strict=True))
+    for peer in PEERS:
+        assert rib.count(ip(peer)) == sum(1 for p in rib if p.peer == ip(peer))
