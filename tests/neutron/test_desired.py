@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 
 from isthmus.model.intent import AssociationKind as Kind
-from isthmus.model.intent import BadIntent, from_external_ids
+from isthmus.model.intent import BadIntent, Lane, from_external_ids
 from isthmus.model.net import IpAddress, Prefix
 from isthmus.model.vpn import RouteTarget, SiteOfOrigin
 from isthmus.neutron.attachments.desired import (
@@ -29,6 +29,8 @@ from isthmus.neutron.attachments.desired import (
     desired,
     digest,
 )
+from isthmus.neutron.attachments.lanes import lanes
+from isthmus.neutron.attachments.own_routes import ExtraRoute, inside
 
 HERE = Cloud(SiteOfOrigin.parse("64512:1"))
 R, A, B = ("00000000-0000-0000-0000-0000000000" + n for n in ("01", "0a", "0b"))
@@ -88,6 +90,110 @@ def test_a_router_without_gateway_gets_the_proven_policy_set() -> None:
         (1100, f'inport == "{PORT}" && {out} && ip4.src == 169.254.128.1', "reroute"),
         (1100, f'inport == "{PORT}" && {out} && ip6.src == fd00:56:50:4e::1', "reroute"),
     ]
+
+
+LANE_A, LANE_B = 0x0A + 16, 0x0B + 16
+"""What the networks' ids fall on."""
+
+
+def test_each_network_behind_a_router_leaves_by_a_lane_of_its_own() -> None:
+    """So what a machine of b says is b's, whatever source address it bears."""
+    attachment = Attachment(PRIVATE, (association(),))
+    rows = {key: dict(row) for key, row in desired(attachment, HERE, 7, 2).rows.items()}
+    out = f'outport == {{"{PORT}"}}'
+    steering = {(row["match"], *row["nexthops"]) for row in rows.values() if row.get("priority") == 1000}
+    ways = {'{"lrp-a4", "lrp-a6"}': LANE_A, '{"lrp-b4"}': LANE_B}
+    assert steering == {
+        (f"inport == {ports} && ip{version} && {out}", str(address))
+        for ports, lane in ways.items()
+        for version, address in ((4, Lane(lane).ipv4), (6, Lane(lane).ipv6))
+    }
+    [ac] = [row for key, row in rows.items() if key.name == f"isthmus-ac-{R}"]
+    assert ac["addresses"] == {
+        "02:00:5e:00:00:02 169.254.128.2 fd00:56:50:4e::2",
+        "02:00:5e:00:00:03 169.254.128.3 fd00:56:50:4e::3",
+        "02:00:5e:00:00:1a 169.254.128.26 fd00:56:50:4e::1a",
+        "02:00:5e:00:00:1b 169.254.128.27 fd00:56:50:4e::1b",
+    }
+    assert rows[Key(Table.ROUTER_PORT, f"neutron-{R}", PORT)]["networks"] == {
+        "169.254.128.1/20",
+        "fd00:56:50:4e::1/112",
+    }
+    assert dict(ac["external_ids"])["isthmus:lanes"] == f"{LANE_A} {LANE_B}"  # type: ignore[call-overload]
+    errors = {hop for row in rows.values() if row.get("priority") == 1100 for hop in row["nexthops"]}  # type: ignore[attr-defined]
+    assert errors == {"169.254.128.2", "fd00:56:50:4e::2"}
+
+
+def test_what_no_policy_leads_leaves_by_nobodys_lane() -> None:
+    """A network that is in no BGPVPN, behind a router without a gateway, still goes where the default route leads."""
+    rows = desired(Attachment(PRIVATE, (association(Kind.NETWORK, A),)), HERE, 7, 2).rows
+    hops = {key.name: dict(row)["nexthop"] for key, row in rows.items() if key.table is Table.ROUTE}
+    assert hops == {"0.0.0.0/0": "169.254.128.3", "::/0": "fd00:56:50:4e::3"}
+    assert len([key for key in rows if key.name.startswith("1000 ")]) == 2
+
+
+def test_a_lane_follows_from_the_network_alone() -> None:
+    others = [f"00000000-0000-0000-0000-{n:012x}" for n in range(100, 140)]
+    assert {lanes([A, *others[:n]], 2)[A] for n in range(40)} == {LANE_A}
+    assert lanes([A, B], 1) == {}
+    twins = [A, f"{A[:-12]}{0x0A + 4064:012x}"]
+    assert sorted(lanes(twins, 2).values()) == [LANE_A, LANE_A + 1], "two of one number"
+
+
+VIA_A = IpAddress.parse("10.1.0.77")
+EVERYWHERE, FAR = Prefix.parse("0.0.0.0/0"), Prefix.parse("10.50.0.0/16")
+
+
+def rows_of_form_2(place: Router, cloud: Cloud = HERE) -> dict[Key, dict[str, object]]:
+    made = desired(Attachment(place, (association(Kind.NETWORK, A),)), cloud, 7, 2)
+    return {key: dict(row) for key, row in made.rows.items()}
+
+
+def steered(rows: dict[Key, dict[str, object]], priority: int) -> list[tuple[object, object]]:
+    return [(row["match"], row["nexthops"]) for row in rows.values() if row.get("priority") == priority]
+
+
+def test_the_vpn_is_asked_before_a_default_route_into_the_tenants_own_network() -> None:
+    """Ours are longer than it; what comes back, and whoever is in no VPN, goes where it led."""
+    router = replace(PRIVATE, own_defaults=frozenset({4}), routes=(ExtraRoute(EVERYWHERE, VIA_A),))
+    rows = rows_of_form_2(router)
+    assert {key.name for key in rows if key.table is Table.ROUTE} == {"0.0.0.0/1", "128.0.0.0/1", "::/0"}
+    led = f'outport == "{PORT}" && ip4'
+    assert steered(rows, 1095) == [(f'inport == {{"{PORT}"}} && {led}', {"10.1.0.77"})]
+    assert steered(rows, 900) == [(led, {"10.1.0.77"})]
+    assert [key.name for key in rows_of(Attachment(router, (association(),))) if key.table is Table.ROUTE] == ["::/0"]
+
+
+def test_with_a_gateway_too_what_the_vpn_does_not_know_is_shared_as_before() -> None:
+    outside = IpAddress.parse("192.0.2.1")
+    router = replace(
+        PRIVATE,
+        gateways=("g",),
+        own_defaults=frozenset({4}),
+        routes=(ExtraRoute(EVERYWHERE, VIA_A),),
+        uplinks=frozenset({outside}),
+    )
+    [(_match, hops)] = steered(rows_of_form_2(router), 900)
+    assert hops == {"10.1.0.77", "192.0.2.1"}
+
+
+def test_an_extra_route_that_hides_the_vpn_is_told_to_the_nodes() -> None:
+    half = ExtraRoute(Prefix.parse("0.0.0.0/1"), VIA_A)
+    router = replace(PRIVATE, routes=(ExtraRoute(FAR, VIA_A), half, ExtraRoute(EVERYWHERE, VIA_A)))
+    rows = rows_of_form_2(router)
+    ids = dict(rows[Key(Table.SWITCH_PORT, f"isthmus-ts-{R}", f"isthmus-ac-{R}")]["external_ids"])  # type: ignore[call-overload]
+    assert ids["isthmus:routes"] == "0.0.0.0/1 10.50.0.0/16"
+    routes = {key.name for key in rows if key.table is Table.ROUTE}
+    assert routes == {"0.0.0.0/0", "128.0.0.0/1", "::/0"}, "the tenant's own half stays alone"
+    assert inside([ExtraRoute(FAR, IpAddress.parse("192.0.2.9"))], [Prefix.parse("10.1.0.0/24")]) == ()
+
+
+def test_who_keeps_to_its_own_default_route_is_told_where_the_operator_says_so() -> None:
+    router = replace(PRIVATE, gateways=("g",), own_defaults=frozenset({4, 6}))
+    for cloud, said in ((HERE, None), (HERE._replace(keeps_default=True), "4 6")):
+        rows = rows_of_form_2(router, cloud)
+        ids = dict(rows[Key(Table.SWITCH_PORT, f"isthmus-ts-{R}", f"isthmus-ac-{R}")]["external_ids"])  # type: ignore[call-overload]
+        assert ids.get("isthmus:own-defaults") == said
 
 
 def test_a_gateway_joins_the_sets_and_takes_our_default_routes_away() -> None:

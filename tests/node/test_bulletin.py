@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from isthmus.flows.layout import FLOATING, Table
 from isthmus.model.intent import AttachmentIntent, BadIntent, UnknownSchema
-from isthmus.model.reason import NotAccepted, NotAnnounced, NotInstalled
+from isthmus.model.reason import NotAccepted, NotAnnounced, Note, NotInstalled
 from isthmus.model.report import DOWN, IN_SYNC, UP, AttachmentReport, NodeReport
 from isthmus.node import facts
 from isthmus.node.bulletin import UNREADABLE_MAX, About, bulletin
 from isthmus.node.config import Limits
 from isthmus.node.order import LOOK_WAIT_S, PATIENCE_S
 from isthmus.node.report import status
-from tests.build import SITE, association, attachment, attributes, circuit, nlri, path, port, uuid
+from tests.build import SITE, association, attachment, attributes, circuit, net, nlri, path, port, uuid
 from tests.world import World
 
 A, B = "neutron-a", "neutron-b"
@@ -49,7 +50,7 @@ def one(report: NodeReport) -> AttachmentReport:
 
 def test_an_attachment_with_workload_is_told_with_its_revision() -> None:
     report = told(world())
-    assert one(report) == AttachmentReport(NAME, 4, "ACTIVE", 1, notes=ALONE)
+    assert one(report) == AttachmentReport(NAME, 4, "ACTIVE", 1, details=ALONE)
     assert one(report).is_well
     agent = report.agent
     assert (agent.version, agent.started, agent.asn, agent.drain) == ("0.1.0", 5000, 64512, "in use")
@@ -68,22 +69,22 @@ def test_routes_that_cannot_be_used_are_counted_by_reason_and_nobody_elsewhere_i
     )
     words = "10 routes or more are not used: it has no Router's MAC, so nothing could be encapsulated; "
     words += "1 route is not used: our AS is in its path; no route of another site is known"
-    assert one(told(w)).notes == {uuid(1016): words} and one(told(w)).is_well
+    assert one(told(w)).details == {uuid(1016): words} and one(told(w)).is_well
     assert {view.alone for view in status(w.node, w.now).views} == {True}
     w.says(path("10.9.2.1/32", attributes(RT)))
-    assert not one(told(w)).notes[uuid(1016)].endswith("no route of another site is known")
+    assert not one(told(w)).details[uuid(1016)].endswith("no route of another site is known")
     w.says(
         withdraw=[nlri("10.9.0.1/32"), *(nlri(f"10.9.1.{n}/32") for n in range(1, 13))],
     )
-    assert one(told(w)).notes == {}
+    assert one(told(w)).details == {}
     w.says(withdraw=[nlri("10.9.2.1/32")])
-    assert one(told(w)).notes == ALONE
+    assert one(told(w)).details == ALONE
 
 
 def test_a_route_of_another_hypervisor_of_this_cloud_is_no_other_site() -> None:
     w = world()
     w.says(path("10.9.2.1/32", attributes(RT, site=SITE, as_path=())))
-    assert one(told(w)).notes == ALONE
+    assert one(told(w)).details == ALONE
 
 
 def test_a_vpn_that_floods_says_so_where_it_is_asked_for() -> None:
@@ -92,7 +93,7 @@ def test_a_vpn_that_floods_says_so_where_it_is_asked_for() -> None:
     w.intent({circuit(1): intent()}, (port("p", A, "10.1.0.5"),))
     w.says(*(path(f"10.9.0.{n}/32", attributes(RT)) for n in range(1, 40)))
     w.end_of_rib()
-    assert one(told(w)).notes == {uuid(1016): f"10 routes or more are not used: {NotAccepted.TARGET_FULL.value}"}
+    assert one(told(w)).details == {uuid(1016): f"10 routes or more are not used: {NotAccepted.TARGET_FULL.value}"}
 
 
 def test_an_attachment_without_workload_is_not_told() -> None:
@@ -113,7 +114,7 @@ def test_a_revision_that_the_switch_does_not_take_is_not_told() -> None:
     assert report.agent.switch == "refuses flows: the switch says no"
     w.obedient = True
     w.wait(5.0)
-    assert one(told(w, report)) == AttachmentReport(NAME, 5, "ACTIVE", 2, notes=ALONE)
+    assert one(told(w, report)) == AttachmentReport(NAME, 5, "ACTIVE", 2, details=ALONE)
 
 
 def test_before_it_is_computed_a_revision_is_not_told() -> None:
@@ -200,6 +201,38 @@ def test_what_is_wrong_with_one_bgpvpn_is_told_of_that_one() -> None:
     report = one(told(w))
     assert report.bgpvpns == {uuid(1017): f"1 address is not announced: {NotAnnounced.NUMBER_CLASH.value}"}
     assert report.is_well, "the other one works"
+
+
+def test_a_default_route_of_the_vpn_and_a_route_of_the_routers_own_that_hides_it_are_told() -> None:
+    """Nothing is wrong with either; their owners did so."""
+    w = world()
+    hiding = intent(5, routes=(net("10.9.0.0/16"), net("10.8.0.0/16")))
+    w.intent({circuit(1): hiding}, (port("p", A, "10.1.0.5"), port("q", B, "10.2.0.5")))
+    w.says(path("10.9.0.1/32", attributes(RT)), path("0.0.0.0/0", attributes(RT)), path("10.7.0.0/16", attributes(RT)))
+    said = one(told(w))
+    assert said.is_well
+    assert said.bgpvpns == {}
+    assert said.notes == {
+        uuid(1016): "0.0.0.0/0 is a default route: what no longer prefix covers follows it into the VPN; "
+        "the router's own route 10.9.0.0/16 hides routes of this VPN"
+    }
+    shown = {r.prefix: (r.why, r.note) for r in status(w.node, w.now).routes if r.peer}
+    assert shown["10.9.0.1/32"][0] == NotInstalled.HIDDEN_BY_ROUTER.value
+    assert shown["0.0.0.0/0"] == ("", Note.DEFAULT_ROUTE.value)
+
+
+def test_a_floating_ip_that_comes_and_goes_changes_a_flow() -> None:
+    w = world()
+    w.says(path("0.0.0.0/0", attributes(RT)))
+
+    def by_the_router() -> list[str]:
+        return [key.match for key in w.flows if (key.table, key.priority) == (Table.VIEW, FLOATING)]
+
+    assert by_the_router() == []
+    plain = port("p", A, "10.1.0.5")
+    for floating, flows in ((True, [f"ip,in_port={w.circuits[circuit(1)]},nw_src=10.1.0.5"]), (False, [])):
+        w.intent({circuit(1): intent()}, (replace(plain, floating=floating), port("q", B, "10.2.0.5")))
+        assert by_the_router() == flows
 
 
 def test_a_full_view_is_told_of_its_bgpvpns() -> None:

@@ -53,10 +53,12 @@ Target = NextHop | Deliver
 
 
 class SourceKey(NamedTuple):
-    """Whose packet: the circuit it came by and its source address."""
+    """Whose packet: the circuit it came by, its source address, and the lane it came by there."""
 
     circuit: CircuitName
     address: IpAddress
+    lane: int | None = None
+    """None: the circuit has none, and the address alone says it."""
 
 
 class InboundKey(NamedTuple):
@@ -72,6 +74,10 @@ class Circuit:
 
     fallback: Fallback
     subnets: tuple[Prefix, ...]
+    floating: frozenset[IpAddress] = frozenset()
+    """Sources that have a floating IP: a default route of the VPN is not theirs."""
+    own_defaults: tuple[int, ...] = ()
+    """IP versions in which nobody's packets follow a default route of the VPN."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,17 @@
          100  in_port=<tunnel>,<answer>                  goto ANSWER
           95  in_port=<tunnel>,dl_dst=<our router MAC>   drop, counted: whose tunnels may not end here (below)
           90  in_port=<tunnel>                           drop, counted
-    10 SOURCE     whose packet it is: (circuit, source address) -> view in `metadata`
+    10 SOURCE     whose packet it is: (circuit, lane, source address) -> view in `metadata`. A lane is the MAC that the
+                  router sends to: OVN chooses it by the port that the packet came in by
          200  the router's own TTL error for a packet that falls back: give it the circuit's address, return it
-         100  <circuit>,<source>                         metadata=<view>, goto VIEW
+         100  <circuit>,<lane>,<source>                  metadata=<view>, goto VIEW; the router's own error about a
+                                                         packet from the VPN gets the circuit's address first
            1  <circuit>                                  goto FALLBACK
-    20 VIEW       longest prefix of the view: priority 100 + prefix length
-         100+ metadata=<view>,<destination>              to TUNNEL with VNI, endpoint and router MAC, or into a circuit
+    20 VIEW       longest prefix of the view: priority 100 + prefix length, or 50 + that of a default route
+         108+ metadata=<view>,<destination>              to TUNNEL with VNI, endpoint and router MAC, or into a circuit
+          61  <circuit>,<source with a floating IP>      goto FALLBACK: a floating IP wins over a default route
+          60  <circuit>                                  the same for a router that keeps to its own default route
+          50+ metadata=<view>,<destination>              as above, of a default route
            1  anything                                   goto FALLBACK
     30 TUNNEL     one flow for each endpoint that can be sent to
          100  tun_dst=<endpoint>                         our router MAC as source, output:<tunnel>
@@ -21,6 +26,7 @@
          100+ tun_id=<vni>,<destination>                 to the router, output:<circuit>
            0  anything                                   drop, counted
     50 FALLBACK   what no view knows goes back to the router it came from, or not
+          30  the router's own error                     drop: whom it is for is not in the VPN
           20  <circuit>,<private destination>            drop (fallback=public)
           10  <circuit>                                  to the router, IN_PORT; or drop (fallback=none)
     60 ANSWER     one flow for each endpoint that is asked whether it is there
@@ -63,6 +69,10 @@ ROUTER_ERROR = 200
 ENTRY = 100
 """Exact entries; in VIEW and INBOUND the prefix length is added: longest prefix wins."""
 STRANGER, REFUSED = 95, 90
+FLOATING, OWN_DEFAULT = 61, 60
+DEFAULT_ROUTE = 50
+"""Of a default route, its length is added; what may be preferred to it stands between it and longer prefixes."""
+OWN_ERROR = 30
 PRIVATE = 20
 DEFAULT = 10
 MISS = 1

@@ -23,9 +23,13 @@ from isthmus.flows.layout import (
     ANSWER_BYTES,
     ANSWER_MAC,
     DEFAULT,
+    DEFAULT_ROUTE,
     DROP,
     ENTRY,
+    FLOATING,
     MISS,
+    OWN_DEFAULT,
+    OWN_ERROR,
     PRIVATE,
     PRIVATE_PREFIXES,
     PROBE_MAC,
@@ -44,6 +48,7 @@ from isthmus.model.intent import (
     ROUTER_IPV6,
     ROUTER_MAC,
     Fallback,
+    Lane,
 )
 from isthmus.model.net import IpAddress, Mac, Prefix
 
@@ -156,11 +161,12 @@ class Renderer:
             heads = self._heads[view] = (f"ip,metadata={view:#x}", f"ipv6,metadata={view:#x}")
         address, length = prefix
         four = len(address) == 4
+        priority = length + (DEFAULT_ROUTE if prefix.is_default_route else ENTRY)
         if length == 0:
-            return FlowKey(_VIEW, ENTRY, heads[not four])
+            return FlowKey(_VIEW, priority, heads[not four])
         text = str(address) if length == len(address) * 8 else f"{address}/{length}"
         match = f"{heads[0]},nw_dst={text}" if four else f"{heads[1]},ipv6_dst={text}"
-        return FlowKey(_VIEW, ENTRY + length, match)
+        return FlowKey(_VIEW, priority, match)
 
     def _always(self) -> Iterator[Flow]:
         yield FlowKey(Table.CLASSIFY, DROP, ""), "drop"
@@ -168,6 +174,9 @@ class Renderer:
         yield FlowKey(Table.TUNNEL, DROP, ""), "drop"
         yield FlowKey(Table.INBOUND, DROP, ""), "drop"
         yield FlowKey(Table.ANSWER, DROP, ""), "drop"
+        # By the source they have here. Given back they would leave by the router's gateway.
+        for source in (CIRCUIT_IPV4, ROUTER_IPV4, ROUTER_IPV6):
+            yield FlowKey(Table.FALLBACK, OWN_ERROR, _match(Prefix.host(source), "", "src")), "drop"
         if self.tunnel is not None:
             ours = f"in_port={self.tunnel},dl_dst={self.router_mac}"
             yield FlowKey(Table.CLASSIFY, REFUSED, f"in_port={self.tunnel}"), "drop"
@@ -188,6 +197,7 @@ class Renderer:
         yield FlowKey(Table.SOURCE, MISS, door), f"goto_table:{Table.FALLBACK.value}"
         for subnet in circuit.subnets:
             yield self._router_error(door, subnet)
+        yield from _by_the_routers_default(door, circuit)
         back = f"{_TO_ROUTER},IN_PORT"
         if circuit.fallback is Fallback.NONE:
             back = "drop"
@@ -209,8 +219,12 @@ class Renderer:
     def _source(self, source: SourceKey, view: ViewId) -> Iterator[Flow]:
         port = self.circuits.get(source.circuit)
         if port is not None:
-            match = _match(Prefix.host(source.address), f"in_port={port}", "src")
-            actions = f"set_field:{view:#x}->metadata,goto_table:{Table.VIEW.value}"
+            lane = "" if source.lane is None else f",dl_dst={Lane(source.lane).mac}"
+            match = _match(Prefix.host(source.address), f"in_port={port}{lane}", "src")
+            # Every router of ours has this address, and OVN drops what comes in with a router's own: an error that is
+            # to arrive behind another one has the circuit's. IPv6 has no such guard, and keeps it.
+            own = f"set_field:{CIRCUIT_IPV4}->ip_src," if source.address == ROUTER_IPV4 else ""
+            actions = f"{own}set_field:{view:#x}->metadata,goto_table:{Table.VIEW.value}"
             yield FlowKey(Table.SOURCE, ENTRY, match), actions
 
     def _inbound(self, key: InboundKey, name: CircuitName) -> Iterator[Flow]:
@@ -237,6 +251,15 @@ class Renderer:
         return FlowKey(Table.ANSWER, ENTRY, f"{field}={endpoint}")
 
 
+def _by_the_routers_default(door: str, circuit: Circuit) -> Iterator[Flow]:
+    """Whose packets a default route of a view does not lead."""
+    fall_back = f"goto_table:{Table.FALLBACK.value}"
+    for source in sorted(circuit.floating):
+        yield FlowKey(_VIEW, FLOATING, _match(Prefix.host(source), door, "src")), fall_back
+    for version in circuit.own_defaults:
+        yield FlowKey(_VIEW, OWN_DEFAULT, f"{'ip' if version == 4 else 'ipv6'},{door}"), fall_back
+
+
 def _probe(tunnel: int, mac: Mac) -> str:
     return f"in_port={tunnel},dl_dst={mac},dl_type={PROBE_TYPE:#x}"
 
@@ -259,7 +282,7 @@ def _match(prefix: Prefix, rest: str, side: str, *, bare: bool = False) -> str:
     """`ip,<rest>,nw_dst=…` or `ipv6,<rest>,ipv6_dst=…`; `bare` when `rest` names the protocol already."""
     four = prefix.version == 4
     field = f"nw_{side}" if four else f"ipv6_{side}"
-    head = rest if bare else f"{'ip' if four else 'ipv6'},{rest}"
+    head = rest if bare else f"{'ip' if four else 'ipv6'}{rest and ','}{rest}"
     if prefix.length == 0:
         return head
     return f"{head},{field}={prefix.address if prefix.is_host else prefix}"

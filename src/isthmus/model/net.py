@@ -95,6 +95,10 @@ class IpAddress(bytes):
         return f"IpAddress({self})"
 
 
+LARGEST = 8
+"""Prefix length of the largest networks that were ever given to anybody (RFC 1466)."""
+
+
 class Prefix(NamedTuple):
     """An IP prefix; host bits are zero. Sorts by address, then length."""
 
@@ -140,6 +144,11 @@ class Prefix(NamedTuple):
         if self.address[0] not in _RESERVED_HEADS[len(self.address)]:  # asked for each route, and nearly all end here
             return False
         return any(one.covers(self) for one in RESERVED)
+
+    @property
+    def is_default_route(self) -> bool:
+        """Whether it leads everywhere, at least in pieces (0.0.0.0/1, 2000::/3): no network is larger than a /8."""
+        return self.length < LARGEST
 
     def covers(self, other: Prefix) -> bool:
         """Whether `other` lies inside this prefix (equal counts)."""

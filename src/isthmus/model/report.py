@@ -7,7 +7,8 @@ This file is the only place that knows the keys:
     isthmus:sb-cfg           decimal, the SB_Global.nb_cfg it saw last: Neutron asks "who is alive?" by raising it
     isthmus:s:<attachment>   one key per attachment with workload here, JSON: r revision applied, s state, p local
                              ports, w what is wrong in words, x what is wrong with single BGPVPNs, {<uuid>: words},
-                             n what else is worth telling of single ones, likewise
+                             n what is worth knowing of single BGPVPNs though nothing is wrong, {<uuid>: words},
+                             d what only an operator asks of single ones, likewise
 
 An attachment is called "router:<uuid>" or "network:<uuid>", or, if its row could never be read, by its circuit.
 
@@ -109,7 +110,9 @@ class AttachmentReport:
     bgpvpns: Mapping[str, str] = field(default_factory=dict)
     """What is wrong with single BGPVPNs of it, in words."""
     notes: Mapping[str, str] = field(default_factory=dict)
-    """What is worth telling of single BGPVPNs though nothing is wrong on this node, in words."""
+    """What is worth knowing of single BGPVPNs of it though nothing is wrong, in words."""
+    details: Mapping[str, str] = field(default_factory=dict)
+    """What an operator may ask for of single BGPVPNs of it, in words: `status_details` says it, `status_reason` not."""
 
     @property
     def is_well(self) -> bool:
@@ -190,8 +193,9 @@ def _attachment_text(a: AttachmentReport) -> str:
         value["w"] = _words(a.why)
     if a.bgpvpns:
         value["x"] = {bgpvpn: _words(why) for bgpvpn, why in sorted(a.bgpvpns.items())}
-    if a.notes:
-        value["n"] = {bgpvpn: _words(note) for bgpvpn, note in sorted(a.notes.items())}
+    for name, said in (("n", a.notes), ("d", a.details)):
+        if said:
+            value[name] = {bgpvpn: _words(words) for bgpvpn, words in sorted(said.items())}
     return _text(value)
 
 
@@ -253,7 +257,7 @@ def _peer(address: str, value: object) -> PeerReport:
 def read_attachment(key: str, text: str) -> AttachmentReport:
     """Raises BadReport."""
     value = _object(key, text)
-    bgpvpns, notes = (_member(key, value, name, dict, {}) for name in ("x", "n"))
+    bgpvpns, notes, details = (_member(key, value, name, dict, {}) for name in ("x", "n", "d"))
     return AttachmentReport(
         attachment=key.removeprefix(STATE_KEY),
         revision=_number(key, value, "r"),
@@ -262,6 +266,7 @@ def read_attachment(key: str, text: str) -> AttachmentReport:
         why=_member(key, value, "w", str, ""),
         bgpvpns={bgpvpn: str(why) for bgpvpn, why in sorted(bgpvpns.items())},
         notes={bgpvpn: str(note) for bgpvpn, note in sorted(notes.items())},
+        details={bgpvpn: str(words) for bgpvpn, words in sorted(details.items())},
     )
 
 

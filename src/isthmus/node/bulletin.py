@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from isthmus.fib.entries import CircuitName, NextHop
 from isthmus.model.net import IpAddress
 from isthmus.model.reason import AttachmentState, NotAnnounced, Note, NotInstalled
 from isthmus.model.report import DOWN, IN_SYNC, UP, AgentReport, AttachmentReport, NodeReport, PeerReport
 from isthmus.node.core import Node
+from isthmus.node.notes import notes as worth_knowing
 from isthmus.node.order import LOOK_WAIT_S
 from isthmus.node.peers import Peer
 from isthmus.node.report import status
@@ -60,11 +61,15 @@ def bulletin(node: Node, about: About, now: float, before: NodeReport | None) ->
         return None
     seen = status(node, now, Detail.STATES)
     told = {a.attachment: a for a in before.attachments} if before else {}
-    wrong, notes, applied = _wrong(node), _notes(node), node.intent_applied
+    wrong, notes, details, applied = _wrong(node), _notes(node), _details(node), node.intent_applied
     attachments = tuple(
-        replace(
-            _attachment(a, told.get(_name(a)), wrong.get(CircuitName(a.circuit), {}), applied=applied),
-            notes=notes.get(CircuitName(a.circuit), {}),
+        _attachment(
+            a,
+            told.get(_name(a)),
+            wrong.get(CircuitName(a.circuit), {}),
+            notes.get(CircuitName(a.circuit), {}),
+            details.get(CircuitName(a.circuit), {}),
+            applied=applied,
         )
         for a in _told_of(seen)
     )
@@ -89,7 +94,13 @@ def _name(one: AttachmentStatus) -> str:
 
 
 def _attachment(
-    one: AttachmentStatus, before: AttachmentReport | None, wrong: dict[str, str], *, applied: bool
+    one: AttachmentStatus,
+    before: AttachmentReport | None,
+    wrong: dict[str, str],
+    notes: dict[str, str],
+    details: dict[str, str],
+    *,
+    applied: bool,
 ) -> AttachmentReport:
     plugged = one.state == AttachmentState.ACTIVE.name or (one.state in _UNREADABLE and one.ofport is not None)
     earlier = before.revision if before else 0
@@ -100,6 +111,8 @@ def _attachment(
         ports=one.ports,
         why=one.reason,
         bgpvpns=wrong,
+        notes=notes,
+        details=details,
     )
 
 
@@ -125,7 +138,11 @@ def _wrong(node: Node) -> dict[CircuitName, dict[str, str]]:
 
 
 def _notes(node: Node) -> dict[CircuitName, dict[str, str]]:
-    """What an operator may want to know of single BGPVPNs though nothing is wrong here: routes of others that cannot be
+    return {circuit: {b: "; ".join(words) for b, words in one.items()} for circuit, one in worth_knowing(node).items()}
+
+
+def _details(node: Node) -> dict[CircuitName, dict[str, str]]:
+    """What an operator may ask for of single BGPVPNs though nothing is wrong here: routes of others that cannot be
     used, and that nobody elsewhere is heard. Not before some peer has said all it has to say."""
     found: dict[CircuitName, dict[str, str]] = {}
     if not any(peer.in_sync for peer in node.peers.values()):

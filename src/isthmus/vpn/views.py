@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from isthmus.fib.entries import CircuitName, SourceKey, ViewId, view_id
-from isthmus.model.intent import ROUTER_IPV4, ROUTER_IPV6, AttachmentIntent
-from isthmus.model.net import Prefix
+from isthmus.model.intent import CIRCUIT_LANE, ROUTER_IPV4, ROUTER_IPV6, AttachmentIntent
+from isthmus.model.net import IpAddress, Prefix
 from isthmus.model.port import LocalPort
 from isthmus.model.vpn import RouteTarget, SiteOfOrigin
 from isthmus.vpn.exports import served
@@ -43,7 +43,7 @@ class View:
     imports: frozenset[RouteTarget]
     circuits: frozenset[CircuitName]
     hiding: tuple[tuple[Prefix, ...], ...]
-    """For each circuit the subnets its router serves itself: what all of them cover never reaches this view."""
+    """For each circuit the prefixes its router has itself: what all of them cover never reaches this view."""
     sites: frozenset[SiteOfOrigin] = frozenset()
     """The names of this cloud."""
     _covers: tuple[tuple[Cover, ...], ...] = field(init=False, compare=False, repr=False)
@@ -52,7 +52,7 @@ class View:
         object.__setattr__(self, "_covers", tuple(tuple(Cover.of(s) for s in subnets) for subnets in self.hiding))
 
     def hides(self, prefix: Prefix) -> bool:
-        """Whether every router in front of this view has a subnet of its own over the prefix. Asked for each route, so
+        """Whether every router in front of this view has a prefix of its own over this one. Asked for each route, so
         the subnets are ready to be compared with."""
         address, length = prefix
         octets, number = len(address), int.from_bytes(address, "big")
@@ -80,6 +80,8 @@ class Doors:
     views: Mapping[ViewId, frozenset[RouteTarget]] = field(default_factory=dict)
     """Those that its ports look in, and what they import."""
     sources: Mapping[SourceKey, ViewId] = field(default_factory=dict)
+    floating: frozenset[IpAddress] = frozenset()
+    """Of these sources those that have a floating IP."""
 
     def without(self, numbers: Set[ViewId]) -> Doors:
         """Into the other views."""
@@ -122,19 +124,26 @@ def doors_of(
     """One circuit's; `by_network` may know more networks than are behind it."""
     found: dict[ViewId, frozenset[RouteTarget]] = {}
     sources: dict[SourceKey, ViewId] = {}
+    floating: set[IpAddress] = set()
     for network in intent.networks:
         targets = network_imports(intent, network)
         if not targets or not by_network.get(network):
             continue
         number = view_id(targets, key)
         found[number] = targets
+        own = intent.lane(network)
+        # The circuit's too: by it packets come until OVN has what the row says, and no machine's afterwards.
+        lanes = (None,) if own is None else (own, CIRCUIT_LANE)
         for port in by_network[network]:
-            sources |= {SourceKey(circuit, a): number for a in port.addresses if served(intent, a)}
+            addresses = [a for a in port.addresses if served(intent, a)]
+            sources |= {SourceKey(circuit, a, lane): number for a in addresses for lane in lanes}
+            floating.update(a for a in addresses if port.floating and a.version == 4)
     if len(found) == 1:
         # The router's own errors (packet too big, TTL exceeded) to somebody beyond the VPN carry its circuit
         # address. With several views the destination is ambiguous, and an error in the wrong VPN is a leak.
-        sources |= {SourceKey(circuit, router): next(iter(found)) for router in (ROUTER_IPV4, ROUTER_IPV6)}
-    return Doors(found, sources)
+        lane = CIRCUIT_LANE if intent.lanes else None
+        sources |= {SourceKey(circuit, router, lane): next(iter(found)) for router in (ROUTER_IPV4, ROUTER_IPV6)}
+    return Doors(found, sources, frozenset(floating))
 
 
 def view(
@@ -146,8 +155,13 @@ def view(
     """The view that these circuits' ports look in."""
     names = frozenset(behind)
     imports = {doors[name].views[number] for name in names}  # one: those of others are not let in (`clashes`)
-    hiding = tuple(sorted({circuits[name].subnets for name in names}))
+    hiding = tuple(sorted({own_prefixes(circuits[name]) for name in names}))
     return View(number, imports.pop(), names, hiding, frozenset(circuits[name].site for name in names))
+
+
+def own_prefixes(intent: AttachmentIntent) -> tuple[Prefix, ...]:
+    """Where the router goes by itself, and asks no VPN: its subnets and its own routes."""
+    return tuple(sorted({*intent.subnets, *intent.routes}))
 
 
 def network_imports(intent: AttachmentIntent, network: str) -> frozenset[RouteTarget]:

@@ -250,4 +250,4 @@ def _address(ground: Ground, node: str, address: str, device: str) -> Iterator[N
         processes.run("address", ["ip", "addr", "del", address, "dev", device], node=node)
 
 
-RUNGS = (Rung(17, "cloud b cheats: foreign routes, a flood, frames from elsewhere; nobody notices", cheats),)
+RUNG = Rung(21, "cloud b cheats: foreign routes, a flood, frames from elsewhere; nobody notices", cheats)

@@ -52,6 +52,9 @@ class ReadAttachment:
     references: tuple[Reference, ...] = ()
     """Form 2."""
     ignored: int = 0
+    lanes: tuple[int, ...] = ()
+    routes: tuple[Prefix, ...] = ()
+    own_defaults: tuple[int, ...] = ()
 
     @property
     def bgpvpns(self) -> frozenset[str]:
@@ -82,6 +85,9 @@ def resolve(row: ReadAttachment, vpns: Mapping[str, BgpvpnIntent | BadIntent]) -
         unresolved=tuple(sorted(unresolved.items())),
         unread=tuple(sorted(unread)),
         ignored=row.ignored + sum(vpn.ignored for vpn in used),
+        lanes=row.lanes,
+        routes=row.routes,
+        own_defaults=row.own_defaults,
     )
 
 
