@@ -219,9 +219,19 @@ class Budget:
         account = self._accounts.get((peer, None))
         return 0 if account is None else account.routes
 
-    def usage(self, peer: IpAddress) -> Usage:
-        account = self._accounts.get((peer, None))
+    def usage(self, peer: IpAddress, target: RouteTarget | None = None) -> Usage:
+        account = self._accounts.get((peer, target))
         return Usage(0, 0, 0) if account is None else account.usage
+
+    def near(self, share: float) -> list[tuple[IpAddress, RouteTarget]]:
+        """Targets of peers that have come to this share of some maximum. Asked often, and there may be many."""
+        routes, octets, hops, _ = (share * most for most in self.of_target)
+        return [
+            (peer, target)
+            for (peer, target), account in self._accounts.items()
+            if target is not None
+            and (account.routes >= routes or account.octets >= octets or len(account.hops) >= hops)
+        ]
 
     def usages(self) -> Iterator[tuple[Whose, Usage]]:
         """All there are."""
