@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from isthmus.cli.verdict import Cause, Way
 from isthmus.flows.layout import Table
 from isthmus.node.config import Limits
-from tests.build import ip
+from isthmus.vpn.trust import TargetRange, Trust
+from tests.build import ip, net
 from tests.faults import clouds
 from tests.faults.clouds import RED
 from tests.faults.hands import (
@@ -54,6 +55,7 @@ from tests.faults.hands import (
     unresolved,
     unserved,
     unwire,
+    wary,
     without_router_mac,
 )
 from tests.faults.world import World
@@ -202,6 +204,17 @@ BGP = (
     ),
     Fault("view's limit", C.VIEW_FULL, lambda w: limited(w, "a-h1", Limits(routes_per_view=4))),
     Fault("peer's limit", C.PEER_FULL, lambda w: limited(w, "a-h1", Limits(routes_per_peer=4))),
+    Fault("one VPN's limit", C.PEER_FULL, lambda w: limited(w, "a-h1", Limits(routes_per_target=2))),
+    Fault(
+        "the agent's file has other targets for the other cloud",
+        C.ROUTE_UNUSABLE,
+        lambda w: wary(w, "a-h1", Trust(accept_targets=(TargetRange.parse("64512:900-999"),))),
+    ),
+    Fault(
+        "the agent's file has another underlay for the other cloud",
+        C.ROUTE_UNUSABLE,
+        lambda w: wary(w, "a-h1", Trust(tunnel_endpoints=(net("172.30.99.0/24"),))),
+    ),
     Fault("source hypervisor's limit of attachments", C.NODE_FULL, lambda w: limited(w, "a-h1", Limits(circuits=0))),
     Fault("far hypervisor's limit of attachments", C.NODE_FULL, lambda w: limited(w, "b-h1", Limits(circuits=0))),
     Fault("source hypervisor's limit of ports", C.NODE_FULL, lambda w: limited(w, "a-h1", Limits(ports=0))),

@@ -15,6 +15,7 @@ from isthmus.model.net import IpAddress
 from isthmus.model.vpn import Encapsulation, ExtendedCommunity, RouteTarget
 from isthmus.node import facts
 from isthmus.node.config import Limits
+from isthmus.vpn.trust import Trust
 from tests.build import ip, rts
 from tests.faults import clouds
 from tests.faults.clouds import CORP, RED
@@ -167,6 +168,13 @@ def same_node(world: World, one: str, other: str) -> None:
 def limited(world: World, host: str, limits: Limits) -> None:
     """The operator of a hypervisor set it low, and its agent started again."""
     world.hosts[host].limits = limits
+    world.hosts[host].flows.clear()
+    clouds.restart(world, host)
+
+
+def wary(world: World, host: str, trust: Trust) -> None:
+    """Its operator has written down something else than was agreed on with the other cloud; its agent started again."""
+    world.hosts[host].others = {64513: trust}
     world.hosts[host].flows.clear()
     clouds.restart(world, host)
 

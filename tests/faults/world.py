@@ -7,7 +7,7 @@ agent's JSON and the command's reading, as they do on a socket.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from isthmus.bgp import events as bgp
@@ -33,6 +33,7 @@ from isthmus.node.core import Node
 from isthmus.node.report import status
 from isthmus.shell.bindings import Nonsense, Row, read_port
 from isthmus.shell.face import AgentStatus, to_json
+from isthmus.vpn.trust import Trust
 from tests.build import ip
 
 TUNNEL_PORT = 1
@@ -129,6 +130,8 @@ class Host:
         self.name, self.cloud, self.address = name, cloud, at
         self.reflectors = tuple(reflectors)
         self.limits = Limits()
+        self.others: Mapping[int, Trust] = {}
+        """How far its operator trusts other clouds."""
         self.asn = cloud.asn
         self.router_id = at
         self.alive = True
@@ -150,7 +153,7 @@ class Host:
         """A fresh process; flows and ports are what the last one left."""
         self.generation += 1
         peers = tuple(PeerConfig(address, self.asn, HOLD_S, 0.0) for address in self.reflectors)
-        config = NodeConfig(self.address, self.router_id, self.asn, peers, self.generation, self.limits)
+        config = NodeConfig(self.address, self.router_id, self.asn, peers, self.generation, self.limits, self.others)
         self.node = Node(config, now)
         self.alive = True
 

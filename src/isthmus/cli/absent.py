@@ -98,7 +98,9 @@ def _refused(leg: Leg, view: ViewStatus, holders: list[Place]) -> Verdict | None
         who = announcer[0].name if announcer else "its origin"
         sentence = f"{who} exports {leg.destination} with {targets}, {leg.start} imports {imports}"
         return wrong(Cause.TARGETS_DIFFER, f"{sentence}: no route target in common")
-    return led_astray(leg, here, route) or wrong(Cause.ROUTE_UNUSABLE, f"{what} cannot be used: {route.why}")
+    changed = route.why == NotImported.REFLECTOR_NEXT_HOP.value
+    cause = Cause.ROUTE_CHANGED if changed else Cause.ROUTE_UNUSABLE
+    return led_astray(leg, here, route) or wrong(cause, f"{what} cannot be used: {route.why}")
 
 
 def led_astray(leg: Leg, node: Told, route: RouteStatus) -> Verdict | None:

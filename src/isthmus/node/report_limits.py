@@ -6,15 +6,17 @@ both are states, told once when they begin and end (`shell/transitions.py`), not
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
-from isthmus.model.reason import LimitState
+from isthmus.model.net import IpAddress
+from isthmus.model.reason import LimitState, NotAccepted
+from isthmus.model.vpn import RouteTarget
 from isthmus.node.conversation import ROOM_AGAIN
 from isthmus.node.core import Node
 from isthmus.node.peers import Peer
 from isthmus.node.status import LimitStatus
 from isthmus.rib.budget import OF_PEER, OF_TARGET
-from isthmus.rib.refused import Refusal
 
 WARN_FROM = ROOM_AGAIN
 """Of a maximum. What a peer was refused is asked for again below the same share, so no peer is taken back into a state
@@ -54,14 +56,17 @@ def _of_peer(node: Node, peer: Peer) -> Iterator[LimitStatus]:
 def _of_targets(node: Node) -> Iterator[LimitStatus]:
     """Of the many that there are only those that are not far from a maximum."""
     budget = node.convergence.rib.budget
-    for (address, target), usage in sorted(budget.usages(), key=lambda one: str(one[0])):
-        peer = node.peers.get(address)
-        if target is None or peer is None:
-            continue
+    refused = Counter[tuple[IpAddress, RouteTarget, NotAccepted]]()
+    for address, peer in node.peers.items():
+        for refusal, count in peer.budget_refusals:
+            if isinstance(refusal.of, RouteTarget):
+                refused[address, refusal.of, refusal.why] += count
+    for address, target in sorted({*budget.near(WARN_FROM), *((by, target) for by, target, _ in refused)}):
+        usage = budget.usage(address, target)
         for name, taken, most, why in zip(_PER_TARGET, usage, budget.of_target, OF_TARGET, strict=False):
-            refused = sum(one.refused.count(Refusal(why, target)) for one in peer.conversations.values())
-            if refused or taken >= most * WARN_FROM:
-                yield _limit(name, f"{address} {target}", taken, refused, most)
+            beyond = refused[address, target, why]
+            if beyond or taken >= most * WARN_FROM:
+                yield _limit(name, f"{address} {target}", taken, beyond, most)
 
 
 def _limit(name: str, of: str, taken: int, refused: int, maximum: int) -> LimitStatus:

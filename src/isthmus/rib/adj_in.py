@@ -161,7 +161,9 @@ class AdjRibIn:
         if not announced:
             return (), []
         if self.budget.has_room(announced):
-            self.apply(announced, (), touched)
+            fresh = [path for path in announced if self._put(path, touched)]
+            if fresh:
+                self.budget.add(fresh)
             return announced, []
         admitted, refused = [], []
         for path in announced:
@@ -188,7 +190,8 @@ class AdjRibIn:
             if (old := self._take_out(destination, key)) is not None:
                 touch(touched, old.heard.route_targets, destination)
         for path in announced:
-            self._put(path, touched)
+            if self._put(path, touched):
+                self.budget.add((path,))
         return touched
 
     def mark_stale(self, channel: Channel, now: float) -> Touched:
@@ -249,19 +252,20 @@ class AdjRibIn:
 
     # The table
 
-    def _put(self, path: Path, touched: Touched) -> None:
+    def _put(self, path: Path, touched: Touched) -> bool:
+        """Whether it is another than before, and so to be added to the budget."""
         destination, targets = path.nlri.destination, path.heard.route_targets
         old = self._seat(destination, path)
         if old is not None and old.heard == path.heard and old.nlri == path.nlri:
             self._store(path._replace(since=old.since))
             if old.least_preferred:  # it counts in full again
                 touch(touched, targets, destination)
-            return
+            return False
         if old is not None:
             self._forget(old, touched)
-        self.budget.add(path)
         self._index(targets, destination)
         touch(touched, targets, destination)
+        return True
 
     def _forget(self, old: Path, touched: Touched) -> None:
         """What another will take the place of."""

@@ -123,16 +123,16 @@ class Budget:
 
     # What is there
 
-    def add(self, path: Path) -> None:
-        self._count(path, +1)
+    def add(self, paths: Sequence[Path]) -> None:
+        """Of one set of attributes."""
+        self._count(paths, len(paths))
 
     def remove(self, path: Path) -> None:
-        self._count(path, -1)
+        self._count((path,), -1)
 
-    def _count(self, path: Path, by: int) -> None:
-        heard = path.heard
+    def _count(self, paths: Sequence[Path], by: int) -> None:
+        heard, accounts = paths[0].heard, self._of(paths[0])
         hop, octets = heard.next_hop, by * heard.octets
-        accounts = self._of(path)
         for account in accounts:
             account.routes += by
             account.octets += octets
@@ -144,9 +144,11 @@ class Budget:
                 del hops[hop]
         if by < 0:
             self._forget(accounts)
-        if self._crowds and (crowd := self._crowds.get(path.nlri.destination)) is not None:
-            for account in accounts:
-                crowd[account.whose] = crowd.get(account.whose, 0) + by
+        if self._crowds:
+            step = 1 if by > 0 else -1
+            for crowd in (c for path in paths if (c := self._crowds.get(path.nlri.destination)) is not None):
+                for account in accounts:
+                    crowd[account.whose] = crowd.get(account.whose, 0) + step
 
     def _of(self, path: Path) -> tuple[_Account, ...]:
         """The accounts that it counts in; the peer's own is the first."""
@@ -219,9 +221,19 @@ class Budget:
         account = self._accounts.get((peer, None))
         return 0 if account is None else account.routes
 
-    def usage(self, peer: IpAddress) -> Usage:
-        account = self._accounts.get((peer, None))
+    def usage(self, peer: IpAddress, target: RouteTarget | None = None) -> Usage:
+        account = self._accounts.get((peer, target))
         return Usage(0, 0, 0) if account is None else account.usage
+
+    def near(self, share: float) -> list[tuple[IpAddress, RouteTarget]]:
+        """Targets of peers that have come to this share of some maximum. Asked often, and there may be many."""
+        routes, octets, hops, _ = (share * most for most in self.of_target)
+        return [
+            (peer, target)
+            for (peer, target), account in self._accounts.items()
+            if target is not None
+            and (account.routes >= routes or account.octets >= octets or len(account.hops) >= hops)
+        ]
 
     def usages(self) -> Iterator[tuple[Whose, Usage]]:
         """All there are."""
