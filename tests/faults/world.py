@@ -153,7 +153,9 @@ class Host:
         """A fresh process; flows and ports are what the last one left."""
         self.generation += 1
         peers = tuple(PeerConfig(address, self.asn, HOLD_S, 0.0) for address in self.reflectors)
-        config = NodeConfig(self.address, self.router_id, self.asn, peers, self.generation, self.limits, self.others)
+        config = NodeConfig(
+            self.address, self.router_id, self.asn, peers, self.generation, self.limits, clouds=self.others
+        )
         self.node = Node(config, now)
         self.alive = True
 
