@@ -11,7 +11,7 @@ from isthmus.flows.layout import ANSWER_MAC, PROBE_MAC, PROBE_TYPE
 from isthmus.flows.parse import parse_dump
 from isthmus.flows.render import Renderer, add_line, delete_line
 from isthmus.flows.types import FlowKey, cookie
-from isthmus.model.intent import CIRCUIT_MAC, ROUTER_MAC, Fallback
+from isthmus.model.intent import CIRCUIT_MAC, ROUTER_IPV4, ROUTER_IPV6, ROUTER_MAC, Fallback
 from isthmus.model.net import Mac
 from tests.build import ip, net
 from tests.contract.switches import Switch, run
@@ -29,7 +29,12 @@ FORWARDING = Forwarding(
         BLUE: Circuit(Fallback.PUBLIC, (net("10.2.0.0/24"),)),
         MUTE: Circuit(Fallback.NONE, ()),
     },
-    sources={SourceKey(RED, ip("10.1.0.5")): VIEW, SourceKey(RED, ip("2001:db8:1::5")): VIEW},
+    sources={
+        SourceKey(RED, ip("10.1.0.5")): VIEW,
+        SourceKey(RED, ip("2001:db8:1::5")): VIEW,
+        SourceKey(RED, ROUTER_IPV4): VIEW,
+        SourceKey(RED, ROUTER_IPV6): VIEW,
+    },
     inbound={InboundKey(5001, net("10.1.0.5/32")): RED, InboundKey(5001, net("2001:db8:1::5/128")): RED},
 )
 ROUTES = {
@@ -117,6 +122,9 @@ TO_ROUTER = f"set(eth(src={CIRCUIT_MAC},dst={ROUTER_MAC}))"
         (f"in_port={RED_PORT},{V4},nw_src=10.1.0.5,nw_dst=8.8.8.8", f"{TO_ROUTER},red"),
         (f"in_port={RED_PORT},{V4},nw_src=10.1.0.66,nw_dst=10.9.0.7", f"{TO_ROUTER},red"),  # has no view
         (f"in_port={RED_PORT},{V4},nw_src=169.254.128.1,nw_dst=10.1.0.5", "src=169.254.128.2"),
+        # What the router itself says about a packet from the VPN: the router behind the far end has the same address.
+        (f"in_port={RED_PORT},{V4},nw_src=169.254.128.1,nw_dst=10.9.0.7", "set(ipv4(src=169.254.128.2)),"),
+        (f"in_port={RED_PORT},{V6},ipv6_src=fd00:56:50:4e::1,ipv6_dst=2001:db8:9::7", TO_TUNNEL),
         (f"in_port={BLUE_PORT},{V4},nw_src=10.1.0.5,nw_dst=10.9.0.7", "drop"),  # private, fallback=public
         (f"in_port={BLUE_PORT},{V4},nw_src=10.1.0.5,nw_dst=8.8.8.8", f"{TO_ROUTER},blue"),
         (f"in_port={BLUE_PORT},{V6},ipv6_src=fd00::1,ipv6_dst=fd01::1", "drop"),

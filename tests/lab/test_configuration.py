@@ -39,6 +39,13 @@ def test_neutron_conf_names_the_site_and_its_own_schema() -> None:
     assert "/neutron_b?unix_socket=/var/lib/isthmus-lab/mysql/mysql.sock" in conf["database"]["connection"]
 
 
+def test_a_cloud_may_have_a_vpn_mtu_of_its_own_else_what_fits_the_wan() -> None:
+    clouds = PLAN.topology
+    assert [clouds.vpn_mtu(cloud) for cloud in clouds.clouds] == [1300, 1350]
+    wide = topology(default_text().replace("wan_mtu = 1400", "wan_mtu = 1500"))
+    assert [wide.vpn_mtu(cloud) for cloud in wide.clouds] == [1300, None]
+
+
 def test_neutron_reaches_its_own_ovn_by_unix_sockets() -> None:
     conf = ini(neutron.ml2_conf(A, PLAN.places))
     assert conf["ovn"]["ovn_nb_connection"] == "unix:/var/lib/isthmus-lab/a/ovnnb_db.sock"

@@ -8,7 +8,8 @@
           90  in_port=<tunnel>                           drop, counted
     10 SOURCE     whose packet it is: (circuit, source address) -> view in `metadata`
          200  the router's own TTL error for a packet that falls back: give it the circuit's address, return it
-         100  <circuit>,<source>                         metadata=<view>, goto VIEW
+         100  <circuit>,<source>                         metadata=<view>, goto VIEW; the router's own error about a
+                                                         packet from the VPN gets the circuit's address first
            1  <circuit>                                  goto FALLBACK
     20 VIEW       longest prefix of the view: priority 100 + prefix length
          100+ metadata=<view>,<destination>              to TUNNEL with VNI, endpoint and router MAC, or into a circuit

@@ -198,7 +198,10 @@ class Renderer:
         port = self.circuits.get(source.circuit)
         if port is not None:
             match = _match(Prefix.host(source.address), f"in_port={port}", "src")
-            actions = f"set_field:{view:#x}->metadata,goto_table:{Table.VIEW.value}"
+            # Every router of ours has this address, and OVN drops what comes in with a router's own: an error that is
+            # to arrive behind another one has the circuit's. IPv6 has no such guard, and keeps it.
+            own = f"set_field:{CIRCUIT_IPV4}->ip_src," if source.address == ROUTER_IPV4 else ""
+            actions = f"{own}set_field:{view:#x}->metadata,goto_table:{Table.VIEW.value}"
             yield FlowKey(Table.SOURCE, ENTRY, match), actions
 
     def _inbound(self, key: InboundKey, name: CircuitName) -> Iterator[Flow]:

@@ -117,7 +117,7 @@ def _cloud_jobs(lab: Lab, cloud: Cloud) -> Iterator[Job]:
     schema, central, api = f"Neutron's schema of {name}", f"OVN central of {name}", f"Neutron API of {name}"
 
     def migrate() -> None:
-        neutron.write_configuration(cloud, lab.topology.vpn_mtu, lab.places, programs)
+        neutron.write_configuration(cloud, lab.topology.vpn_mtu(cloud), lab.places, programs)
         neutron.migrate(cloud, processes, programs)
 
     yield Job(central, (), lambda: ovn.start(cloud, processes))

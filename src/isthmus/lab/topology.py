@@ -66,6 +66,8 @@ class Cloud:
     external: IPv4Network
     tenants: tuple[str, ...]
     hypervisors: tuple[Hypervisor, ...]
+    vpn_mtu: int | None = None
+    """None: what fits the WAN."""
 
     @property
     def site(self) -> str:
@@ -100,9 +102,10 @@ class Topology:
         """Those of the other clouds, which each reflector of this one talks to."""
         return [(other, one) for other in self.clouds if other.name != cloud.name for one in other.reflectors]
 
-    @property
-    def vpn_mtu(self) -> int | None:
-        """What fits into VXLAN on the WAN, if that is less than what a tenant network may send anyway."""
+    def vpn_mtu(self, cloud: Cloud) -> int | None:
+        """The cloud's own; else what fits into VXLAN on the WAN, if that is less than a tenant network may send."""
+        if cloud.vpn_mtu is not None:
+            return cloud.vpn_mtu
         return self.wan_mtu - VXLAN_OVERHEAD if self.wan_mtu < UNDERLAY_MTU else None
 
     def cloud(self, name: str) -> Cloud:
@@ -199,6 +202,7 @@ def _cloud(data: dict[str, Any]) -> Cloud:
             Hypervisor(name=h["name"], address=IPv4Address(h["address"]), gateway=h.get("gateway", False))
             for h in data["hypervisor"]
         ),
+        vpn_mtu=data.get("vpn_mtu"),
     )
 
 

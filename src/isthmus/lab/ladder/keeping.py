@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any
 
 from isthmus.lab import vm
-from isthmus.lab.ladder import agents, probe, standing
+from isthmus.lab.ladder import agents, errors, probe, standing
 from isthmus.lab.ladder.climb import Rung, Slipped, until
 from isthmus.lab.ladder.ground import Ground
 from isthmus.lab.ladder.probe import Trip
@@ -95,17 +95,7 @@ def small_wan(ground: Ground, step: Step) -> None:
             said = done.stdout + done.stderr
             if not re.search(r"[Ff]rag needed|[Mm]essage too long|[Pp]acket too big|mtu[ =]", said):
                 raise Slipped(f"a packet of {TOO_BIG} bytes from {one.node} to be answered with 'too big'", said[-300:])
-        _ten_megabytes(one, other)
-
-
-def _ten_megabytes(source: Vm, target: Vm) -> None:
-    block = bytes(range(256)) * 4096 * 10
-    for version in (4, 6):
-        address = target.address(version)
-        assert address is not None
-        answer = probe.ask(source.node, address, stream=block)
-        if answer.get("sha256") != probe.fingerprint(block):
-            raise Slipped(f"10 MB over TCP from {source.node} to {target.node}, IPv{version}", str(answer))
+        errors.ten_megabytes(one, other)
 
 
 def come_and_go(ground: Ground, step: Step) -> None:
@@ -244,6 +234,7 @@ RUNGS = (
     Rung(14, "a port moved to the other hypervisor keeps its connections", moves),
     Rung(15, "router interfaces come and go under traffic", interfaces_change),
     Rung(16, "a router comes to a network that had none, and goes, under traffic", router_arrives),
+    Rung(17, "the clouds' vpn_mtu differ: the far router is heard, TCP passes both ways", errors.far_router),
 )
 SLOW = standing.SLOW
 """Climbed by `make lab`, not by `make demo`: they wait for an agent to be missed."""
