@@ -11,7 +11,16 @@ from isthmus.flows.layout import ANSWER_MAC, PROBE_MAC, PROBE_TYPE
 from isthmus.flows.parse import parse_dump
 from isthmus.flows.render import Renderer, add_line, delete_line
 from isthmus.flows.types import FlowKey, cookie
-from isthmus.model.intent import CIRCUIT_MAC, ROUTER_IPV4, ROUTER_IPV6, ROUTER_MAC, Fallback
+from isthmus.model.intent import (
+    CIRCUIT_LANE,
+    CIRCUIT_MAC,
+    NOBODYS_LANE,
+    ROUTER_IPV4,
+    ROUTER_IPV6,
+    ROUTER_MAC,
+    Fallback,
+    Lane,
+)
 from isthmus.model.net import Mac
 from tests.build import ip, net
 from tests.contract.switches import Switch, run
@@ -34,6 +43,7 @@ FORWARDING = Forwarding(
         SourceKey(RED, ip("2001:db8:1::5")): VIEW,
         SourceKey(RED, ROUTER_IPV4): VIEW,
         SourceKey(RED, ROUTER_IPV6): VIEW,
+        **{SourceKey(BLUE, ip(a), lane): VIEW for a in ("10.2.0.5", "2001:db8:2::5") for lane in (300, CIRCUIT_LANE)},
     },
     inbound={InboundKey(5001, net("10.1.0.5/32")): RED, InboundKey(5001, net("2001:db8:1::5/128")): RED},
 )
@@ -104,6 +114,8 @@ def test_deleting_by_the_rendered_key_deletes_exactly_that(switch: Switch) -> No
 
 V4 = "dl_src=02:00:5e:00:00:01,dl_dst=02:00:5e:00:00:02,icmp,nw_ttl=63"
 V6 = "dl_src=02:00:5e:00:00:01,dl_dst=02:00:5e:00:00:02,icmp6,nw_ttl=63"
+LANE, ANOTHERS, NOBODYS = (f"dl_dst={Lane(n).mac}" for n in (300, 17, NOBODYS_LANE))
+OWN = f"dl_dst={CIRCUIT_MAC}"
 TO_TUNNEL = f"set(eth(src={OURS},dst={THEIRS})),tun"
 TO_ROUTER = f"set(eth(src={CIRCUIT_MAC},dst={ROUTER_MAC}))"
 
@@ -125,9 +137,18 @@ TO_ROUTER = f"set(eth(src={CIRCUIT_MAC},dst={ROUTER_MAC}))"
         # What the router itself says about a packet from the VPN: the router behind the far end has the same address.
         (f"in_port={RED_PORT},{V4},nw_src=169.254.128.1,nw_dst=10.9.0.7", "set(ipv4(src=169.254.128.2)),"),
         (f"in_port={RED_PORT},{V6},ipv6_src=fd00:56:50:4e::1,ipv6_dst=2001:db8:9::7", TO_TUNNEL),
+        (f"in_port={RED_PORT},{V4},nw_src=169.254.128.1,nw_dst=8.8.8.8", "drop"),  # nobody in the VPN
+        (f"in_port={RED_PORT},{V6},ipv6_src=fd00:56:50:4e::1,ipv6_dst=2001:db9::1", "drop"),
         (f"in_port={BLUE_PORT},{V4},nw_src=10.1.0.5,nw_dst=10.9.0.7", "drop"),  # private, fallback=public
         (f"in_port={BLUE_PORT},{V4},nw_src=10.1.0.5,nw_dst=8.8.8.8", f"{TO_ROUTER},blue"),
         (f"in_port={BLUE_PORT},{V6},ipv6_src=fd00::1,ipv6_dst=fd01::1", "drop"),
+        # Who spoke: a machine of another network that bears 10.2.0.5 comes by another lane.
+        (f"in_port={BLUE_PORT},{V4.replace(OWN, LANE)},nw_src=10.2.0.5,nw_dst=10.9.0.7", TO_TUNNEL),
+        (f"in_port={BLUE_PORT},{V6.replace(OWN, LANE)},ipv6_src=2001:db8:2::5,ipv6_dst=2001:db8:9::7", TO_TUNNEL),
+        (f"in_port={BLUE_PORT},{V4},nw_src=10.2.0.5,nw_dst=10.9.0.7", TO_TUNNEL),  # OVN has not followed the row yet
+        (f"in_port={BLUE_PORT},{V4.replace(OWN, ANOTHERS)},nw_src=10.2.0.5,nw_dst=10.9.0.7", "drop"),
+        (f"in_port={BLUE_PORT},{V4.replace(OWN, NOBODYS)},nw_src=10.2.0.5,nw_dst=10.9.0.7", "drop"),
+        (f"in_port={BLUE_PORT},{V6.replace(OWN, ANOTHERS)},ipv6_src=2001:db8:2::5,ipv6_dst=2001:db8:9::7", "blue"),
         (f"in_port={MUTE_PORT},{V4},nw_src=10.1.0.5,nw_dst=8.8.8.8", "drop"),
         (f"in_port={RED_PORT},arp,arp_spa=10.1.0.5,arp_tpa=10.1.0.1,arp_op=1", "red"),
     ],

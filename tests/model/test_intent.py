@@ -11,6 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from isthmus.model.intent import (
+    CIRCUIT_IPV4,
+    CIRCUIT_IPV6,
+    CIRCUIT_LANE,
+    CIRCUIT_MAC,
+    LANE_MAX,
     MISSING,
     NUMBER_MAX,
     NUMBER_MIN,
@@ -22,6 +27,7 @@ from isthmus.model.intent import (
     BadIntent,
     BgpvpnIntent,
     Fallback,
+    Lane,
     UnknownSchema,
     bgpvpn_external_ids,
     carried,
@@ -88,6 +94,11 @@ def attachments(number: st.SearchStrategy[int | None]) -> st.SearchStrategy[Atta
 numbered, any_of_them = attachments(numbers), attachments(st.none() | numbers)
 
 
+def with_lanes(intent: AttachmentIntent) -> AttachmentIntent:
+    """Each network by its own; form 1 has no words for it."""
+    return replace(intent, lanes=tuple(LANE_MAX - n for n in range(len(intent.networks))))
+
+
 def vpn_of(a: AssociationIntent, revision: int = 1) -> BgpvpnIntent:
     return BgpvpnIntent(a.bgpvpn, revision, a.vni, a.imports, a.exports, a.local_pref)
 
@@ -107,6 +118,7 @@ def test_reading_a_written_row_gives_the_intent_back(intent: AttachmentIntent) -
 @given(any_of_them)
 def test_the_same_with_a_row_for_each_bgpvpn(intent: AttachmentIntent) -> None:
     assert through_form_2(intent) == intent
+    assert through_form_2(with_lanes(intent)) == with_lanes(intent)
 
 
 @given(vpns)
@@ -163,6 +175,24 @@ def test_form_2_is_thin() -> None:
     } == VPN
 
 
+def test_lanes_are_in_form_2_only_and_each_has_addresses_of_its_own() -> None:
+    both = attachment(1, *ONE.associations, networks=("neutron-a", "neutron-b"))
+    laned = replace(both, lanes=(300, 17))
+    assert to_external_ids(laned, 2)["isthmus:lanes"] == "300 17"
+    assert to_external_ids(laned) == to_external_ids(both), "agents of the first release refuse a key they do not know"
+    read = read_attachment(to_external_ids(laned, 2))
+    assert read.lanes == (300, 17)
+    assert (read.ignored, laned.lane("neutron-b"), both.lane("neutron-b")) == (0, 17, None)
+    lane = Lane(300)
+    assert (str(lane.mac), str(lane.ipv4), str(lane.ipv6)) == (
+        "02:00:5e:00:01:2c",
+        "169.254.129.44",
+        "fd00:56:50:4e::12c",
+    )
+    own = Lane(CIRCUIT_LANE)
+    assert (own.mac, own.ipv4, own.ipv6) == (CIRCUIT_MAC, CIRCUIT_IPV4, CIRCUIT_IPV6)
+
+
 NONSENSE = [
     ("isthmus:site", "", "isthmus:site: missing"),
     ("isthmus:site", "nowhere", "is not a site of origin"),
@@ -200,7 +230,15 @@ def test_nonsense_is_refused_with_key_and_rule(key: str, value: str, says: str) 
     assert caught.value.key == key
 
 
-@pytest.mark.parametrize(("key", "value", "says"), NONSENSE)
+OF_FORM_2 = [
+    ("isthmus:lanes", "16 17", "one for each of 1 networks"),
+    ("isthmus:lanes", "x", "'x' is not a number"),
+    ("isthmus:lanes", "15", "lane 15 is not within 16 to 4079"),
+    ("isthmus:lanes", "4080", "lane 4080 is not within 16 to 4079"),
+]
+
+
+@pytest.mark.parametrize(("key", "value", "says"), [*NONSENSE, *OF_FORM_2])
 def test_nonsense_in_form_2_too(key: str, value: str, says: str) -> None:
     with pytest.raises(BadIntent) as caught:
         read_attachment(THIN | {key: value})
@@ -321,7 +359,10 @@ def test_a_node_remembers_an_intent_as_it_was(
     intent: AttachmentIntent, unresolved: tuple[tuple[str, str], ...], ignored: int
 ) -> None:
     remembered = replace(intent, unresolved=unresolved, unread=(uuid(1),) * len(unresolved), ignored=ignored)
-    assert from_memory(json.loads(json.dumps(to_memory(remembered)))) == remembered
+    for one in (remembered, with_lanes(remembered)):
+        assert from_memory(json.loads(json.dumps(to_memory(one)))) == one
+    earlier = {key: value for key, value in to_memory(remembered).items() if key != "lanes"}
+    assert from_memory(earlier) == remembered, "as an earlier release wrote it"
 
 
 json_values = st.recursive(st.none() | st.integers() | st.text(max_size=5), lambda x: st.lists(x, max_size=2))

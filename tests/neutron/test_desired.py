@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 
 from isthmus.model.intent import AssociationKind as Kind
-from isthmus.model.intent import BadIntent, from_external_ids
+from isthmus.model.intent import BadIntent, Lane, from_external_ids
 from isthmus.model.net import IpAddress, Prefix
 from isthmus.model.vpn import RouteTarget, SiteOfOrigin
 from isthmus.neutron.attachments.desired import (
@@ -29,6 +29,7 @@ from isthmus.neutron.attachments.desired import (
     desired,
     digest,
 )
+from isthmus.neutron.attachments.lanes import lanes
 
 HERE = Cloud(SiteOfOrigin.parse("64512:1"))
 R, A, B = ("00000000-0000-0000-0000-0000000000" + n for n in ("01", "0a", "0b"))
@@ -88,6 +89,54 @@ def test_a_router_without_gateway_gets_the_proven_policy_set() -> None:
         (1100, f'inport == "{PORT}" && {out} && ip4.src == 169.254.128.1', "reroute"),
         (1100, f'inport == "{PORT}" && {out} && ip6.src == fd00:56:50:4e::1', "reroute"),
     ]
+
+
+LANE_A, LANE_B = 0x0A + 16, 0x0B + 16
+"""What the networks' ids fall on."""
+
+
+def test_each_network_behind_a_router_leaves_by_a_lane_of_its_own() -> None:
+    """So what a machine of b says is b's, whatever source address it bears."""
+    attachment = Attachment(PRIVATE, (association(),))
+    rows = {key: dict(row) for key, row in desired(attachment, HERE, 7, 2).rows.items()}
+    out = f'outport == {{"{PORT}"}}'
+    steering = {(row["match"], *row["nexthops"]) for row in rows.values() if row.get("priority") == 1000}
+    ways = {'{"lrp-a4", "lrp-a6"}': LANE_A, '{"lrp-b4"}': LANE_B}
+    assert steering == {
+        (f"inport == {ports} && ip{version} && {out}", str(address))
+        for ports, lane in ways.items()
+        for version, address in ((4, Lane(lane).ipv4), (6, Lane(lane).ipv6))
+    }
+    [ac] = [row for key, row in rows.items() if key.name == f"isthmus-ac-{R}"]
+    assert ac["addresses"] == {
+        "02:00:5e:00:00:02 169.254.128.2 fd00:56:50:4e::2",
+        "02:00:5e:00:00:03 169.254.128.3 fd00:56:50:4e::3",
+        "02:00:5e:00:00:1a 169.254.128.26 fd00:56:50:4e::1a",
+        "02:00:5e:00:00:1b 169.254.128.27 fd00:56:50:4e::1b",
+    }
+    assert rows[Key(Table.ROUTER_PORT, f"neutron-{R}", PORT)]["networks"] == {
+        "169.254.128.1/20",
+        "fd00:56:50:4e::1/112",
+    }
+    assert dict(ac["external_ids"])["isthmus:lanes"] == f"{LANE_A} {LANE_B}"  # type: ignore[call-overload]
+    errors = {hop for row in rows.values() if row.get("priority") == 1100 for hop in row["nexthops"]}  # type: ignore[attr-defined]
+    assert errors == {"169.254.128.2", "fd00:56:50:4e::2"}
+
+
+def test_what_no_policy_leads_leaves_by_nobodys_lane() -> None:
+    """A network that is in no BGPVPN, behind a router without a gateway, still goes where the default route leads."""
+    rows = desired(Attachment(PRIVATE, (association(Kind.NETWORK, A),)), HERE, 7, 2).rows
+    hops = {key.name: dict(row)["nexthop"] for key, row in rows.items() if key.table is Table.ROUTE}
+    assert hops == {"0.0.0.0/0": "169.254.128.3", "::/0": "fd00:56:50:4e::3"}
+    assert len([key for key in rows if key.name.startswith("1000 ")]) == 2
+
+
+def test_a_lane_follows_from_the_network_alone() -> None:
+    others = [f"00000000-0000-0000-0000-{n:012x}" for n in range(100, 140)]
+    assert {lanes([A, *others[:n]], 2)[A] for n in range(40)} == {LANE_A}
+    assert lanes([A, B], 1) == {}
+    twins = [A, f"{A[:-12]}{0x0A + 4064:012x}"]
+    assert sorted(lanes(twins, 2).values()) == [LANE_A, LANE_A + 1], "two of one number"
 
 
 def test_a_gateway_joins_the_sets_and_takes_our_default_routes_away() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from isthmus.model.intent import AttachmentIntent
+from isthmus.model.intent import AttachmentIntent, Lane
 from tests.eventually import eventually
 from tests.neutron.cloud import V4, V6, Cloud, User
 
@@ -31,7 +31,7 @@ class Vpn:
         """What the nodes read of an attachment."""
         circuit = self.cloud.northbound.switch(f"isthmus-ts-{place}")[f"isthmus-ac-{place}"]
         assert circuit["type"] == "localport"
-        assert circuit["addresses"] == "02:00:5e:00:00:02 169.254.128.2 fd00:56:50:4e::2"
+        assert "02:00:5e:00:00:02 169.254.128.2 fd00:56:50:4e::2" in circuit["addresses"]
         return self.cloud.northbound.intent(place)
 
     def ours(self, *places: str) -> list[str]:
@@ -64,7 +64,9 @@ def default_routes(cloud: Cloud, router: str) -> list[tuple[str, str]]:
     return sorted((r["ip_prefix"], r["nexthop"]) for r in rows)
 
 
-OURS = [("0.0.0.0/0", "169.254.128.2"), ("::/0", "fd00:56:50:4e::2")]
+OURS = [("0.0.0.0/0", "169.254.128.3"), ("::/0", "fd00:56:50:4e::3")]
+"""By nobody's lane: what is in a BGPVPN is led by policies."""
+WITHOUT_LANES = [("0.0.0.0/0", "169.254.128.2"), ("::/0", "fd00:56:50:4e::2")]
 
 
 def test_a_router_association(cloud: Cloud, owner: User, vpn: Vpn) -> None:
@@ -81,9 +83,10 @@ def test_a_router_association(cloud: Cloud, owner: User, vpn: Vpn) -> None:
     assert bound.number is None, "each hypervisor gives its own"
     port = f"isthmus-lrp-{router}"
     out = f'{{"{port}"}}'
+    into = "{" + ", ".join(f'"{name}"' for name in sorted(ports_of(owner, router))) + "}"
     assert policies(cloud, router) == [
-        (1000, f"ip4 && outport == {out}", "reroute"),
-        (1000, f"ip6 && outport == {out}", "reroute"),
+        (1000, f"inport == {into} && ip4 && outport == {out}", "reroute"),
+        (1000, f"inport == {into} && ip6 && outport == {out}", "reroute"),
         (1080, f"inport == {out}", "allow"),
         (1090, f'inport == "{port}" && outport == "{port}"', "drop"),
         (1100, f'inport == "{port}" && outport == {out} && ip4.src == 169.254.128.1', "reroute"),
@@ -91,7 +94,10 @@ def test_a_router_association(cloud: Cloud, owner: User, vpn: Vpn) -> None:
     ]
     assert default_routes(cloud, router) == OURS
     [lrp] = [p for p in cloud.northbound.router(f"neutron-{router}")["ports"] if p["name"] == port]
-    assert sorted(lrp["networks"]) == ["169.254.128.1/30", "fd00:56:50:4e::1/126"]
+    assert sorted(lrp["networks"]) == ["169.254.128.1/20", "fd00:56:50:4e::1/112"]
+    [lane] = told.lanes
+    addresses = cloud.northbound.switch(f"isthmus-ts-{router}")[f"isthmus-ac-{router}"]["addresses"]
+    assert f"{Lane(lane).mac} {Lane(lane).ipv4} {Lane(lane).ipv6}" in addresses
     assert lrp["external_ids"]["neutron:network_name"] == f"neutron-{network['id']}"
     owner.delete(f"{vpn.path}/router_associations/{association}")
     assert vpn.ours(router) == []
@@ -128,7 +134,7 @@ def test_a_network_without_router_gets_a_gateway_and_advertisements(cloud: Cloud
     assert gateway["ipv6_ra_configs"] == {"address_mode": "slaac", "send_periodic": "true", "mtu": mtu}
     plugged = cloud.northbound.switch(f"neutron-{place}")[f"isthmus-gws-{place}"]
     assert plugged["options"] == {"router-port": f"isthmus-gw-{place}"}
-    assert sorted((r["ip_prefix"], r["nexthop"]) for r in router["static_routes"]) == OURS
+    assert sorted((r["ip_prefix"], r["nexthop"]) for r in router["static_routes"]) == WITHOUT_LANES
     assert sorted(p["priority"] for p in router["policies"]) == [1090, 1100, 1100]
 
 

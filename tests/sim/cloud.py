@@ -125,7 +125,13 @@ class Cloud:
             fallback=attachment.fallback,
             associations=tuple(self._association(attachment, bond) for bond in attachment.bonds),
             spelling=attachment.spelling,
+            lanes=self._lanes(attachment),
         )
+
+    def _lanes(self, attachment: Attachment) -> tuple[tuple[str, int], ...]:
+        """Every other attachment has them: a cloud on its way from one release to the next."""
+        known = list(self.networks)
+        return tuple((n, 16 + known.index(n)) for n in attachment.networks) if attachment.number % 2 else ()
 
     def _association(self, attachment: Attachment, bond: Bond) -> Association:
         vpn = self.vpns[bond.vpn]

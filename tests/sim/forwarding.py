@@ -112,9 +112,11 @@ class Forwarder:
             for table, by_priority in tables.items()
         }
 
-    def from_circuit(self, port: int, source: str, destination: str) -> tuple[Fate, list[str]]:
-        """A packet that the router sends by this port; its fate and the flows on its way."""
-        return self._run(_packet(port, source, destination))
+    def from_circuit(self, port: int, source: str, destination: str, lane: int = 2) -> tuple[Fate, list[str]]:
+        """A packet that the router sends by this port and lane; its fate and the flows on its way."""
+        packet = _packet(port, source, destination)
+        packet["dl_dst"] = f"02:00:5e:00:{lane >> 8:02x}:{lane & 255:02x}"
+        return self._run(packet)
 
     def from_tunnel(self, vni: int, destination: str, router_mac: str) -> tuple[Fate, list[str]]:
         source = "192.0.2.1" if ":" not in destination else "2001:db8:ffff::1"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -17,6 +17,7 @@ from tests.sim.forwarding import BACK, BACK_AS_CIRCUIT, DROP, Fate
 from tests.sim.rows import Association, Port, Row
 
 ROUTER = {4: "169.254.128.1", 6: "fd00:56:50:4e::1"}
+CIRCUIT_LANE, NOBODYS_LANE = 2, 3
 PRIVATE = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")
 PREFERENCE = 100
 """Of whoever says none, and of whatever came from another cloud."""
@@ -78,6 +79,8 @@ class Standing:
     circuits: Mapping[str, Row] = field(default_factory=dict)
     """Plugged ones."""
     sources: Mapping[tuple[str, str], View] = field(default_factory=dict)
+    lanes: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    """By which lane what comes from a source is its own; one that is missing: by any."""
     views: Mapping[View, Mapping[str, Line]] = field(default_factory=dict)
     inbound: Mapping[tuple[int, str], str] = field(default_factory=dict)
     endpoints: frozenset[str] = frozenset()
@@ -157,6 +160,7 @@ def standing(
     ports = admitted(place, rows, ports)
     networks = {p.network for p in ports}
     sources: dict[tuple[str, str], View] = {}
+    lanes: dict[tuple[str, str], int] = {}
     doors: dict[View, list[Row]] = {}
     for row in rows:
         seen = set()
@@ -166,15 +170,20 @@ def standing(
                 seen.add(view)
                 addresses = [a for p in ports if p.network == network for a in p.addresses]
                 sources |= {(row.circuit, a): view for a in addresses if row_serves(row)(a)}
+                if row.lanes:
+                    lanes |= {(row.circuit, a): dict(row.lanes)[network] for a in addresses}
         for view in seen:
             doors.setdefault(view, []).append(row)
         if len(seen) == 1:
             sources |= {(row.circuit, address): next(iter(seen)) for address in ROUTER.values()}
+        if row.lanes:
+            lanes |= {(row.circuit, address): CIRCUIT_LANE for address in ROUTER.values()}
     everything = [*own, *heard]
     usable = {view: _usable(view, behind, everything) for view, behind in doors.items()}
     return Standing(
         circuits={r.circuit: r for r in rows if any(p.addresses and covering(r, p.network) for p in everybody)},
         sources=sources,
+        lanes=lanes,
         views={view: _view(place, rivals, silent) for view, rivals in usable.items()},
         inbound={(o.vni, o.address): o.circuit for o in own},
         endpoints=frozenset(
@@ -227,15 +236,25 @@ def over(before: Standing, now: Standing) -> Standing:
         view: {**before.views.get(view, {}), **now.views.get(view, {})}
         for view in before.views.keys() | now.views.keys()
     }
-    return Standing(now.circuits, now.sources, views, now.inbound, before.endpoints | now.endpoints)
+    return replace(now, views=views, endpoints=before.endpoints | now.endpoints)
 
 
-def fate(s: Standing, circuit: str, source: str, destination: str, *, mute: frozenset[str] = frozenset()) -> Fate:
-    """What becomes of a packet that the router behind `circuit` sends here; nothing is sent to `mute` endpoints."""
+def fate(
+    s: Standing,
+    circuit: str,
+    source: str,
+    destination: str,
+    *,
+    lane: int = CIRCUIT_LANE,
+    mute: frozenset[str] = frozenset(),
+) -> Fate:
+    """What becomes of a packet that the router behind `circuit` sends here; nothing is sent to `mute` endpoints. Where
+    there are lanes, whoever comes by another network's lane is not whose address it bears."""
     row = s.circuits[circuit]
     if source == ROUTER[version(source)] and any(covers(subnet, destination) for subnet in row.subnets):
         return BACK_AS_CIRCUIT
-    view = s.sources.get((circuit, source))
+    own = s.lanes.get((circuit, source), lane)
+    view = s.sources.get((circuit, source)) if lane in (own, CIRCUIT_LANE) else None
     line = None if view is None else s.views.get(view, {}).get(destination)
     match line:
         case Into(target):
@@ -244,7 +263,7 @@ def fate(s: Standing, circuit: str, source: str, destination: str, *, mute: froz
         case Across(vtep, vni, router_mac):
             return DROP if vtep in mute else Fate("tunnel", f"to {vtep} vni {vni} mac {router_mac}")
         case None:
-            return _fallback(row, destination)
+            return DROP if source in ROUTER.values() else _fallback(row, destination)
 
 
 def _fallback(row: Row, destination: str) -> Fate:

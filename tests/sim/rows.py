@@ -7,7 +7,7 @@ is simulated. Rules: everything frozen; nothing of the core but the row format.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from functools import lru_cache
 
@@ -18,6 +18,7 @@ from isthmus.model.intent import (
     BadIntent,
     Fallback,
     from_external_ids,
+    read_attachment,
     to_external_ids,
 )
 from isthmus.model.net import IpAddress, Mac, Prefix
@@ -61,6 +62,8 @@ class Row:
     fallback: str
     associations: tuple[Association, ...]
     spelling: Spelling = Spelling.GOOD
+    lanes: tuple[tuple[str, int], ...] = ()
+    """By which lane the packets of each network come; empty: all by the circuit's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +97,13 @@ def read(row: Row) -> AttachmentIntent | BadIntent:
     if row.spelling is Spelling.NONSENSE:
         del ids["isthmus:site"]
     try:
-        return from_external_ids(ids)
+        return replace(from_external_ids(ids), lanes=read_attachment(_written(row, form=2)).lanes)
     except BadIntent as error:
         return error
 
 
-def _written(row: Row) -> dict[str, str]:
+def _written(row: Row, form: int = 1) -> dict[str, str]:
+    lanes = dict(row.lanes)
     return to_external_ids(
         AttachmentIntent(
             attachment=row.attachment,
@@ -109,7 +113,9 @@ def _written(row: Row) -> dict[str, str]:
             subnets=tuple(sorted(Prefix.parse(s) for s in row.subnets)),
             associations=tuple(sorted(_association(a) for a in row.associations)),
             fallback=Fallback(row.fallback),
-        )
+            lanes=tuple(lanes[n] for n in sorted(row.networks)) if lanes else (),
+        ),
+        form,
     )
 
 

@@ -20,7 +20,7 @@ from isthmus.node.report import status
 from isthmus.vpn.beacons import whose
 from tests.sim.forwarding import DROP, TO_AGENT, Fate, Forwarder
 from tests.sim.host import Broken, Host
-from tests.sim.reference import ROUTER, Offer, Standing, accepted, fate, version
+from tests.sim.reference import NOBODYS_LANE, ROUTER, Offer, Standing, accepted, fate, version
 from tests.sim.reflector import Reflector
 
 ELSEWHERE = ("8.8.8.8", "10.77.0.1", "100.64.0.9", "192.168.7.7", "2001:4860::8", "fd77::1", "fe80::1", "169.254.128.2")
@@ -90,7 +90,7 @@ def fates(host: Host, sources: Iterable[tuple[str, str]], interest: Interest) ->
 
 
 def _outbound(host: Host, expected: Standing, interest: Interest, forwarder: Forwarder) -> int:
-    tried = 0
+    tried = _by_other_lanes(host, expected, interest, forwarder)
     mute = host.silent.union(host.mute)
     for circuit, port in host.switch.circuits.items():
         behind = [a for c, a in expected.sources if c == circuit]
@@ -103,6 +103,24 @@ def _outbound(host: Host, expected: Standing, interest: Interest, forwarder: For
                 got, way = forwarder.from_circuit(port, source, destination)
                 if got != wanted:
                     raise _difference(host, f"from {source} by {circuit}", destination, wanted, got, way)
+    return tried
+
+
+def _by_other_lanes(host: Host, expected: Standing, interest: Interest, forwarder: Forwarder) -> int:
+    """Whoever bears an address of the router's networks, by the lane of each of these and by nobody's."""
+    tried, mute = 0, host.silent.union(host.mute)
+    for (circuit, source), own in expected.lanes.items():
+        port = host.switch.circuits.get(circuit)
+        lanes = dict(expected.circuits[circuit].lanes) if port is not None else {}
+        for lane in {own, *lanes.values(), NOBODYS_LANE} if port is not None else ():
+            for destination in interest.addresses:
+                if version(source) != version(destination):
+                    continue
+                tried += 1
+                wanted = fate(expected, circuit, source, destination, lane=lane, mute=mute)
+                got, way = forwarder.from_circuit(port or 0, source, destination, lane)
+                if got != wanted:
+                    raise _difference(host, f"from {source} by lane {lane} of {circuit}", destination, wanted, got, way)
     return tried
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from isthmus.fib.entries import SourceKey, view_id
-from isthmus.model.intent import ROUTER_IPV4
+from isthmus.model.intent import CIRCUIT_LANE, ROUTER_IPV4
 from isthmus.vpn.views import views
 from tests.build import association, attachment, circuit, ip, port, rts
 
@@ -45,6 +47,19 @@ def test_the_routers_own_errors_have_a_view_only_where_it_is_unambiguous() -> No
     two = views({circuit(1): attachment(1, red, blue, networks=(A, B))}, ports)
     assert one.sources[SourceKey(circuit(1), ROUTER_IPV4)] == view_id(rts("64512:1"))
     assert errors not in two.sources
+
+
+def test_an_address_counts_only_by_the_lane_of_its_network() -> None:
+    """And by the circuit's own, for as long as OVN does not do what the row says."""
+    red, blue = association(16, networks=(A,), both=("64512:1",)), association(17, networks=(B,), both=("64512:2",))
+    intent = replace(attachment(1, red, blue, networks=(A, B)), lanes=(300, 17))
+    found = views({circuit(1): intent}, [port("p", A, "10.1.0.5"), port("q", B, "10.2.0.5")]).sources
+    assert {(str(s.address), s.lane) for s in found} == {
+        *(("10.1.0.5", 300), ("10.1.0.5", CIRCUIT_LANE)),
+        *(("10.2.0.5", 17), ("10.2.0.5", CIRCUIT_LANE)),
+    }
+    one = views({circuit(1): intent}, [port("p", A, "10.1.0.5")]).sources
+    assert {s.lane for s in one if s.address == ROUTER_IPV4} == {CIRCUIT_LANE}, "a machine cannot bear it"
 
 
 def test_the_number_of_a_view_is_the_same_in_every_process() -> None:

@@ -53,10 +53,12 @@ Target = NextHop | Deliver
 
 
 class SourceKey(NamedTuple):
-    """Whose packet: the circuit it came by and its source address."""
+    """Whose packet: the circuit it came by, its source address, and the lane it came by there."""
 
     circuit: CircuitName
     address: IpAddress
+    lane: int | None = None
+    """None: the circuit has none, and the address alone says it."""
 
 
 class InboundKey(NamedTuple):

@@ -6,9 +6,10 @@
          100  in_port=<tunnel>,<probe>                   back where it came from, as an answer
          100  in_port=<tunnel>,<answer>                  goto ANSWER
           90  in_port=<tunnel>                           drop, counted
-    10 SOURCE     whose packet it is: (circuit, source address) -> view in `metadata`
+    10 SOURCE     whose packet it is: (circuit, lane, source address) -> view in `metadata`. A lane is the MAC that the
+                  router sends to: OVN chooses it by the port that the packet came in by
          200  the router's own TTL error for a packet that falls back: give it the circuit's address, return it
-         100  <circuit>,<source>                         metadata=<view>, goto VIEW; the router's own error about a
+         100  <circuit>,<lane>,<source>                  metadata=<view>, goto VIEW; the router's own error about a
                                                          packet from the VPN gets the circuit's address first
            1  <circuit>                                  goto FALLBACK
     20 VIEW       longest prefix of the view: priority 100 + prefix length
@@ -21,6 +22,7 @@
          100+ tun_id=<vni>,<destination>                 to the router, output:<circuit>
            0  anything                                   drop, counted
     50 FALLBACK   what no view knows goes back to the router it came from, or not
+          30  the router's own error                     drop: whom it is for is not in the VPN
           20  <circuit>,<private destination>            drop (fallback=public)
           10  <circuit>                                  to the router, IN_PORT; or drop (fallback=none)
     60 ANSWER     one flow for each endpoint that is asked whether it is there
@@ -61,6 +63,7 @@ ROUTER_ERROR = 200
 ENTRY = 100
 """Exact entries; in VIEW and INBOUND the prefix length is added: longest prefix wins."""
 REFUSED = 90
+OWN_ERROR = 30
 PRIVATE = 20
 DEFAULT = 10
 MISS = 1

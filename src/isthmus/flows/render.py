@@ -26,6 +26,7 @@ from isthmus.flows.layout import (
     DROP,
     ENTRY,
     MISS,
+    OWN_ERROR,
     PRIVATE,
     PRIVATE_PREFIXES,
     PROBE_MAC,
@@ -43,6 +44,7 @@ from isthmus.model.intent import (
     ROUTER_IPV6,
     ROUTER_MAC,
     Fallback,
+    Lane,
 )
 from isthmus.model.net import IpAddress, Mac, Prefix
 
@@ -159,6 +161,9 @@ class Renderer:
         yield FlowKey(Table.TUNNEL, DROP, ""), "drop"
         yield FlowKey(Table.INBOUND, DROP, ""), "drop"
         yield FlowKey(Table.ANSWER, DROP, ""), "drop"
+        # By the source they have here. Given back they would leave by the router's gateway.
+        for source in (CIRCUIT_IPV4, ROUTER_IPV4, ROUTER_IPV6):
+            yield FlowKey(Table.FALLBACK, OWN_ERROR, _match(Prefix.host(source), "", "src")), "drop"
         if self.tunnel is not None:
             ours = f"in_port={self.tunnel},dl_dst={self.router_mac}"
             yield FlowKey(Table.CLASSIFY, ENTRY, ours), f"goto_table:{Table.INBOUND.value}"
@@ -197,7 +202,8 @@ class Renderer:
     def _source(self, source: SourceKey, view: ViewId) -> Iterator[Flow]:
         port = self.circuits.get(source.circuit)
         if port is not None:
-            match = _match(Prefix.host(source.address), f"in_port={port}", "src")
+            lane = "" if source.lane is None else f",dl_dst={Lane(source.lane).mac}"
+            match = _match(Prefix.host(source.address), f"in_port={port}{lane}", "src")
             # Every router of ours has this address, and OVN drops what comes in with a router's own: an error that is
             # to arrive behind another one has the circuit's. IPv6 has no such guard, and keeps it.
             own = f"set_field:{CIRCUIT_IPV4}->ip_src," if source.address == ROUTER_IPV4 else ""
@@ -244,7 +250,7 @@ def _match(prefix: Prefix, rest: str, side: str, *, bare: bool = False) -> str:
     """`ip,<rest>,nw_dst=…` or `ipv6,<rest>,ipv6_dst=…`; `bare` when `rest` names the protocol already."""
     four = prefix.version == 4
     field = f"nw_{side}" if four else f"ipv6_{side}"
-    head = rest if bare else f"{'ip' if four else 'ipv6'},{rest}"
+    head = rest if bare else f"{'ip' if four else 'ipv6'}{rest and ','}{rest}"
     if prefix.length == 0:
         return head
     return f"{head},{field}={prefix.address if prefix.is_host else prefix}"

@@ -12,7 +12,7 @@ from isthmus.bgp.iana import MessageType
 from isthmus.fib.entries import CircuitName, SourceKey, ViewId
 from isthmus.flows.layout import DROP, REFUSED, Table
 from isthmus.flows.types import FlowKey
-from isthmus.model.intent import AssociationIntent, AttachmentIntent, UnknownSchema
+from isthmus.model.intent import CIRCUIT_MAC, AssociationIntent, AttachmentIntent, UnknownSchema
 from isthmus.model.net import IpAddress
 from isthmus.model.port import LocalPort
 from isthmus.model.reason import AttachmentState, NotAnnounced, Note
@@ -124,17 +124,17 @@ def _attachment_state(node: Node, name: CircuitName, ports: int) -> AttachmentSt
 
 
 def _views(node: Node) -> Iterator[ViewStatus]:
-    sources: dict[ViewId, list[str]] = {}
+    sources: dict[ViewId, set[tuple[CircuitName, str]]] = {}
     for doors in node.picture.doors.values():
         for source, number in doors.sources.items():
-            sources.setdefault(number, []).append(str(source.address))
+            sources.setdefault(number, set()).add((source.circuit, str(source.address)))
     for number, view in node.tables.views.items():
         entries = node.tables.entries.get(number, {})
         yield ViewStatus(
             view=f"{number:#x}",
             bgpvpns=_bgpvpns(node, view),
             import_targets=sorted(str(t) for t in view.imports),
-            sources=sorted(sources.get(number, ())),
+            sources=sorted(address for _, address in sources.get(number, ())),
             routes=len(entries),
             installed=sum(1 for prefix in entries if installed(node, number, prefix)),
         )
@@ -247,7 +247,8 @@ def _door(
 ) -> DoorStatus:
     ofport = node.ofports.circuits.get(circuit) if node.ofports else None
     sources = node.picture.doors.get(circuit, Doors()).sources
-    view = next((v for a in port.addresses if (v := sources.get(SourceKey(circuit, a)))), None)
+    lane = intent.lane(port.network)
+    view = next((v for a in port.addresses if (v := sources.get(SourceKey(circuit, a, lane)))), None)
     open_ = (
         ofport is not None and node.switch.installed is not None and port.name not in node.picture.admitted.ports_beyond
     )
@@ -255,14 +256,14 @@ def _door(
         circuit=circuit,
         attachment=intent.attachment,
         view="" if view is None else f"{view:#x}",
-        closed=[str(a) for a in port.addresses if not open_ or any(_shuts(key, ofport, str(a)) for key in missing)],
+        closed=[str(a) for a in port.addresses if not open_ or any(_shuts(k, ofport, str(a), lane) for k in missing)],
     )
 
 
-def _shuts(key: FlowKey, ofport: int | None, address: str) -> bool:
+def _shuts(key: FlowKey, ofport: int | None, address: str, lane: int | None) -> bool:
     """Whether without this flow packets from there do not get into their view."""
     words = key.match.split(",")
-    if f"in_port={ofport}" not in words:
+    if f"in_port={ofport}" not in words or (lane is not None and f"dl_dst={CIRCUIT_MAC}" in words):
         return False
     return key.table == Table.CLASSIFY or (
         key.table == Table.SOURCE and not {f"nw_src={address}", f"ipv6_src={address}"}.isdisjoint(words)

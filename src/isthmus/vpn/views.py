@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from isthmus.fib.entries import CircuitName, SourceKey, ViewId, view_id
-from isthmus.model.intent import ROUTER_IPV4, ROUTER_IPV6, AttachmentIntent
+from isthmus.model.intent import CIRCUIT_LANE, ROUTER_IPV4, ROUTER_IPV6, AttachmentIntent
 from isthmus.model.net import Prefix
 from isthmus.model.port import LocalPort
 from isthmus.model.vpn import RouteTarget
@@ -106,12 +106,17 @@ def doors_of(circuit: CircuitName, intent: AttachmentIntent, by_network: Mapping
             continue
         number = view_id(targets)
         found[number] = targets
+        own = intent.lane(network)
+        # The circuit's too: by it packets come until OVN has what the row says, and no machine's afterwards.
+        lanes = (None,) if own is None else (own, CIRCUIT_LANE)
         for port in by_network[network]:
-            sources |= {SourceKey(circuit, a): number for a in port.addresses if served(intent, a)}
+            addresses = [a for a in port.addresses if served(intent, a)]
+            sources |= {SourceKey(circuit, a, lane): number for a in addresses for lane in lanes}
     if len(found) == 1:
         # The router's own errors (packet too big, TTL exceeded) to somebody beyond the VPN carry its circuit
         # address. With several views the destination is ambiguous, and an error in the wrong VPN is a leak.
-        sources |= {SourceKey(circuit, router): next(iter(found)) for router in (ROUTER_IPV4, ROUTER_IPV6)}
+        lane = CIRCUIT_LANE if intent.lanes else None
+        sources |= {SourceKey(circuit, router, lane): next(iter(found)) for router in (ROUTER_IPV4, ROUTER_IPV6)}
     return Doors(found, sources)
 
 

@@ -1,7 +1,8 @@
 """What a router at the far end of a VPN says of a packet comes back to whoever sent it.
 
-The clouds' `vpn_mtu` differ (topologies/two-clouds.toml), so a packet may fit the near router and not the far one. What
-OVN cannot do is said in docs/tenant/guide.md: an IPv6 packet whose hop limit ends at the far router is dropped silently.
+The clouds' `vpn_mtu` differ (topologies/two-clouds.toml), so a packet may fit the near router and not the far one.
+What OVN cannot do is said in docs/tenant/guide.md: an IPv6 packet whose hop limit ends at the far router is dropped in
+silence.
 """
 
 from __future__ import annotations

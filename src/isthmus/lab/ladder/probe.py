@@ -151,7 +151,7 @@ class Frame:
         payload = udp + self.marker
         head = bytes((0x45, 0)) + (20 + len(payload)).to_bytes(2, "big") + bytes((0, 0, 0x40, 0, 64, 17, 0, 0))
         head += socket.inet_aton(self.from_address) + socket.inet_aton(self.to_address)
-        head = head[:10] + _checksum(head) + head[12:]
+        head = head[:10] + checksum(head) + head[12:]
         ethernet = self.to_mac + bytes.fromhex("0200000000aa") + b"\x08\x00"
         return b"\x08\0\0\0" + self.vni.to_bytes(3, "big") + b"\0" + ethernet + head + payload
 
@@ -167,7 +167,8 @@ def inject(node: str, endpoint: str, frames: Iterable[Frame]) -> None:
     inside(node, send)
 
 
-def _checksum(head: bytes) -> bytes:
+def checksum(head: bytes) -> bytes:
+    head += bytes(len(head) % 2)
     total = sum(int.from_bytes(head[i : i + 2], "big") for i in range(0, len(head), 2))
     total = (total & 0xFFFF) + (total >> 16)
     total = (total & 0xFFFF) + (total >> 16)

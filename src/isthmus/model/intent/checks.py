@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from isthmus.model.intent.keys import ATTACHMENT_KEY
-from isthmus.model.intent.values import AssociationKind, BadIntent, Fallback
+from isthmus.model.intent.keys import ATTACHMENT_KEY, LANES_KEY
+from isthmus.model.intent.values import LANE_MAX, LANE_MIN, AssociationKind, BadIntent, Fallback
 from isthmus.model.net import Prefix
 from isthmus.model.vpn import RouteTarget, SiteOfOrigin
 
@@ -61,6 +61,14 @@ def subnets(found: Iterable[str]) -> tuple[Prefix, ...]:
         return tuple(sorted(Prefix.parse(one) for one in found))
     except ValueError as error:
         raise BadIntent("isthmus:subnets", str(error)) from None
+
+
+def lanes(found: Iterable[str], networks: int) -> tuple[int, ...]:
+    """Those of so many networks, or none."""
+    numbers = [number({LANES_KEY: one}, LANES_KEY) for one in found]
+    if numbers and (len(numbers) != networks or len(set(numbers)) != networks):
+        raise BadIntent(LANES_KEY, f"there must be one for each of {networks} networks, and no two alike")
+    return tuple(within(LANES_KEY, "lane", one, LANE_MIN, LANE_MAX) for one in numbers)
 
 
 def fallback(found: object) -> Fallback:

@@ -14,6 +14,8 @@ An AC row (logical port `isthmus-ac-<place>`, type localport):
                           them
     isthmus:n:<network>   form 2: "1", one key for each of those networks. A node's monitor finds by it the rows that
                           concern a machine there, whatever their form: this key never changes its meaning
+    isthmus:lanes         form 2, may be missing: by which next hop each network's packets come (`Lane`), decimal,
+                          blank separated, in the order of the sorted networks
     isthmus:a:<uuid>      one key an association, JSON: k kind, b BGPVPN, w networks (if not all of them), n number;
                           in form 1 also v VNI, i import and e export targets, p local preference
 
@@ -39,6 +41,7 @@ SCHEMA_KEY, WRITTEN_BY_KEY, REVISION_KEY = "isthmus:schema", "isthmus:written-by
 ATTACHMENT_KEY = "isthmus:attachment"
 """On every row of an attachment: whose it is."""
 BGPVPN_KEY = "isthmus:bgpvpn"
+LANES_KEY = "isthmus:lanes"
 ASSOCIATION_KEY = "isthmus:a:"
 NETWORK_KEY, NETWORK_VALUE = "isthmus:n:", "1"
 

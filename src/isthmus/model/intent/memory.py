@@ -30,6 +30,7 @@ def to_memory(intent: AttachmentIntent) -> dict[str, Any]:
         "unresolved": [list(pair) for pair in intent.unresolved],
         "unread": list(intent.unread),
         "ignored": intent.ignored,
+        "lanes": [str(lane) for lane in intent.lanes],
     }
 
 
@@ -51,17 +52,19 @@ def from_memory(value: object) -> AttachmentIntent:
     """What `to_memory` gave. Raises BadIntent."""
     found = _Members(value)
     unresolved = (checks.texts(_KEY, pair) for pair in found.list("unresolved"))
+    networks = tuple(checks.texts(_KEY, found["networks"]))
     return AttachmentIntent(
         attachment=checks.attachment(found["attachment"]),
         revision=checks.within(_KEY, "revision", found["revision"], 0, _REVISION_MAX),
         site=checks.site(found.text("site")),
-        networks=tuple(checks.texts(_KEY, found["networks"])),
+        networks=networks,
         subnets=checks.subnets(checks.texts(_KEY, found["subnets"])),
         fallback=checks.fallback(found["fallback"]),
         associations=tuple(_association(_Members(one)) for one in found.list("associations")),
         unresolved=tuple((pair[0], pair[1]) for pair in unresolved if len(pair) == 2),
         unread=tuple(checks.texts(_KEY, found["unread"])),
         ignored=checks.within(_KEY, "ignored", found["ignored"], 0, _REVISION_MAX),
+        lanes=checks.lanes(checks.texts(_KEY, found.get("lanes", [])), len(networks)),
     )
 
 
@@ -94,6 +97,10 @@ class _Members:
         if name not in self._value:
             raise BadIntent(_KEY, f"{name} is missing")
         return self._value[name]
+
+    def get(self, name: str, default: object) -> Any:
+        """What an earlier release did not remember."""
+        return self._value.get(name, default)
 
     def text(self, name: str) -> str:
         (found,) = checks.texts(_KEY, [self[name]])

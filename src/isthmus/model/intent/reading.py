@@ -15,6 +15,7 @@ from isthmus.model.intent.keys import (
     BGPVPN_KEY,
     KEY,
     KIND_KEY,
+    LANES_KEY,
     NETWORK_KEY,
     NETWORK_VALUE,
     READS,
@@ -38,7 +39,7 @@ from isthmus.model.net import VNI_MAX
 _FRAME = {KIND_KEY, SCHEMA_KEY, REVISION_KEY}
 _AC = _FRAME | {ATTACHMENT_KEY, "isthmus:site", "isthmus:subnets", "isthmus:fallback"}
 _AC_1 = _AC | {"isthmus:networks"}
-_AC_2 = _AC | {WRITTEN_BY_KEY}
+_AC_2 = _AC | {WRITTEN_BY_KEY, LANES_KEY}
 _VPN = _FRAME | {
     *(WRITTEN_BY_KEY, BGPVPN_KEY),
     *("isthmus:vni", "isthmus:imports", "isthmus:exports", "isthmus:local-pref"),
@@ -102,6 +103,7 @@ def read_attachment(row: Mapping[str, str]) -> ReadAttachment:
         whole=tuple(sorted(whole, key=lambda a: a.association)),
         references=tuple(sorted(references, key=lambda r: r.association)),
         ignored=ignored,
+        lanes=checks.lanes(row.get(LANES_KEY, "").split(), len(networks)) if form > 1 else (),
     )
 
 

@@ -52,6 +52,7 @@ class ReadAttachment:
     references: tuple[Reference, ...] = ()
     """Form 2."""
     ignored: int = 0
+    lanes: tuple[int, ...] = ()
 
     @property
     def bgpvpns(self) -> frozenset[str]:
@@ -82,6 +83,7 @@ def resolve(row: ReadAttachment, vpns: Mapping[str, BgpvpnIntent | BadIntent]) -
         unresolved=tuple(sorted(unresolved.items())),
         unread=tuple(sorted(unread)),
         ignored=row.ignored + sum(vpn.ignored for vpn in used),
+        lanes=row.lanes,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from isthmus.model.net import IpAddress, Mac, Prefix
 from isthmus.model.vpn import RouteTarget, SiteOfOrigin
@@ -17,6 +18,40 @@ ROUTER_MAC = Mac.parse("02:00:5e:00:00:01")
 CIRCUIT_IPV4, ROUTER_IPV4 = IpAddress.parse("169.254.128.2"), IpAddress.parse("169.254.128.1")
 CIRCUIT_IPV6, ROUTER_IPV6 = IpAddress.parse("fd00:56:50:4e::2"), IpAddress.parse("fd00:56:50:4e::1")
 CIRCUIT_IPV4_LENGTH, CIRCUIT_IPV6_LENGTH = 30, 126
+
+# A circuit with lanes has a next hop for each network of its router. `Lane` has their addresses; the networks above
+# are as much wider.
+LANE_MIN, LANE_MAX = 16, 4079
+"""Numbers of networks' lanes."""
+CIRCUIT_LANE = 2
+"""The circuit's own addresses: the router's errors come by it, and everything where there are no lanes."""
+NOBODYS_LANE = 3
+"""What leaves by our default route and by no policy: it is in no BGPVPN."""
+LANES_IPV4_LENGTH, LANES_IPV6_LENGTH = 20, 112
+_LANES_MAC, _LANES_IPV4 = Mac.parse("02:00:5e:00:00:00"), IpAddress.parse("169.254.128.0")
+_LANES_IPV6 = IpAddress.parse("fd00:56:50:4e::")
+
+
+class Lane(NamedTuple):
+    """A next hop of a router on the way to its circuit. The MAC tells the circuit whose packet it is: a router takes
+    the next hop by the port that a packet came in by, whatever source address it bears."""
+
+    number: int
+
+    @property
+    def mac(self) -> Mac:
+        return Mac(self._after(_LANES_MAC))
+
+    @property
+    def ipv4(self) -> IpAddress:
+        return IpAddress(self._after(_LANES_IPV4))
+
+    @property
+    def ipv6(self) -> IpAddress:
+        return IpAddress(self._after(_LANES_IPV6))
+
+    def _after(self, first: bytes) -> bytes:
+        return (int.from_bytes(first, "big") + self.number).to_bytes(len(first), "big")
 
 
 class BadIntent(ValueError):
@@ -84,6 +119,13 @@ class AttachmentIntent:
     """Associations whose BGPVPN's row is there and cannot be read: what stands of them stays (`carried`)."""
     ignored: int = 0
     """Keys and members in the rows this is made of that this release does not know."""
+    lanes: tuple[int, ...] = ()
+    """The lanes of `networks`, one each and in their order; empty: the router sends everything to the circuit's own
+    addresses, and only the source address says whose it is."""
+
+    def lane(self, network: str) -> int | None:
+        """By which lane packets of a network come; None if there are none."""
+        return self.lanes[self.networks.index(network)] if self.lanes else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from isthmus.model.intent.keys import (
     KIND_AC,
     KIND_KEY,
     KIND_VPN,
+    LANES_KEY,
     REVISION_KEY,
     ROW_BYTES_MAX,
     SCHEMA_KEY,
@@ -76,6 +77,8 @@ def _frame(intent: AttachmentIntent, form: int) -> dict[str, str]:
         del row["isthmus:networks"]
         row[WRITTEN_BY_KEY] = str(form)
         row |= dict(network_key(network) for network in sorted(intent.networks))
+        if intent.lanes:
+            row[LANES_KEY] = " ".join(str(intent.lane(network)) for network in sorted(intent.networks))
     return row
 
 

@@ -11,15 +11,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple, assert_never
 
 from isthmus.model import intent
-from isthmus.model.intent import AssociationIntent, AssociationKind, AttachmentIntent
+from isthmus.model.intent import AssociationIntent, AssociationKind, AttachmentIntent, Lane
 from isthmus.model.net import IpAddress, Prefix
 from isthmus.model.vpn import RouteTarget, SiteOfOrigin
+from isthmus.neutron.attachments.lanes import lanes
 from isthmus.neutron.words.values import Cloud
 
 KIND_KEY, ATTACHMENT_KEY, REVISION_KEY = intent.KIND_KEY, intent.ATTACHMENT_KEY, intent.REVISION_KEY
@@ -29,7 +30,6 @@ GATEWAY_MAC = "02:00:5e:01:00:01"
 """Our gateway on a network without a router; one MAC for all, each a broadcast domain of its own."""
 
 DEFAULT_ROUTES = {4: "0.0.0.0/0", 6: "::/0"}
-CIRCUITS = {4: intent.CIRCUIT_IPV4, 6: intent.CIRCUIT_IPV6}
 ROUTERS = {4: intent.ROUTER_IPV4, 6: intent.ROUTER_IPV6}
 
 
@@ -251,13 +251,14 @@ def _behind_router(attachment: Attachment, place: Router, cloud: Cloud, revision
         return Desired({}, (Skipped("", Unserved.NO_INTERFACE),), form)
     networks = sorted({i.network for i in place.interfaces})
     subnets = sorted({prefix for i in place.interfaces for prefix in i.subnets})
-    router = switch_of(place.id)
-    rows = _transit_rows(attachment, router, _neutron_name(networks[0]), cloud.vpn_mtu)
-    rows |= {_circuit_key(place.id): _circuit_row(attachment, networks, subnets, cloud.site, revision, form)}
-    rows |= dict(_policy(attachment, router, *policy) for policy in _policies(attachment, place))
+    router, of = switch_of(place.id), lanes(networks, form)
+    rows = _transit_rows(attachment, router, _neutron_name(networks[0]), cloud.vpn_mtu, laned=bool(of))
+    rows |= {_circuit_key(place.id): _circuit_row(attachment, networks, subnets, cloud.site, revision, form, of)}
+    rows |= dict(_policy(attachment, router, *policy) for policy in _policies(attachment, place, of))
     for version in sorted(set(DEFAULT_ROUTES) - place.own_defaults):
         # A packet without any route never reaches the policies; two default routes would share the traffic.
-        rows |= dict([_route(attachment, router, version)])
+        # What no policy leads is in no BGPVPN, and comes by a lane of its own.
+        rows |= dict([_route(attachment, router, version, intent.NOBODYS_LANE if of else intent.CIRCUIT_LANE)])
     return Desired(rows, (), form, _referred(attachment, form))
 
 
@@ -279,11 +280,12 @@ def _without_router(attachment: Attachment, place: Network, cloud: Cloud, revisi
     subnets = sorted(s.prefix for s in served)
     rows: dict[Key, Row] = {Key(Table.ROUTER, "", router): _row(external_ids=_ids(attachment, "lr"))}
     rows |= _transit_rows(attachment, router, {}, cloud.vpn_mtu)
-    rows |= {_circuit_key(place.id): _circuit_row(attachment, [place.id], subnets, cloud.site, revision, form)}
+    # Behind it is one network: whose packet it is nobody need ask.
+    rows |= {_circuit_key(place.id): _circuit_row(attachment, [place.id], subnets, cloud.site, revision, form, {})}
     rows |= _gateway_rows(attachment, place, served)
     port = router_port(place.id)
     rows |= dict(_policy(attachment, router, *policy) for policy in _circuit_policies(port, _ports([port])))
-    rows |= dict(_route(attachment, router, version) for version in DEFAULT_ROUTES)
+    rows |= dict(_route(attachment, router, version, intent.CIRCUIT_LANE) for version in DEFAULT_ROUTES)
     return Desired(rows, skipped, form, _referred(attachment, form))
 
 
@@ -296,16 +298,17 @@ def unserved(subnets: Iterable[Subnet]) -> Iterable[Skipped]:
             yield Skipped(str(subnet.prefix), Unserved.GATEWAY_TAKEN)
 
 
-def _transit_rows(attachment: Attachment, router: str, more_ids: dict[str, str], mtu: int | None) -> dict[Key, Row]:
+def _transit_rows(
+    attachment: Attachment, router: str, more_ids: dict[str, str], mtu: int | None, *, laned: bool = False
+) -> dict[Key, Row]:
     """The transit switch and both ends of its link to the router; the router answers "too big" beyond `mtu`."""
     place = attachment.place.id
-    networks = frozenset(
-        {
-            f"{intent.ROUTER_IPV4}/{intent.CIRCUIT_IPV4_LENGTH}",
-            # A unique local address: with a link-local next hop northd picks the first port that has fe80::/64.
-            f"{intent.ROUTER_IPV6}/{intent.CIRCUIT_IPV6_LENGTH}",
-        }
-    )
+    lengths = (intent.CIRCUIT_IPV4_LENGTH, intent.CIRCUIT_IPV6_LENGTH)
+    if laned:
+        lengths = (intent.LANES_IPV4_LENGTH, intent.LANES_IPV6_LENGTH)
+    # A unique local address: with a link-local next hop northd picks the first port that has fe80::/64.
+    own = (intent.ROUTER_IPV4, intent.ROUTER_IPV6)
+    networks = frozenset(f"{address}/{length}" for address, length in zip(own, lengths, strict=True))
     return {
         Key(Table.SWITCH, "", transit(place)): _row(external_ids=_ids(attachment, "ts")),
         Key(Table.ROUTER_PORT, router, router_port(place)): _row(
@@ -328,7 +331,13 @@ def _circuit_key(place: str) -> Key:
 
 
 def _circuit_row(
-    attachment: Attachment, networks: list[str], subnets: list[Prefix], site: SiteOfOrigin, revision: int, form: int
+    attachment: Attachment,
+    networks: list[str],
+    subnets: list[Prefix],
+    site: SiteOfOrigin,
+    revision: int,
+    form: int,
+    of: Mapping[str, int],
 ) -> Row:
     names = tuple(switch_of(n) for n in networks)
     wanted = AttachmentIntent(
@@ -339,10 +348,12 @@ def _circuit_row(
         subnets=tuple(subnets),
         # Form 1 has no words for one without a number.
         associations=tuple(_association(a, names) for a in attachment.associations if form > 1 or a.number is not None),
+        lanes=tuple(of[n] for n in networks) if of else (),
     )
+    numbers = [intent.CIRCUIT_LANE, *((intent.NOBODYS_LANE, *of.values()) if of else ())]
     return _row(
         type="localport",
-        addresses=frozenset({f"{intent.CIRCUIT_MAC} {intent.CIRCUIT_IPV4} {intent.CIRCUIT_IPV6}"}),
+        addresses=frozenset(f"{lane.mac} {lane.ipv4} {lane.ipv6}" for lane in map(Lane, numbers)),
         options=(),
         external_ids=tuple(sorted(intent.to_external_ids(wanted, form).items())),
     )
@@ -370,16 +381,16 @@ class Policy(NamedTuple):
     nexthops: frozenset[str] = frozenset()
 
 
-def _policies(attachment: Attachment, place: Router) -> Iterable[Policy]:
+def _policies(attachment: Attachment, place: Router, of: Mapping[str, int]) -> Iterable[Policy]:
     port = router_port(place.id)
     ways_out = _ports([port, *(f"lrp-{g}" for g in sorted(place.gateways))])
     yield from _circuit_policies(port, ways_out)
     # What br-vpn hands back (fallback), and what comes from outside, follows the routing table.
     yield Policy(1080, f"inport == {ways_out}", "allow")
-    where = _associated_ports(attachment, place)
-    for version in (4, 6):
-        match = f"{where}ip{version} && outport == {ways_out}"
-        yield Policy(1000, match, "reroute", frozenset({str(CIRCUITS[version])}))
+    for where, lane in _ways_in(attachment, place, of):
+        for version in (4, 6):
+            match = f"{where}ip{version} && outport == {ways_out}"
+            yield Policy(1000, match, "reroute", _next_hop(lane, version))
 
 
 def _circuit_policies(port: str, ways_out: str) -> Iterable[Policy]:
@@ -387,17 +398,27 @@ def _circuit_policies(port: str, ways_out: str) -> Iterable[Policy]:
     for version in (4, 6):
         # Too big (without it the remote's TCP stands still) and time exceeded go back into the VPN.
         match = f'inport == "{port}" && outport == {ways_out} && ip{version}.src == {ROUTERS[version]}'
-        yield Policy(1100, match, "reroute", frozenset({str(CIRCUITS[version])}))
+        yield Policy(1100, match, "reroute", _next_hop(intent.CIRCUIT_LANE, version))
     yield Policy(1090, f'inport == "{port}" && outport == "{port}"', "drop")
 
 
-def _associated_ports(attachment: Attachment, place: Router) -> str:
-    """Blank when the whole router is in a VPN, else the ports of the associated networks: one port per IP version."""
-    if any(a.kind is AssociationKind.ROUTER for a in attachment.associations):
-        return ""
-    covered = {a.network for a in attachment.associations}
-    ports = [f"lrp-{i.port}" for i in sorted(place.interfaces) if i.network in covered]
-    return f"inport == {_ports(ports)} && "
+def _next_hop(lane: int, version: int) -> frozenset[str]:
+    return frozenset({str(Lane(lane).ipv4 if version == 4 else Lane(lane).ipv6)})
+
+
+def _ways_in(attachment: Attachment, place: Router, of: Mapping[str, int]) -> Iterable[tuple[str, int]]:
+    """By which ports come packets that ask a VPN first, and by which lane they go; a network has a port for each IP
+    version. Without lanes all of them together, blank when the whole router is in a VPN."""
+    whole = any(a.kind is AssociationKind.ROUTER for a in attachment.associations)
+    if whole and not of:
+        yield "", intent.CIRCUIT_LANE
+        return
+    covered = {i.network for i in place.interfaces} if whole else {a.network for a in attachment.associations}
+    found: dict[int, list[str]] = {}
+    for i in sorted(i for i in place.interfaces if i.network in covered):
+        found.setdefault(of.get(i.network, intent.CIRCUIT_LANE), []).append(f"lrp-{i.port}")
+    for lane, ports in found.items():
+        yield f"inport == {_ports(ports)} && ", lane
 
 
 def _ports(names: Iterable[str]) -> str:
@@ -421,10 +442,11 @@ def _policy(
     return Key(Table.POLICY, router, policy_name(priority, match)), row
 
 
-def _route(attachment: Attachment, router: str, version: int) -> tuple[Key, Row]:
+def _route(attachment: Attachment, router: str, version: int, lane: int) -> tuple[Key, Row]:
+    (nexthop,) = _next_hop(lane, version)
     row = _row(
         ip_prefix=DEFAULT_ROUTES[version],
-        nexthop=str(CIRCUITS[version]),
+        nexthop=nexthop,
         output_port=frozenset({router_port(attachment.place.id)}),
         external_ids=_ids(attachment, "route"),
     )

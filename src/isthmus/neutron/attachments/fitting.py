@@ -18,7 +18,7 @@ from isthmus.neutron.words.values import Cloud
 LONGEST = Cloud(SiteOfOrigin.parse("255.255.255.255:65535"))
 LONGEST_REVISION = 2**63 - 1
 
-_BASE, _ASSOCIATION, _TARGET, _NETWORK, _SUBNET = 600, 320, 24, 60, 50
+_BASE, _ASSOCIATION, _TARGET, _NETWORK, _SUBNET = 600, 320, 24, 66, 50
 """Octets that each takes of a row, generously: most attachments surely fit, and need not be written out to know it."""
 
 

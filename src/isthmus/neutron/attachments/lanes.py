@@ -1,0 +1,26 @@
+"""The lane of each network behind a router: by which next hop its packets come to the circuit. Pure.
+
+Rules: a network's number follows from its id, so what happens to other networks and to associations does not move its
+packets. Only where two of one router fall on one number (one pair in four thousand) the later by id takes the next one
+that is free. Form 1 of a row has no words for lanes, so its rows have none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from isthmus.model.intent import LANE_MAX, LANE_MIN
+
+_MANY = LANE_MAX - LANE_MIN + 1
+
+
+def lanes(networks: Iterable[str], form: int) -> dict[str, int]:
+    """By network id."""
+    found: dict[str, int] = {}
+    taken: set[int] = set()
+    for network in sorted(set(networks)) if form > 1 else ():
+        at = int(network.replace("-", ""), 16)
+        number = next(n for step in range(_MANY) if (n := LANE_MIN + (at + step) % _MANY) not in taken)
+        found[network] = number
+        taken.add(number)
+    return found
