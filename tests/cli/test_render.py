@@ -53,7 +53,9 @@ def test_a_well_node_has_no_problem() -> None:
 
 def test_what_somebody_configured_so_is_no_problem() -> None:
     down = story.port(announced_to=[], why_not="the port is down")
-    hidden = story.route(installed=False, why="the router's own subnet covers it, and the router's configuration wins")
+    hidden = story.route(
+        installed=False, why="the router's own subnet or route covers it, and the router's configuration wins"
+    )
     assert summary.problems(story.node(ports=[down], routes=[hidden]), WELL) == []
 
 

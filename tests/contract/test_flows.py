@@ -29,20 +29,23 @@ pytestmark = pytest.mark.contract
 
 OURS, THEIRS = Mac.parse("02:78:ac:1e:01:01"), Mac.parse("02:78:ac:1e:02:01")
 RED, BLUE, MUTE = CircuitName("isthmus-ac-red"), CircuitName("isthmus-ac-blue"), CircuitName("isthmus-ac-mute")
-VIEW = ViewId(0xE7AE25118C30A0C0)
-TUNNEL, RED_PORT, BLUE_PORT, MUTE_PORT = 1, 2, 3, 4
+OUT = CircuitName("isthmus-ac-out")
+VIEW, WIDE = ViewId(0xE7AE25118C30A0C0), ViewId(0x1)
+TUNNEL, RED_PORT, BLUE_PORT, MUTE_PORT, OUT_PORT = 1, 2, 3, 4, 5
 
 FORWARDING = Forwarding(
     circuits={
         RED: Circuit(Fallback.ALL, (net("10.1.0.0/24"), net("2001:db8:1::/64"))),
         BLUE: Circuit(Fallback.PUBLIC, (net("10.2.0.0/24"),)),
         MUTE: Circuit(Fallback.NONE, ()),
+        OUT: Circuit(Fallback.ALL, (net("10.4.0.0/24"),), frozenset({ip("10.4.0.5")}), (6,)),
     },
     sources={
         SourceKey(RED, ip("10.1.0.5")): VIEW,
         SourceKey(RED, ip("2001:db8:1::5")): VIEW,
         SourceKey(RED, ROUTER_IPV4): VIEW,
         SourceKey(RED, ROUTER_IPV6): VIEW,
+        **{SourceKey(OUT, ip(a)): WIDE for a in ("10.4.0.5", "10.4.0.6", "2001:db8:4::5")},
         **{SourceKey(BLUE, ip(a), lane): VIEW for a in ("10.2.0.5", "2001:db8:2::5") for lane in (300, CIRCUIT_LANE)},
     },
     inbound={InboundKey(5001, net("10.1.0.5/32")): RED, InboundKey(5001, net("2001:db8:1::5/128")): RED},
@@ -54,13 +57,17 @@ ROUTES = {
     net("2001:db8:9::7/128"): NextHop(ip("172.30.2.1"), THEIRS, 7001),
     net("2001:db8::/32"): Deliver(BLUE),
 }
+BY_DEFAULT = [net(p) for p in ("0.0.0.0/0", "128.0.0.0/1", "203.0.0.0/8", "::/0", "2000::/3", "2001:db8:9::/48")]
+"""Of another view."""
 
 
 def wanted() -> dict[FlowKey, str]:
-    renderer = Renderer(OURS, TUNNEL, {RED: RED_PORT, BLUE: BLUE_PORT, MUTE: MUTE_PORT})
+    renderer = Renderer(OURS, TUNNEL, {RED: RED_PORT, BLUE: BLUE_PORT, MUTE: MUTE_PORT, OUT: OUT_PORT})
     flows = renderer.base(FORWARDING, [ip("172.30.2.1")], asked=[ip("172.30.2.1"), ip("172.30.2.2")])
-    for prefix, target in ROUTES.items():
-        flow = renderer.route(VIEW, prefix, target)
+    lines = [(VIEW, prefix, target) for prefix, target in ROUTES.items()]
+    lines += [(WIDE, prefix, NextHop(ip("172.30.2.1"), THEIRS, 7002)) for prefix in BY_DEFAULT]
+    for view, prefix, target in lines:
+        flow = renderer.route(view, prefix, target)
         assert flow is not None
         flows[flow[0]] = flow[1]
     return flows
@@ -75,6 +82,7 @@ def switch() -> Iterator[Switch]:
         f"add-port br-vpn tun -- set interface tun {tunnel} ofport_request={TUNNEL}",
         f"add-port br-vpn red -- set interface red type=dummy ofport_request={RED_PORT}",
         f"add-port br-vpn blue -- set interface blue type=dummy ofport_request={BLUE_PORT}",
+        f"add-port br-vpn out -- set interface out type=dummy ofport_request={OUT_PORT}",
         f"add-port br-vpn mute -- set interface mute type=dummy ofport_request={MUTE_PORT}",
     ]
     with Switch() as made:
@@ -142,6 +150,14 @@ TO_ROUTER = f"set(eth(src={CIRCUIT_MAC},dst={ROUTER_MAC}))"
         (f"in_port={BLUE_PORT},{V4},nw_src=10.1.0.5,nw_dst=10.9.0.7", "drop"),  # private, fallback=public
         (f"in_port={BLUE_PORT},{V4},nw_src=10.1.0.5,nw_dst=8.8.8.8", f"{TO_ROUTER},blue"),
         (f"in_port={BLUE_PORT},{V6},ipv6_src=fd00::1,ipv6_dst=fd01::1", "drop"),
+        # A floating IP wins over the VPN's default route, whole or in pieces, and over nothing longer.
+        (f"in_port={OUT_PORT},{V4},nw_src=10.4.0.5,nw_dst=8.8.8.8", f"{TO_ROUTER},out"),
+        (f"in_port={OUT_PORT},{V4},nw_src=10.4.0.5,nw_dst=198.51.100.1", f"{TO_ROUTER},out"),
+        (f"in_port={OUT_PORT},{V4},nw_src=10.4.0.5,nw_dst=203.0.113.1", TO_TUNNEL),
+        (f"in_port={OUT_PORT},{V4},nw_src=10.4.0.6,nw_dst=8.8.8.8", TO_TUNNEL),
+        # A router that keeps to its own default route, here for IPv6.
+        (f"in_port={OUT_PORT},{V6},ipv6_src=2001:db8:4::5,ipv6_dst=2600::1", f"{TO_ROUTER},out"),
+        (f"in_port={OUT_PORT},{V6},ipv6_src=2001:db8:4::5,ipv6_dst=2001:db8:9::1", TO_TUNNEL),
         # Who spoke: a machine of another network that bears 10.2.0.5 comes by another lane.
         (f"in_port={BLUE_PORT},{V4.replace(OWN, LANE)},nw_src=10.2.0.5,nw_dst=10.9.0.7", TO_TUNNEL),
         (f"in_port={BLUE_PORT},{V6.replace(OWN, LANE)},ipv6_src=2001:db8:2::5,ipv6_dst=2001:db8:9::7", TO_TUNNEL),

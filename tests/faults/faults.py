@@ -34,6 +34,7 @@ from tests.faults.hands import (
     other_targets,
     other_vni,
     overlapping_subnet,
+    own_route,
     reflector_down,
     reject,
     remove_flow,
@@ -286,6 +287,7 @@ VPNS = (
     Fault("destination's subnet not on its router", C.NOT_SERVED, lambda w: unserved(w, "b")),
     Fault("two BGPVPNs with one VNI on a hypervisor", C.NUMBER_CLASH, one_vni_twice),
     Fault("hidden by the router's own subnet", C.HIDDEN_BY_ROUTER, overlapping_subnet),
+    Fault("hidden by the router's own route", C.HIDDEN_BY_ROUTER, own_route),
     Fault(
         "hidden by the router's own subnet, asked by address",
         C.HIDDEN_BY_ROUTER,

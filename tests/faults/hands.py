@@ -199,6 +199,11 @@ def overlapping_subnet(world: World) -> None:
     clouds.write(world, "a", RED, subnets=(*old.subnets, *clouds.intent(world, "b", RED).subnets))
 
 
+def own_route(world: World) -> None:
+    """The tenant gives the source's router a route of its own to the other cloud's network."""
+    clouds.write(world, "a", RED, routes=clouds.intent(world, "b", RED).subnets)
+
+
 def moved_off(world: World) -> None:
     """The machine leaves b-h1 while its reflector is not there to be told, and a-h1 goes on with what it knows."""
     reflector_down(world, A_RR)

@@ -95,8 +95,9 @@ numbered, any_of_them = attachments(numbers), attachments(st.none() | numbers)
 
 
 def with_lanes(intent: AttachmentIntent) -> AttachmentIntent:
-    """Each network by its own; form 1 has no words for it."""
-    return replace(intent, lanes=tuple(LANE_MAX - n for n in range(len(intent.networks))))
+    """Each network by its own, and what else form 1 has no words for."""
+    lanes = tuple(LANE_MAX - n for n in range(len(intent.networks)))
+    return replace(intent, lanes=lanes, routes=intent.subnets, own_defaults=(4, 6)[: len(intent.networks)])
 
 
 def vpn_of(a: AssociationIntent, revision: int = 1) -> BgpvpnIntent:
@@ -235,6 +236,8 @@ OF_FORM_2 = [
     ("isthmus:lanes", "x", "'x' is not a number"),
     ("isthmus:lanes", "15", "lane 15 is not within 16 to 4079"),
     ("isthmus:lanes", "4080", "lane 4080 is not within 16 to 4079"),
+    ("isthmus:routes", "10.0.0.1/24", "has host bits set"),
+    ("isthmus:own-defaults", "4 5", "'5' is not one of 4, 6"),
 ]
 
 
@@ -361,7 +364,8 @@ def test_a_node_remembers_an_intent_as_it_was(
     remembered = replace(intent, unresolved=unresolved, unread=(uuid(1),) * len(unresolved), ignored=ignored)
     for one in (remembered, with_lanes(remembered)):
         assert from_memory(json.loads(json.dumps(to_memory(one)))) == one
-    earlier = {key: value for key, value in to_memory(remembered).items() if key != "lanes"}
+    new = {"lanes", "routes", "own_defaults"}
+    earlier = {key: value for key, value in to_memory(remembered).items() if key not in new}
     assert from_memory(earlier) == remembered, "as an earlier release wrote it"
 
 

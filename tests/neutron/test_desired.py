@@ -30,6 +30,7 @@ from isthmus.neutron.attachments.desired import (
     digest,
 )
 from isthmus.neutron.attachments.lanes import lanes
+from isthmus.neutron.attachments.own_routes import ExtraRoute, inside
 
 HERE = Cloud(SiteOfOrigin.parse("64512:1"))
 R, A, B = ("00000000-0000-0000-0000-0000000000" + n for n in ("01", "0a", "0b"))
@@ -137,6 +138,62 @@ def test_a_lane_follows_from_the_network_alone() -> None:
     assert lanes([A, B], 1) == {}
     twins = [A, f"{A[:-12]}{0x0A + 4064:012x}"]
     assert sorted(lanes(twins, 2).values()) == [LANE_A, LANE_A + 1], "two of one number"
+
+
+VIA_A = IpAddress.parse("10.1.0.77")
+EVERYWHERE, FAR = Prefix.parse("0.0.0.0/0"), Prefix.parse("10.50.0.0/16")
+
+
+def rows_of_form_2(place: Router, cloud: Cloud = HERE) -> dict[Key, dict[str, object]]:
+    made = desired(Attachment(place, (association(Kind.NETWORK, A),)), cloud, 7, 2)
+    return {key: dict(row) for key, row in made.rows.items()}
+
+
+def steered(rows: dict[Key, dict[str, object]], priority: int) -> list[tuple[object, object]]:
+    return [(row["match"], row["nexthops"]) for row in rows.values() if row.get("priority") == priority]
+
+
+def test_the_vpn_is_asked_before_a_default_route_into_the_tenants_own_network() -> None:
+    """Ours are longer than it; what comes back, and whoever is in no VPN, goes where it led."""
+    router = replace(PRIVATE, own_defaults=frozenset({4}), routes=(ExtraRoute(EVERYWHERE, VIA_A),))
+    rows = rows_of_form_2(router)
+    assert {key.name for key in rows if key.table is Table.ROUTE} == {"0.0.0.0/1", "128.0.0.0/1", "::/0"}
+    led = f'outport == "{PORT}" && ip4'
+    assert steered(rows, 1095) == [(f'inport == {{"{PORT}"}} && {led}', {"10.1.0.77"})]
+    assert steered(rows, 900) == [(led, {"10.1.0.77"})]
+    assert [key.name for key in rows_of(Attachment(router, (association(),))) if key.table is Table.ROUTE] == ["::/0"]
+
+
+def test_with_a_gateway_too_what_the_vpn_does_not_know_is_shared_as_before() -> None:
+    outside = IpAddress.parse("192.0.2.1")
+    router = replace(
+        PRIVATE,
+        gateways=("g",),
+        own_defaults=frozenset({4}),
+        routes=(ExtraRoute(EVERYWHERE, VIA_A),),
+        uplinks=frozenset({outside}),
+    )
+    [(_match, hops)] = steered(rows_of_form_2(router), 900)
+    assert hops == {"10.1.0.77", "192.0.2.1"}
+
+
+def test_an_extra_route_that_hides_the_vpn_is_told_to_the_nodes() -> None:
+    half = ExtraRoute(Prefix.parse("0.0.0.0/1"), VIA_A)
+    router = replace(PRIVATE, routes=(ExtraRoute(FAR, VIA_A), half, ExtraRoute(EVERYWHERE, VIA_A)))
+    rows = rows_of_form_2(router)
+    ids = dict(rows[Key(Table.SWITCH_PORT, f"isthmus-ts-{R}", f"isthmus-ac-{R}")]["external_ids"])  # type: ignore[call-overload]
+    assert ids["isthmus:routes"] == "0.0.0.0/1 10.50.0.0/16"
+    routes = {key.name for key in rows if key.table is Table.ROUTE}
+    assert routes == {"0.0.0.0/0", "128.0.0.0/1", "::/0"}, "the tenant's own half stays alone"
+    assert inside([ExtraRoute(FAR, IpAddress.parse("192.0.2.9"))], [Prefix.parse("10.1.0.0/24")]) == ()
+
+
+def test_who_keeps_to_its_own_default_route_is_told_where_the_operator_says_so() -> None:
+    router = replace(PRIVATE, gateways=("g",), own_defaults=frozenset({4, 6}))
+    for cloud, said in ((HERE, None), (HERE._replace(keeps_default=True), "4 6")):
+        rows = rows_of_form_2(router, cloud)
+        ids = dict(rows[Key(Table.SWITCH_PORT, f"isthmus-ts-{R}", f"isthmus-ac-{R}")]["external_ids"])  # type: ignore[call-overload]
+        assert ids.get("isthmus:own-defaults") == said
 
 
 def test_a_gateway_joins_the_sets_and_takes_our_default_routes_away() -> None:

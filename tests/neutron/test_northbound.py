@@ -205,13 +205,20 @@ def test_the_external_subnets_gateway_moves_our_default_route(cloud: Cloud, owne
         owner.put(f"routers/{router}", {"router": {"external_gateway_info": None}})
 
 
-def test_a_default_route_of_the_routers_own_wins(cloud: Cloud, owner: User, vpn: Vpn) -> None:
+def test_a_default_route_of_the_routers_own_is_asked_after_the_vpn(cloud: Cloud, owner: User, vpn: Vpn) -> None:
     router, _network = routed(owner, V4)
     vpn.bind("router", router)
     owner.put(f"routers/{router}", {"router": {"routes": [{"destination": "0.0.0.0/0", "nexthop": "10.1.0.77"}]}})
-    assert default_routes(cloud, router) == [("0.0.0.0/0", "10.1.0.77"), OURS[1]]
+    halves = [(half, "169.254.128.3") for half in ("0.0.0.0/1", "128.0.0.0/1")]
+    assert default_routes(cloud, router) == [("0.0.0.0/0", "10.1.0.77"), *halves, OURS[1]]
+    rows = cloud.northbound.router(f"neutron-{router}")["policies"]
+    onward = {(p["priority"], p["nexthops"]) for p in rows if p["priority"] in (900, 1095)}
+    assert onward == {(900, "10.1.0.77"), (1095, "10.1.0.77")}
+    owner.put(f"routers/{router}", {"router": {"routes": [{"destination": "10.50.0.0/16", "nexthop": "10.1.0.77"}]}})
+    assert [str(p) for p in vpn.told(router).routes] == ["10.50.0.0/16"]
     owner.put(f"routers/{router}", {"router": {"routes": []}})
     assert default_routes(cloud, router) == OURS
+    assert vpn.told(router).routes == ()
 
 
 @pytest.mark.usefixtures("form_1")

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from isthmus.flows.layout import FLOATING, Table
 from isthmus.model.intent import AttachmentIntent, BadIntent, UnknownSchema
-from isthmus.model.reason import NotAnnounced, NotInstalled
+from isthmus.model.reason import NotAnnounced, Note, NotInstalled
 from isthmus.model.report import DOWN, IN_SYNC, UP, AttachmentReport, NodeReport
 from isthmus.node import facts
 from isthmus.node.bulletin import UNREADABLE_MAX, About, bulletin
 from isthmus.node.config import Limits
 from isthmus.node.order import LOOK_WAIT_S, PATIENCE_S
-from tests.build import association, attachment, attributes, circuit, path, port, uuid
+from isthmus.node.report import status
+from tests.build import association, attachment, attributes, circuit, net, path, port, uuid
 from tests.world import World
 
 A, B = "neutron-a", "neutron-b"
@@ -161,6 +163,38 @@ def test_what_is_wrong_with_one_bgpvpn_is_told_of_that_one() -> None:
     report = one(told(w))
     assert report.bgpvpns == {uuid(1017): f"1 address is not announced: {NotAnnounced.NUMBER_CLASH.value}"}
     assert report.is_well, "the other one works"
+
+
+def test_a_default_route_of_the_vpn_and_a_route_of_the_routers_own_that_hides_it_are_told() -> None:
+    """Nothing is wrong with either; their owners did so."""
+    w = world()
+    hiding = intent(5, routes=(net("10.9.0.0/16"), net("10.8.0.0/16")))
+    w.intent({circuit(1): hiding}, (port("p", A, "10.1.0.5"), port("q", B, "10.2.0.5")))
+    w.says(path("10.9.0.1/32", attributes(RT)), path("0.0.0.0/0", attributes(RT)), path("10.7.0.0/16", attributes(RT)))
+    said = one(told(w))
+    assert said.is_well
+    assert said.bgpvpns == {}
+    assert said.notes == {
+        uuid(1016): "0.0.0.0/0 is a default route: what no longer prefix covers follows it into the VPN; "
+        "the router's own route 10.9.0.0/16 hides routes of this VPN"
+    }
+    shown = {r.prefix: (r.why, r.note) for r in status(w.node, w.now).routes if r.peer}
+    assert shown["10.9.0.1/32"][0] == NotInstalled.HIDDEN_BY_ROUTER.value
+    assert shown["0.0.0.0/0"] == ("", Note.DEFAULT_ROUTE.value)
+
+
+def test_a_floating_ip_that_comes_and_goes_changes_a_flow() -> None:
+    w = world()
+    w.says(path("0.0.0.0/0", attributes(RT)))
+
+    def by_the_router() -> list[str]:
+        return [key.match for key in w.flows if (key.table, key.priority) == (Table.VIEW, FLOATING)]
+
+    assert by_the_router() == []
+    plain = port("p", A, "10.1.0.5")
+    for floating, flows in ((True, [f"ip,in_port={w.circuits[circuit(1)]},nw_src=10.1.0.5"]), (False, [])):
+        w.intent({circuit(1): intent()}, (replace(plain, floating=floating), port("q", B, "10.2.0.5")))
+        assert by_the_router() == flows
 
 
 def test_a_full_view_is_told_of_its_bgpvpns() -> None:

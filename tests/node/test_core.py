@@ -343,7 +343,7 @@ def test_every_path_says_why_it_is_not_used() -> None:
         ("10.9.0.1/32", 100): "",
         ("10.9.0.1/32", 50): "lower local preference",
         ("10.9.0.9/32", 100): "no view imports any of its route targets",
-        ("10.1.0.77/32", 100): "the router's own subnet covers it, and the router's configuration wins",
+        ("10.1.0.77/32", 100): "the router's own subnet or route covers it, and the router's configuration wins",
     }
 
 

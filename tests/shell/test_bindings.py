@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from isthmus.model.intent import (
@@ -55,6 +57,12 @@ CIRCUIT = Row("ac", "localport", (), "", False, to_external_ids(INTENT))
 
 def test_a_port_is_read_from_its_row() -> None:
     assert read_port(ROW) == PORT
+
+
+def test_a_floating_ip_is_seen() -> None:
+    assert read_port(ROW._replace(external_ids=IDS | {"neutron:port_fip": "203.0.113.9"})) == replace(
+        PORT, floating=True
+    )
 
 
 @pytest.mark.parametrize(

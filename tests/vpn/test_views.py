@@ -6,8 +6,8 @@ from dataclasses import replace
 
 from isthmus.fib.entries import SourceKey, view_id
 from isthmus.model.intent import CIRCUIT_LANE, ROUTER_IPV4
-from isthmus.vpn.views import views
-from tests.build import association, attachment, circuit, ip, port, rts
+from isthmus.vpn.views import doors_of, view, views
+from tests.build import association, attachment, circuit, ip, net, port, rts
 
 A, B = "neutron-a", "neutron-b"
 
@@ -60,6 +60,20 @@ def test_an_address_counts_only_by_the_lane_of_its_network() -> None:
     }
     one = views({circuit(1): intent}, [port("p", A, "10.1.0.5")]).sources
     assert {s.lane for s in one if s.address == ROUTER_IPV4} == {CIRCUIT_LANE}, "a machine cannot bear it"
+
+
+def test_a_routers_own_route_hides_as_its_subnets_do_and_a_floating_ip_is_of_ipv4() -> None:
+    red = association(16, networks=(A,), both=("64512:1",))
+    intent = replace(attachment(1, red, networks=(A,)), routes=(net("10.50.0.0/16"),))
+    floating = replace(port("p", A, "10.1.0.5", "2001:db8::5"), floating=True)
+    found = doors_of(circuit(1), intent, {A: [floating, port("q", A, "10.1.0.6")]})
+    assert found.floating == {ip("10.1.0.5")}
+    (number,) = found.views
+    one = view(number, [circuit(1)], {circuit(1): found}, {circuit(1): intent})
+    assert [one.hides(net(p)) for p in ("10.50.3.0/24", "10.1.0.9/32", "10.0.0.0/8", "0.0.0.0/0")] == [
+        *(True, True),
+        *(False, False),
+    ]
 
 
 def test_the_number_of_a_view_is_the_same_in_every_process() -> None:

@@ -1,7 +1,8 @@
 """Is all well, and if not, what is not? A dozen lines. Pure.
 
 Rules: a problem is something an operator would want to change or wait for; what somebody configured so (a port that is
-down, a VPN that exports nothing, a route that the router's own subnet hides) is not one. Many alike are one line.
+down, a VPN that exports nothing, a route that the router's own subnets or routes hide) is not one. Many alike are one
+line.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from isthmus.bgp.session import State
 from isthmus.cli.reading import AgentInfo
 from isthmus.cli.render import age
-from isthmus.model.reason import AttachmentState, LimitState, NotAnnounced, NotInstalled
+from isthmus.model.reason import AttachmentState, LimitState, NotAnnounced, Note, NotInstalled
 from isthmus.node.status import NodeStatus
 
 ALL_WELL = "All is well."
@@ -23,6 +24,7 @@ _CONFIGURED_SO = {
     NotAnnounced.PORT_DOWN.value,
     NotAnnounced.DRAINED.value,
     NotInstalled.HIDDEN_BY_ROUTER.value,
+    Note.DEFAULT_ROUTE.value,
 }
 LINES_MAX = 6
 """Of one kind; then only their number."""
@@ -53,8 +55,10 @@ def _facts(s: NodeStatus, agent: AgentInfo) -> Iterator[str]:
         f" {sum(n for state, n in states.items() if state not in _FINE_STATES)} other"
     )
     hidden = sum(1 for r in s.routes if r.best and r.why == NotInstalled.HIDDEN_BY_ROUTER.value)
-    own = f", {hidden} left to the routers' own subnets" if hidden else ""
-    yield f"views        {len(s.views)}, {installed} of {routes} routes installed{own}"
+    own = f", {hidden} left to the routers' own subnets and routes" if hidden else ""
+    defaults = sum(1 for r in s.routes if r.best and r.note == Note.DEFAULT_ROUTE.value)
+    wide = f", {_number(defaults, 'default route')} among them" if defaults else ""
+    yield f"views        {len(s.views)}, {installed} of {routes} routes installed{wide}{own}"
     yield f"ports        {told} of {len(s.ports)} addresses announced"
     yield f"inbound      {_number(s.switch.dropped_inbound, 'packet')} refused that no announcement asked for"
 

@@ -57,7 +57,7 @@ class Cause(StrEnum):
     TARGETS_LOST = "a reflector took the route targets away"
     DUPLICATE_ADDRESS = "two ports claim one address"
     DUPLICATE_NODE = "two nodes have one router-id or VTEP"
-    HIDDEN_BY_ROUTER = "the router's own subnet covers the destination"
+    HIDDEN_BY_ROUTER = "the router's own subnet or route covers the destination"
 
     AGENT_SILENT = "an agent does not answer"
     SOUTHBOUND_AWAY = "an agent does not hear OVN's southbound database"

@@ -225,7 +225,7 @@ def _walk(leg: Leg) -> Place | Verdict:
         return leg.wrong(Cause.NOT_SERVED, Step.VIEW, f"{sentence}that subnet", node, "show attachments")
     if leg.source in door.closed:
         return flow_missing(leg, node, f"takes packets from {leg.source} into its view", Step.VIEW, leg.source)
-    if (wrong := _kept_by_router(leg, door, view)) is not None:
+    if (wrong := _kept_by_router(leg, door, view) or _by_own_default(leg, door)) is not None:
         return wrong
     return _by_route(leg, view)
 
@@ -249,7 +249,8 @@ def _route(leg: Leg, view: str) -> RouteStatus | None:
 def _kept_by_router(leg: Leg, door: DoorStatus, view: ViewStatus) -> Verdict | None:
     """What is in a subnet of its own a router delivers itself: no VPN is asked."""
     attachment = leg.start.node.attachment(door.circuit)
-    subnet = next((s for s in attachment.subnets if covers(s, leg.destination)), None) if attachment else None
+    own = [*attachment.subnets, *attachment.own_routes] if attachment else []
+    subnet = next((s for s in own if covers(s, leg.destination)), None)
     if subnet is None:
         return None
     asked = f"show routes --prefix {leg.destination}"
@@ -267,6 +268,24 @@ def _kept_by_router(leg: Leg, door: DoorStatus, view: ViewStatus) -> Verdict | N
     whose = str(elsewhere[0]) if elsewhere else (route.next_hop if route else "")
     sentence = f"{leg.destination} of {whose} is hidden from {leg.start}: its router has {subnet} itself, and wins"
     return leg.wrong(Cause.HIDDEN_BY_ROUTER, Step.ROUTE, sentence, leg.start.node, asked)
+
+
+def _by_own_default(leg: Leg, door: DoorStatus) -> Verdict | None:
+    """What only a default route of the VPN covers a router may prefer to send by its own, or by a floating IP."""
+    route, attachment = _route(leg, door.view), leg.start.node.attachment(door.circuit)
+    if route is None or route.note != Note.DEFAULT_ROUTE.value or attachment is None:
+        return None
+    version = 4 if "." in leg.source else 6
+    if version == 4 and leg.start.machine.floating:
+        way = "by its floating IP"
+    elif version in attachment.own_defaults:
+        way = "by its router's own default route"
+    else:
+        return None
+    sentence = f"{leg.start} goes to {leg.destination} {way}: the VPN has nothing but {route.prefix} for it"
+    return leg.wrong(
+        Cause.NOT_THE_VPNS, Step.ROUTE, sentence, leg.start.node, f"show routes --prefix {leg.destination}"
+    )
 
 
 def _by_route(leg: Leg, view: ViewStatus) -> Place | Verdict:

@@ -74,6 +74,10 @@ class Circuit:
 
     fallback: Fallback
     subnets: tuple[Prefix, ...]
+    floating: frozenset[IpAddress] = frozenset()
+    """Sources that have a floating IP: a default route of the VPN is not theirs."""
+    own_defaults: tuple[int, ...] = ()
+    """IP versions in which nobody's packets follow a default route of the VPN."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,11 @@
          100  <circuit>,<lane>,<source>                  metadata=<view>, goto VIEW; the router's own error about a
                                                          packet from the VPN gets the circuit's address first
            1  <circuit>                                  goto FALLBACK
-    20 VIEW       longest prefix of the view: priority 100 + prefix length
-         100+ metadata=<view>,<destination>              to TUNNEL with VNI, endpoint and router MAC, or into a circuit
+    20 VIEW       longest prefix of the view: priority 100 + prefix length, or 50 + that of a default route
+         108+ metadata=<view>,<destination>              to TUNNEL with VNI, endpoint and router MAC, or into a circuit
+          61  <circuit>,<source with a floating IP>      goto FALLBACK: a floating IP wins over a default route
+          60  <circuit>                                  the same for a router that keeps to its own default route
+          50+ metadata=<view>,<destination>              as above, of a default route
            1  anything                                   goto FALLBACK
     30 TUNNEL     one flow for each endpoint that can be sent to
          100  tun_dst=<endpoint>                         our router MAC as source, output:<tunnel>
@@ -63,6 +66,9 @@ ROUTER_ERROR = 200
 ENTRY = 100
 """Exact entries; in VIEW and INBOUND the prefix length is added: longest prefix wins."""
 REFUSED = 90
+FLOATING, OWN_DEFAULT = 61, 60
+DEFAULT_ROUTE = 50
+"""Of a default route, its length is added; what may be preferred to it stands between it and longer prefixes."""
 OWN_ERROR = 30
 PRIVATE = 20
 DEFAULT = 10

@@ -23,9 +23,12 @@ from isthmus.flows.layout import (
     ANSWER_BYTES,
     ANSWER_MAC,
     DEFAULT,
+    DEFAULT_ROUTE,
     DROP,
     ENTRY,
+    FLOATING,
     MISS,
+    OWN_DEFAULT,
     OWN_ERROR,
     PRIVATE,
     PRIVATE_PREFIXES,
@@ -149,11 +152,12 @@ class Renderer:
             heads = self._heads[view] = (f"ip,metadata={view:#x}", f"ipv6,metadata={view:#x}")
         address, length = prefix
         four = len(address) == 4
+        priority = length + (DEFAULT_ROUTE if prefix.is_default_route else ENTRY)
         if length == 0:
-            return FlowKey(_VIEW, ENTRY, heads[not four])
+            return FlowKey(_VIEW, priority, heads[not four])
         text = str(address) if length == len(address) * 8 else f"{address}/{length}"
         match = f"{heads[0]},nw_dst={text}" if four else f"{heads[1]},ipv6_dst={text}"
-        return FlowKey(_VIEW, ENTRY + length, match)
+        return FlowKey(_VIEW, priority, match)
 
     def _always(self) -> Iterator[Flow]:
         yield FlowKey(Table.CLASSIFY, DROP, ""), "drop"
@@ -181,6 +185,7 @@ class Renderer:
         yield FlowKey(Table.SOURCE, MISS, door), f"goto_table:{Table.FALLBACK.value}"
         for subnet in circuit.subnets:
             yield self._router_error(door, subnet)
+        yield from _by_the_routers_default(door, circuit)
         back = f"{_TO_ROUTER},IN_PORT"
         if circuit.fallback is Fallback.NONE:
             back = "drop"
@@ -232,6 +237,15 @@ class Renderer:
         """The flow without which nothing is heard of an endpoint that answers."""
         field = "tun_src" if endpoint.version == 4 else "tun_ipv6_src"
         return FlowKey(Table.ANSWER, ENTRY, f"{field}={endpoint}")
+
+
+def _by_the_routers_default(door: str, circuit: Circuit) -> Iterator[Flow]:
+    """Whose packets a default route of a view does not lead."""
+    fall_back = f"goto_table:{Table.FALLBACK.value}"
+    for source in sorted(circuit.floating):
+        yield FlowKey(_VIEW, FLOATING, _match(Prefix.host(source), door, "src")), fall_back
+    for version in circuit.own_defaults:
+        yield FlowKey(_VIEW, OWN_DEFAULT, f"{'ip' if version == 4 else 'ipv6'},{door}"), fall_back
 
 
 def _probe(tunnel: int, mac: Mac) -> str:

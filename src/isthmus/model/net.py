@@ -90,6 +90,10 @@ class IpAddress(bytes):
         return f"IpAddress({self})"
 
 
+LARGEST = 8
+"""Prefix length of the largest networks that were ever given to anybody (RFC 1466)."""
+
+
 class Prefix(NamedTuple):
     """An IP prefix; host bits are zero. Sorts by address, then length."""
 
@@ -128,6 +132,11 @@ class Prefix(NamedTuple):
     @property
     def is_host(self) -> bool:
         return self.length == len(self.address) * 8
+
+    @property
+    def is_default_route(self) -> bool:
+        """Whether it leads everywhere, at least in pieces (0.0.0.0/1, 2000::/3): no network is larger than a /8."""
+        return self.length < LARGEST
 
     def covers(self, other: Prefix) -> bool:
         """Whether `other` lies inside this prefix (equal counts)."""

@@ -23,6 +23,8 @@ class LocalPort:
     up: bool
     device: str = ""
     """Neutron's device id, for people."""
+    floating: bool = False
+    """Whether it has a floating IP. Which of its IPv4 addresses has it OVN does not say, so all of them have."""
 
 
 Claim = tuple[Mac, IpAddress]

@@ -42,7 +42,7 @@ class NotBest(StrEnum):
 class NotInstalled(StrEnum):
     """Why the best route of a view has no flow."""
 
-    HIDDEN_BY_ROUTER = "the router's own subnet covers it, and the router's configuration wins"
+    HIDDEN_BY_ROUTER = "the router's own subnet or route covers it, and the router's configuration wins"
     NO_CIRCUIT = "the attachment circuit is not plugged yet"
     NO_TUNNEL_PORT = "the VXLAN port is not there yet"
     NEIGHBOUR_UNRESOLVED = "the tunnel's next hop does not answer yet"
@@ -91,6 +91,7 @@ class Note(StrEnum):
     """Worth telling though nothing is refused."""
 
     DUPLICATE_ADDRESS = "two sites announce this address"
+    DEFAULT_ROUTE = "a default route: what no longer prefix covers follows it into the VPN"
     STALE = "kept though its session is down, stale"
     LONG_LIVED_STALE = "kept though its session is down, long-lived stale"
     HELD = "kept though it was withdrawn: its hypervisor cannot be heard but answers probes"

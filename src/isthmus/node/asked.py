@@ -20,7 +20,7 @@ from isthmus.node.facts import IntentRead
 
 IN_SYNC = "in sync"
 
-Meaning = tuple[Mac, tuple[IpAddress, ...], str, bool]
+Meaning = tuple[Mac, tuple[IpAddress, ...], str, bool, bool]
 
 
 class Asked:
@@ -94,7 +94,7 @@ class Asked:
     def _read_ports(self, ports: Iterable[LocalPort]) -> Iterator[str]:
         """Networks that have a port which came, went, or means something else."""
         fresh = {port.name: port for port in sorted(ports, key=lambda port: port.name)}
-        meanings = {name: (port.mac, port.addresses, port.network, port.up) for name, port in fresh.items()}
+        meanings = {name: (p.mac, p.addresses, p.network, p.up, p.floating) for name, p in fresh.items()}
         for name in self._meanings.keys() | meanings.keys():
             was, now = self._meanings.get(name), meanings.get(name)
             if was != now:

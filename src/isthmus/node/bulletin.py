@@ -15,6 +15,7 @@ from isthmus.fib.entries import CircuitName
 from isthmus.model.reason import AttachmentState, NotAnnounced, NotInstalled
 from isthmus.model.report import DOWN, IN_SYNC, UP, AgentReport, AttachmentReport, NodeReport, PeerReport
 from isthmus.node.core import Node
+from isthmus.node.notes import notes as worth_knowing
 from isthmus.node.order import LOOK_WAIT_S
 from isthmus.node.peers import Peer
 from isthmus.node.report import status
@@ -56,9 +57,15 @@ def bulletin(node: Node, about: About, now: float, before: NodeReport | None) ->
         return None
     seen = status(node, now, Detail.STATES)
     told = {a.attachment: a for a in before.attachments} if before else {}
-    wrong, applied = _wrong(node), node.intent_applied
+    wrong, notes, applied = _wrong(node), _notes(node), node.intent_applied
     attachments = tuple(
-        _attachment(a, told.get(_name(a)), wrong.get(CircuitName(a.circuit), {}), applied=applied)
+        _attachment(
+            a,
+            told.get(_name(a)),
+            wrong.get(CircuitName(a.circuit), {}),
+            notes.get(CircuitName(a.circuit), {}),
+            applied=applied,
+        )
         for a in _told_of(seen)
     )
     return NodeReport(_agent(node, seen, about), attachments)
@@ -82,7 +89,12 @@ def _name(one: AttachmentStatus) -> str:
 
 
 def _attachment(
-    one: AttachmentStatus, before: AttachmentReport | None, wrong: dict[str, str], *, applied: bool
+    one: AttachmentStatus,
+    before: AttachmentReport | None,
+    wrong: dict[str, str],
+    notes: dict[str, str],
+    *,
+    applied: bool,
 ) -> AttachmentReport:
     plugged = one.state == AttachmentState.ACTIVE.name or (one.state in _UNREADABLE and one.ofport is not None)
     earlier = before.revision if before else 0
@@ -93,6 +105,7 @@ def _attachment(
         ports=one.ports,
         why=one.reason,
         bgpvpns=wrong,
+        notes=notes,
     )
 
 
@@ -113,6 +126,10 @@ def _wrong(node: Node) -> dict[CircuitName, dict[str, str]]:
     for circuit, bgpvpn in _full(node):
         found.setdefault(circuit, {}).setdefault(bgpvpn, []).append(NotInstalled.VIEW_FULL.value)
     return {circuit: {b: "; ".join(words) for b, words in one.items()} for circuit, one in found.items()}
+
+
+def _notes(node: Node) -> dict[CircuitName, dict[str, str]]:
+    return {circuit: {b: "; ".join(words) for b, words in one.items()} for circuit, one in worth_knowing(node).items()}
 
 
 def _full(node: Node) -> Iterator[tuple[CircuitName, str]]:

@@ -169,8 +169,10 @@ class Picture:
         wanted = frozenset(self.local.circuits).union(ways.values())
         for name in (wanted ^ self.circuits).union(again):
             intent = self._asked.circuits.get(name) if name in wanted else None
-            circuit = None if intent is None else Circuit(intent.fallback, intent.subnets)
-            self._base.circuit(name, circuit, self.doors.get(name, Doors()).sources, self._renderer, changes)
+            doors, circuit = self.doors.get(name, Doors()), None
+            if intent is not None:
+                circuit = Circuit(intent.fallback, intent.subnets, doors.floating, intent.own_defaults)
+            self._base.circuit(name, circuit, doors.sources, self._renderer, changes)
         self.circuits = wanted
         plugged, inbound = self._renderer.circuits, dict[InboundKey, CircuitName](ways)
         for key, export in self.local.announced.items():

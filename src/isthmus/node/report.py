@@ -96,6 +96,8 @@ def _attachments(node: Node, *, everybody: bool) -> Iterator[AttachmentStatus]:
             fallback=intent.fallback.value if intent else "",
             associations=[_association(a) for a in intent.associations] if intent else [],
             unresolved=dict(intent.unresolved) if intent else {},
+            own_routes=[str(p) for p in intent.routes] if intent else [],
+            own_defaults=list(intent.own_defaults) if intent else [],
             ignored=intent.ignored if intent else 0,
         )
 
@@ -239,6 +241,7 @@ def _machines(node: Node, missing: frozenset[FlowKey]) -> Iterator[MachineStatus
             up=port.up,
             revision=port.revision,
             doors=[_door(node, c, i, port, missing) for c, i in by_network.get(port.network, ())],
+            floating=port.floating,
         )
 
 

@@ -56,6 +56,10 @@ class AttachmentStatus:
     unresolved: dict[str, str] = field(default_factory=dict)
     """BGPVPNs whose row is missing or cannot be read, and why: associations with them are left out, or stand as last
     known."""
+    own_routes: list[str] = field(default_factory=list)
+    """Where its router goes by a route of its own; no VPN is asked."""
+    own_defaults: list[int] = field(default_factory=list)
+    """IP versions in which its router keeps to its own default route."""
     ignored: int = 0
     """Keys of its rows that this release does not know: a newer one wrote them."""
 
@@ -185,6 +189,8 @@ class MachineStatus:
     up: bool
     revision: int
     doors: list[DoorStatus]
+    floating: bool = False
+    """Whether it has a floating IP, by which it goes rather than by a VPN's default route."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -115,6 +115,7 @@ def read_port(row: Row) -> LocalPort | Nonsense | None:
             revision=_revision(ids.get("neutron:revision_number", "")),
             up=row.up,
             device=ids.get("neutron:device_id", ""),
+            floating=bool(ids.get("neutron:port_fip")),
         )
     except ValueError as error:
         return Nonsense(str(error))

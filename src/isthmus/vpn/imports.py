@@ -81,7 +81,7 @@ def _only(view: View, destination: Destination, path: Path, speaker: Speaker) ->
     means, use = meaning(heard, speaker), FAMILIES[nlri.family]
     if means.refusal or means.tunnel or use.refusal(path, means, speaker) or _is_beacon(path):
         return None
-    return Entry(path, use.target(path, means), (), _hidden(view, destination))
+    return Entry(path, use.target(path, means), (), _hidden(view, destination), _wide(destination))
 
 
 def _is_beacon(path: Path) -> bool:
@@ -143,13 +143,17 @@ def _target(best: Candidate, speaker: Speaker) -> Target:
 def _note(destination: Destination, candidates: Iterable[Candidate], speaker: Speaker) -> Note | None:
     """The same address in two sites is somebody's mistake; a prefix in two sites is a design (anycast, ECMP)."""
     if not destination.is_host:
-        return None
+        return _wide(destination)
     sites = {
         c.site if isinstance(c, Export) else meaning(c.heard, speaker).site
         for c in candidates
         if isinstance(c, Export) or c.standing is not Standing.HELD
     }
     return Note.DUPLICATE_ADDRESS if len(sites - {None}) > 1 else None
+
+
+def _wide(destination: Destination) -> Note | None:
+    return Note.DEFAULT_ROUTE if destination.is_default_route else None
 
 
 def endpoints(entry: Entry) -> Iterable[IpAddress]:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from isthmus.fib.entries import CircuitName, SourceKey, ViewId, view_id
 from isthmus.model.intent import CIRCUIT_LANE, ROUTER_IPV4, ROUTER_IPV6, AttachmentIntent
-from isthmus.model.net import Prefix
+from isthmus.model.net import IpAddress, Prefix
 from isthmus.model.port import LocalPort
 from isthmus.model.vpn import RouteTarget
 from isthmus.vpn.exports import served
@@ -43,14 +43,14 @@ class View:
     imports: frozenset[RouteTarget]
     circuits: frozenset[CircuitName]
     hiding: tuple[tuple[Prefix, ...], ...]
-    """For each circuit the subnets its router serves itself: what all of them cover never reaches this view."""
+    """For each circuit the prefixes its router has itself: what all of them cover never reaches this view."""
     _covers: tuple[tuple[Cover, ...], ...] = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_covers", tuple(tuple(Cover.of(s) for s in subnets) for subnets in self.hiding))
 
     def hides(self, prefix: Prefix) -> bool:
-        """Whether every router in front of this view has a subnet of its own over the prefix. Asked for each route, so
+        """Whether every router in front of this view has a prefix of its own over this one. Asked for each route, so
         the subnets are ready to be compared with."""
         address, length = prefix
         octets, number = len(address), int.from_bytes(address, "big")
@@ -78,6 +78,8 @@ class Doors:
     views: Mapping[ViewId, frozenset[RouteTarget]] = field(default_factory=dict)
     """Those that its ports look in, and what they import."""
     sources: Mapping[SourceKey, ViewId] = field(default_factory=dict)
+    floating: frozenset[IpAddress] = frozenset()
+    """Of these sources those that have a floating IP."""
 
 
 def views(circuits: Mapping[CircuitName, AttachmentIntent], ports: Iterable[LocalPort]) -> Views:
@@ -100,6 +102,7 @@ def doors_of(circuit: CircuitName, intent: AttachmentIntent, by_network: Mapping
     """One circuit's; `by_network` may know more networks than are behind it."""
     found: dict[ViewId, frozenset[RouteTarget]] = {}
     sources: dict[SourceKey, ViewId] = {}
+    floating: set[IpAddress] = set()
     for network in intent.networks:
         targets = network_imports(intent, network)
         if not targets or not by_network.get(network):
@@ -112,12 +115,13 @@ def doors_of(circuit: CircuitName, intent: AttachmentIntent, by_network: Mapping
         for port in by_network[network]:
             addresses = [a for a in port.addresses if served(intent, a)]
             sources |= {SourceKey(circuit, a, lane): number for a in addresses for lane in lanes}
+            floating.update(a for a in addresses if port.floating and a.version == 4)
     if len(found) == 1:
         # The router's own errors (packet too big, TTL exceeded) to somebody beyond the VPN carry its circuit
         # address. With several views the destination is ambiguous, and an error in the wrong VPN is a leak.
         lane = CIRCUIT_LANE if intent.lanes else None
         sources |= {SourceKey(circuit, router, lane): next(iter(found)) for router in (ROUTER_IPV4, ROUTER_IPV6)}
-    return Doors(found, sources)
+    return Doors(found, sources, frozenset(floating))
 
 
 def view(
@@ -130,7 +134,12 @@ def view(
     names = frozenset(behind)
     imports = {doors[name].views[number] for name in names}
     assert len(imports) == 1, "two sets of targets share a 64-bit number"
-    return View(number, imports.pop(), names, tuple(sorted({circuits[name].subnets for name in names})))
+    return View(number, imports.pop(), names, tuple(sorted({own_prefixes(circuits[name]) for name in names})))
+
+
+def own_prefixes(intent: AttachmentIntent) -> tuple[Prefix, ...]:
+    """Where the router goes by itself, and asks no VPN: its subnets and its own routes."""
+    return tuple(sorted({*intent.subnets, *intent.routes}))
 
 
 def network_imports(intent: AttachmentIntent, network: str) -> frozenset[RouteTarget]:

@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any
 
 from isthmus.lab import vm
-from isthmus.lab.ladder import agents, errors, probe, speaking, standing
+from isthmus.lab.ladder import agents, errors, probe, speaking, standing, ways_out
 from isthmus.lab.ladder.climb import Rung, Slipped, until
 from isthmus.lab.ladder.ground import Ground
 from isthmus.lab.ladder.probe import Trip
@@ -236,6 +236,12 @@ RUNGS = (
     Rung(16, "a router comes to a network that had none, and goes, under traffic", router_arrives),
     Rung(17, "the clouds' vpn_mtu differ: the far router is heard, TCP passes both ways", errors.far_router),
     Rung(18, "a machine with another's address is not heard in the other's BGPVPN", speaking.who_spoke),
+    Rung(
+        19,
+        "a router's extra routes: a default one is asked after the VPN, one that hides it is named",
+        ways_out.own_routes,
+    ),
+    Rung(20, "a floating IP wins over a default route of the VPN, both directions", ways_out.floating_ip_wins),
 )
 SLOW = standing.SLOW
 """Climbed by `make lab`, not by `make demo`: they wait for an agent to be missed."""

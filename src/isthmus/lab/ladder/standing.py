@@ -45,5 +45,5 @@ def agent_away(ground: Ground, step: Step) -> None:
 
 
 SLOW = (
-    Rung(19, "an agent is stopped: its BGPVPN is not active and says so, and is again when it is back", agent_away),
+    Rung(21, "an agent is stopped: its BGPVPN is not active and says so, and is again when it is back", agent_away),
 )

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-from isthmus.model.intent.keys import ATTACHMENT_KEY, LANES_KEY
+from isthmus.model.intent.keys import ATTACHMENT_KEY, LANES_KEY, OWN_DEFAULTS_KEY
 from isthmus.model.intent.values import LANE_MAX, LANE_MIN, AssociationKind, BadIntent, Fallback
 from isthmus.model.net import Prefix
 from isthmus.model.vpn import RouteTarget, SiteOfOrigin
@@ -56,11 +56,11 @@ def site(found: str) -> SiteOfOrigin:
         raise BadIntent("isthmus:site", str(error)) from None
 
 
-def subnets(found: Iterable[str]) -> tuple[Prefix, ...]:
+def subnets(found: Iterable[str], key: str = "isthmus:subnets") -> tuple[Prefix, ...]:
     try:
         return tuple(sorted(Prefix.parse(one) for one in found))
     except ValueError as error:
-        raise BadIntent("isthmus:subnets", str(error)) from None
+        raise BadIntent(key, str(error)) from None
 
 
 def lanes(found: Iterable[str], networks: int) -> tuple[int, ...]:
@@ -69,6 +69,14 @@ def lanes(found: Iterable[str], networks: int) -> tuple[int, ...]:
     if numbers and (len(numbers) != networks or len(set(numbers)) != networks):
         raise BadIntent(LANES_KEY, f"there must be one for each of {networks} networks, and no two alike")
     return tuple(within(LANES_KEY, "lane", one, LANE_MIN, LANE_MAX) for one in numbers)
+
+
+def versions(found: Collection[str]) -> tuple[int, ...]:
+    """Of IP."""
+    known = {"4": 4, "6": 6}
+    if strange := [one for one in found if one not in known]:
+        raise BadIntent(OWN_DEFAULTS_KEY, f"'{strange[0]}' is not one of 4, 6")
+    return tuple(sorted({known[one] for one in found}))
 
 
 def fallback(found: object) -> Fallback:

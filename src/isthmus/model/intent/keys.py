@@ -16,6 +16,9 @@ An AC row (logical port `isthmus-ac-<place>`, type localport):
                           concern a machine there, whatever their form: this key never changes its meaning
     isthmus:lanes         form 2, may be missing: by which next hop each network's packets come (`Lane`), decimal,
                           blank separated, in the order of the sorted networks
+    isthmus:routes        form 2, may be missing: prefixes of the router's own routes, which hide the VPN's; blank
+                          separated
+    isthmus:own-defaults  form 2, may be missing: "4", "6" or both: there the VPN's default route is not followed
     isthmus:a:<uuid>      one key an association, JSON: k kind, b BGPVPN, w networks (if not all of them), n number;
                           in form 1 also v VNI, i import and e export targets, p local preference
 
@@ -42,6 +45,7 @@ ATTACHMENT_KEY = "isthmus:attachment"
 """On every row of an attachment: whose it is."""
 BGPVPN_KEY = "isthmus:bgpvpn"
 LANES_KEY = "isthmus:lanes"
+ROUTES_KEY, OWN_DEFAULTS_KEY = "isthmus:routes", "isthmus:own-defaults"
 ASSOCIATION_KEY = "isthmus:a:"
 NETWORK_KEY, NETWORK_VALUE = "isthmus:n:", "1"
 

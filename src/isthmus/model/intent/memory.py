@@ -31,6 +31,8 @@ def to_memory(intent: AttachmentIntent) -> dict[str, Any]:
         "unread": list(intent.unread),
         "ignored": intent.ignored,
         "lanes": [str(lane) for lane in intent.lanes],
+        "routes": [str(p) for p in intent.routes],
+        "own_defaults": [str(version) for version in intent.own_defaults],
     }
 
 
@@ -65,6 +67,8 @@ def from_memory(value: object) -> AttachmentIntent:
         unread=tuple(checks.texts(_KEY, found["unread"])),
         ignored=checks.within(_KEY, "ignored", found["ignored"], 0, _REVISION_MAX),
         lanes=checks.lanes(checks.texts(_KEY, found.get("lanes", [])), len(networks)),
+        routes=checks.subnets(checks.texts(_KEY, found.get("routes", []))),
+        own_defaults=checks.versions(checks.texts(_KEY, found.get("own_defaults", []))),
     )
 
 

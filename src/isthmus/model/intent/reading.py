@@ -18,8 +18,10 @@ from isthmus.model.intent.keys import (
     LANES_KEY,
     NETWORK_KEY,
     NETWORK_VALUE,
+    OWN_DEFAULTS_KEY,
     READS,
     REVISION_KEY,
+    ROUTES_KEY,
     SCHEMA_KEY,
     WRITTEN_BY_KEY,
 )
@@ -39,7 +41,7 @@ from isthmus.model.net import VNI_MAX
 _FRAME = {KIND_KEY, SCHEMA_KEY, REVISION_KEY}
 _AC = _FRAME | {ATTACHMENT_KEY, "isthmus:site", "isthmus:subnets", "isthmus:fallback"}
 _AC_1 = _AC | {"isthmus:networks"}
-_AC_2 = _AC | {WRITTEN_BY_KEY, LANES_KEY}
+_AC_2 = _AC | {WRITTEN_BY_KEY, LANES_KEY, ROUTES_KEY, OWN_DEFAULTS_KEY}
 _VPN = _FRAME | {
     *(WRITTEN_BY_KEY, BGPVPN_KEY),
     *("isthmus:vni", "isthmus:imports", "isthmus:exports", "isthmus:local-pref"),
@@ -104,6 +106,8 @@ def read_attachment(row: Mapping[str, str]) -> ReadAttachment:
         references=tuple(sorted(references, key=lambda r: r.association)),
         ignored=ignored,
         lanes=checks.lanes(row.get(LANES_KEY, "").split(), len(networks)) if form > 1 else (),
+        routes=checks.subnets(row.get(ROUTES_KEY, "").split(), ROUTES_KEY) if form > 1 else (),
+        own_defaults=checks.versions(row.get(OWN_DEFAULTS_KEY, "").split()) if form > 1 else (),
     )
 
 

@@ -53,6 +53,8 @@ class ReadAttachment:
     """Form 2."""
     ignored: int = 0
     lanes: tuple[int, ...] = ()
+    routes: tuple[Prefix, ...] = ()
+    own_defaults: tuple[int, ...] = ()
 
     @property
     def bgpvpns(self) -> frozenset[str]:
@@ -84,6 +86,8 @@ def resolve(row: ReadAttachment, vpns: Mapping[str, BgpvpnIntent | BadIntent]) -
         unread=tuple(sorted(unread)),
         ignored=row.ignored + sum(vpn.ignored for vpn in used),
         lanes=row.lanes,
+        routes=row.routes,
+        own_defaults=row.own_defaults,
     )
 
 

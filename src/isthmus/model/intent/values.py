@@ -123,6 +123,11 @@ class AttachmentIntent:
     """The lanes of `networks`, one each and in their order; empty: the router sends everything to the circuit's own
     addresses, and only the source address says whose it is."""
 
+    routes: tuple[Prefix, ...] = ()
+    """Prefixes of the router's own routes into its networks: they hide what the VPN has there."""
+    own_defaults: tuple[int, ...] = ()
+    """IP versions in which the router keeps to a default route of its own, whatever the VPN has."""
+
     def lane(self, network: str) -> int | None:
         """By which lane packets of a network come; None if there are none."""
         return self.lanes[self.networks.index(network)] if self.lanes else None

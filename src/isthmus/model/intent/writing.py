@@ -18,7 +18,9 @@ from isthmus.model.intent.keys import (
     KIND_KEY,
     KIND_VPN,
     LANES_KEY,
+    OWN_DEFAULTS_KEY,
     REVISION_KEY,
+    ROUTES_KEY,
     ROW_BYTES_MAX,
     SCHEMA_KEY,
     WRITTEN_BY_KEY,
@@ -79,6 +81,10 @@ def _frame(intent: AttachmentIntent, form: int) -> dict[str, str]:
         row |= dict(network_key(network) for network in sorted(intent.networks))
         if intent.lanes:
             row[LANES_KEY] = " ".join(str(intent.lane(network)) for network in sorted(intent.networks))
+        if intent.routes:
+            row[ROUTES_KEY] = " ".join(str(p) for p in sorted(intent.routes))
+        if intent.own_defaults:
+            row[OWN_DEFAULTS_KEY] = " ".join(str(v) for v in sorted(intent.own_defaults))
     return row
 
 

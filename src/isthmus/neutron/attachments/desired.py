@@ -19,8 +19,9 @@ from typing import NamedTuple, assert_never
 from isthmus.model import intent
 from isthmus.model.intent import AssociationIntent, AssociationKind, AttachmentIntent, Lane
 from isthmus.model.net import IpAddress, Prefix
-from isthmus.model.vpn import RouteTarget, SiteOfOrigin
+from isthmus.model.vpn import RouteTarget
 from isthmus.neutron.attachments.lanes import lanes
+from isthmus.neutron.attachments.own_routes import AskedFirst, ExtraRoute, asked_first, hiding
 from isthmus.neutron.words.values import Cloud
 
 KIND_KEY, ATTACHMENT_KEY, REVISION_KEY = intent.KIND_KEY, intent.ATTACHMENT_KEY, intent.REVISION_KEY
@@ -96,6 +97,10 @@ class Router:
     """Its ports on external networks."""
     own_defaults: frozenset[int]
     """IP versions in which Neutron gives it a default route: by a gateway with an address, or an extra route."""
+    routes: tuple[ExtraRoute, ...] = ()
+    """Its extra routes by next hops on its networks."""
+    uplinks: frozenset[IpAddress] = frozenset()
+    """The gateways of its external subnets."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -253,12 +258,15 @@ def _behind_router(attachment: Attachment, place: Router, cloud: Cloud, revision
     subnets = sorted({prefix for i in place.interfaces for prefix in i.subnets})
     router, of = switch_of(place.id), lanes(networks, form)
     rows = _transit_rows(attachment, router, _neutron_name(networks[0]), cloud.vpn_mtu, laned=bool(of))
-    rows |= {_circuit_key(place.id): _circuit_row(attachment, networks, subnets, cloud.site, revision, form, of)}
+    rows |= {_circuit_key(place.id): _circuit_row(attachment, networks, subnets, cloud, revision, form, of)}
     rows |= dict(_policy(attachment, router, *policy) for policy in _policies(attachment, place, of))
     for version in sorted(set(DEFAULT_ROUTES) - place.own_defaults):
         # A packet without any route never reaches the policies; two default routes would share the traffic.
         # What no policy leads is in no BGPVPN, and comes by a lane of its own.
-        rows |= dict([_route(attachment, router, version, intent.NOBODYS_LANE if of else intent.CIRCUIT_LANE)])
+        lane = intent.NOBODYS_LANE if of else intent.CIRCUIT_LANE
+        rows |= dict([_route(attachment, router, DEFAULT_ROUTES[version], version, lane)])
+    for first in asked_first(place.routes, place.uplinks) if of else ():
+        rows |= dict(_route(attachment, router, half, first.version, intent.NOBODYS_LANE) for half in first.halves)
     return Desired(rows, (), form, _referred(attachment, form))
 
 
@@ -281,11 +289,12 @@ def _without_router(attachment: Attachment, place: Network, cloud: Cloud, revisi
     rows: dict[Key, Row] = {Key(Table.ROUTER, "", router): _row(external_ids=_ids(attachment, "lr"))}
     rows |= _transit_rows(attachment, router, {}, cloud.vpn_mtu)
     # Behind it is one network: whose packet it is nobody need ask.
-    rows |= {_circuit_key(place.id): _circuit_row(attachment, [place.id], subnets, cloud.site, revision, form, {})}
+    rows |= {_circuit_key(place.id): _circuit_row(attachment, [place.id], subnets, cloud, revision, form, {})}
     rows |= _gateway_rows(attachment, place, served)
     port = router_port(place.id)
     rows |= dict(_policy(attachment, router, *policy) for policy in _circuit_policies(port, _ports([port])))
-    rows |= dict(_route(attachment, router, version, intent.CIRCUIT_LANE) for version in DEFAULT_ROUTES)
+    for version, prefix in DEFAULT_ROUTES.items():
+        rows |= dict([_route(attachment, router, prefix, version, intent.CIRCUIT_LANE)])
     return Desired(rows, skipped, form, _referred(attachment, form))
 
 
@@ -334,21 +343,23 @@ def _circuit_row(
     attachment: Attachment,
     networks: list[str],
     subnets: list[Prefix],
-    site: SiteOfOrigin,
+    cloud: Cloud,
     revision: int,
     form: int,
     of: Mapping[str, int],
 ) -> Row:
-    names = tuple(switch_of(n) for n in networks)
+    names, place, keeps = tuple(switch_of(n) for n in networks), attachment.place, cloud.keeps_default
     wanted = AttachmentIntent(
         attachment=attachment.name,
         revision=revision,
-        site=site,
+        site=cloud.site,
         networks=names,
         subnets=tuple(subnets),
         # Form 1 has no words for one without a number.
         associations=tuple(_association(a, names) for a in attachment.associations if form > 1 or a.number is not None),
         lanes=tuple(of[n] for n in networks) if of else (),
+        routes=hiding(place.routes) if isinstance(place, Router) and of else (),
+        own_defaults=tuple(sorted(place.own_defaults)) if isinstance(place, Router) and of and keeps else (),
     )
     numbers = [intent.CIRCUIT_LANE, *((intent.NOBODYS_LANE, *of.values()) if of else ())]
     return _row(
@@ -385,12 +396,21 @@ def _policies(attachment: Attachment, place: Router, of: Mapping[str, int]) -> I
     port = router_port(place.id)
     ways_out = _ports([port, *(f"lrp-{g}" for g in sorted(place.gateways))])
     yield from _circuit_policies(port, ways_out)
+    for first in asked_first(place.routes, place.uplinks) if of else ():
+        yield from _then_the_default(first, port, ways_out)
     # What br-vpn hands back (fallback), and what comes from outside, follows the routing table.
     yield Policy(1080, f"inport == {ways_out}", "allow")
     for where, lane in _ways_in(attachment, place, of):
         for version in (4, 6):
             match = f"{where}ip{version} && outport == {ways_out}"
             yield Policy(1000, match, "reroute", _next_hop(lane, version))
+
+
+def _then_the_default(first: AskedFirst, port: str, ways_out: str) -> Iterable[Policy]:
+    """What the halves lead to the circuit, and no VPN knows or is to be asked for."""
+    match = f'outport == "{port}" && ip{first.version}'
+    yield Policy(1095, f"inport == {ways_out} && {match}", "reroute", first.hops)
+    yield Policy(900, match, "reroute", first.hops)
 
 
 def _circuit_policies(port: str, ways_out: str) -> Iterable[Policy]:
@@ -442,15 +462,15 @@ def _policy(
     return Key(Table.POLICY, router, policy_name(priority, match)), row
 
 
-def _route(attachment: Attachment, router: str, version: int, lane: int) -> tuple[Key, Row]:
+def _route(attachment: Attachment, router: str, prefix: str, version: int, lane: int) -> tuple[Key, Row]:
     (nexthop,) = _next_hop(lane, version)
     row = _row(
-        ip_prefix=DEFAULT_ROUTES[version],
+        ip_prefix=prefix,
         nexthop=nexthop,
         output_port=frozenset({router_port(attachment.place.id)}),
         external_ids=_ids(attachment, "route"),
     )
-    return Key(Table.ROUTE, router, DEFAULT_ROUTES[version]), row
+    return Key(Table.ROUTE, router, prefix), row
 
 
 def _gateway_rows(attachment: Attachment, place: Network, served: list[Subnet]) -> dict[Key, Row]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import starmap
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -20,7 +21,6 @@ from isthmus.model.intent import AssociationKind
 from isthmus.model.net import IpAddress, Prefix
 from isthmus.model.vpn import RouteTarget
 from isthmus.neutron.attachments.desired import (
-    DEFAULT_ROUTES,
     Association,
     Attachment,
     Interface,
@@ -30,6 +30,7 @@ from isthmus.neutron.attachments.desired import (
     network_attachment,
     router_attachment,
 )
+from isthmus.neutron.attachments.own_routes import ExtraRoute, inside
 from isthmus.neutron.rows import models
 from isthmus.neutron.words import apidef
 
@@ -261,21 +262,27 @@ def _routers(session: Any, ids: Collection[str]) -> dict[str, Router]:
     for place in places(session, routers=ids):
         prefixes[place.router][place.port, place.network].add(place.prefix)
     gateways = _gateways(session, ids)
-    extra = _extra_defaults(session, ids)
-    return {
-        i: Router(
+    extra = _extra_routes(session, ids)
+    found: dict[str, Router] = {}
+    for i in ids:
+        uplinks = frozenset[IpAddress]().union(*gateways[i].values())
+        subnets = {prefix for of_port in prefixes[i].values() for prefix in of_port}
+        found[i] = Router(
             id=i,
             interfaces=tuple(sorted(Interface(port, net, tuple(sorted(p))) for (port, net), p in prefixes[i].items())),
             gateways=tuple(sorted(gateways[i])),
-            own_defaults=frozenset(extra[i].union(*gateways[i].values())),
+            own_defaults=frozenset(
+                {hop.version for hop in uplinks} | {to.version for to, _hop in extra[i] if to.length == 0}
+            ),
+            routes=inside(starmap(ExtraRoute, extra[i]), subnets),
+            uplinks=uplinks,
         )
-        for i in ids
-    }
+    return found
 
 
-def _gateways(session: Any, ids: Collection[str]) -> dict[str, dict[str, set[int]]]:
-    """Per router its external ports, each with the IP versions in which the external subnet names a gateway."""
-    found: dict[str, dict[str, set[int]]] = {i: defaultdict(set) for i in ids}
+def _gateways(session: Any, ids: Collection[str]) -> dict[str, dict[str, set[IpAddress]]]:
+    """Per router its external ports, each with the gateways that the external subnets name."""
+    found: dict[str, dict[str, set[IpAddress]]] = {i: defaultdict(set) for i in ids}
     query: Any = (
         sa.select(l3.RouterPort.router_id, l3.RouterPort.port_id, models_v2.Subnet.gateway_ip)
         .outerjoin(models_v2.IPAllocation, models_v2.IPAllocation.port_id == l3.RouterPort.port_id)
@@ -283,9 +290,9 @@ def _gateways(session: Any, ids: Collection[str]) -> dict[str, dict[str, set[int
         .where(l3.RouterPort.router_id.in_(ids), l3.RouterPort.port_type == constants.DEVICE_OWNER_ROUTER_GW)
     )
     for router, port, gateway in session.execute(query):
-        versions = found[router][port]
+        named = found[router][port]
         if gateway:
-            versions.add(IpAddress.parse(gateway).version)
+            named.add(IpAddress.parse(gateway))
     return found
 
 
@@ -302,16 +309,13 @@ def with_gateway_on(session: Any, networks: Collection[str]) -> set[str]:
     return set(session.scalars(query)) if networks else set()
 
 
-def _extra_defaults(session: Any, ids: Collection[str]) -> dict[str, set[int]]:
-    """Per router the IP versions in which one of its extra routes is a default route."""
-    versions = {text: version for version, text in DEFAULT_ROUTES.items()}
-    found: dict[str, set[int]] = {i: set() for i in ids}
+def _extra_routes(session: Any, ids: Collection[str]) -> dict[str, list[tuple[Prefix, IpAddress]]]:
+    """Per router its extra routes: where to, and by which next hop."""
+    found: dict[str, list[tuple[Prefix, IpAddress]]] = {i: [] for i in ids}
     table = l3.RouterRoute
-    query: Any = sa.select(table.router_id, table.destination).where(
-        table.router_id.in_(ids), table.destination.in_(versions)
-    )
-    for router, destination in session.execute(query):
-        found[router].add(versions[destination])
+    query: Any = sa.select(table.router_id, table.destination, table.nexthop).where(table.router_id.in_(ids))
+    for router, destination, hop in session.execute(query):
+        found[router].append((apidef.masked(str(destination)), IpAddress.parse(str(hop))))
     return found
 
 

@@ -66,6 +66,14 @@ OPTIONS = [
         "larger packets with 'too big', also those that leave by their gateway. Unset: nothing is limited.",
     ),
     cfg.StrOpt(
+        "default_route",
+        default="vpn",
+        choices=["vpn", "router"],
+        help="Which way out wins where a VPN has a default route (any prefix shorter than /8) and the router has one "
+        "of its own, by its gateway or an extra route: the VPN's (vpn), so that what went by SNAT goes into the VPN, "
+        "or the router's (router). A machine with a floating IP keeps to the router's for IPv4 in either case.",
+    ),
+    cfg.StrOpt(
         "overlapping_subnets",
         default="warn",
         choices=["warn", "refuse"],
@@ -125,10 +133,11 @@ class Settings:
     projects: Mapping[str, Sequence[Range]] = field(default_factory=dict)
     """What the members of each project may choose from."""
     number_rest_s: float = 3600.0
+    default_route: str = "vpn"
 
     @property
     def cloud(self) -> Cloud:
-        return Cloud(self.site, self.vpn_mtu)
+        return Cloud(self.site, self.vpn_mtu, keeps_default=self.default_route == "router")
 
 
 def list_opts() -> list[tuple[str, list[Any]]]:
@@ -179,6 +188,7 @@ def read(conf: Any) -> Settings:
         route_targets=pool,
         projects=projects,
         number_rest_s=section.number_rest_s,
+        default_route=section.default_route,
     )
 
 

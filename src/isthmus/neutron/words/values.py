@@ -20,6 +20,8 @@ class Cloud(NamedTuple):
     site: SiteOfOrigin
     vpn_mtu: int | None = None
     """Largest IP packet that fits the VPN's path, where that is less than the tenant networks'."""
+    keeps_default: bool = False
+    """Whether a router's own default route wins over a VPN's."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,54 @@
+"""What an owner may want to know of a BGPVPN though nothing is wrong: told to the cloud, whatever the status.
+
+Rules: what somebody has configured so is named, and judged by nobody. Words that follow from rows and routes only, and
+no numbers: a report changes when something happened, not with each route.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from isthmus.bgp.nlri import Destination
+from isthmus.fib.entries import CircuitName
+from isthmus.model.net import Prefix
+from isthmus.model.reason import Note
+from isthmus.node.core import Node
+from isthmus.vpn.exports import Export
+from isthmus.vpn.views import View
+
+_DEFAULTS = tuple(
+    Prefix.parse(text)
+    for text in ("0.0.0.0/0", "0.0.0.0/1", "128.0.0.0/1", "::/0", "::/1", "8000::/1", "2000::/3", "2000::/4")
+)
+"""Those that are looked for: looking at every route of a view for each report would cost more than it tells."""
+
+
+def notes(node: Node) -> dict[CircuitName, dict[str, list[str]]]:
+    """By circuit and BGPVPN."""
+    found: dict[CircuitName, dict[str, list[str]]] = {}
+    for circuit in sorted(node.picture.local.circuits):
+        intent, doors = node.picture.admitted.circuits.get(circuit), node.picture.doors.get(circuit)
+        if intent is None or doors is None:
+            continue
+        for view in (node.tables.views[number] for number in doors.views if number in node.tables.views):
+            words = [*_defaults(node, view), *_hidden(node, view, intent.routes)]
+            for a in intent.associations if words else ():
+                if not view.imports.isdisjoint(a.imports):
+                    found.setdefault(circuit, {}).setdefault(a.bgpvpn, []).extend(words)
+    return {circuit: {b: list(dict.fromkeys(words)) for b, words in one.items()} for circuit, one in found.items()}
+
+
+def _defaults(node: Node, view: View) -> Iterator[str]:
+    entries = node.tables.entries[view.id]
+    for prefix in _DEFAULTS:
+        entry = entries.get(prefix)
+        if entry is not None and not isinstance(entry.best, Export):
+            yield f"{prefix} is {Note.DEFAULT_ROUTE.value}"
+
+
+def _hidden(node: Node, view: View, routes: Iterable[Prefix]) -> Iterator[str]:
+    entries: Iterable[Destination] = node.tables.entries[view.id]
+    for route in routes:
+        one = View(view.id, view.imports, view.circuits, ((route,),))
+        if any(one.hides(destination) for destination in entries):
+            yield f"the router's own route {route} hides routes of this VPN"
