@@ -12,6 +12,7 @@ from isthmus.bgp.nlri import Destination
 from isthmus.fib.entries import CircuitName
 from isthmus.model.net import Prefix
 from isthmus.model.reason import Note
+from isthmus.model.vpn import RouteTarget
 from isthmus.node.core import Node
 from isthmus.vpn.exports import Export
 from isthmus.vpn.views import View
@@ -31,24 +32,28 @@ def notes(node: Node) -> dict[CircuitName, dict[str, list[str]]]:
         if intent is None or doors is None:
             continue
         for view in (node.tables.views[number] for number in doors.views if number in node.tables.views):
-            words = [*_defaults(node, view), *_hidden(node, view, intent.routes)]
-            for a in intent.associations if words else ():
-                if not view.imports.isdisjoint(a.imports):
-                    found.setdefault(circuit, {}).setdefault(a.bgpvpn, []).extend(words)
+            for words, targets in (*_defaults(node, view), *_hidden(node, view, intent.routes)):
+                for a in intent.associations:
+                    if not targets.isdisjoint(a.imports):
+                        found.setdefault(circuit, {}).setdefault(a.bgpvpn, []).append(words)
     return {circuit: {b: list(dict.fromkeys(words)) for b, words in one.items()} for circuit, one in found.items()}
 
 
-def _defaults(node: Node, view: View) -> Iterator[str]:
+Words = tuple[str, frozenset[RouteTarget]]
+"""What is to be said, and of whom: who imports one of these."""
+
+
+def _defaults(node: Node, view: View) -> Iterator[Words]:
     entries = node.tables.entries[view.id]
     for prefix in _DEFAULTS:
         entry = entries.get(prefix)
         if entry is not None and not isinstance(entry.best, Export):
-            yield f"{prefix} is {Note.DEFAULT_ROUTE.value}"
+            yield f"{prefix} is {Note.DEFAULT_ROUTE.value}", entry.best.heard.route_targets
 
 
-def _hidden(node: Node, view: View, routes: Iterable[Prefix]) -> Iterator[str]:
+def _hidden(node: Node, view: View, routes: Iterable[Prefix]) -> Iterator[Words]:
     entries: Iterable[Destination] = node.tables.entries[view.id]
     for route in routes:
         one = View(view.id, view.imports, view.circuits, ((route,),))
         if any(one.hides(destination) for destination in entries):
-            yield f"the router's own route {route} hides routes of this VPN"
+            yield f"the router's own route {route} hides routes of this VPN", view.imports
