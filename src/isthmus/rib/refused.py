@@ -48,6 +48,10 @@ class Refused:
     def __len__(self) -> int:
         return len(self._names) + self._more.total()
 
+    def __bool__(self) -> bool:
+        """Asked several times for each UPDATE."""
+        return bool(self._names) or bool(self._more)
+
     def refuse(self, path: Path, refusal: Refusal) -> None:
         name = path.nlri.destination, path.key
         if name in self._names or len(self._names) < self._names_max:
