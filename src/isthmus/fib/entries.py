@@ -72,6 +72,8 @@ class Circuit:
 
     fallback: Fallback
     subnets: tuple[Prefix, ...]
+    outside: tuple[Prefix, ...] = ()
+    """Private, and let through by `public`: the router has a route to them beyond its gateway."""
 
 
 @dataclass(frozen=True, slots=True)

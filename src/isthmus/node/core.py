@@ -120,6 +120,7 @@ class Node:
                 # What an earlier run was sending to is known only now: it counts although nobody has answered yet.
                 if self.sendable != before:
                     self.picture.dirty.note_base(Occasion.ADOPTED)
+                self.switch.want(self.picture.departed.adopt(flows, now))
             case facts.FlowsApplied(serial):
                 self.switch.applied(serial)
             case facts.FlowsRefused(serial, why):
@@ -190,7 +191,7 @@ class Node:
         for peer in self.peers.values():
             peer.session.tick(now)
         self.convergence.tick(now)
-        if self.picture.lingering.is_due(now):
+        if self.picture.lingering.is_due(now) or self.picture.departed.is_due(now):
             self.picture.dirty.note_base(Occasion.DRAINED)
         self.announcing.tick(now)
 
@@ -198,6 +199,7 @@ class Node:
         """When `tick` and `effects` should be called next if nothing else happens (seconds, the clock of `now`)."""
         deadlines = [d for peer in self.peers.values() for d in peer.deadlines()]
         deadlines += self.picture.lingering.deadlines()
+        deadlines += self.picture.departed.deadlines()
         deadlines += self.convergence.deadlines()
         deadlines += self._gateways.deadlines()
         deadlines += self.announcing.deadlines()

@@ -14,8 +14,10 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
+from isthmus.bgp.nlri import Destination
 from isthmus.fib.entries import Circuit, CircuitName, InboundKey, ViewId
 from isthmus.flows.render import Renderer
+from isthmus.flows.types import FlowKey
 from isthmus.model.net import IpAddress
 from isthmus.model.port import LocalPort
 from isthmus.model.reason import NotAnnounced
@@ -24,6 +26,7 @@ from isthmus.node.asked import Asked
 from isthmus.node.base import Base
 from isthmus.node.config import NodeConfig
 from isthmus.node.convergence import Convergence
+from isthmus.node.departed import Departed, leaks
 from isthmus.node.dirty import Dirty, Occasion
 from isthmus.node.facts import SwitchRead
 from isthmus.node.issued import Issued
@@ -46,6 +49,7 @@ class Picture:
         self.local = LocalRoutes(config.speaker)
         self.admitted = Admission()
         self.lingering = Lingering()
+        self.departed = Departed()
         self.doors: dict[CircuitName, Doors] = {}
         self.circuits: frozenset[CircuitName] = frozenset()
         """Those to plug: with a local address in some BGPVPN, and those still lingering."""
@@ -101,8 +105,22 @@ class Picture:
         sendable, wanted = self.sendable(reach, switch), self.tables.endpoints
         self._base.endpoints(sendable, wanted, renderer, changes, tunnel_moved=dirty.tunnel is not None)
         self._replugged = set()
+        changes.put |= self.departed.note(sorted(self._leaking(changes.left)), now)
+        changes.gone |= self.departed.expire(now)
         switch.want(changes.put, changes.gone)
         return True
+
+    def _leaking(self, left: Collection[tuple[ViewId, Destination]]) -> Iterable[FlowKey]:
+        """What would leave by a router now that no view leads there."""
+        behind = {number: self._fallbacks(self.tables.views[number].circuits) for number in {one for one, _ in left}}
+        for number, destination in left:
+            if leaks(destination, behind[number]):
+                yield self._renderer.gone(number, destination)
+
+    def _fallbacks(self, names: Iterable[CircuitName]) -> set[Circuit]:
+        """How these circuits treat what no view knows, each way once."""
+        intents = (self._asked.circuits[name] for name in names if name in self._asked.circuits)
+        return {Circuit(intent.fallback, (), intent.outside) for intent in intents}
 
     def _look_again(self, todo: Collection[CircuitName], now: float) -> dict[ViewId, View | None]:
         """These circuits' exports and doors; the views that are others with them."""
@@ -169,7 +187,7 @@ class Picture:
         wanted = frozenset(self.local.circuits).union(ways.values())
         for name in (wanted ^ self.circuits).union(again):
             intent = self._asked.circuits.get(name) if name in wanted else None
-            circuit = None if intent is None else Circuit(intent.fallback, intent.subnets)
+            circuit = None if intent is None else Circuit(intent.fallback, intent.subnets, intent.outside)
             self._base.circuit(name, circuit, self.doors.get(name, Doors()).sources, self._renderer, changes)
         self.circuits = wanted
         plugged, inbound = self._renderer.circuits, dict[InboundKey, CircuitName](ways)

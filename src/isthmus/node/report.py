@@ -137,6 +137,7 @@ def _views(node: Node) -> Iterator[ViewStatus]:
             sources=sorted(sources.get(number, ())),
             routes=len(entries),
             installed=sum(1 for prefix in entries if installed(node, number, prefix)),
+            departed=node.picture.departed.of(number),
         )
 
 

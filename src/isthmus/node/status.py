@@ -73,6 +73,8 @@ class ViewStatus:
     """Local addresses that look here."""
     routes: int
     installed: int
+    departed: list[str] = field(default_factory=list)
+    """Where it led a moment ago: what is sent there is dropped, and does not leave by the router."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,6 +56,7 @@ from isthmus.model.intent.values import (
     CIRCUIT_MAC,
     NUMBER_MAX,
     NUMBER_MIN,
+    PRIVATE_PREFIXES,
     ROUTER_IPV4,
     ROUTER_IPV6,
     ROUTER_MAC,
@@ -66,6 +67,7 @@ from isthmus.model.intent.values import (
     BgpvpnIntent,
     Fallback,
     UnknownSchema,
+    is_private,
 )
 from isthmus.model.intent.writing import bgpvpn_external_ids, to_external_ids
 
@@ -89,6 +91,7 @@ __all__ = [
     "NETWORK_VALUE",
     "NUMBER_MAX",
     "NUMBER_MIN",
+    "PRIVATE_PREFIXES",
     "READS",
     "REVISION_KEY",
     "ROUTER_IPV4",
@@ -113,6 +116,7 @@ __all__ = [
     "carried",
     "from_external_ids",
     "from_memory",
+    "is_private",
     "network_key",
     "networks_named",
     "read_attachment",

@@ -57,10 +57,18 @@ def site(found: str) -> SiteOfOrigin:
 
 
 def subnets(found: Iterable[str]) -> tuple[Prefix, ...]:
+    return _prefixes("isthmus:subnets", found)
+
+
+def outside(found: Iterable[str]) -> tuple[Prefix, ...]:
+    return _prefixes("isthmus:outside", found)
+
+
+def _prefixes(key: str, found: Iterable[str]) -> tuple[Prefix, ...]:
     try:
         return tuple(sorted(Prefix.parse(one) for one in found))
     except ValueError as error:
-        raise BadIntent("isthmus:subnets", str(error)) from None
+        raise BadIntent(key, str(error)) from None
 
 
 def fallback(found: object) -> Fallback:

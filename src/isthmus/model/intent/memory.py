@@ -26,6 +26,7 @@ def to_memory(intent: AttachmentIntent) -> dict[str, Any]:
         "networks": list(intent.networks),
         "subnets": [str(p) for p in intent.subnets],
         "fallback": intent.fallback.value,
+        "outside": [str(p) for p in intent.outside],
         "associations": [_association_value(a) for a in intent.associations],
         "unresolved": [list(pair) for pair in intent.unresolved],
         "unread": list(intent.unread),
@@ -58,6 +59,7 @@ def from_memory(value: object) -> AttachmentIntent:
         networks=tuple(checks.texts(_KEY, found["networks"])),
         subnets=checks.subnets(checks.texts(_KEY, found["subnets"])),
         fallback=checks.fallback(found["fallback"]),
+        outside=checks.outside(checks.texts(_KEY, found.get("outside", []))),
         associations=tuple(_association(_Members(one)) for one in found.list("associations")),
         unresolved=tuple((pair[0], pair[1]) for pair in unresolved if len(pair) == 2),
         unread=tuple(checks.texts(_KEY, found["unread"])),
@@ -94,6 +96,10 @@ class _Members:
         if name not in self._value:
             raise BadIntent(_KEY, f"{name} is missing")
         return self._value[name]
+
+    def get(self, name: str, instead: Any) -> Any:
+        """One that memories of earlier releases lack."""
+        return self._value.get(name, instead)
 
     def text(self, name: str) -> str:
         (found,) = checks.texts(_KEY, [self[name]])

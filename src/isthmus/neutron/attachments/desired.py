@@ -17,9 +17,9 @@ from enum import StrEnum
 from typing import NamedTuple, assert_never
 
 from isthmus.model import intent
-from isthmus.model.intent import AssociationIntent, AssociationKind, AttachmentIntent
+from isthmus.model.intent import AssociationIntent, AssociationKind, AttachmentIntent, Fallback, is_private
 from isthmus.model.net import IpAddress, Prefix
-from isthmus.model.vpn import RouteTarget, SiteOfOrigin
+from isthmus.model.vpn import RouteTarget
 from isthmus.neutron.words.values import Cloud
 
 KIND_KEY, ATTACHMENT_KEY, REVISION_KEY = intent.KIND_KEY, intent.ATTACHMENT_KEY, intent.REVISION_KEY
@@ -96,6 +96,8 @@ class Router:
     """Its ports on external networks."""
     own_defaults: frozenset[int]
     """IP versions in which Neutron gives it a default route: by a gateway with an address, or an extra route."""
+    outside: tuple[Prefix, ...] = ()
+    """What it has routes of its own to beyond its gateways: their subnets, and extra routes by routers there."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -138,6 +140,8 @@ class Association:
     """Whether the BGPVPN belongs to another project."""
     age: int = 0
     """Higher is younger."""
+    fallback: Fallback | None = None
+    """The BGPVPN's own; None: the cloud's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,7 +257,7 @@ def _behind_router(attachment: Attachment, place: Router, cloud: Cloud, revision
     subnets = sorted({prefix for i in place.interfaces for prefix in i.subnets})
     router = switch_of(place.id)
     rows = _transit_rows(attachment, router, _neutron_name(networks[0]), cloud.vpn_mtu)
-    rows |= {_circuit_key(place.id): _circuit_row(attachment, networks, subnets, cloud.site, revision, form)}
+    rows |= {_circuit_key(place.id): _circuit_row(attachment, networks, subnets, cloud, revision, form)}
     rows |= dict(_policy(attachment, router, *policy) for policy in _policies(attachment, place))
     for version in sorted(set(DEFAULT_ROUTES) - place.own_defaults):
         # A packet without any route never reaches the policies; two default routes would share the traffic.
@@ -279,7 +283,7 @@ def _without_router(attachment: Attachment, place: Network, cloud: Cloud, revisi
     subnets = sorted(s.prefix for s in served)
     rows: dict[Key, Row] = {Key(Table.ROUTER, "", router): _row(external_ids=_ids(attachment, "lr"))}
     rows |= _transit_rows(attachment, router, {}, cloud.vpn_mtu)
-    rows |= {_circuit_key(place.id): _circuit_row(attachment, [place.id], subnets, cloud.site, revision, form)}
+    rows |= {_circuit_key(place.id): _circuit_row(attachment, [place.id], subnets, cloud, revision, form)}
     rows |= _gateway_rows(attachment, place, served)
     port = router_port(place.id)
     rows |= dict(_policy(attachment, router, *policy) for policy in _circuit_policies(port, _ports([port])))
@@ -328,17 +332,20 @@ def _circuit_key(place: str) -> Key:
 
 
 def _circuit_row(
-    attachment: Attachment, networks: list[str], subnets: list[Prefix], site: SiteOfOrigin, revision: int, form: int
+    attachment: Attachment, networks: list[str], subnets: list[Prefix], cloud: Cloud, revision: int, form: int
 ) -> Row:
     names = tuple(switch_of(n) for n in networks)
+    fallback, outside = _fallback(attachment, cloud, form)
     wanted = AttachmentIntent(
         attachment=attachment.name,
         revision=revision,
-        site=site,
+        site=cloud.site,
         networks=names,
         subnets=tuple(subnets),
         # Form 1 has no words for one without a number.
         associations=tuple(_association(a, names) for a in attachment.associations if form > 1 or a.number is not None),
+        fallback=fallback,
+        outside=outside,
     )
     return _row(
         type="localport",
@@ -346,6 +353,17 @@ def _circuit_row(
         options=(),
         external_ids=tuple(sorted(intent.to_external_ids(wanted, form).items())),
     )
+
+
+def _fallback(attachment: Attachment, cloud: Cloud, form: int) -> tuple[Fallback, tuple[Prefix, ...]]:
+    """The strictest of its BGPVPNs' for the whole router: who asks that nothing leaves is not overruled by another."""
+    strictest = Fallback.strictest(a.fallback or cloud.fallback for a in attachment.associations)
+    beyond = attachment.place.outside if isinstance(attachment.place, Router) else ()
+    outside = tuple(prefix for prefix in beyond if is_private(prefix))
+    if strictest is not Fallback.PUBLIC or not outside:
+        return strictest, ()
+    # Form 1 cannot say what must be let through, and nothing may be cut off by mistake.
+    return (strictest, outside) if form > 1 else (Fallback.ALL, ())
 
 
 def _association(a: Association, all_networks: tuple[str, ...]) -> AssociationIntent:

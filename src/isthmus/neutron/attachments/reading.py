@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -16,11 +17,10 @@ from neutron.db import models_v2
 from neutron.db.models import external_net, l3, segment
 from neutron_lib import constants
 
-from isthmus.model.intent import AssociationKind
+from isthmus.model.intent import AssociationKind, Fallback
 from isthmus.model.net import IpAddress, Prefix
 from isthmus.model.vpn import RouteTarget
 from isthmus.neutron.attachments.desired import (
-    DEFAULT_ROUTES,
     Association,
     Attachment,
     Interface,
@@ -129,6 +129,7 @@ class Bound(NamedTuple):
     vni: int | None
     """None while the BGPVPN is being made or taken away."""
     local_pref: int | None
+    fallback: str | None
 
 
 def bound(session: Any, attachments: Collection[str] | None) -> list[Bound]:
@@ -156,8 +157,9 @@ def _networks_bound(session: Any, attachments: Collection[str] | None) -> Iterab
 def _with_bgpvpn(table: Any, target: Any) -> Any:
     """What is read of every association, in the order of Bound; ids of standard attributes only rise."""
     bgpvpn, vni, own = models.Bgpvpn, models.Vni, table.project_id
-    of = (table.bgpvpn_id, own, own != bgpvpn.project_id, table.standard_attr_id, vni.vni, bgpvpn.local_pref)
-    query: Any = sa.select(table.id, target, *of).join(bgpvpn, bgpvpn.id == table.bgpvpn_id)
+    of = (table.bgpvpn_id, own, own != bgpvpn.project_id, table.standard_attr_id)
+    numbers = (vni.vni, bgpvpn.local_pref, bgpvpn.fallback)
+    query: Any = sa.select(table.id, target, *of, *numbers).join(bgpvpn, bgpvpn.id == table.bgpvpn_id)
     return query.outerjoin(vni, vni.bgpvpn_id == bgpvpn.id)
 
 
@@ -226,6 +228,7 @@ def _associations(
                 project=m.project,
                 guest=bool(m.guest),
                 age=m.age,
+                fallback=Fallback(m.fallback) if m.fallback else None,
             )
         )
     return found
@@ -261,32 +264,55 @@ def _routers(session: Any, ids: Collection[str]) -> dict[str, Router]:
     for place in places(session, routers=ids):
         prefixes[place.router][place.port, place.network].add(place.prefix)
     gateways = _gateways(session, ids)
-    extra = _extra_defaults(session, ids)
+    extra = _extra_routes(session, ids)
     return {
         i: Router(
             id=i,
             interfaces=tuple(sorted(Interface(port, net, tuple(sorted(p))) for (port, net), p in prefixes[i].items())),
             gateways=tuple(sorted(gateways[i])),
-            own_defaults=frozenset(extra[i].union(*gateways[i].values())),
+            own_defaults=frozenset(
+                {destination.version for destination, _hop in extra[i] if destination.length == 0}.union(
+                    *(uplink.defaults for uplink in gateways[i].values())
+                )
+            ),
+            outside=_outside(gateways[i].values(), extra[i]),
         )
         for i in ids
     }
 
 
-def _gateways(session: Any, ids: Collection[str]) -> dict[str, dict[str, set[int]]]:
-    """Per router its external ports, each with the IP versions in which the external subnet names a gateway."""
-    found: dict[str, dict[str, set[int]]] = {i: defaultdict(set) for i in ids}
+@dataclass(slots=True)
+class _Uplink:
+    """What an external port brings its router."""
+
+    defaults: set[int] = field(default_factory=set)
+    """IP versions in which the external subnet names a gateway."""
+    subnets: set[Prefix] = field(default_factory=set)
+
+
+def _gateways(session: Any, ids: Collection[str]) -> dict[str, dict[str, _Uplink]]:
+    """Per router its external ports."""
+    found: dict[str, dict[str, _Uplink]] = {i: defaultdict(_Uplink) for i in ids}
     query: Any = (
-        sa.select(l3.RouterPort.router_id, l3.RouterPort.port_id, models_v2.Subnet.gateway_ip)
+        sa.select(l3.RouterPort.router_id, l3.RouterPort.port_id, models_v2.Subnet.cidr, models_v2.Subnet.gateway_ip)
         .outerjoin(models_v2.IPAllocation, models_v2.IPAllocation.port_id == l3.RouterPort.port_id)
         .outerjoin(models_v2.Subnet, models_v2.Subnet.id == models_v2.IPAllocation.subnet_id)
         .where(l3.RouterPort.router_id.in_(ids), l3.RouterPort.port_type == constants.DEVICE_OWNER_ROUTER_GW)
     )
-    for router, port, gateway in session.execute(query):
-        versions = found[router][port]
+    for router, port, cidr, gateway in session.execute(query):
+        uplink = found[router][port]
+        if cidr:
+            uplink.subnets.add(Prefix.parse(cidr))
         if gateway:
-            versions.add(IpAddress.parse(gateway).version)
+            uplink.defaults.add(IpAddress.parse(gateway).version)
     return found
+
+
+def _outside(uplinks: Iterable[_Uplink], extra: Iterable[tuple[Prefix, IpAddress]]) -> tuple[Prefix, ...]:
+    """The external subnets, and what extra routes lead to by a router there; default routes say nothing of a place."""
+    subnets = set[Prefix]().union(*(uplink.subnets for uplink in uplinks))
+    beyond = {to for to, hop in extra if to.length and any(s.covers(Prefix.host(hop)) for s in subnets)}
+    return tuple(sorted(subnets | beyond))
 
 
 def with_gateway_on(session: Any, networks: Collection[str]) -> set[str]:
@@ -302,16 +328,13 @@ def with_gateway_on(session: Any, networks: Collection[str]) -> set[str]:
     return set(session.scalars(query)) if networks else set()
 
 
-def _extra_defaults(session: Any, ids: Collection[str]) -> dict[str, set[int]]:
-    """Per router the IP versions in which one of its extra routes is a default route."""
-    versions = {text: version for version, text in DEFAULT_ROUTES.items()}
-    found: dict[str, set[int]] = {i: set() for i in ids}
+def _extra_routes(session: Any, ids: Collection[str]) -> dict[str, list[tuple[Prefix, IpAddress]]]:
+    """Per router its extra routes: where to, and by which next hop."""
+    found: dict[str, list[tuple[Prefix, IpAddress]]] = {i: [] for i in ids}
     table = l3.RouterRoute
-    query: Any = sa.select(table.router_id, table.destination).where(
-        table.router_id.in_(ids), table.destination.in_(versions)
-    )
-    for router, destination in session.execute(query):
-        found[router].add(versions[destination])
+    query: Any = sa.select(table.router_id, table.destination, table.nexthop).where(table.router_id.in_(ids))
+    for router, destination, hop in session.execute(query):
+        found[router].append((apidef.masked(str(destination)), IpAddress.parse(str(hop))))
     return found
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
-from isthmus.model.intent import AssociationKind
+from isthmus.model.intent import AssociationKind, Fallback
 from isthmus.model.vpn import SiteOfOrigin
 
 
@@ -20,6 +20,8 @@ class Cloud(NamedTuple):
     site: SiteOfOrigin
     vpn_mtu: int | None = None
     """Largest IP packet that fits the VPN's path, where that is less than the tenant networks'."""
+    fallback: Fallback = Fallback.PUBLIC
+    """Of BGPVPNs that have none of their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,8 @@ class Bgpvpn:
     standard: Standard
     shared: bool = False
     """With the project that asks, by an RBAC policy."""
+    fallback: str | None = None
+    """None: as the cloud has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +107,7 @@ class NewBgpvpn:
     description: str
     vni_auto: bool = False
     """The cloud chooses the VNI, and the API shows it."""
+    fallback: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
