@@ -63,7 +63,7 @@ def _resolve(known: Known, word: str, unknown: Cause) -> Place | Verdict:
         raise BadQuestion(f"'{word}' is {len(ports)} ports: {shown}: say a port's id")
     if found:
         # A port that moves is on two nodes for a moment.
-        return max(found, key=lambda place: (place.machine.up, place.machine.revision))
+        return max(found, key=lambda place: (not place.machine.why_not, place.machine.up, place.machine.revision))
     return _unknown(known, word, unknown)
 
 

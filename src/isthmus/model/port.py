@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from isthmus.model.net import IpAddress, Mac
+from isthmus.model.reason import NotAnnounced
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,15 @@ class LocalPort:
     up: bool
     device: str = ""
     """Neutron's device id, for people."""
+    is_virtual: bool = False
+    """An address that one of several machines answers for (keepalived, a load balancer): who does now is here."""
+    why_not: NotAnnounced | None = None
+    """Why it is not told of, whatever its BGPVPNs are."""
+
+    @property
+    def speaks(self) -> bool:
+        """Whether what it sends comes to the router on this hypervisor."""
+        return self.why_not is not NotAnnounced.EXTERNAL
 
 
 Claim = tuple[Mac, IpAddress]

@@ -17,6 +17,7 @@ from typing import assert_never
 from isthmus.bgp import events as bgp
 from isthmus.flows.render import Renderer
 from isthmus.model.net import IpAddress
+from isthmus.model.reason import NotAnnounced
 from isthmus.node import facts, handover
 from isthmus.node.announcing import Announcing, DrainState
 from isthmus.node.asked import Asked
@@ -154,7 +155,8 @@ class Node:
         if fact == self.asked.fact:
             self.asked.state = "in sync"
             return
-        set_back = self.issued.look(fact.ports)
+        # One that is still on its way has not moved yet.
+        set_back = self.issued.look(p for p in fact.ports if p.why_not is not NotAnnounced.ARRIVING)
         self.picture.dirty.note(self.asked.read(fact), Occasion.INTENT)
         self.picture.dirty.note(self.asked.behind(set_back), Occasion.INTENT)
         self._gateways.read(fact.gateways, self.asked.networks, now)

@@ -240,6 +240,7 @@ def _machines(node: Node, missing: frozenset[FlowKey]) -> Iterator[MachineStatus
             up=port.up,
             revision=port.revision,
             doors=[_door(node, c, i, port, missing) for c, i in by_network.get(port.network, ())],
+            why_not="" if port.why_not is None else port.why_not.value,
         )
 
 

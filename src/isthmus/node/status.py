@@ -187,6 +187,8 @@ class MachineStatus:
     up: bool
     revision: int
     doors: list[DoorStatus]
+    why_not: str = ""
+    """Why nobody is told of it, whatever its BGPVPNs are."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,7 +107,8 @@ def doors_of(circuit: CircuitName, intent: AttachmentIntent, by_network: Mapping
         number = view_id(targets)
         found[number] = targets
         for port in by_network[network]:
-            sources |= {SourceKey(circuit, a): number for a in port.addresses if served(intent, a)}
+            own = port.addresses if port.speaks else ()
+            sources |= {SourceKey(circuit, a): number for a in own if served(intent, a)}
     if len(found) == 1:
         # The router's own errors (packet too big, TTL exceeded) to somebody beyond the VPN carry its circuit
         # address. With several views the destination is ambiguous, and an error in the wrong VPN is a leak.
