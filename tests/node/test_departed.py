@@ -121,6 +121,24 @@ def test_it_is_said() -> None:
     assert view.departed == ["10.9.0.1/32"]
 
 
+def test_without_anybody_to_look_there_nothing_stays() -> None:
+    world = settled()
+    world.says(withdraw=[FAR.nlri])
+    world.intent({})
+    assert [key for key in world.flows if key.table == Table.GONE and key.match] == []
+
+
+def test_more_at_once_than_may_be_held() -> None:
+    world = settled()
+    world.node.picture.departed = Departed(most=2)
+    many = [path(f"203.0.113.{n}/32", attributes(RT)) for n in range(20, 25)]
+    world.says(*many)
+    world.says(withdraw=[one.nlri for one in many])
+    assert len([key for key in world.flows if key.table == Table.GONE and key.match]) == 2
+    world.wait(DEPARTED_S + 1)
+    assert [key for key in world.flows if key.table == Table.GONE and key.match] == []
+
+
 def test_of_too_many_the_first_to_end_go_at_once() -> None:
     departed, flows = (
         Departed(most=3),

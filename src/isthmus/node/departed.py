@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable, Mapping
 from isthmus.fib.entries import Circuit, ViewId
 from isthmus.flows.layout import GONE_ACTIONS, Table
 from isthmus.flows.types import FlowKey, Installed
-from isthmus.model.intent import Fallback, is_private
+from isthmus.model.intent import PRIVATE_PREFIXES, Fallback
 from isthmus.model.net import Prefix
 
 DEPARTED_S = 300.0
@@ -35,9 +35,6 @@ class Departed:
     def __len__(self) -> int:
         return len(self._until)
 
-    def __contains__(self, flow: FlowKey) -> bool:
-        return flow in self._until
-
     def adopt(self, installed: Mapping[FlowKey, Installed], now: float) -> dict[FlowKey, str]:
         """What an earlier run kept, at the first look at the switch: flows to want."""
         if self._adopted:
@@ -53,9 +50,11 @@ class Departed:
             self._until[key] = now + DEPARTED_S
         return dict.fromkeys(flows, GONE_ACTIONS)
 
-    def expire(self, now: float) -> set[FlowKey]:
-        """Those that have had their time, and the surplus."""
-        gone, surplus = set[FlowKey](), len(self._until) - self._most
+    def expire(self, now: float, closed: Collection[ViewId] = ()) -> set[FlowKey]:
+        """Those that have had their time, those of views that nobody looks in any more, and the surplus."""
+        numbers = {f"{view:#x}" for view in closed}
+        gone = {key for key in self._until if numbers and _view(key) in numbers}
+        surplus = len(self._until) - self._most
         for key, until in self._until.items():
             if until > now and len(gone) >= surplus:
                 break
@@ -64,10 +63,14 @@ class Departed:
             del self._until[key]
         return gone
 
-    def of(self, view: ViewId) -> list[str]:
-        """Where this view led."""
-        found = (key.match for key in self._until if f"metadata={view:#x}," in key.match)
-        return sorted(_prefix(match.rsplit("=", 1)[1]) for match in found)
+    def by_view(self) -> dict[str, list[str]]:
+        """Where each view led, by its number as flows show it."""
+        found: dict[str, list[str]] = {}
+        for key in self._until:
+            address = key.match.rpartition("=")[2]
+            prefix = address if "/" in address else f"{address}/{128 if ':' in address else 32}"
+            found.setdefault(_view(key), []).append(prefix)
+        return found
 
     def deadlines(self) -> list[float]:
         return [next(iter(self._until.values()))] if self._until else []
@@ -76,8 +79,8 @@ class Departed:
         return any(until <= now for until in self.deadlines())
 
 
-def _prefix(address: str) -> str:
-    return address if "/" in address else f"{address}/{128 if ':' in address else 32}"
+def _view(key: FlowKey) -> str:
+    return key.match.split(",")[1].removeprefix("metadata=")
 
 
 def leaks(prefix: Prefix, behind: Iterable[Circuit]) -> bool:
@@ -89,5 +92,6 @@ def leaks(prefix: Prefix, behind: Iterable[Circuit]) -> bool:
 
 def _lets_out(circuit: Circuit, prefix: Prefix) -> bool:
     if circuit.fallback is Fallback.PUBLIC:
-        return not is_private(prefix) or any(o.covers(prefix) or prefix.covers(o) for o in circuit.outside)
+        let_out = any(o.covers(prefix) or prefix.covers(o) for o in circuit.outside)
+        return let_out or not any(private.covers(prefix) for private in PRIVATE_PREFIXES)
     return circuit.fallback is Fallback.ALL

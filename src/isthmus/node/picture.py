@@ -94,7 +94,8 @@ class Picture:
         again = self._admit() | dirty.circuits.keys() if dirty.circuits else set()
         views = self._look_again(again, now)
         rib, renderer = self._convergence.rib, self._renderer
-        self.tables.drop_views((number for number, one in views.items() if one is None), changes)
+        closed = [number for number, one in views.items() if one is None]
+        self.tables.drop_views(closed, changes)
         self.tables.refresh(self._convergence.take_touched(), rib, renderer, changes)
         self.tables.replace_views((one for one in views.values() if one is not None), rib, renderer, changes)
         if dirty.tunnel is not None:
@@ -106,7 +107,8 @@ class Picture:
         self._base.endpoints(sendable, wanted, renderer, changes, tunnel_moved=dirty.tunnel is not None)
         self._replugged = set()
         changes.put |= self.departed.note(sorted(self._leaking(changes.left)), now)
-        changes.gone |= self.departed.expire(now)
+        for key in self.departed.expire(now, closed):
+            changes.drop(key)
         switch.want(changes.put, changes.gone)
         return True
 

@@ -128,6 +128,7 @@ def _views(node: Node) -> Iterator[ViewStatus]:
     for doors in node.picture.doors.values():
         for source, number in doors.sources.items():
             sources.setdefault(number, []).append(str(source.address))
+    departed = node.picture.departed.by_view()
     for number, view in node.tables.views.items():
         entries = node.tables.entries.get(number, {})
         yield ViewStatus(
@@ -137,7 +138,7 @@ def _views(node: Node) -> Iterator[ViewStatus]:
             sources=sorted(sources.get(number, ())),
             routes=len(entries),
             installed=sum(1 for prefix in entries if installed(node, number, prefix)),
-            departed=node.picture.departed.of(number),
+            departed=sorted(departed.get(f"{number:#x}", ())),
         )
 
 
