@@ -131,6 +131,11 @@ def test_private_networks_that_the_router_has_a_route_to_are_let_through() -> No
     assert fallback(only_public, form=1) == ("public", ())
 
 
+def test_a_router_of_a_flavour_is_somebody_elses() -> None:
+    made = desired(Attachment(replace(PRIVATE, flavoured=True), (association(),)), HERE, 7)
+    assert (made.rows, made.skipped) == ({}, (Skipped("", Unserved.FLAVOUR),))
+
+
 def test_a_network_association_steers_all_ports_of_that_network_and_no_other() -> None:
     attachment = Attachment(PRIVATE, (association(Kind.NETWORK, A),))
     steering = [match for priority, match, _action in policies(attachment) if priority == 1000]

@@ -65,6 +65,7 @@ class Unserved(StrEnum):
     NO_SUBNET = "the network has no subnet that could be served"
     NO_GATEWAY_IP = "the subnet has no gateway_ip"
     TOO_LARGE = "its router or network is in more BGPVPNs, or with more route targets, than one row can carry"
+    FLAVOUR = "the router has a flavour: OVN serves routers without one only"
     GATEWAY_TAKEN = "a port of the network has the subnet's gateway_ip"
 
 
@@ -98,6 +99,8 @@ class Router:
     """IP versions in which Neutron gives it a default route: by a gateway with an address, or an extra route."""
     outside: tuple[Prefix, ...] = ()
     """What it has routes of its own to beyond its gateways: their subnets, and extra routes by routers there."""
+    flavoured: bool = False
+    """Somebody else's than OVN's."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -251,6 +254,8 @@ def _ordered(value: Value) -> object:
 
 
 def _behind_router(attachment: Attachment, place: Router, cloud: Cloud, revision: int, form: int) -> Desired:
+    if place.flavoured:
+        return Desired({}, (Skipped("", Unserved.FLAVOUR),), form)
     if not place.interfaces:
         return Desired({}, (Skipped("", Unserved.NO_INTERFACE),), form)
     networks = sorted({i.network for i in place.interfaces})

@@ -264,7 +264,7 @@ def _routers(session: Any, ids: Collection[str]) -> dict[str, Router]:
     for place in places(session, routers=ids):
         prefixes[place.router][place.port, place.network].add(place.prefix)
     gateways = _gateways(session, ids)
-    extra = _extra_routes(session, ids)
+    extra, others = _extra_routes(session, ids), flavoured(session, ids)
     return {
         i: Router(
             id=i,
@@ -276,6 +276,7 @@ def _routers(session: Any, ids: Collection[str]) -> dict[str, Router]:
                 )
             ),
             outside=_outside(gateways[i].values(), extra[i]),
+            flavoured=i in others,
         )
         for i in ids
     }
@@ -313,6 +314,12 @@ def _outside(uplinks: Iterable[_Uplink], extra: Iterable[tuple[Prefix, IpAddress
     subnets = set[Prefix]().union(*(uplink.subnets for uplink in uplinks))
     beyond = {to for to, hop in extra if to.length and any(s.covers(Prefix.host(hop)) for s in subnets)}
     return tuple(sorted(subnets | beyond))
+
+
+def flavoured(session: Any, routers: Collection[str]) -> set[str]:
+    """Those that have a flavour: Neutron leaves them to other drivers than OVN's, for life."""
+    query: Any = sa.select(l3.Router.id).where(l3.Router.id.in_(routers), l3.Router.flavor_id.is_not(None))
+    return set(session.scalars(query)) if routers else set()
 
 
 def with_gateway_on(session: Any, networks: Collection[str]) -> set[str]:
