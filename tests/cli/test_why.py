@@ -61,8 +61,9 @@ def test_what_is_wrong_is_exit_code_1_with_a_command_that_can_be_typed(ask: Call
     typed = ask(world)
     code, out, _ = typed("why", "--from", "a-red1", "--to", "b-red1")
     assert code == 1
-    sentence, command = out.splitlines()
+    sentence, command, meanwhile = out.splitlines()
     assert "exports 10.11.0.10 with 64512:55" in sentence and "no route target in common" in sentence
+    assert "it does not leave by the router" in meanwhile, "it was reached a moment ago"
     assert typed(*command.split()[1:], names=())[0] == 0
 
 

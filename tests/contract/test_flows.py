@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from isthmus.fib.entries import Circuit, CircuitName, Deliver, Forwarding, InboundKey, NextHop, SourceKey, ViewId
-from isthmus.flows.layout import ANSWER_MAC, PROBE_MAC, PROBE_TYPE
+from isthmus.flows.layout import ANSWER_MAC, GONE_ACTIONS, PROBE_MAC, PROBE_TYPE
 from isthmus.flows.parse import parse_dump
 from isthmus.flows.render import Renderer, add_line, delete_line
 from isthmus.flows.types import FlowKey, cookie
@@ -36,7 +36,7 @@ TUNNEL, RED_PORT, BLUE_PORT, MUTE_PORT, OUT_PORT = 1, 2, 3, 4, 5
 FORWARDING = Forwarding(
     circuits={
         RED: Circuit(Fallback.ALL, (net("10.1.0.0/24"), net("2001:db8:1::/64"))),
-        BLUE: Circuit(Fallback.PUBLIC, (net("10.2.0.0/24"),)),
+        BLUE: Circuit(Fallback.PUBLIC, (net("10.2.0.0/24"),), outside=(net("172.24.4.0/24"), net("fd99::/64"))),
         MUTE: Circuit(Fallback.NONE, ()),
         OUT: Circuit(Fallback.ALL, (net("10.4.0.0/24"),), frozenset({ip("10.4.0.5")}), (6,)),
     },
@@ -70,6 +70,8 @@ def wanted(sources: tuple[Prefix, ...] | None = None) -> dict[FlowKey, str]:
         flow = renderer.route(view, prefix, target)
         assert flow is not None
         flows[flow[0]] = flow[1]
+    for gone in ("10.9.9.9/32", "10.8.0.0/16", "2001:db8:9::9/128"):
+        flows[renderer.gone(VIEW, net(gone))] = GONE_ACTIONS
     return flows
 
 
@@ -140,6 +142,8 @@ TO_ROUTER = f"set(eth(src={CIRCUIT_MAC},dst={ROUTER_MAC}))"
         (f"in_port={RED_PORT},{V4},nw_src=10.1.0.5,nw_dst=10.2.0.5", f"{TO_ROUTER},blue"),
         (f"in_port={RED_PORT},{V6},ipv6_src=2001:db8:1::5,ipv6_dst=2001:db8:7::1", f"{TO_ROUTER},blue"),
         (f"in_port={RED_PORT},{V4},nw_src=10.1.0.5,nw_dst=8.8.8.8", f"{TO_ROUTER},red"),
+        (f"in_port={RED_PORT},{V4},nw_src=10.1.0.5,nw_dst=10.8.0.5", "drop"),  # was known a moment ago
+        (f"in_port={RED_PORT},{V4},nw_src=10.1.0.66,nw_dst=10.8.0.5", f"{TO_ROUTER},red"),  # not to this view
         (f"in_port={RED_PORT},{V4},nw_src=10.1.0.66,nw_dst=10.9.0.7", f"{TO_ROUTER},red"),  # has no view
         (f"in_port={RED_PORT},{V4},nw_src=169.254.128.1,nw_dst=10.1.0.5", "src=169.254.128.2"),
         # What the router itself says about a packet from the VPN: the router behind the far end has the same address.
@@ -148,6 +152,8 @@ TO_ROUTER = f"set(eth(src={CIRCUIT_MAC},dst={ROUTER_MAC}))"
         (f"in_port={RED_PORT},{V4},nw_src=169.254.128.1,nw_dst=8.8.8.8", "drop"),  # nobody in the VPN
         (f"in_port={RED_PORT},{V6},ipv6_src=fd00:56:50:4e::1,ipv6_dst=2001:db9::1", "drop"),
         (f"in_port={BLUE_PORT},{V4},nw_src=10.1.0.5,nw_dst=10.9.0.7", "drop"),  # private, fallback=public
+        (f"in_port={BLUE_PORT},{V4},nw_src=10.1.0.5,nw_dst=172.24.4.9", f"{TO_ROUTER},blue"),  # the router has a route
+        (f"in_port={BLUE_PORT},{V6},ipv6_src=fd00::1,ipv6_dst=fd99::9", f"{TO_ROUTER},blue"),
         (f"in_port={BLUE_PORT},{V4},nw_src=10.1.0.5,nw_dst=8.8.8.8", f"{TO_ROUTER},blue"),
         (f"in_port={BLUE_PORT},{V6},ipv6_src=fd00::1,ipv6_dst=fd01::1", "drop"),
         # A floating IP wins over the VPN's default route, whole or in pieces, and over nothing longer.

@@ -17,6 +17,7 @@ from isthmus.model.intent import (
 )
 from isthmus.model.net import IpAddress, Mac
 from isthmus.model.port import Gateway
+from isthmus.model.reason import NotAnnounced
 from isthmus.node.facts import IntentLost, IntentRead
 from isthmus.shell.bindings import HOLD_S
 from isthmus.shell.idl import use_certificates
@@ -102,6 +103,45 @@ def test_gateways_of_attachments_that_have_a_port_here(central: Central, backgro
     ours = {"isthmus:kind": "gw", "isthmus:attachment": f"network:{network}"}
     add_gateway(central, "isthmus-gw", "own", "10.1.0.1/24", ours)
     eventually(lambda: seen(replace(theirs, ours=True)))
+
+
+def test_a_machine_that_migrates_is_heard_of_before_it_is_bound(central: Central, background: Background) -> None:
+    add_vm(central, 1, "host-2")
+    watched = Watched(central, background)
+    watched.ports()
+    here = central.sbctl("--bare", "--columns=_uuid", "find", "Chassis", "name=host-1")
+    central.sbctl("set", "Port_Binding", "vm-1", f"additional_chassis={here}")
+    watched.ports(replace(VM, why_not=NotAnnounced.ARRIVING))
+    central.sbctl("set", "Port_Binding", "vm-1", f"chassis={here}", "additional_chassis=[]")
+    watched.ports(VM)
+
+
+def test_a_virtual_address_follows_the_machine_that_has_it(central: Central, background: Background) -> None:
+    """As ovn-controller binds it when the machine has sent a gratuitous ARP; never "up"."""
+    add_vm(central, 2, "host-1")
+    virtual = {"type": "virtual", "options:virtual-ip": "10.1.0.1", "options:virtual-parents": "vm-2"}
+    central.nbctl(
+        *("lsp-add", "net", "vm-1", "--", "lsp-set-addresses", "vm-1", f"{VM.mac} 10.1.0.1"),
+        *("--", "set", "Logical_Switch_Port", "vm-1", *(f"{key}={value}" for key, value in virtual.items())),
+        *row_ids(
+            {
+                "neutron:network_name": NETWORK,
+                "neutron:cidrs": "10.1.0.1/24 2001:db8::1/64",
+                "neutron:revision_number": "12",
+                "neutron:device_id": "instance-1",
+            }
+        ),
+    )
+    watched = Watched(central, background)
+    watched.ports(vm(2))
+    chassis = {
+        name: central.sbctl("--bare", "--columns=_uuid", "find", "Chassis", f"name={name}")
+        for name in ("host-1", "host-2")
+    }
+    central.sbctl("set", "Port_Binding", "vm-1", f"chassis={chassis['host-1']}", "virtual_parent=vm-2")
+    watched.ports(replace(VM, is_virtual=True), vm(2))
+    central.sbctl("set", "Port_Binding", "vm-1", f"chassis={chassis['host-2']}", "virtual_parent=vm-3")
+    watched.ports(vm(2))
 
 
 def test_nonsense_costs_one_row(central: Central, background: Background) -> None:

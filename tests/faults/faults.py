@@ -225,6 +225,11 @@ BGP = (
 FAR_END = (
     Fault("destination unknown", C.DESTINATION_UNKNOWN, lambda w: None, destination="10.11.0.99"),
     Fault("destination's port down", C.PORT_DOWN, lambda w: clouds.change_port(w, "b", "b-red1", up=False)),
+    Fault(
+        "destination's port is on a gateway chassis",
+        C.PORT_EXTERNAL,
+        lambda w: clouds.change_port(w, "b", "b-red1", type="external"),
+    ),
     Fault("destination's association deleted", C.NOT_ASSOCIATED, lambda w: clouds.dissociate(w, "b", RED)),
     Fault(
         "destination's association deleted, asked by the address another tenant has too",

@@ -32,6 +32,7 @@ def test_every_property_reaches_the_api(admin: User, stacks: Stacks) -> None:
         "route_distinguishers": ["64512:9"],
         "vni": 4801,
         "local_pref": 0,
+        "fallback": "none",
         "tags": ["gold", "prod"],
     }
     path = stacks.create(bgpvpn(**said))
@@ -59,6 +60,7 @@ def test_an_update_changes_in_place_what_the_api_can_change(admin: User, stacks:
         "description": "d",
         "route_targets": ["64512:1", "64512:3"],
         "local_pref": 70,
+        "fallback": "all",
         "tags": ["gold"],
     }
     stacks.update(path, bgpvpn(**changed))
@@ -70,6 +72,7 @@ def test_an_update_changes_in_place_what_the_api_can_change(admin: User, stacks:
     bare = only(admin)
     assert bare["id"] == before["id"]
     assert (bare["description"], bare["route_targets"], bare["local_pref"], bare["tags"]) == ("", [], None, [])
+    assert bare["fallback"] is None
     assert bare["name"].startswith(path.split("/")[1])
 
 

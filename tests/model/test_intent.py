@@ -122,6 +122,22 @@ def test_the_same_with_a_row_for_each_bgpvpn(intent: AttachmentIntent) -> None:
     assert through_form_2(with_lanes(intent)) == with_lanes(intent)
 
 
+@given(any_of_them, st.lists(prefixes, unique=True, min_size=1, max_size=4))
+def test_what_lies_outside_is_told_to_who_can_read_it(intent: AttachmentIntent, outside: list[Prefix]) -> None:
+    let_through = replace(intent, fallback=Fallback.PUBLIC, outside=tuple(sorted(outside)))
+    row = to_external_ids(let_through, 2)
+    assert through_form_2(let_through) == from_memory(json.loads(json.dumps(to_memory(let_through)))) == let_through
+    assert row["isthmus:fallback"] == "all", "who passes the other key over cuts nothing off"
+    with pytest.raises(BadIntent, match="isthmus:outside"):
+        to_external_ids(replace(intent, outside=let_through.outside, fallback=Fallback.PUBLIC), 1)
+
+
+def test_a_memory_of_the_release_before_knows_nothing_of_what_lies_outside() -> None:
+    memory = to_memory(ONE)
+    del memory["outside"]
+    assert from_memory(memory) == ONE
+
+
 @given(vpns)
 def test_a_bgpvpns_row_is_read_as_written(vpn: BgpvpnIntent) -> None:
     assert read_bgpvpn(bgpvpn_external_ids(vpn)) == vpn
@@ -237,6 +253,7 @@ OF_FORM_2 = [
     ("isthmus:lanes", "15", "lane 15 is not within 16 to 4079"),
     ("isthmus:lanes", "4080", "lane 4080 is not within 16 to 4079"),
     ("isthmus:routes", "10.0.0.1/24", "has host bits set"),
+    ("isthmus:outside", "10.0.0.1/24", "has host bits set"),
     ("isthmus:own-defaults", "4 5", "'5' is not one of 4, 6"),
 ]
 

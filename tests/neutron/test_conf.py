@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from oslo_config import cfg
 
+from isthmus.model.intent import Fallback
 from isthmus.neutron.words import conf
 
 
@@ -21,6 +22,11 @@ def test_the_defaults_leave_the_lower_half_of_the_vnis_to_people() -> None:
     settings = conf.read(section(site="64512:1"))
     assert (str(settings.site), settings.vni_min, settings.vni_max) == ("64512:1", 2**23, 2**24 - 1)
     assert settings.reconcile_interval_s == 60
+
+
+def test_what_is_private_and_unknown_is_not_sent_to_the_internet_unless_somebody_says_so() -> None:
+    assert conf.read(section(site="64512:1")).cloud.fallback is Fallback.PUBLIC
+    assert conf.read(section(site="64512:1", fallback="all")).cloud.fallback is Fallback.ALL
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 
 from isthmus.model.intent import AssociationKind as Kind
-from isthmus.model.intent import BadIntent, Lane, from_external_ids
+from isthmus.model.intent import BadIntent, Fallback, Lane, from_external_ids, read_attachment
 from isthmus.model.net import IpAddress, Prefix
 from isthmus.model.vpn import RouteTarget, SiteOfOrigin
 from isthmus.neutron.attachments.desired import (
@@ -207,6 +207,39 @@ def test_a_gateway_joins_the_sets_and_takes_our_default_routes_away() -> None:
 def test_a_gateway_of_one_ip_version_leaves_the_other_versions_default_route_to_us() -> None:
     router = replace(PRIVATE, gateways=("g",), own_defaults=frozenset({4}))
     assert routes(Attachment(router, (association(),))) == {"::/0"}
+
+
+def fallback(attachment: Attachment, cloud: Cloud = HERE, form: int = 2) -> tuple[str, tuple[str, ...]]:
+    [row] = [dict(row) for key, row in desired(attachment, cloud, 7, form).rows.items() if "isthmus-ac-" in key.name]
+    read = read_attachment(dict(row["external_ids"]))  # type: ignore[arg-type]
+    return read.fallback.value, tuple(str(p) for p in read.outside)
+
+
+def test_of_several_bgpvpns_the_strictest_fallback_counts() -> None:
+    def of(*own: Fallback | None, cloud: Cloud = HERE) -> str:
+        bound = tuple(replace(association(number=16 + n), fallback=f) for n, f in enumerate(own))
+        return fallback(Attachment(PRIVATE, bound), cloud)[0]
+
+    assert of(None) == "public"
+    assert of(None, cloud=HERE._replace(fallback=Fallback.ALL)) == "all"
+    assert of(Fallback.ALL) == "all"
+    assert of(Fallback.ALL, None) == "public"
+    assert of(Fallback.NONE, Fallback.ALL) == "none"
+
+
+def test_private_networks_that_the_router_has_a_route_to_are_let_through() -> None:
+    beyond = tuple(Prefix.parse(p) for p in ("10.20.0.0/16", "172.24.4.0/24", "192.0.2.0/24"))
+    attachment = Attachment(replace(PRIVATE, outside=beyond), (association(),))
+    assert fallback(attachment) == ("public", ("10.20.0.0/16", "172.24.4.0/24"))
+    assert fallback(attachment, form=1) == ("all", ()), "the first release has no words for it, and must cut nothing"
+    assert fallback(attachment, HERE._replace(fallback=Fallback.NONE)) == ("none", ())
+    only_public = Attachment(replace(PRIVATE, outside=beyond[2:]), (association(),))
+    assert fallback(only_public, form=1) == ("public", ())
+
+
+def test_a_router_of_a_flavour_is_somebody_elses() -> None:
+    made = desired(Attachment(replace(PRIVATE, flavoured=True), (association(),)), HERE, 7)
+    assert (made.rows, made.skipped) == ({}, (Skipped("", Unserved.FLAVOUR),))
 
 
 def test_a_network_association_steers_all_ports_of_that_network_and_no_other() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from isthmus.model.intent import AttachmentIntent, Lane
+from isthmus.model.intent import AttachmentIntent, Fallback, Lane
 from tests.eventually import eventually
 from tests.neutron.cloud import V4, V6, Cloud, User
 
@@ -73,7 +73,7 @@ def test_a_router_association(cloud: Cloud, owner: User, vpn: Vpn) -> None:
     router, network = routed(owner, V4, V6)
     association = vpn.bind("router", router)
     told = vpn.told(router)
-    assert (told.attachment, str(told.site), told.fallback) == (f"router:{router}", "64512:1", "all")
+    assert (told.attachment, str(told.site), told.fallback) == (f"router:{router}", "64512:1", "public")
     assert told.networks == (f"neutron-{network['id']}",)
     assert [str(s) for s in told.subnets] == ["10.1.0.0/24", "2001:db8:1::/64"]
     [bound] = told.associations
@@ -186,6 +186,51 @@ def test_a_gateway_moves_our_default_routes_and_joins_the_sets(cloud: Cloud, own
     owner.put(f"routers/{router}", {"router": {"external_gateway_info": None}})
     assert default_routes(cloud, router) == OURS
     assert not any(port["id"] in match for _priority, match, _action in policies(cloud, router))
+
+
+def test_private_networks_beyond_the_gateway_are_not_cut_off(cloud: Cloud, owner: User, vpn: Vpn) -> None:
+    """The external subnet, and what the router has a route of its own to by a router there."""
+    router, _network = routed(owner, V4)
+    vpn.bind("router", router)
+    flat = {"provider:network_type": "flat", "provider:physical_network": "other"}
+    on_premises = {"ip_version": 4, "cidr": "172.24.4.0/24"}
+    outside = cloud.admin.network(on_premises, **{"router:external": True}, **flat)["id"]
+
+    def told() -> tuple[str, list[str]]:
+        intent = vpn.told(router)
+        return intent.fallback.value, [str(p) for p in intent.outside]
+
+    assert told() == ("public", [])
+    owner.put(f"routers/{router}", {"router": {"external_gateway_info": {"network_id": outside}}})
+    assert told() == ("public", ["172.24.4.0/24"])
+    routes = [
+        {"destination": d, "nexthop": h} for d, h in (("10.20.0.0/16", "172.24.4.1"), ("10.30.0.0/16", "10.1.0.9"))
+    ]
+    owner.put(f"routers/{router}", {"router": {"routes": routes}})
+    assert told() == ("public", ["10.20.0.0/16", "172.24.4.0/24"])
+    cloud.admin.put(vpn.path, {"bgpvpn": {"fallback": "none"}})
+    assert told() == ("none", [])
+    owner.put(f"routers/{router}", {"router": {"routes": []}})
+    owner.put(f"routers/{router}", {"router": {"external_gateway_info": None}})
+    cloud.admin.put(vpn.path, {"bgpvpn": {"fallback": None}})
+    assert told() == ("public", [])
+    cloud.admin.delete(f"networks/{outside}")
+
+
+def test_the_fallback_of_a_bgpvpn_reaches_its_attachments(cloud: Cloud, owner: User, vpn: Vpn) -> None:
+    """The strictest of those that a router or network is in."""
+    lone = owner.network(V4)["id"]
+    other = cloud.admin.make(BGPVPNS, project_id=owner.project, fallback="none")
+    vpn.bind("network", lone)
+    assert vpn.told(lone).fallback is Fallback.PUBLIC
+    cloud.admin.put(vpn.path, {"bgpvpn": {"fallback": "all"}})
+    assert vpn.told(lone).fallback is Fallback.ALL
+    association = owner.make(f"{BGPVPNS}/{other['id']}/network_associations", network_id=lone)
+    assert vpn.told(lone).fallback is Fallback.NONE
+    cloud.admin.put(f"{BGPVPNS}/{other['id']}", {"bgpvpn": {"fallback": "public"}})
+    assert vpn.told(lone).fallback is Fallback.PUBLIC
+    owner.delete(f"{BGPVPNS}/{other['id']}/network_associations/{association['id']}")
+    assert vpn.told(lone).fallback is Fallback.ALL
 
 
 def test_the_external_subnets_gateway_moves_our_default_route(cloud: Cloud, owner: User, vpn: Vpn) -> None:

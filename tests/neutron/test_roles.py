@@ -39,15 +39,18 @@ create_bgpvpn                              201    403    403    403    403    40
 create_bgpvpn:LIST                         201    403    403    403    403    403
 create_bgpvpn:vni                          201    403    403    403    403    403
 create_bgpvpn:local_pref                   201    403    403    403    403    403
+create_bgpvpn:fallback                     201    403    403    403    403    403
 get_bgpvpn                                 200    200    200    200    404    404
 get_bgpvpn:project_id                      seen   hidden hidden hidden 404    404
 get_bgpvpn:LIST                            seen   hidden hidden hidden 404    404
 get_bgpvpn:vni                             seen   hidden hidden hidden 404    404
 get_bgpvpn:local_pref                      seen   seen   seen   seen   404    404
+get_bgpvpn:fallback                        seen   seen   seen   seen   404    404
 get_bgpvpn:status_details                  seen   hidden hidden hidden 404    404
 update_bgpvpn                              200    200    200    403    404    404
 update_bgpvpn:LIST                         200    403    403    403    404    404
 update_bgpvpn:local_pref                   200    403    403    403    404    404
+update_bgpvpn:fallback                     200    403    403    403    404    404
 delete_bgpvpn                              204    403    403    403    404    404
 create_bgpvpn_KIND_association             201    201    201    403    404    403
 get_bgpvpn_KIND_association                200    200    200    200    404    404
@@ -159,8 +162,9 @@ def _tags(world: World, verb: str, user: User) -> str:
 
 
 def _bgpvpn(world: World, verb: str, attribute: str, role: str, allowed: bool) -> str:
-    user, value = world.users[role], [f"64512:{next(NUMBERS)}"] if attribute in LISTS else next(NUMBERS)
-    named = {attribute: value} if attribute else {"name": "roles"}
+    user = world.users[role]
+    value: object = [f"64512:{next(NUMBERS)}"] if attribute in LISTS else next(NUMBERS)
+    named = {attribute: "none" if attribute == "fallback" else value} if attribute else {"name": "roles"}
     project = {"project_id": world.project} if role == "admin" else {}
     if verb == "create":
         return str(user.call("POST", BGPVPNS, {"bgpvpn": named | project}).status)

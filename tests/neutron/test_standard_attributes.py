@@ -104,7 +104,9 @@ def test_changed_since(admin: User, owner: User) -> None:
 
 
 def test_every_attribute_filters_and_sorts(admin: User, owner: User) -> None:
-    vpn = bgpvpn(admin, owner, name="n", route_targets=["1:1"], vni=None, local_pref=5, description="d")
+    vpn = bgpvpn(
+        admin, owner, name="n", route_targets=["1:1"], vni=None, local_pref=5, fallback="none", description="d"
+    )
     shown = admin.get(f"{BGPVPNS}/{vpn['id']}")
     derived = {"status", "status_reason", "status_details"}  # they follow from what agents report
     for attribute, value in shown.items():
@@ -127,7 +129,7 @@ def test_pages_by_every_attribute_lose_nothing(cloud: Cloud, admin: User, owner:
         made += [
             owner.make(f"{one}/port_associations", port_id=port, advertise_fixed_ips=flag),
             owner.make(f"{one}/router_associations", router_id=router, advertise_extra_routes=flag),
-            bgpvpn(admin, owner, name=f"n{number}", vni=None, local_pref=None if flag else 7),
+            bgpvpn(admin, owner, name=f"n{number}", vni=None, **({} if flag else {"local_pref": 7, "fallback": "all"})),
         ]
     cloud.sql(
         "UPDATE standardattributes SET created_at = NULL, updated_at = NULL WHERE id IN (SELECT standard_attr_id FROM"

@@ -15,6 +15,8 @@ def meets(row: Row, clause: Clause) -> bool:
         return all(row.external_ids.get(k) == v for k, v in value[1])
     if (column, function) == ("chassis", "=="):
         return row.chassis == value[1]
+    if (column, function) == ("additional_chassis", "includes"):
+        return value[1] in row.additional
     assert (column, function) == ("logical_port", "==")
     return row.logical_port == value
 

@@ -17,6 +17,7 @@ from isthmus.model.intent import (
 )
 from isthmus.model.net import IpAddress, Mac
 from isthmus.model.port import Gateway, LocalPort
+from isthmus.model.reason import NotAnnounced
 from isthmus.model.vpn import SiteOfOrigin
 from isthmus.shell.bindings import (
     HOLD_S,
@@ -63,6 +64,15 @@ def test_a_floating_ip_is_seen() -> None:
     assert read_port(ROW._replace(external_ids=IDS | {"neutron:port_fip": "203.0.113.9"})) == replace(
         PORT, floating=True
     )
+
+
+def test_a_virtual_address_is_a_port_where_its_machine_is() -> None:
+    """OVN binds it when the machine has announced it, and says nothing of its being up."""
+    assert read_port(ROW._replace(type="virtual", up=False)) == replace(PORT, is_virtual=True)
+
+
+def test_what_a_gateway_chassis_serves_has_its_reason() -> None:
+    assert read_port(ROW._replace(type="external")) == replace(PORT, why_not=NotAnnounced.EXTERNAL)
 
 
 @pytest.mark.parametrize(
@@ -134,6 +144,21 @@ def test_where_a_port_is(chassis: str, expected: Where) -> None:
     assert where(ROW._replace(chassis=chassis), "own") is expected
 
 
+@pytest.mark.parametrize(
+    ("chassis", "additional", "expected"),
+    [
+        ("other", ("own",), Where.ARRIVING),
+        ("", ("other", "own"), Where.ARRIVING),
+        ("own", ("other",), Where.HERE),  # it is leaving, and has not left
+        ("other", ("third",), Where.ELSEWHERE),
+    ],
+)
+def test_a_machine_that_is_on_its_way_is_nearly_here(
+    chassis: str, additional: tuple[str, ...], expected: Where
+) -> None:
+    assert where(ROW._replace(chassis=chassis, additional=additional), "own") is expected
+
+
 def test_a_bgpvpn_is_read_or_says_why_not() -> None:
     vpn = BgpvpnIntent("00000000-0000-0000-0000-000000000009", 1, 5009, (), ())
     row = Row(f"isthmus-vpn-{vpn.bgpvpn}", "localport", (), "", False, bgpvpn_external_ids(vpn))
@@ -175,6 +200,13 @@ def test_what_becomes_of_a_port_that_is_missed(
     before = {"p": Staying(PORT, 10.0 + HOLD_S)}
     known = None if plugged is None else frozenset(plugged)
     assert stay(before, {}, seen, known, now, {"p"}) == (before if held else {})
+
+
+def test_a_virtual_address_has_no_interface_that_could_be_unplugged() -> None:
+    """ovn-controller stops and lets go of it; who has it is heard of within a moment."""
+    before = {"p": Staying(replace(PORT, is_virtual=True), 10.0 + HOLD_S)}
+    assert stay(before, {}, {"p": Where.NOWHERE}, frozenset(), 10.1, {"p"}) == before
+    assert stay(before, {}, {"p": Where.ELSEWHERE}, frozenset(), 10.1, {"p"}) == {}
 
 
 def test_a_port_that_ovn_says_is_here_is_told_whatever_the_switch_says() -> None:

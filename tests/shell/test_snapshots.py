@@ -20,6 +20,7 @@ from isthmus.model.intent import (
     bgpvpn_external_ids,
     to_external_ids,
 )
+from isthmus.model.reason import NotAnnounced
 from isthmus.model.vpn import SiteOfOrigin
 from isthmus.node.facts import IntentRead
 from isthmus.shell.bindings import HOLD_S, Row
@@ -351,3 +352,35 @@ def _never_half(told: IntentRead, targets: dict[int, int]) -> None:
     for intent in told.circuits.values():
         assert isinstance(intent, AttachmentIntent) and not intent.unresolved
     assert isinstance(told.circuits[circuit(1)], AttachmentIntent), "its machine never left"
+
+
+def test_a_machine_on_its_way_is_told_as_such_until_it_is_bound_here(here: Hypervisor) -> None:
+    """Live migration: first only an additional chassis, then the chassis."""
+    here.settle()
+    row = here.server.rows["vm-2"]
+    here.server.rows["vm-2"] = row._replace(additional=(OWN,))
+    told = here.settle()
+    assert {p.name: p.why_not for p in told.ports} == {"vm-1": None, "vm-2": NotAnnounced.ARRIVING}
+    assert told.circuits == {circuit(1): attachment(1, RED), circuit(2): attachment(2, BLUE)}
+    here.server.rows["vm-2"] = row._replace(chassis=OWN)
+    assert {p.name: p.why_not for p in here.settle().ports} == {"vm-1": None, "vm-2": None}
+
+
+def test_a_machine_that_did_not_come_after_all_is_gone(here: Hypervisor) -> None:
+    here.settle()
+    row = here.server.rows["vm-2"]
+    here.server.rows["vm-2"] = row._replace(additional=(OWN,))
+    here.settle()
+    here.server.rows["vm-2"] = row
+    assert [p.name for p in here.settle().ports] == ["vm-1"]
+
+
+def test_a_virtual_address_goes_to_whoever_has_it(here: Hypervisor) -> None:
+    here.boot("vip", 1)
+    row = here.server.rows["vip"]._replace(type="virtual", up=False)
+    here.server.rows["vip"] = row
+    assert {p.name: p.up for p in here.settle().ports} == {"vip": True, "vm-1": True}
+    here.server.rows["vip"] = row._replace(chassis=OTHER)
+    assert [p.name for p in here.settle().ports] == ["vm-1"]
+    here.server.rows["vip"] = row
+    assert [p.name for p in here.settle().ports] == ["vip", "vm-1"]

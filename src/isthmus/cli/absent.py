@@ -171,6 +171,7 @@ def _kept_back(leg: Leg, place: Place, export: PortStatus) -> Verdict:
         NotAnnounced.DUPLICATE_ADDRESS.value: Cause.DUPLICATE_ADDRESS,
         NotAnnounced.DRAINED.value: Cause.DRAINED,
         NotAnnounced.NOT_SERVED.value: Cause.NOT_SERVED,
+        NotAnnounced.EXTERNAL.value: Cause.PORT_EXTERNAL,
         NotAnnounced.NUMBER_CLASH.value: Cause.NUMBER_CLASH,
     }
     if why in causes:

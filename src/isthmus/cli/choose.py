@@ -93,7 +93,7 @@ def rows(status: NodeStatus, choice: Choice) -> NodeStatus:
             for m in status.machines
             if (not choice.view or any(d.view == choice.view for d in m.doors))
             and (network is None or any(_touches(network, address) for address in m.addresses))
-            and (not choice.why_not or not m.up or any(d.closed for d in m.doors))
+            and (not choice.why_not or not m.up or m.why_not or any(d.closed for d in m.doors))
         ],
         limits=[
             one

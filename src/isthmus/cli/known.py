@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from isthmus.model.reason import AttachmentState
+from isthmus.model.reason import AttachmentState, NotAnnounced
 from isthmus.node.status import (
     AssociationStatus,
     AttachmentStatus,
@@ -109,7 +109,9 @@ class Known:
         return exact or found
 
     def holders(self, address: str) -> list[Place]:
-        return [place for place in self.places() if address in place.machine.addresses]
+        """One that is on its way has it where it comes from."""
+        arriving = NotAnnounced.ARRIVING.value
+        return [p for p in self.places() if address in p.machine.addresses and p.machine.why_not != arriving]
 
     def at(self, vtep: str) -> Told | None:
         return next((node for node in self.told if node.status.vtep == vtep), None)

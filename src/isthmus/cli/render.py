@@ -184,6 +184,8 @@ def machines(rows: Iterable[MachineStatus], skipped: Mapping[str, str]) -> str:
 def _machine_trouble(m: MachineStatus) -> str:
     if not m.up:
         return NotAnnounced.PORT_DOWN.value
+    if m.why_not:
+        return m.why_not
     closed = sorted({address for door in m.doors for address in door.closed})
     return f"the switch does not take packets from {_list(closed)}" if closed else ""
 

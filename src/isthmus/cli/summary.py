@@ -22,6 +22,7 @@ _FINE_STATES = {AttachmentState.ACTIVE.name, AttachmentState.NO_WORKLOAD.name}
 _CONFIGURED_SO = {
     NotAnnounced.NO_EXPORT_TARGET.value,
     NotAnnounced.PORT_DOWN.value,
+    NotAnnounced.ARRIVING.value,
     NotAnnounced.DRAINED.value,
     NotInstalled.HIDDEN_BY_ROUTER.value,
     Note.DEFAULT_ROUTE.value,

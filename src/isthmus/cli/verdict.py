@@ -49,6 +49,7 @@ class Cause(StrEnum):
     BGPVPN_UNREADABLE = "the row of a BGPVPN is missing in OVN, or cannot be understood"
     NOT_ASSOCIATED = "no association covers a port"
     NOT_SERVED = "the attachment's router has no interface on a port's subnet"
+    PORT_EXTERNAL = "OVN serves a port from a gateway chassis"
     NUMBER_CLASH = "a VNI is another BGPVPN's on the hypervisor"
     NO_IMPORT_TARGETS = "a port's associations import nothing"
     NO_EXPORT_TARGETS = "a port's associations export nothing"

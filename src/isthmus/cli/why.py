@@ -63,7 +63,7 @@ def _resolve(known: Known, word: str, unknown: Cause) -> Place | Verdict:
         raise BadQuestion(f"'{word}' is {len(ports)} ports: {shown}: say a port's id")
     if found:
         # A port that moves is on two nodes for a moment.
-        return max(found, key=lambda place: (place.machine.up, place.machine.revision))
+        return max(found, key=lambda place: (not place.machine.why_not, place.machine.up, place.machine.revision))
     return _unknown(known, word, unknown)
 
 
@@ -298,7 +298,7 @@ def _by_route(leg: Leg, view: ViewStatus) -> Place | Verdict:
     if len({p.machine.port for p in meant}) > 1:
         return duplicate(leg, " and ".join(str(p) for p in meant[:MEANT_MAX]))
     if route is None or (meant and not _is_host(route)):
-        return absent(leg, view)
+        return _departed(leg, view, absent(leg, view))
     if route.note == Note.DUPLICATE_ADDRESS.value:
         return duplicate(leg, f"{route.next_hop} and another site")
     if not route.installed:
@@ -306,6 +306,17 @@ def _by_route(leg: Leg, view: ViewStatus) -> Place | Verdict:
     if route.next_hop == "local":
         return delivered_here(leg, meant)
     return by_tunnel(leg, node, route)
+
+
+def _departed(leg: Leg, view: ViewStatus, verdict: Verdict) -> Verdict:
+    if not any(covers(prefix, leg.destination) for prefix in view.departed):
+        return verdict
+    remark = (
+        f"{leg.start.node.name} knew {leg.destination} until a moment ago, so for some minutes it drops what is sent "
+    )
+    return dataclasses.replace(
+        verdict, remarks=(*verdict.remarks, f"{remark}there: it does not leave by the router, whatever its fallback")
+    )
 
 
 def _members(leg: Leg, view: ViewStatus) -> list[Place]:

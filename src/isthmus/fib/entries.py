@@ -78,6 +78,8 @@ class Circuit:
     """Sources that have a floating IP: a default route of the VPN is not theirs."""
     own_defaults: tuple[int, ...] = ()
     """IP versions in which nobody's packets follow a default route of the VPN."""
+    outside: tuple[Prefix, ...] = ()
+    """Private, and let through by `public`: the router has a route to them beyond its gateway."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,18 +15,22 @@
            1  <circuit>                                  goto FALLBACK
     20 VIEW       longest prefix of the view: priority 100 + prefix length, or 50 + that of a default route
          108+ metadata=<view>,<destination>              to TUNNEL with VNI, endpoint and router MAC, or into a circuit
-          61  <circuit>,<source with a floating IP>      goto FALLBACK: a floating IP wins over a default route
+          61  <circuit>,<source with a floating IP>      goto GONE: a floating IP wins over a default route
           60  <circuit>                                  the same for a router that keeps to its own default route
           50+ metadata=<view>,<destination>              as above, of a default route
-           1  anything                                   goto FALLBACK
+           1  anything                                   goto GONE
     30 TUNNEL     one flow for each endpoint that can be sent to
          100  tun_dst=<endpoint>                         our router MAC as source, output:<tunnel>
            0  anything                                   drop, counted: the VPN knows it, the endpoint is not there
     40 INBOUND    exactly what this node announced: (VNI, address) -> circuit
          100+ tun_id=<vni>,<destination>                 to the router, output:<circuit>
            0  anything                                   drop, counted
+    45 GONE       what the view knew a moment ago does not leave by the router
+         100  metadata=<view>,<destination>              drop
+           0  anything                                   goto FALLBACK
     50 FALLBACK   what no view knows goes back to the router it came from, or not
-          30  the router's own error                     drop: whom it is for is not in the VPN
+          40  the router's own error                     drop: whom it is for is not in the VPN
+          30  <circuit>,<what the router has a route to>  to the router, IN_PORT (fallback=public)
           20  <circuit>,<private destination>            drop (fallback=public)
           10  <circuit>                                  to the router, IN_PORT; or drop (fallback=none)
     60 ANSWER     one flow for each endpoint that is asked whether it is there
@@ -50,7 +54,7 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-from isthmus.model.net import Mac, Prefix
+from isthmus.model.net import Mac
 
 
 class Table(IntEnum):
@@ -61,6 +65,7 @@ class Table(IntEnum):
     VIEW = 20
     TUNNEL = 30
     INBOUND = 40
+    GONE = 45
     FALLBACK = 50
     ANSWER = 60
 
@@ -72,7 +77,9 @@ STRANGER, REFUSED = 95, 90
 FLOATING, OWN_DEFAULT = 61, 60
 DEFAULT_ROUTE = 50
 """Of a default route, its length is added; what may be preferred to it stands between it and longer prefixes."""
-OWN_ERROR = 30
+OWN_ERROR = 40
+GONE_ACTIONS = "drop"
+OUTSIDE = 30
 PRIVATE = 20
 DEFAULT = 10
 MISS = 1
@@ -84,8 +91,3 @@ PROBE_MAC, ANSWER_MAC = (Mac.parse(f"02:69:73:74:68:{end}") for end in ("01", "0
 """Their destinations. No router's MAC is among them: those begin 02:78 (node/config.py)."""
 ANSWER_BYTES = 128
 """How much of an answer the switch hands to the agent: all of it, and never much."""
-
-PRIVATE_PREFIXES = tuple(
-    Prefix.parse(text) for text in ("10.0.0.0/8", "100.64.0.0/10", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7")
-)
-"""What `fallback = public` keeps in: RFC 1918, RFC 6598, RFC 4193."""

@@ -28,10 +28,10 @@ from isthmus.flows.layout import (
     ENTRY,
     FLOATING,
     MISS,
+    OUTSIDE,
     OWN_DEFAULT,
     OWN_ERROR,
     PRIVATE,
-    PRIVATE_PREFIXES,
     PROBE_MAC,
     PROBE_TYPE,
     REFUSED,
@@ -44,6 +44,7 @@ from isthmus.model.intent import (
     CIRCUIT_IPV4,
     CIRCUIT_IPV6,
     CIRCUIT_MAC,
+    PRIVATE_PREFIXES,
     ROUTER_IPV4,
     ROUTER_IPV6,
     ROUTER_MAC,
@@ -153,6 +154,10 @@ class Renderer:
             actions = self._ways[target] = _encapsulate(target)
         return self._route_key(view, prefix), actions
 
+    def gone(self, view: ViewId, prefix: Prefix) -> FlowKey:
+        """What keeps packets to where a view led a moment ago from leaving by the router."""
+        return FlowKey(Table.GONE, ENTRY, self._route_key(view, prefix).match)
+
     def _route_key(self, view: ViewId, prefix: Prefix) -> FlowKey:
         heads = self._heads.get(view)
         if heads is None:
@@ -170,7 +175,8 @@ class Renderer:
 
     def _always(self) -> Iterator[Flow]:
         yield FlowKey(Table.CLASSIFY, DROP, ""), "drop"
-        yield FlowKey(Table.VIEW, MISS, ""), f"goto_table:{Table.FALLBACK.value}"
+        yield FlowKey(Table.VIEW, MISS, ""), f"goto_table:{Table.GONE.value}"
+        yield FlowKey(Table.GONE, DROP, ""), f"goto_table:{Table.FALLBACK.value}"
         yield FlowKey(Table.TUNNEL, DROP, ""), "drop"
         yield FlowKey(Table.INBOUND, DROP, ""), "drop"
         yield FlowKey(Table.ANSWER, DROP, ""), "drop"
@@ -204,6 +210,8 @@ class Renderer:
         if circuit.fallback is Fallback.PUBLIC:
             for prefix in PRIVATE_PREFIXES:
                 yield FlowKey(Table.FALLBACK, PRIVATE, _match(prefix, door, "dst")), "drop"
+            for prefix in circuit.outside:
+                yield FlowKey(Table.FALLBACK, OUTSIDE, _match(prefix, door, "dst")), back
         yield FlowKey(Table.FALLBACK, DEFAULT, door), back
 
     @staticmethod
@@ -253,7 +261,7 @@ class Renderer:
 
 def _by_the_routers_default(door: str, circuit: Circuit) -> Iterator[Flow]:
     """Whose packets a default route of a view does not lead."""
-    fall_back = f"goto_table:{Table.FALLBACK.value}"
+    fall_back = f"goto_table:{Table.GONE.value}"
     for source in sorted(circuit.floating):
         yield FlowKey(_VIEW, FLOATING, _match(Prefix.host(source), door, "src")), fall_back
     for version in circuit.own_defaults:

@@ -55,6 +55,11 @@ class BGPVPN(neutron.NeutronResource):
             "VXLAN network identifier (1 to 16777215); auto for one of the cloud's own.", "neutron.bgpvpn.vni"
         ),
         "local_pref": schema.local_pref("Local preference of what is announced.", update_allowed=True),
+        "fallback": schema.text(
+            "Where packets go whose destination it does not know; as the cloud has it if nothing is said.",
+            constraints.AllowedValues(["all", "public", "none"]),
+            update_allowed=True,
+        ),
         "tags": schema.listed("Tags of the BGPVPN.", schema.text("A tag.")),
     }
 
@@ -69,6 +74,7 @@ class BGPVPN(neutron.NeutronResource):
         route_distinguishers="Route distinguishers.",
         vni="VXLAN network identifier.",
         local_pref="Local preference.",
+        fallback="Where packets go whose destination it does not know.",
         networks="IDs of the associated networks.",
         routers="IDs of the associated routers.",
         ports="IDs of the associated ports.",

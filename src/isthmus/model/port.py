@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from isthmus.model.net import IpAddress, Mac
+from isthmus.model.reason import NotAnnounced
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,15 @@ class LocalPort:
     """Neutron's device id, for people."""
     floating: bool = False
     """Whether it has a floating IP. Which of its IPv4 addresses has it OVN does not say, so all of them have."""
+    is_virtual: bool = False
+    """An address that one of several machines answers for (keepalived, a load balancer): who does now is here."""
+    why_not: NotAnnounced | None = None
+    """Why it is not told of, whatever its BGPVPNs are."""
+
+    @property
+    def speaks(self) -> bool:
+        """Whether what it sends comes to the router on this hypervisor."""
+        return self.why_not is not NotAnnounced.EXTERNAL
 
 
 Claim = tuple[Mac, IpAddress]

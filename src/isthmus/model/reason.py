@@ -78,6 +78,8 @@ class NotAnnounced(StrEnum):
     NO_NUMBER = "this hypervisor has given out all numbers of its route distinguishers"
     TOO_MANY_PORTS = "this hypervisor serves as many ports as it may; this one is beyond the maximum"
     PORT_DOWN = "the port is down"
+    ARRIVING = "the machine is on its way here: its port is still bound to the hypervisor that it comes from"
+    EXTERNAL = "OVN serves the port from a gateway chassis and not from its hypervisor (type external)"
     NO_FLOW = "its inbound flow is not confirmed: nothing is announced that cannot be forwarded"
     PEER_DOWN = "the session is down"
     NOT_NEGOTIATED = "the peer did not offer EVPN"

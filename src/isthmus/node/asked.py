@@ -16,11 +16,12 @@ from isthmus.fib.entries import CircuitName
 from isthmus.model.intent import AttachmentIntent, BadIntent, UnknownSchema, carried
 from isthmus.model.net import IpAddress, Mac
 from isthmus.model.port import LocalPort
+from isthmus.model.reason import NotAnnounced
 from isthmus.node.facts import IntentRead
 
 IN_SYNC = "in sync"
 
-Meaning = tuple[Mac, tuple[IpAddress, ...], str, bool, bool]
+Meaning = tuple[Mac, tuple[IpAddress, ...], str, bool, bool, NotAnnounced | None]
 
 
 class Asked:
@@ -94,7 +95,7 @@ class Asked:
     def _read_ports(self, ports: Iterable[LocalPort]) -> Iterator[str]:
         """Networks that have a port which came, went, or means something else."""
         fresh = {port.name: port for port in sorted(ports, key=lambda port: port.name)}
-        meanings = {name: (p.mac, p.addresses, p.network, p.up, p.floating) for name, p in fresh.items()}
+        meanings = {name: (p.mac, p.addresses, p.network, p.up, p.floating, p.why_not) for name, p in fresh.items()}
         for name in self._meanings.keys() | meanings.keys():
             was, now = self._meanings.get(name), meanings.get(name)
             if was != now:

@@ -36,6 +36,7 @@ _EXCEPTIONS = frozenset(
         NotAnnounced.TOO_MANY_PORTS,
         NotAnnounced.NUMBER_CLASH,
         NotAnnounced.NOT_SERVED,
+        NotAnnounced.EXTERNAL,
         NotAnnounced.DUPLICATE_ADDRESS,
     }
 )

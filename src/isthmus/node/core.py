@@ -17,6 +17,7 @@ from typing import assert_never
 from isthmus.bgp import events as bgp
 from isthmus.flows.render import Renderer
 from isthmus.model.net import IpAddress
+from isthmus.model.reason import NotAnnounced
 from isthmus.node import facts, handover
 from isthmus.node.announcing import Announcing, DrainState
 from isthmus.node.asked import Asked
@@ -123,6 +124,7 @@ class Node:
                 # What an earlier run was sending to is known only now: it counts although nobody has answered yet.
                 if self.sendable != before:
                     self.picture.dirty.note_base(Occasion.ADOPTED)
+                self.switch.want(self.picture.departed.adopt(flows, now))
             case facts.FlowsApplied(serial):
                 self.switch.applied(serial)
             case facts.FlowsRefused(serial, why):
@@ -156,7 +158,8 @@ class Node:
         if fact == self.asked.fact:
             self.asked.state = "in sync"
             return
-        set_back = self.issued.look(fact.ports)
+        # One that is still on its way has not moved yet.
+        set_back = self.issued.look(p for p in fact.ports if p.why_not is not NotAnnounced.ARRIVING)
         self.picture.dirty.note(self.asked.read(fact), Occasion.INTENT)
         self.picture.dirty.note(self.asked.behind(set_back), Occasion.INTENT)
         self._gateways.read(fact.gateways, self.asked.networks, now)
@@ -199,7 +202,7 @@ class Node:
         for peer in self.peers.values():
             peer.session.tick(now)
         self.convergence.tick(now)
-        if self.picture.lingering.is_due(now):
+        if self.picture.lingering.is_due(now) or self.picture.departed.is_due(now):
             self.picture.dirty.note_base(Occasion.DRAINED)
         self.announcing.tick(now)
         self._use_others(self.reach.tick(now))
@@ -208,6 +211,7 @@ class Node:
         """When `tick` and `effects` should be called next if nothing else happens (seconds, the clock of `now`)."""
         deadlines = [d for peer in self.peers.values() for d in peer.deadlines()]
         deadlines += self.picture.lingering.deadlines()
+        deadlines += self.picture.departed.deadlines()
         deadlines += self.convergence.deadlines()
         deadlines += self._gateways.deadlines()
         deadlines += self.reach.deadlines()

@@ -14,8 +14,10 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
+from isthmus.bgp.nlri import Destination
 from isthmus.fib.entries import Circuit, CircuitName, InboundKey, ViewId
 from isthmus.flows.render import Renderer
+from isthmus.flows.types import FlowKey
 from isthmus.model.net import IpAddress
 from isthmus.model.port import LocalPort
 from isthmus.model.reason import NotAnnounced
@@ -25,6 +27,7 @@ from isthmus.node.asked import Asked
 from isthmus.node.base import Base
 from isthmus.node.config import NodeConfig
 from isthmus.node.convergence import Convergence
+from isthmus.node.departed import Departed, leaks
 from isthmus.node.dirty import Dirty, Occasion
 from isthmus.node.facts import SwitchRead
 from isthmus.node.issued import Issued
@@ -49,6 +52,7 @@ class Picture:
         self.local = LocalRoutes(config.speaker)
         self.admitted = Admission()
         self.lingering = Lingering()
+        self.departed = Departed()
         self.doors: dict[CircuitName, Doors] = {}
         self.circuits: frozenset[CircuitName] = frozenset()
         """Those to plug: with a local address in some BGPVPN, and those still lingering."""
@@ -97,7 +101,8 @@ class Picture:
         again = self._admit() | dirty.circuits.keys() if dirty.circuits else set()
         views = self._look_again(again, now)
         rib, renderer = self._convergence.rib, self._renderer
-        self.tables.drop_views((number for number, one in views.items() if one is None), changes)
+        closed = [number for number, one in views.items() if one is None]
+        self.tables.drop_views(closed, changes)
         self.tables.refresh(self._convergence.take_touched(), rib, renderer, changes)
         self.tables.replace_views((one for one in views.values() if one is not None), rib, renderer, changes)
         if dirty.tunnel is not None:
@@ -108,8 +113,23 @@ class Picture:
         sendable, wanted = self.sendable(reach, switch), self.tables.endpoints
         self._base.endpoints(sendable, wanted, renderer, changes, tunnel_moved=dirty.tunnel is not None)
         self._replugged = set()
+        changes.put |= self.departed.note(sorted(self._leaking(changes.left)), now)
+        for key in self.departed.expire(now, closed):
+            changes.drop(key)
         switch.want(changes.put, changes.gone)
         return True
+
+    def _leaking(self, left: Collection[tuple[ViewId, Destination]]) -> Iterable[FlowKey]:
+        """What would leave by a router now that no view leads there."""
+        behind = {number: self._fallbacks(self.tables.views[number].circuits) for number in {one for one, _ in left}}
+        for number, destination in left:
+            if leaks(destination, behind[number]):
+                yield self._renderer.gone(number, destination)
+
+    def _fallbacks(self, names: Iterable[CircuitName]) -> set[Circuit]:
+        """How these circuits treat what no view knows, each way once."""
+        intents = (self._asked.circuits[name] for name in names if name in self._asked.circuits)
+        return {Circuit(intent.fallback, (), outside=intent.outside) for intent in intents}
 
     def _look_again(self, todo: Collection[CircuitName], now: float) -> dict[ViewId, View | None]:
         """These circuits' exports and doors; the views that are others with them."""
@@ -199,7 +219,8 @@ class Picture:
             intent = self._asked.circuits.get(name) if name in wanted else None
             doors, circuit = self.doors.get(name, Doors()), None
             if intent is not None:
-                circuit = Circuit(intent.fallback, intent.subnets, doors.floating, intent.own_defaults)
+                ways_out = doors.floating, intent.own_defaults, intent.outside
+                circuit = Circuit(intent.fallback, intent.subnets, *ways_out)
             self._base.circuit(name, circuit, doors.sources, self._renderer, changes)
         self.circuits = wanted
         plugged, inbound = self._renderer.circuits, dict[InboundKey, CircuitName](ways)

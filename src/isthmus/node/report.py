@@ -135,6 +135,7 @@ def _views(node: Node) -> Iterator[ViewStatus]:
     for doors in node.picture.doors.values():
         for source, number in doors.sources.items():
             sources.setdefault(number, set()).add((source.circuit, str(source.address)))
+    departed = node.picture.departed.by_view()
     for number, view in node.tables.views.items():
         entries = node.tables.entries.get(number, {})
         yield ViewStatus(
@@ -145,6 +146,7 @@ def _views(node: Node) -> Iterator[ViewStatus]:
             routes=len(entries),
             installed=sum(1 for prefix in entries if installed(node, number, prefix)),
             alone=node.tables.is_alone(number),
+            departed=sorted(departed.get(f"{number:#x}", ())),
         )
 
 
@@ -258,6 +260,7 @@ def _machines(node: Node, missing: frozenset[FlowKey]) -> Iterator[MachineStatus
             revision=port.revision,
             doors=[_door(node, c, i, port, missing) for c, i in by_network.get(port.network, ())],
             floating=port.floating,
+            why_not="" if port.why_not is None else port.why_not.value,
         )
 
 

@@ -79,6 +79,8 @@ class ViewStatus:
     installed: int
     alone: bool = False
     """Whether no route of another site is in it."""
+    departed: list[str] = field(default_factory=list)
+    """Where it led a moment ago: what is sent there is dropped, and does not leave by the router."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +199,8 @@ class MachineStatus:
     doors: list[DoorStatus]
     floating: bool = False
     """Whether it has a floating IP, by which it goes rather than by a VPN's default route."""
+    why_not: str = ""
+    """Why nobody is told of it, whatever its BGPVPNs are."""
 
 
 @dataclass(frozen=True, slots=True)

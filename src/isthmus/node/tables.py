@@ -39,6 +39,8 @@ class Changes:
     put: dict[FlowKey, str] = field(default_factory=dict)
     gone: set[FlowKey] = field(default_factory=set)
     """What is put counts, whoever gave it up before."""
+    left: set[tuple[ViewId, Destination]] = field(default_factory=set)
+    """Where a view led, and leads no longer."""
 
     def drop(self, key: FlowKey) -> None:
         """Whoever put it a moment ago has thought better of it."""
@@ -230,6 +232,7 @@ class Tables:
                 flows[destination] = key
             elif (old := flows.pop(destination, None)) is not None:
                 changes.drop(old)
+                changes.left.add((number, destination))
 
     def surplus(self, number: ViewId) -> Set[Destination]:
         """What a full view refuses."""

@@ -27,6 +27,11 @@ class SetAttributes(command.Command):
             "--local-pref", type=int, metavar="<number>", help="Local preference of what is announced (0 is one too)"
         )
         preference.add_argument("--no-local-pref", action="store_true", help="No local preference of its own")
+        fallback = parser.add_mutually_exclusive_group()
+        fallback.add_argument(
+            "--fallback", choices=["all", "public", "none"], help="Where packets go whose destination it does not know"
+        )
+        fallback.add_argument("--no-fallback", action="store_true", help="As the cloud has it")
         parser.add_argument(
             "--tag", action="append", default=[], metavar="<tag>", help="Tag to be added (repeat for several)"
         )
@@ -41,6 +46,8 @@ class SetAttributes(command.Command):
             change["description"] = parsed_args.description
         if parsed_args.local_pref is not None or parsed_args.no_local_pref:
             change["local_pref"] = parsed_args.local_pref
+        if parsed_args.fallback is not None or parsed_args.no_fallback:
+            change["fallback"] = parsed_args.fallback
         if not change and not parsed_args.tag and not parsed_args.no_tag:
             raise osc_exceptions.CommandError("Nothing to set: name an attribute")
         if change:

@@ -33,12 +33,15 @@ from isthmus.model.intent import (
 )
 from isthmus.model.net import IpAddress, Mac
 from isthmus.model.port import Gateway, LocalPort
+from isthmus.model.reason import NotAnnounced
 
 NEUTRON = "neutron-"
 """Neutron's names in OVN are its ids with this in front."""
 
-VIF_TYPE = ""
-"""`Port_Binding.type` of a virtual machine's port (ovn-sb(5))."""
+VIF_TYPE, VIRTUAL_TYPE, EXTERNAL_TYPE = "", "virtual", "external"
+"""`Port_Binding.type` (ovn-sb(5)) of a virtual machine's port; of an address that a machine takes by saying so (ARP),
+bound where that machine is; of a machine that is on no switch of OVN's, bound to a gateway chassis."""
+_MACHINES = (VIF_TYPE, VIRTUAL_TYPE, EXTERNAL_TYPE)
 
 AC_TYPE = "localport"
 ROUTER_PORT_TYPE = "patch"
@@ -62,6 +65,8 @@ class Row(NamedTuple):
     """Uuid of the chassis it is bound to; empty if none."""
     up: bool
     external_ids: Mapping[str, str]
+    additional: tuple[str, ...] = ()
+    """Uuids of chassis that its machine is on its way to."""
 
     @property
     def is_circuit(self) -> bool:
@@ -104,7 +109,12 @@ def read_port(row: Row) -> LocalPort | Nonsense | None:
     """A port as the node knows it; None if it is nobody's virtual machine."""
     ids = row.external_ids
     owner = ids.get("neutron:device_owner", "")
-    if row.type != VIF_TYPE or row.is_circuit or "neutron:network_name" not in ids or owner.startswith(NETWORK_OWNER):
+    if (
+        row.type not in _MACHINES
+        or row.is_circuit
+        or "neutron:network_name" not in ids
+        or owner.startswith(NETWORK_OWNER)
+    ):
         return None
     try:
         return LocalPort(
@@ -113,9 +123,12 @@ def read_port(row: Row) -> LocalPort | Nonsense | None:
             addresses=_addresses(ids.get("neutron:cidrs", "")),
             network=ids["neutron:network_name"],
             revision=_revision(ids.get("neutron:revision_number", "")),
-            up=row.up,
+            # OVN binds a virtual address when a machine that is up has announced it, and says no more of it.
+            up=row.up or row.type == VIRTUAL_TYPE,
             device=ids.get("neutron:device_id", ""),
             floating=bool(ids.get("neutron:port_fip")),
+            is_virtual=row.type == VIRTUAL_TYPE,
+            why_not=NotAnnounced.EXTERNAL if row.type == EXTERNAL_TYPE else None,
         )
     except ValueError as error:
         return Nonsense(str(error))
@@ -181,15 +194,18 @@ class Where(Enum):
     """What a row says of its port's place."""
 
     HERE = "bound to this chassis"
+    ARRIVING = "bound to another chassis, and on its way to this one"
     ELSEWHERE = "bound to another chassis"
     NOWHERE = "bound to no chassis"
 
 
 def where(row: Row, own: str) -> Where:
     """Seen from the chassis with the uuid `own`."""
-    if not row.chassis:
-        return Where.NOWHERE
-    return Where.HERE if row.chassis == own else Where.ELSEWHERE
+    if row.chassis == own:
+        return Where.HERE
+    if own in row.additional:
+        return Where.ARRIVING
+    return Where.ELSEWHERE if row.chassis else Where.NOWHERE
 
 
 class Staying(NamedTuple):
@@ -222,7 +238,8 @@ def stay(
         if held.until is None:
             after[name] = Staying(held.port, now + HOLD_S)
             continue
-        unplugged = plugged is not None and name not in plugged
+        # A virtual address has no interface of its own.
+        unplugged = plugged is not None and name not in plugged and not held.port.is_virtual
         if name not in asked if place is None else now < held.until and not unplugged:
             after[name] = held
     return after

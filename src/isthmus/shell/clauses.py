@@ -42,6 +42,11 @@ def bound_to(chassis: str) -> Clause:
     return ["chassis", "==", ["uuid", chassis]]
 
 
+def arriving_at(chassis: str) -> Clause:
+    """Ports that are bound elsewhere, and on their way to this chassis (live migration)."""
+    return ["additional_chassis", "includes", ["uuid", chassis]]
+
+
 def named(port: str) -> Clause:
     """One port, wherever it is."""
     return ["logical_port", "==", port]

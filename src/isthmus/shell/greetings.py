@@ -55,13 +55,14 @@ def in_the_name_of(port: LocalPort, came: Iterable[Claim]) -> Iterator[bytes]:
 def told_to(came: Iterable[Claim], gone: Iterable[Mac]) -> Iterator[bytes]:
     """In a fixed order; what comes is told before what goes."""
     for mac, address in sorted(came):
-        yield _gratuitous_arp(mac, address) if address.version == 4 else _unsolicited(mac, address)
+        yield gratuitous_arp(mac, address) if address.version == 4 else _unsolicited(mac, address)
     for mac in sorted(gone):
         # Hop limit, flags, lifetime, reachable and retransmission time: unspecified, and 0 is "no router any more".
         yield _icmp(mac, link_local(mac), ALL_NODES, ROUTER_ADVERTISEMENT, bytes(12))
 
 
-def _gratuitous_arp(mac: Mac, address: IpAddress) -> bytes:
+def gratuitous_arp(mac: Mac, address: IpAddress) -> bytes:
+    """RFC 5227 section 3."""
     body = struct.pack("!HHBBH", 1, IPV4, 6, 4, 1) + mac + address + bytes(6) + address
     return _ethernet(BROADCAST, mac, ARP, body)
 

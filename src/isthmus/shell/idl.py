@@ -140,8 +140,12 @@ def clauses_met(idl: Any, table: str) -> list[Any]:
 
 def reference(row: Row, column: str) -> str:
     """The uuid in a reference column, or empty; the library hides references to rows it does not hold."""
-    values = row._data[column].as_list()
-    return str(values[0]) if values else ""
+    return next(iter(references(row, column)), "")
+
+
+def references(row: Row, column: str) -> tuple[str, ...]:
+    """The same of a column that may have several."""
+    return tuple(str(value) for value in row._data[column].as_list())
 
 
 def connection(idl: Any) -> int:

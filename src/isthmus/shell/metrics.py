@@ -112,6 +112,13 @@ def _views(status: NodeStatus) -> Iterator[Metric]:
     )
     yield _labelled(
         GaugeMetricFamily,
+        "view_departed",
+        "Destinations that it knew a moment ago: packets to them are dropped, and do not leave by the router.",
+        "view",
+        {name: len(v.departed) for name, v in views.items()},
+    )
+    yield _labelled(
+        GaugeMetricFamily,
         "routes_unused",
         "Paths without a flow of their own, by the reason.",
         "why",

@@ -15,13 +15,25 @@ So nothing is ever told emptier because an answer is under way.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from isthmus.fib.entries import CircuitName
 from isthmus.model.intent import AttachmentIntent, BadIntent, BgpvpnIntent, ReadAttachment, resolve
 from isthmus.model.port import Gateway
+from isthmus.model.reason import NotAnnounced
 from isthmus.node.facts import IntentRead, LocalPort
 from isthmus.shell.bindings import Nonsense, Staying, Where, stay
-from isthmus.shell.clauses import FORM_1, Clause, bound_to, mark, named, of_bgpvpn, of_network, router_ports_of
+from isthmus.shell.clauses import (
+    FORM_1,
+    Clause,
+    arriving_at,
+    bound_to,
+    mark,
+    named,
+    of_bgpvpn,
+    of_network,
+    router_ports_of,
+)
 from isthmus.shell.rows import CircuitRow, Rows
 
 Known = tuple[ReadAttachment, tuple[BgpvpnIntent | BadIntent | None, ...], AttachmentIntent]
@@ -52,7 +64,7 @@ class Snapshots:
         served = [self._readable[c] for c in self.rows.behind(networks) if c in self._readable]
         return [
             FORM_1,
-            *([bound_to(own)] if own else ()),
+            *([bound_to(own), arriving_at(own)] if own else ()),
             *map(named, leaving),
             *map(of_network, networks),
             *map(of_bgpvpn, sorted({bgpvpn for a in served for bgpvpn in a.bgpvpns})),
@@ -66,8 +78,8 @@ class Snapshots:
         self._readable = {name: a for name, a in self._readable.items() if name in circuits}
         self._readable |= {c: row.read for c, row in circuits.items() if isinstance(row.read, ReadAttachment)}
         seen, ports = self.rows.places(own), self.rows.ports
-        bound = {name: ports[name] for name, place in seen.items() if place is Where.HERE and name in ports}
-        here = {name: port for name, port in bound.items() if isinstance(port, LocalPort)}
+        bound = {name: ports[name] for name, place in seen.items() if place in _HERE and name in ports}
+        here = {name: _told_of(port, seen[name]) for name, port in bound.items() if isinstance(port, LocalPort)}
         self.skipped = {name: port.why for name, port in bound.items() if isinstance(port, Nonsense)}
         told = self._ports_told()
         before = {name: held for name, held in self._held.items() if name in told}  # the others: nobody will miss them
@@ -156,6 +168,13 @@ class Snapshots:
         found = {(g.network, g.mac): g for g in self.rows.gateways.values() if g.network not in late}
         kept = {(g.network, g.mac): g for g in (self._told.gateways if self._told else ()) if g.network in late}
         return tuple(g for _, g in sorted((found | kept).items()))
+
+
+_HERE = (Where.HERE, Where.ARRIVING)
+
+
+def _told_of(port: LocalPort, place: Where) -> LocalPort:
+    return replace(port, why_not=port.why_not or NotAnnounced.ARRIVING) if place is Where.ARRIVING else port
 
 
 def _is(one: object, other: object) -> bool:

@@ -31,6 +31,7 @@ from isthmus.shell.idl import (
     in_sync,
     make_idl,
     reference,
+    references,
 )
 from isthmus.shell.refill import Global, Refill
 from isthmus.shell.rows import Rows
@@ -63,6 +64,13 @@ SCHEMA: dict[str, Any] = {
                         "max": 1,
                     }
                 },
+                "additional_chassis": {
+                    "type": {
+                        "key": {"type": "uuid", "refTable": "Chassis", "refType": "weak"},
+                        "min": 0,
+                        "max": "unlimited",
+                    }
+                },
                 "up": {"type": {"key": "boolean", "min": 0, "max": 1}},
                 "external_ids": {"type": _TEXTS},
             },
@@ -70,7 +78,7 @@ SCHEMA: dict[str, Any] = {
         },
     },
 }
-"""What we use of ovn-sb.ovsschema; all of it is there since OVN 20.12."""
+"""What we use of ovn-sb.ovsschema; all of it is there since OVN 22.06."""
 
 PORTS = "Port_Binding"
 OURS = ("Chassis", "Chassis_Private")
@@ -189,6 +197,7 @@ def _plain(row: Any) -> Row:
         chassis=reference(row, "chassis"),
         up=bool(row.up and row.up[0]),
         external_ids=dict(row.external_ids),
+        additional=references(row, "additional_chassis"),
     )
 
 

@@ -132,8 +132,10 @@ def _export(
     address: IpAddress,
     issued: Issuer,
 ) -> Export:
-    why_not, number = None, issued.number(intent.attachment, a)
-    if number is None:
+    why_not, number = port.why_not, issued.number(intent.attachment, a)
+    if why_not is not None:
+        pass
+    elif number is None:
         why_not = NotAnnounced.NO_NUMBER
     elif not a.exports:
         why_not = NotAnnounced.NO_EXPORT_TARGET

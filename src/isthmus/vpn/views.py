@@ -135,7 +135,7 @@ def doors_of(
         # The circuit's too: by it packets come until OVN has what the row says, and no machine's afterwards.
         lanes = (None,) if own is None else (own, CIRCUIT_LANE)
         for port in by_network[network]:
-            addresses = [a for a in port.addresses if served(intent, a)]
+            addresses = [a for a in (port.addresses if port.speaks else ()) if served(intent, a)]
             sources |= {SourceKey(circuit, a, lane): number for a in addresses for lane in lanes}
             floating.update(a for a in addresses if port.floating and a.version == 4)
     if len(found) == 1:

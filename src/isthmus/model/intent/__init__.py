@@ -62,6 +62,7 @@ from isthmus.model.intent.values import (
     NOBODYS_LANE,
     NUMBER_MAX,
     NUMBER_MIN,
+    PRIVATE_PREFIXES,
     ROUTER_IPV4,
     ROUTER_IPV6,
     ROUTER_MAC,
@@ -73,6 +74,7 @@ from isthmus.model.intent.values import (
     Fallback,
     Lane,
     UnknownSchema,
+    is_private,
 )
 from isthmus.model.intent.writing import bgpvpn_external_ids, to_external_ids
 
@@ -102,6 +104,7 @@ __all__ = [
     "NOBODYS_LANE",
     "NUMBER_MAX",
     "NUMBER_MIN",
+    "PRIVATE_PREFIXES",
     "READS",
     "REVISION_KEY",
     "ROUTER_IPV4",
@@ -127,6 +130,7 @@ __all__ = [
     "carried",
     "from_external_ids",
     "from_memory",
+    "is_private",
     "network_key",
     "networks_named",
     "read_attachment",

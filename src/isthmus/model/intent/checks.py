@@ -56,7 +56,15 @@ def site(found: str) -> SiteOfOrigin:
         raise BadIntent("isthmus:site", str(error)) from None
 
 
-def subnets(found: Iterable[str], key: str = "isthmus:subnets") -> tuple[Prefix, ...]:
+def subnets(found: Iterable[str]) -> tuple[Prefix, ...]:
+    return prefixes("isthmus:subnets", found)
+
+
+def outside(found: Iterable[str]) -> tuple[Prefix, ...]:
+    return prefixes("isthmus:outside", found)
+
+
+def prefixes(key: str, found: Iterable[str]) -> tuple[Prefix, ...]:
     try:
         return tuple(sorted(Prefix.parse(one) for one in found))
     except ValueError as error:

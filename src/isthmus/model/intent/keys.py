@@ -10,6 +10,9 @@ An AC row (logical port `isthmus-ac-<place>`, type localport):
     isthmus:attachment    "router:<uuid>" or "network:<uuid>"
     isthmus:subnets       the prefixes of its networks, blank separated: the router serves these itself
     isthmus:fallback      what happens to a packet that the VPN does not know: "all", "public" or "none"
+    isthmus:outside       form 2, only with "public": private prefixes that the router has a route to beyond its
+                          gateway, blank separated: they are let through. Beside it `isthmus:fallback` says "all", for
+                          readers that do not know this key: they go on as before it was there and cut nothing off
     isthmus:networks      form 1: Neutron's network names behind it ("neutron-<uuid>"), blank separated; VM rows have
                           them
     isthmus:n:<network>   form 2: "1", one key for each of those networks. A node's monitor finds by it the rows that

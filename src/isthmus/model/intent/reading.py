@@ -41,7 +41,7 @@ from isthmus.model.net import VNI_MAX
 _FRAME = {KIND_KEY, SCHEMA_KEY, REVISION_KEY}
 _AC = _FRAME | {ATTACHMENT_KEY, "isthmus:site", "isthmus:subnets", "isthmus:fallback"}
 _AC_1 = _AC | {"isthmus:networks"}
-_AC_2 = _AC | {WRITTEN_BY_KEY, LANES_KEY, ROUTES_KEY, OWN_DEFAULTS_KEY}
+_AC_2 = _AC | {WRITTEN_BY_KEY, LANES_KEY, ROUTES_KEY, OWN_DEFAULTS_KEY, "isthmus:outside"}
 _VPN = _FRAME | {
     *(WRITTEN_BY_KEY, BGPVPN_KEY),
     *("isthmus:vni", "isthmus:imports", "isthmus:exports", "isthmus:local-pref"),
@@ -95,18 +95,21 @@ def read_attachment(row: Mapping[str, str]) -> ReadAttachment:
             ignored += more
         elif key.startswith(KEY) and key not in known and not (form > 1 and key.startswith(NETWORK_KEY)):
             ignored += 1
+    fallback = checks.fallback(row.get("isthmus:fallback", Fallback.ALL.value))
+    outside = checks.outside(row.get("isthmus:outside", "").split()) if form > 1 else ()
     return ReadAttachment(
         attachment=checks.attachment(checks.text(row, ATTACHMENT_KEY)),
         revision=checks.number(row, REVISION_KEY),
         site=checks.site(checks.text(row, "isthmus:site")),
         networks=networks,
         subnets=checks.subnets(row.get("isthmus:subnets", "").split()),
-        fallback=checks.fallback(row.get("isthmus:fallback", Fallback.ALL.value)),
+        fallback=Fallback.PUBLIC if outside else fallback,
+        outside=outside,
         whole=tuple(sorted(whole, key=lambda a: a.association)),
         references=tuple(sorted(references, key=lambda r: r.association)),
         ignored=ignored,
         lanes=checks.lanes(row.get(LANES_KEY, "").split(), len(networks)) if form > 1 else (),
-        routes=checks.subnets(row.get(ROUTES_KEY, "").split(), ROUTES_KEY) if form > 1 else (),
+        routes=checks.prefixes(ROUTES_KEY, row.get(ROUTES_KEY, "").split()) if form > 1 else (),
         own_defaults=checks.versions(row.get(OWN_DEFAULTS_KEY, "").split()) if form > 1 else (),
     )
 

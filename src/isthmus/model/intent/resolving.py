@@ -47,6 +47,7 @@ class ReadAttachment:
     networks: tuple[str, ...]
     subnets: tuple[Prefix, ...]
     fallback: Fallback
+    outside: tuple[Prefix, ...] = ()
     whole: tuple[AssociationIntent, ...] = ()
     """Form 1: nothing is to be looked up."""
     references: tuple[Reference, ...] = ()
@@ -82,6 +83,7 @@ def resolve(row: ReadAttachment, vpns: Mapping[str, BgpvpnIntent | BadIntent]) -
         subnets=row.subnets,
         associations=tuple(sorted(found, key=lambda a: a.association)),
         fallback=row.fallback,
+        outside=row.outside,
         unresolved=tuple(sorted(unresolved.items())),
         unread=tuple(sorted(unread)),
         ignored=row.ignored + sum(vpn.ignored for vpn in used),

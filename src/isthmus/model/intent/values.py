@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
@@ -75,14 +76,30 @@ class AssociationKind(StrEnum):
 
 
 class Fallback(StrEnum):
-    """Where a packet goes that the VPN does not know."""
+    """Where a packet goes that the VPN does not know; the further down, the stricter."""
 
     ALL = "all"
     """Back to the router, whatever the destination."""
     PUBLIC = "public"
-    """Back to the router, but private destinations (RFC 1918, ULA) are dropped."""
+    """Back to the router, but private destinations are dropped, unless the router has a route of its own to them."""
     NONE = "none"
     """Dropped."""
+
+    @classmethod
+    def strictest(cls, found: Iterable[Fallback]) -> Fallback:
+        """Of at least one."""
+        return max(found, key=list(cls).index)
+
+
+PRIVATE_PREFIXES = tuple(
+    Prefix.parse(text) for text in ("10.0.0.0/8", "100.64.0.0/10", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7")
+)
+"""What `public` keeps in: RFC 1918, RFC 6598, RFC 4193."""
+
+
+def is_private(prefix: Prefix) -> bool:
+    """Whether any of its addresses is private."""
+    return any(one.covers(prefix) or prefix.covers(one) for one in PRIVATE_PREFIXES)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -113,6 +130,8 @@ class AttachmentIntent:
     subnets: tuple[Prefix, ...]
     associations: tuple[AssociationIntent, ...]
     fallback: Fallback = Fallback.ALL
+    outside: tuple[Prefix, ...] = ()
+    """Private prefixes that the router itself has a route to beyond its gateway: `public` lets them through."""
     unresolved: tuple[tuple[str, str], ...] = ()
     """(BGPVPN, why): associations with it are left out, because its row is missing or cannot be read."""
     unread: tuple[str, ...] = ()

@@ -26,7 +26,7 @@ from isthmus.model.intent.keys import (
     WRITTEN_BY_KEY,
     network_key,
 )
-from isthmus.model.intent.values import AssociationIntent, AttachmentIntent, BadIntent, BgpvpnIntent
+from isthmus.model.intent.values import AssociationIntent, AttachmentIntent, BadIntent, BgpvpnIntent, Fallback
 
 
 def to_external_ids(intent: AttachmentIntent, form: int = 1) -> dict[str, str]:
@@ -75,6 +75,10 @@ def _frame(intent: AttachmentIntent, form: int) -> dict[str, str]:
         "isthmus:subnets": " ".join(str(p) for p in sorted(intent.subnets)),
         "isthmus:fallback": intent.fallback.value,
     }
+    if intent.outside:
+        if form == 1 or intent.fallback is not Fallback.PUBLIC:
+            raise BadIntent("isthmus:outside", "only form 2 can say it, of 'public'")
+        row |= {"isthmus:fallback": Fallback.ALL.value, "isthmus:outside": " ".join(map(str, sorted(intent.outside)))}
     if form > 1:
         del row["isthmus:networks"]
         row[WRITTEN_BY_KEY] = str(form)

@@ -35,6 +35,7 @@ from isthmus.neutron.words.values import Bgpvpn, NewBgpvpn
 neutron_extensions.append_api_extensions_path([str(Path(extensions.__file__).parent)])
 
 _TEXTS = ("name", "description")
+_CHOICES = ("local_pref", "fallback")
 
 
 class BGPVPNPlugin(base.ServicePluginBase):
@@ -46,6 +47,7 @@ class BGPVPNPlugin(base.ServicePluginBase):
         apidef.ROUTES_CONTROL_ALIAS,
         apidef.ASSOCIATIONS_ALIAS,
         apidef.STATUS_ALIAS,
+        apidef.FALLBACK_ALIAS,
         apidef.RBAC_ALIAS,
     ]
     path_prefix = apidef.PATH_PREFIX
@@ -93,9 +95,8 @@ class BGPVPNPlugin(base.ServicePluginBase):
     def update_bgpvpn(self, context: Any, id: str, bgpvpn: Any) -> dict[str, Any]:
         body = bgpvpn[apidef.BGPVPN]
         backend.require(self._backend, _features(body))
-        plain = {key: text(key, body[key]) for key in _TEXTS if key in body}
-        if "local_pref" in body:
-            plain["local_pref"] = body["local_pref"]
+        plain: dict[str, Any] = {key: text(key, body[key]) for key in _TEXTS if key in body}
+        plain |= {key: body[key] for key in _CHOICES if key in body}
         lists = {key: body[key] for key in apidef.TARGET_LISTS if key in body}
         changed, attachments = store.update_bgpvpn(
             context, id, plain, lists, self._choice(context), self._backend.at_once
@@ -143,6 +144,7 @@ def _features(body: Mapping[str, Any]) -> list[Feature]:
         Feature.L2: body.get("type") == apidef.L2,
         Feature.ROUTE_DISTINGUISHERS: bool(body.get("route_distinguishers")),
         Feature.LOCAL_PREF: body.get("local_pref") is not None,
+        Feature.FALLBACK: body.get("fallback") is not None,
     }
     return [feature for feature, asked in wanted.items() if asked]
 
@@ -156,6 +158,7 @@ def _new(body: Mapping[str, Any]) -> NewBgpvpn:
         vni=None if body["vni"] == apidef.AUTO else body["vni"],
         vni_auto=body["vni"] == apidef.AUTO,
         local_pref=body["local_pref"],
+        fallback=body["fallback"],
         description=text("description", body.get("description") or ""),
     )
 
@@ -171,6 +174,7 @@ def _shown(value: Bgpvpn, fields: Any = None) -> dict[str, Any]:
         **{kind: list(values) for kind, values in value.lists.items()},
         "vni": value.vni,
         "local_pref": value.local_pref,
+        "fallback": value.fallback,
         **{name: list(ids) for name, ids in value.members.items()},
         apidef.SHARED: value.shared,
         "tags": list(value.tags),

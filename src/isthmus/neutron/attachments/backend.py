@@ -27,6 +27,7 @@ class Feature(StrEnum):
     L2 = "a BGPVPN of type l2"
     ROUTE_DISTINGUISHERS = "route_distinguishers chosen by the caller"
     LOCAL_PREF = "local_pref"
+    FALLBACK = "fallback"
     EXTRA_ROUTES = "advertise_extra_routes"
     PORTS = "a port association"
     PORT_ROUTES = "routes of a port association"

@@ -17,7 +17,7 @@ from enum import StrEnum
 from typing import NamedTuple, assert_never
 
 from isthmus.model import intent
-from isthmus.model.intent import AssociationIntent, AssociationKind, AttachmentIntent, Lane
+from isthmus.model.intent import AssociationIntent, AssociationKind, AttachmentIntent, Fallback, Lane, is_private
 from isthmus.model.net import IpAddress, Prefix
 from isthmus.model.vpn import RouteTarget
 from isthmus.neutron.attachments.lanes import lanes
@@ -66,6 +66,7 @@ class Unserved(StrEnum):
     NO_SUBNET = "the network has no subnet that could be served"
     NO_GATEWAY_IP = "the subnet has no gateway_ip"
     TOO_LARGE = "its router or network is in more BGPVPNs, or with more route targets, than one row can carry"
+    FLAVOUR = "the router has a flavour: OVN serves routers without one only"
     GATEWAY_TAKEN = "a port of the network has the subnet's gateway_ip"
 
 
@@ -101,6 +102,10 @@ class Router:
     """Its extra routes by next hops on its networks."""
     uplinks: frozenset[IpAddress] = frozenset()
     """The gateways of its external subnets."""
+    outside: tuple[Prefix, ...] = ()
+    """What it has routes of its own to beyond its gateways: their subnets, and extra routes by routers there."""
+    flavoured: bool = False
+    """Somebody else's than OVN's."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -143,6 +148,8 @@ class Association:
     """Whether the BGPVPN belongs to another project."""
     age: int = 0
     """Higher is younger."""
+    fallback: Fallback | None = None
+    """The BGPVPN's own; None: the cloud's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,6 +259,8 @@ def _ordered(value: Value) -> object:
 
 
 def _behind_router(attachment: Attachment, place: Router, cloud: Cloud, revision: int, form: int) -> Desired:
+    if place.flavoured:
+        return Desired({}, (Skipped("", Unserved.FLAVOUR),), form)
     if not place.interfaces:
         return Desired({}, (Skipped("", Unserved.NO_INTERFACE),), form)
     networks = sorted({i.network for i in place.interfaces})
@@ -349,6 +358,7 @@ def _circuit_row(
     of: Mapping[str, int],
 ) -> Row:
     names, place, keeps = tuple(switch_of(n) for n in networks), attachment.place, cloud.keeps_default
+    fallback, outside = _fallback(attachment, cloud, form)
     wanted = AttachmentIntent(
         attachment=attachment.name,
         revision=revision,
@@ -360,6 +370,8 @@ def _circuit_row(
         lanes=tuple(of[n] for n in networks) if of else (),
         routes=hiding(place.routes) if isinstance(place, Router) and of else (),
         own_defaults=tuple(sorted(place.own_defaults)) if isinstance(place, Router) and of and keeps else (),
+        fallback=fallback,
+        outside=outside,
     )
     numbers = [intent.CIRCUIT_LANE, *((intent.NOBODYS_LANE, *of.values()) if of else ())]
     return _row(
@@ -368,6 +380,17 @@ def _circuit_row(
         options=(),
         external_ids=tuple(sorted(intent.to_external_ids(wanted, form).items())),
     )
+
+
+def _fallback(attachment: Attachment, cloud: Cloud, form: int) -> tuple[Fallback, tuple[Prefix, ...]]:
+    """The strictest of its BGPVPNs' for the whole router: who asks that nothing leaves is not overruled by another."""
+    strictest = Fallback.strictest(a.fallback or cloud.fallback for a in attachment.associations)
+    beyond = attachment.place.outside if isinstance(attachment.place, Router) else ()
+    outside = tuple(prefix for prefix in beyond if is_private(prefix))
+    if strictest is not Fallback.PUBLIC or not outside:
+        return strictest, ()
+    # Form 1 cannot say what must be let through, and nothing may be cut off by mistake.
+    return (strictest, outside) if form > 1 else (Fallback.ALL, ())
 
 
 def _association(a: Association, all_networks: tuple[str, ...]) -> AssociationIntent:

@@ -61,7 +61,8 @@ def _longest(association: Association) -> Association:
 def _surely_fits(attachment: Attachment, form: int) -> bool:
     place = attachment.place
     if isinstance(place, Router):
-        networks, subnets = len(place.interfaces), sum(len(i.subnets) for i in place.interfaces) + len(place.routes)
+        networks = len(place.interfaces)
+        subnets = sum(len(i.subnets) for i in place.interfaces) + len(place.routes) + len(place.outside)
     else:
         networks, subnets = 1, len(place.subnets)
     size = _BASE + networks * _NETWORK + subnets * _SUBNET

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import starmap
 from typing import Any, NamedTuple
 
@@ -17,7 +18,7 @@ from neutron.db import models_v2
 from neutron.db.models import external_net, l3, segment
 from neutron_lib import constants
 
-from isthmus.model.intent import AssociationKind
+from isthmus.model.intent import AssociationKind, Fallback
 from isthmus.model.net import IpAddress, Prefix
 from isthmus.model.vpn import RouteTarget
 from isthmus.neutron.attachments.desired import (
@@ -130,6 +131,7 @@ class Bound(NamedTuple):
     vni: int | None
     """None while the BGPVPN is being made or taken away."""
     local_pref: int | None
+    fallback: str | None
 
 
 def bound(session: Any, attachments: Collection[str] | None) -> list[Bound]:
@@ -157,8 +159,9 @@ def _networks_bound(session: Any, attachments: Collection[str] | None) -> Iterab
 def _with_bgpvpn(table: Any, target: Any) -> Any:
     """What is read of every association, in the order of Bound; ids of standard attributes only rise."""
     bgpvpn, vni, own = models.Bgpvpn, models.Vni, table.project_id
-    of = (table.bgpvpn_id, own, own != bgpvpn.project_id, table.standard_attr_id, vni.vni, bgpvpn.local_pref)
-    query: Any = sa.select(table.id, target, *of).join(bgpvpn, bgpvpn.id == table.bgpvpn_id)
+    of = (table.bgpvpn_id, own, own != bgpvpn.project_id, table.standard_attr_id)
+    numbers = (vni.vni, bgpvpn.local_pref, bgpvpn.fallback)
+    query: Any = sa.select(table.id, target, *of, *numbers).join(bgpvpn, bgpvpn.id == table.bgpvpn_id)
     return query.outerjoin(vni, vni.bgpvpn_id == bgpvpn.id)
 
 
@@ -227,6 +230,7 @@ def _associations(
                 project=m.project,
                 guest=bool(m.guest),
                 age=m.age,
+                fallback=Fallback(m.fallback) if m.fallback else None,
             )
         )
     return found
@@ -262,10 +266,10 @@ def _routers(session: Any, ids: Collection[str]) -> dict[str, Router]:
     for place in places(session, routers=ids):
         prefixes[place.router][place.port, place.network].add(place.prefix)
     gateways = _gateways(session, ids)
-    extra = _extra_routes(session, ids)
+    extra, others = _extra_routes(session, ids), flavoured(session, ids)
     found: dict[str, Router] = {}
     for i in ids:
-        uplinks = frozenset[IpAddress]().union(*gateways[i].values())
+        uplinks = frozenset[IpAddress]().union(*(uplink.gateways for uplink in gateways[i].values()))
         subnets = {prefix for of_port in prefixes[i].values() for prefix in of_port}
         found[i] = Router(
             id=i,
@@ -276,24 +280,50 @@ def _routers(session: Any, ids: Collection[str]) -> dict[str, Router]:
             ),
             routes=inside(starmap(ExtraRoute, extra[i]), subnets),
             uplinks=uplinks,
+            outside=_outside(gateways[i].values(), extra[i]),
+            flavoured=i in others,
         )
     return found
 
 
-def _gateways(session: Any, ids: Collection[str]) -> dict[str, dict[str, set[IpAddress]]]:
-    """Per router its external ports, each with the gateways that the external subnets name."""
-    found: dict[str, dict[str, set[IpAddress]]] = {i: defaultdict(set) for i in ids}
+@dataclass(slots=True)
+class _Uplink:
+    """What an external port brings its router."""
+
+    gateways: set[IpAddress] = field(default_factory=set)
+    """Those that the external subnets name."""
+    subnets: set[Prefix] = field(default_factory=set)
+
+
+def _gateways(session: Any, ids: Collection[str]) -> dict[str, dict[str, _Uplink]]:
+    """Per router its external ports."""
+    found: dict[str, dict[str, _Uplink]] = {i: defaultdict(_Uplink) for i in ids}
     query: Any = (
-        sa.select(l3.RouterPort.router_id, l3.RouterPort.port_id, models_v2.Subnet.gateway_ip)
+        sa.select(l3.RouterPort.router_id, l3.RouterPort.port_id, models_v2.Subnet.cidr, models_v2.Subnet.gateway_ip)
         .outerjoin(models_v2.IPAllocation, models_v2.IPAllocation.port_id == l3.RouterPort.port_id)
         .outerjoin(models_v2.Subnet, models_v2.Subnet.id == models_v2.IPAllocation.subnet_id)
         .where(l3.RouterPort.router_id.in_(ids), l3.RouterPort.port_type == constants.DEVICE_OWNER_ROUTER_GW)
     )
-    for router, port, gateway in session.execute(query):
-        named = found[router][port]
+    for router, port, cidr, gateway in session.execute(query):
+        uplink = found[router][port]
+        if cidr:
+            uplink.subnets.add(Prefix.parse(cidr))
         if gateway:
-            named.add(IpAddress.parse(gateway))
+            uplink.gateways.add(IpAddress.parse(gateway))
     return found
+
+
+def _outside(uplinks: Iterable[_Uplink], extra: Iterable[tuple[Prefix, IpAddress]]) -> tuple[Prefix, ...]:
+    """The external subnets, and what extra routes lead to by a router there; default routes say nothing of a place."""
+    subnets = set[Prefix]().union(*(uplink.subnets for uplink in uplinks))
+    beyond = {to for to, hop in extra if to.length and any(s.covers(Prefix.host(hop)) for s in subnets)}
+    return tuple(sorted(subnets | beyond))
+
+
+def flavoured(session: Any, routers: Collection[str]) -> set[str]:
+    """Those that have a flavour: Neutron leaves them to other drivers than OVN's, for life."""
+    query: Any = sa.select(l3.Router.id).where(l3.Router.id.in_(routers), l3.Router.flavor_id.is_not(None))
+    return set(session.scalars(query)) if routers else set()
 
 
 def with_gateway_on(session: Any, networks: Collection[str]) -> set[str]:

@@ -39,6 +39,7 @@ def bgpvpn_columns(context: Any) -> dict[str, Any]:
         "type": row.type,
         "vni": sa.func.coalesce(vni, 0),
         "local_pref": sa.func.coalesce(row.local_pref, -1),
+        "fallback": sa.func.coalesce(row.fallback, ""),
         "shared": shared(context),
         **_standard_columns(row),
         **{kind: _least(_target_values(kind)) for kind in apidef.TARGET_LISTS},

@@ -20,6 +20,7 @@ ATTACHMENT_SIZE = len("network:") + UUID_SIZE
 TARGET_SIZE = 32
 """The longest route target is 255.255.255.255:65535."""
 DIGEST_SIZE = 64
+FALLBACK_SIZE = 16
 PREFIX_SIZE = 49
 """The longest written form of an IPv6 prefix, with an embedded IPv4 address."""
 
@@ -43,6 +44,8 @@ class Bgpvpn(standard_attr.HasStandardAttributes, model_base.BASEV2, model_base.
     name: Any = sa.Column(sa.String(db.NAME_FIELD_SIZE), nullable=False)
     type: Any = sa.Column(sa.Enum(apidef.L2, apidef.L3, name="isthmus_bgpvpn_types"), nullable=False)
     local_pref: Any = sa.Column(sa.BigInteger())
+    fallback: Any = sa.Column(sa.String(FALLBACK_SIZE))
+    """Null: as the cloud has it."""
 
 
 class BgpvpnRbac(rbac_db_models.RBACColumns, model_base.BASEV2):

@@ -37,6 +37,7 @@ from isthmus.neutron.rows import forms, models
 from isthmus.neutron.rows.finding import KINDS, scoped
 from isthmus.neutron.rows.overlaps import overlaps
 from isthmus.neutron.state import agents, status, wishes
+from isthmus.neutron.state.left_out import ports_left_out
 from isthmus.neutron.state.status import Facts, Verdict
 from isthmus.neutron.words import apidef
 from isthmus.neutron.words.values import Cloud, Ref
@@ -86,6 +87,8 @@ class _Read:
     """By association: what it asks for that is kept and not served."""
     overlaps: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """By association: what of it overlaps with something else in the BGPVPN."""
+    left_out: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """By network: ports that no hypervisor serves."""
 
 
 @db_api.retry_if_session_inactive()
@@ -141,6 +144,8 @@ def _facts(session: Any, backend: Backend, cloud: Cloud, refs: Sequence[Ref], *,
     for place in reading.places(session, routers=routers):
         read.behind.setdefault(place.router, set()).add(place.network)
     names = set(read.homes.values()) | {router_attachment(r) for r in routers}
+    for router in reading.flavoured(session, reading.ids_of(names, "router")):
+        read.skipped[router_attachment(router)] = (False, (Skipped("", Unserved.FLAVOUR),))
     overfull = _read_attachments(session, read, names)
     computed = names if exact and len(names) <= EXACT_MAX else overfull
     for network in reading.networks_of(session, reading.ids_of(names - computed, "network")).values():
@@ -151,7 +156,9 @@ def _facts(session: Any, backend: Backend, cloud: Cloud, refs: Sequence[Ref], *,
     if computed:
         read.computed = set(computed)
         _compute(session, cloud, read, computed)
-    read.hosts = _hosts(session, models_v2.Port.network_id, networks.union(*read.behind.values()))
+    everything = networks.union(*read.behind.values())
+    read.left_out = ports_left_out(session, everything)
+    read.hosts = _hosts(session, models_v2.Port.network_id, everything)
     read.hosts |= _hosts(session, models_v2.Port.id, ports)
     return {r.id: _of(r, read) for r in refs}
 
@@ -276,7 +283,8 @@ def _of(ref: Ref, read: _Read) -> Facts:
     nothing = "" if serves else "; ".join(status.left_out(s) for s in skipped) or Unserved.NO_INTERFACE.value
     settled = read.settled.get(name, name in read.revisions and name not in read.computed) and name not in read.marked
     settled = settled and read.vpns_settled.get(ref.bgpvpn, True) and vpns.name_of(ref.bgpvpn) not in read.marked
-    notes = (*read.wishes.get(ref.id, ()), *read.overlaps.get(ref.id, ()))
+    missing = (sentence for n in sorted(networks) for sentence in read.left_out.get(n, ()))
+    notes = (*read.wishes.get(ref.id, ()), *read.overlaps.get(ref.id, ()), *missing)
     revision = max(read.revisions.get(name, (0, ""))[0], read.vpns.get(ref.bgpvpn, (0, ""))[0])
     return Facts(name, ref.bgpvpn, revision, hosts, settled, nothing, skipped, notes)
 

@@ -40,6 +40,11 @@ def _with_local_pref(session: Any, refs: Sequence[Ref]) -> list[str]:
     return _of_bgpvpns(session, sa.select(table.id).where(table.local_pref.is_not(None)), table.id, refs)
 
 
+def _with_fallback(session: Any, refs: Sequence[Ref]) -> list[str]:
+    table = models.Bgpvpn
+    return _of_bgpvpns(session, sa.select(table.id).where(table.fallback.is_not(None)), table.id, refs)
+
+
 def _of_bgpvpns(session: Any, query: Any, column: Any, refs: Sequence[Ref]) -> list[str]:
     asking = set(session.scalars(query.where(column.in_({r.bgpvpn for r in refs}))))
     return [r.id for r in refs if r.bgpvpn in asking]
@@ -67,6 +72,7 @@ def _of_kind(session: Any, query: Any, column: Any, kind: AssociationKind, refs:
 _ASKING: Mapping[Feature, Callable[[Any, Sequence[Ref]], list[str]]] = {
     Feature.ROUTE_DISTINGUISHERS: _with_distinguishers,
     Feature.LOCAL_PREF: _with_local_pref,
+    Feature.FALLBACK: _with_fallback,
     Feature.EXTRA_ROUTES: _with_extra_routes,
     Feature.PORT_ROUTES: _with_routes,
 }

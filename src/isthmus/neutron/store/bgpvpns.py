@@ -63,9 +63,11 @@ def _create(context: Any, new: NewBgpvpn, choice: Choice) -> Bgpvpn:
         tags=[],
         standard=making.new(new.description),
         shared=False,
+        fallback=new.fallback,
     )
     columns = {"id": made.id, "project_id": made.project_id, "name": made.name, "type": made.type}
-    making.insert(session, models.Bgpvpn, made.standard, local_pref=made.local_pref, **columns)
+    choices = {"local_pref": made.local_pref, "fallback": made.fallback}
+    making.insert(session, models.Bgpvpn, made.standard, **choices, **columns)
     lists = targets.write(context, made, {}, new.lists, choice)
     targets.check_vni(made.project_id, new.vni, choice)
     low, high = settings.vni_min, settings.vni_max
@@ -101,6 +103,8 @@ def update_bgpvpn(
         if lists or "local_pref" in plain:
             touched = settling.concerned(session, row.id)
             settling.check_sizes(session, touched, row.project_id)
+        if "fallback" in plain:  # it stands in the rows of its attachments
+            touched |= reading.behind(session, row.id)
         written = dirty.beyond(session, touched, at_once)
         session.expire(row)
         return _values(context, [row])[0], written
@@ -152,6 +156,7 @@ def _values(context: Any, rows: Sequence[Any]) -> list[Bgpvpn]:
             tags=tags.get(row.standard_attr_id, []),
             standard=standard(row),
             shared=row.id in sharing,
+            fallback=row.fallback,
         )
         for row in rows
     ]

@@ -26,6 +26,7 @@ from oslo_log import log as logging
 from isthmus.model.intent import AssociationKind
 from isthmus.model.net import IpAddress, Prefix
 from isthmus.neutron.attachments import reading
+from isthmus.neutron.attachments.desired import Unserved
 from isthmus.neutron.rows import models
 from isthmus.neutron.rows.overlaps import Claim, Overlap, overlaps
 from isthmus.neutron.words import exceptions
@@ -69,10 +70,13 @@ def check_network(session: Any, network: str) -> str:
     around = reading.places(session, networks={network})
     for router in _associated_routers(session, {p.router for p in around}):
         raise exceptions.BGPVPNNetworkRouterConflict(network_id=network, router_id=router, other="router")
-    return reading.homes_by(around, {network})[network]
+    home = reading.homes_by(around, {network})[network]
+    _check_flavour(session, reading.ids_of([home], "router"))
+    return home
 
 
 def check_router(session: Any, router: str) -> None:
+    _check_flavour(session, {router})
     networks = {p.network for p in reading.places(session, routers={router})}
     _check_served(session, networks)
     for network in _associated_networks(session, networks):
@@ -105,6 +109,11 @@ def check_interface(session: Any, router: str, network: str) -> None:
 def _check_served(session: Any, networks: Collection[str]) -> None:
     for refused, reason in reading.centralised(session, networks).items():
         raise exceptions.BGPVPNNetworkNotSupported(network_id=refused, reason=reason)
+
+
+def _check_flavour(session: Any, routers: Collection[str]) -> None:
+    for refused in reading.flavoured(session, routers):
+        raise exceptions.BGPVPNRouterNotSupported(router_id=refused, reason=Unserved.FLAVOUR.value)
 
 
 def _associated_routers(session: Any, routers: set[str]) -> list[str]:

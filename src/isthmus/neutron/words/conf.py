@@ -13,6 +13,7 @@ from typing import Any
 from neutron.conf import quota as quota_conf
 from oslo_config import cfg
 
+from isthmus.model.intent import Fallback
 from isthmus.model.net import VNI_MAX
 from isthmus.model.vpn import SiteOfOrigin
 from isthmus.neutron.words.ranges import Range, first_overlap
@@ -80,6 +81,15 @@ OPTIONS = [
         help="What becomes of a request that makes subnets of one BGPVPN overlap: it succeeds, is logged and shows in "
         "the status (warn), or is answered 409 (refuse).",
     ),
+    cfg.StrOpt(
+        "fallback",
+        default="public",
+        choices=["all", "public", "none"],
+        help="Where a packet goes whose destination no VPN of its router or network knows: as if there was no VPN "
+        "(all), the same but for private destinations (RFC 1918, RFC 6598, unique local), which are dropped unless the "
+        "router has a route of its own to them (public), or nowhere (none). An administrator sets another one for a "
+        "BGPVPN. Where private networks are reached by the routers' default route, public cuts them off.",
+    ),
     cfg.FloatOpt(
         "reconcile_interval_s",
         default=60.0,
@@ -134,10 +144,12 @@ class Settings:
     """What the members of each project may choose from."""
     number_rest_s: float = 3600.0
     default_route: str = "vpn"
+    fallback: Fallback = Fallback.PUBLIC
 
     @property
     def cloud(self) -> Cloud:
-        return Cloud(self.site, self.vpn_mtu, keeps_default=self.default_route == "router")
+        keeps = self.default_route == "router"
+        return Cloud(self.site, self.vpn_mtu, keeps_default=keeps, fallback=self.fallback)
 
 
 def list_opts() -> list[tuple[str, list[Any]]]:
@@ -189,6 +201,7 @@ def read(conf: Any) -> Settings:
         projects=projects,
         number_rest_s=section.number_rest_s,
         default_route=section.default_route,
+        fallback=Fallback(section.fallback),
     )
 
 

@@ -73,6 +73,12 @@ class BGPVPNNetworkNotSupported(exceptions.BadRequest):
     message = "network %(network_id)s cannot be part of a BGPVPN: %(reason)s"
 
 
+class BGPVPNRouterNotSupported(exceptions.BadRequest):
+    """A router that is none of OVN's."""
+
+    message = "router %(router_id)s cannot be part of a BGPVPN, nor can networks behind it: %(reason)s"
+
+
 class BGPVPNNetworkRouterConflict(exceptions.BadRequest):
     """The router's traffic is in a VPN already, or its network's: both at once would be two ways out of one subnet."""
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
-from isthmus.model.intent import AssociationKind
+from isthmus.model.intent import AssociationKind, Fallback
 from isthmus.model.vpn import SiteOfOrigin
 
 
@@ -22,6 +22,8 @@ class Cloud(NamedTuple):
     """Largest IP packet that fits the VPN's path, where that is less than the tenant networks'."""
     keeps_default: bool = False
     """Whether a router's own default route wins over a VPN's."""
+    fallback: Fallback = Fallback.PUBLIC
+    """Of BGPVPNs that have none of their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,8 @@ class Bgpvpn:
     standard: Standard
     shared: bool = False
     """With the project that asks, by an RBAC policy."""
+    fallback: str | None = None
+    """None: as the cloud has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +109,7 @@ class NewBgpvpn:
     description: str
     vni_auto: bool = False
     """The cloud chooses the VNI, and the API shows it."""
+    fallback: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from isthmus.neutron.words.apidef.words import AUTO as AUTO
 from isthmus.neutron.words.apidef.words import BGPVPN as BGPVPN
 from isthmus.neutron.words.apidef.words import BGPVPN_ROUTE as BGPVPN_ROUTE
 from isthmus.neutron.words.apidef.words import BGPVPNS as BGPVPNS
+from isthmus.neutron.words.apidef.words import FALLBACK_ALIAS as FALLBACK_ALIAS
 from isthmus.neutron.words.apidef.words import GUARDED_ATTRIBUTES as GUARDED_ATTRIBUTES
 from isthmus.neutron.words.apidef.words import L2 as L2
 from isthmus.neutron.words.apidef.words import L3 as L3

@@ -13,6 +13,7 @@ from typing import Any
 from neutron_lib.api import converters
 from neutron_lib.db import constants as db
 
+from isthmus.model.intent import Fallback
 from isthmus.neutron.words.apidef import rules
 from isthmus.neutron.words.apidef.words import L2, L3, OWNER, STATUS_ADMIN_ATTRIBUTES, STATUS_ATTRIBUTES
 
@@ -94,6 +95,15 @@ LOCAL_PREF: dict[str, Any] = {
     "validate": {"type:isthmus_local_pref": None},
     "enforce_policy": True,
 }
+
+FALLBACK: dict[str, Any] = {
+    **_CHANGEABLE,
+    **_LISTED,
+    "default": None,
+    "validate": {"type:values": [None, *(f.value for f in Fallback)]},
+    "enforce_policy": True,
+}
+"""Null: as the cloud has it (`[isthmus] fallback`)."""
 
 PORTS: dict[str, Any] = dict(_DERIVED)
 

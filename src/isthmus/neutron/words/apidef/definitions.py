@@ -79,6 +79,16 @@ ASSOCIATIONS = _definition(
     {words.ANY_ASSOCIATIONS: attributes.ANY_ASSOCIATION_ATTRIBUTES},
 )
 
+FALLBACK = _definition(
+    SimpleNamespace(
+        ALIAS=words.FALLBACK_ALIAS,
+        NAME="BGPVPN fallback",
+        DESCRIPTION="Where packets go whose destination a BGPVPN does not know",
+        UPDATED_TIMESTAMP="2026-11-30T00:00:00-00:00",
+    ),
+    {words.BGPVPNS: {"fallback": attributes.FALLBACK}},
+)
+
 STATUS = _definition(
     SimpleNamespace(
         ALIAS=words.STATUS_ALIAS,

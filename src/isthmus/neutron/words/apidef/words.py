@@ -12,6 +12,7 @@ from isthmus.model.vpn import RouteDistinguisher, RouteTarget
 ALIAS, VNI_ALIAS, ROUTES_CONTROL_ALIAS = upstream.ALIAS, upstream_vni.ALIAS, upstream_routes.ALIAS
 ASSOCIATIONS_ALIAS = "bgpvpn-associations"
 STATUS_ALIAS = "bgpvpn-status"
+FALLBACK_ALIAS = "bgpvpn-fallback"
 RBAC_ALIAS = upstream_rbac.ALIAS
 PATH_PREFIX = upstream.API_PREFIX
 BGPVPN, BGPVPNS = upstream.RESOURCE_NAME, upstream.COLLECTION_NAME
@@ -37,7 +38,7 @@ MEMBER_LISTS = {"networks": "network", "routers": "router", "ports": "port"}
 ADMIN_ATTRIBUTES = (*TARGET_LISTS, "vni")
 """Only an administrator reads them by default."""
 
-GUARDED_ATTRIBUTES = (*ADMIN_ATTRIBUTES, "local_pref")
+GUARDED_ATTRIBUTES = (*ADMIN_ATTRIBUTES, "local_pref", "fallback")
 """Only an administrator gives or changes them by default."""
 
 STATUS_ATTRIBUTES = ("status", "status_reason", "status_details")
