@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
-from isthmus.lab import why
+from isthmus.lab import trust, why
 from isthmus.lab.dhcp import NIC
 from isthmus.lab.fault import PartFailed
 from isthmus.lab.ladder import probe
@@ -123,6 +123,7 @@ def _outside_gateway(ground: Ground) -> Iterator[None]:
     lab, cloud = ground.lab, ground.lab.topology.cloud("a")
     home = lab.places.of("outside-gateway")
     home.mkdir(parents=True, exist_ok=True)
+    password = f'auth-password = "{trust.password(cloud)}"\n' if lab.topology.wary else ""
     (home / "gobgpd.toml").write_text(
         f"""[global.config]
 as = {cloud.asn}
@@ -132,7 +133,7 @@ port = -1
 [neighbors.config]
 neighbor-address = "{cloud.reflectors[0].address}"
 peer-as = {cloud.asn}
-[neighbors.transport.config]
+{password}[neighbors.transport.config]
 local-address = "{cloud.wan_router}"
 [neighbors.timers.config]
 connect-retry = 1
