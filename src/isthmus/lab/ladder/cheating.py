@@ -99,7 +99,7 @@ def cheats(ground: Ground, step: Step) -> None:
     _frames(ground, step)
     until(step, "nothing of it to be left", lambda: _left(ground, node), within_s=30.0)
     must_reach(step, joined)
-    step.result("foreign target, foreign next hop, host route, flood, frames: refused, counted, named")
+    step.result("foreign target, foreign next hop, host route, flood, frames from elsewhere")
 
 
 def _believed(ground: Ground, node: str, address: str | None) -> str | None:
@@ -250,4 +250,4 @@ def _address(ground: Ground, node: str, address: str, device: str) -> Iterator[N
         processes.run("address", ["ip", "addr", "del", address, "dev", device], node=node)
 
 
-RUNG = Rung(21, "cloud b cheats: foreign routes, a flood, frames from elsewhere; nobody notices", cheats)
+RUNG = Rung(21, "cloud b cheats, and everything of it is refused, counted and named", cheats)
