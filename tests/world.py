@@ -70,9 +70,10 @@ class World:
         limits: Limits | None = None,
         memory: Memory | None = None,
         long_lived_s: int = LONG_LIVED_S,
+        host: int = 1,
     ) -> None:
-        self.now = now
-        vtep = ip("172.30.1.1")
+        self.now, self.host = now, host
+        vtep = ip(f"172.30.1.{host}")
         configs = tuple(PeerConfig(address, ASN, 30, 0.0, long_lived_s) for address in peers)
         self.node = Node(NodeConfig(vtep, vtep, ASN, configs, generation, limits or Limits()), now, memory)
         self.reflectors = {address: Reflector(address) for address in peers}
@@ -108,7 +109,9 @@ class World:
 
     def _after(self, seconds: float, left: Memory, reflectors: dict[IpAddress, Reflector]) -> World:
         config = self.node.config
-        fresh = World(peers=reflectors, generation=config.generation + 1, now=self.now + seconds, memory=left)
+        fresh = World(
+            peers=reflectors, generation=config.generation + 1, now=self.now + seconds, memory=left, host=self.host
+        )
         for address, peer in fresh.node.peers.items():
             if peer.resumed:
                 fresh.reflectors[address] = reflectors[address]

@@ -104,6 +104,7 @@ FACTS = Facts("router:1", "vpn-1", 4, ("host-1", "host-2"))
             "1 address is not announced: it clashes",
         ),
         (replace(GOOD, attachment=replace(REPORT, bgpvpns={"vpn-2": "another's trouble"})), HostState.WELL, "", ""),
+        (replace(GOOD, attachment=replace(REPORT, notes={"vpn-1": "it is contested"})), HostState.WELL, "", ""),
     ],
 )
 def test_one_hypervisor(pe: Pe | None, state: HostState, tenant: str, words: str | None) -> None:
@@ -127,6 +128,7 @@ LEFT_OUT = (Skipped("10.2.0.0/24", Unserved.NO_GATEWAY_IP),)
     ("facts", "hosts", "status", "reason"),
     [
         (FACTS, [WELL], Status.ACTIVE, ""),
+        (FACTS, [replace(WELL, note="it is contested")], Status.ACTIVE, "it is contested"),
         (FACTS, [WELL, PENDING], Status.BUILD, "1 of 2 hypervisors: it has not reported yet"),
         (FACTS, [PENDING], Status.BUILD, "1 of 1 hypervisor: it has not reported yet"),
         (FACTS, [WELL, WRONG], Status.DEGRADED, "1 of 2 hypervisors: it has no BGP session"),

@@ -76,6 +76,8 @@ class History:
             self.delete: 5,
             self.move: 8,
             self.flip: 4,
+            self.touch: 2,
+            self.covet: 3,
             self.readdress: 2,
             self.join: 3,
             self.leave: 3,
@@ -221,6 +223,35 @@ class History:
         cloud.vms[vm.number] = replace(vm, up=not vm.up, revision=vm.revision + 1)
         self.sim.commit(cloud)
         return f"VM {vm.number} {vm.addresses} on {vm.host} is {'down' if vm.up else 'up'}"
+
+    def touch(self) -> str | None:
+        """A tenant renames a port, very often."""
+        found = self._vm()
+        if found is None:
+            return None
+        cloud, vm = found
+        cloud.vms[vm.number] = replace(vm, revision=vm.revision + 500)
+        self.sim.commit(cloud)
+        return f"the port of VM {vm.number} on {vm.host} is renamed five hundred times"
+
+    def covet(self) -> str | None:
+        """A tenant wants an address that a machine of another network has."""
+        found = self._vm()
+        if found is None or not found[1].addresses:
+            return None
+        cloud, owner = found
+        address = self.rng.choice(owner.addresses)
+        networks = [n for n in cloud.networks if n != owner.network and address in cloud.free_addresses(n)]
+        if not networks or len(cloud.vms) > 14:
+            return None
+        vm = self.boot_hostile(cloud, self.rng.choice(networks), address)
+        return f"VM {vm.number} boots in {vm.network[-3:]} on {vm.host} with {address} of VM {owner.number}"
+
+    def boot_hostile(self, cloud: Cloud, network: str, address: str) -> Vm:
+        vm = Vm(cloud.fresh_number(), network, (address,), 1000, self.rng.choice(self._hosts(cloud)).name)
+        cloud.vms[vm.number] = vm
+        self.sim.commit(cloud)
+        return vm
 
     def readdress(self) -> str | None:
         found = self._vm()

@@ -38,6 +38,19 @@ class Place(NamedTuple):
     """How much longer than two minutes it believes a session that has ended."""
 
 
+class Claim(NamedTuple):
+    """Who is announced for an address at a hypervisor, and as what: who came first is history, which no plain model
+    knows; it is told, and `simulation.py` looks whether it can be true."""
+
+    circuit: str
+    sequence: int
+    """0: second; else how often it has moved within its network, and once more."""
+
+
+History = Mapping[tuple[int, str], Claim]
+"""By VNI and address."""
+
+
 class Offer(NamedTuple):
     """An address that a hypervisor announces."""
 
@@ -49,7 +62,10 @@ class Offer(NamedTuple):
     address: str
     targets: frozenset[str]
     local_pref: int
-    mobility: int
+    network: str
+    heard_with: frozenset[str]
+    """Routes with one of these targets lead to the same VPN."""
+    sequence: int = 1
 
 
 class Into(NamedTuple):
@@ -116,7 +132,7 @@ def row_serves(row: Row) -> Callable[[str], bool]:
     return lambda address: any(covers(subnet, address) for subnet in row.subnets)
 
 
-def offers(place: Place, rows: Iterable[Row], ports: Iterable[Port]) -> list[Offer]:
+def offers(place: Place, rows: Iterable[Row], ports: Iterable[Port], history: History) -> list[Offer]:
     """What this hypervisor announces. Of several that share VNI and address only one is: inbound must be exact."""
     rows = served(place, rows, ports := list(ports))
     ports = admitted(place, rows, ports)
@@ -130,16 +146,31 @@ def offers(place: Place, rows: Iterable[Row], ports: Iterable[Port]) -> list[Off
                 by_vpn.setdefault(association.vpn, []).append(association)
             for same in by_vpn.values():
                 targets = frozenset(t for a in same for t in a.exports)
+                heard = targets.union(t for a in same for t in a.imports)
                 if not targets:
                     continue
                 prefer = max(PREFERENCE if a.local_pref is None else a.local_pref for a in same)
                 for address in filter(row_serves(row), port.addresses):
                     first = same[0]
                     offer = Offer(
-                        place, row.circuit, port.name, first.number, first.vni, address, targets, prefer, port.revision
+                        place,
+                        row.circuit,
+                        port.name,
+                        first.number,
+                        first.vni,
+                        address,
+                        targets,
+                        prefer,
+                        port.network,
+                        heard,
                     )
                     rivals.setdefault((first.vni, address), []).append(offer)
-    return [min(found, key=lambda o: (-o.mobility, o.circuit, o.port)) for found in rivals.values()]
+    return [_claimed(found, history.get(key)) for key, found in rivals.items()]
+
+
+def _claimed(rivals: list[Offer], claim: Claim | None) -> Offer:
+    chosen = min(rivals, key=lambda o: (claim is not None and o.circuit != claim.circuit, o.circuit, o.port))
+    return chosen if claim is None else chosen._replace(sequence=claim.sequence)
 
 
 def standing(
@@ -147,13 +178,14 @@ def standing(
     rows: Iterable[Row],
     ports: Iterable[Port],
     heard: Iterable[Offer],
+    history: History,
     silent: frozenset[str] = frozenset(),
 ) -> Standing:
     """What this hypervisor does, knowing its cloud's rows, its own ports, what others are heard to offer, and which
     tunnel endpoints have fallen silent."""
     ports = list(ports)
     everybody, rows = ports, served(place, rows, ports)
-    own = offers(place, rows, ports)
+    own = offers(place, rows, ports, history)
     ports = admitted(place, rows, ports)
     networks = {p.network for p in ports}
     sources: dict[tuple[str, str], View] = {}
@@ -196,29 +228,33 @@ def _usable(view: View, behind: list[Row], everything: list[Offer]) -> dict[str,
 def _view(place: Place, rivals: Mapping[str, list[Offer]], silent: frozenset[str]) -> dict[str, Line]:
     lines: dict[str, Line] = {}
     for address, found in rivals.items():
-        best = min(found, key=lambda o: _rank(place, o, silent))
+        best = min(found, key=lambda o: _rank(place, o, silent, found))
         here = best.place == place
         lines[address] = Into(best.circuit) if here else Across(best.place.vtep, best.vni, best.place.router_mac)
     kept = sorted(lines, key=lambda a: (isinstance(lines[a], Across), ipaddress.ip_address(a).packed))
     return {address: lines[address] for address in kept[: place.routes_max]}
 
 
-def _rank(place: Place, o: Offer, silent: frozenset[str]) -> tuple[object, ...]:
-    """Smaller wins. Who is here; who answers; preference (it stays in its cloud); who moved last; who is nearer; then
-    by name."""
-    if o.place == place:
-        return (0, -o.local_pref, -o.mobility, o.number, o.port)
-    near = o.place.cloud == place.cloud
-    prefer = o.local_pref if near else PREFERENCE
-    return (
-        1,
-        o.place.vtep in silent,
-        -prefer,
-        -o.mobility,
-        0 if near else 1,
-        ipaddress.ip_address(o.place.vtep),
-        o.number,
+def _rank(place: Place, o: Offer, silent: frozenset[str], rivals: list[Offer]) -> tuple[object, ...]:
+    """Smaller wins. Who answers; who came first; who is here; preference (it stays in its cloud); who moved last; who
+    is nearer; then by name."""
+    before = _before_moves(place, o, silent)
+    moved_on = any(
+        (r.place.cloud, r.vni, r.network) == (o.place.cloud, o.vni, o.network)
+        and r.sequence > o.sequence
+        and _before_moves(place, r, silent) == before
+        for r in rivals
     )
+    if o.place == place:
+        return (*before, moved_on, 0, "", o.number, o.port)
+    near = o.place.cloud == place.cloud
+    return (*before, moved_on, 0 if near else 1, ipaddress.ip_address(o.place.vtep), o.number)
+
+
+def _before_moves(place: Place, o: Offer, silent: frozenset[str]) -> tuple[object, ...]:
+    here = o.place == place
+    prefer = o.local_pref if o.place.cloud == place.cloud else PREFERENCE
+    return (not here and o.place.vtep in silent, o.sequence == 0, not here, -prefer)
 
 
 def over(before: Standing, now: Standing) -> Standing:

@@ -29,9 +29,10 @@ def test_a_short_history(seed: int) -> None:
     assert fault is None, f"{fault}\nagain: python -m tests.sim --seed {seed} --steps {STEPS} --trace"
 
 
-@pytest.mark.parametrize(
-    "scene", ["outage", "calm agent", "calm exchange", "calm reflector", "calm words", "unreadable", "smooth"]
-)
+SCENES = ("outage", "calm agent", "calm exchange", "calm reflector", "calm words", "unreadable", "smooth", "hostile")
+
+
+@pytest.mark.parametrize("scene", SCENES)
 def test_each_scene_is_played(scene: str) -> None:
     for seed in range(100, 120):
         course = Course(seed)

@@ -163,7 +163,7 @@ def compare_recomputed(host: Host, now: float) -> None:
         node.config.router_id,
         node.config.asn,
         numbers=node.issued.numbers,
-        arrivals=node.issued.arrivals,
+        claims=node.claims.all,
     )
     fresh = Node(node.config, now, issued)
     circuits: dict[CircuitName, AttachmentIntent] = dict(node.asked.circuits)

@@ -24,8 +24,9 @@ class NotImported(StrEnum):
 class NotBest(StrEnum):
     """Why a route lost against another for the same prefix of a view; the order is the decision's."""
 
-    REMOTE = "a virtual machine of this hypervisor has the address"
     SILENT = "its next hop does not answer"
+    SECOND = "another network of the VPN had the address first"
+    REMOTE = "a virtual machine of this hypervisor has the address"
     LONG_LIVED_STALE = "long-lived stale: who announced it has not been heard for long"
     LOCAL_PREF = "lower local preference"
     MOBILITY = "lower mobility sequence: the address has moved"
@@ -68,6 +69,13 @@ class NotAnnounced(StrEnum):
     DUPLICATE_ADDRESS = "another port of the same VPN on this hypervisor has the address"
 
 
+class Contested(StrEnum):
+    """How an address of ours stands that another network of the same VPN claims too."""
+
+    FIRST = "another network of this VPN claims it too; it came second, and nothing is sent there"
+    SECOND = "another network of this VPN had it first; others send to that one"
+
+
 class AttachmentState(StrEnum):
     """How far an attachment has come on this node."""
 
@@ -91,6 +99,7 @@ class Note(StrEnum):
     """Worth telling though nothing is refused."""
 
     DUPLICATE_ADDRESS = "two sites announce this address"
+    CONTESTED = "two networks of the VPN claim this address: who had it first keeps it"
     STALE = "kept though its session is down, stale"
     LONG_LIVED_STALE = "kept though its session is down, long-lived stale"
     HELD = "kept though it was withdrawn: its hypervisor cannot be heard but answers probes"

@@ -6,7 +6,8 @@ This file is the only place that knows the keys:
     isthmus:agent            who the agent is and how it stands, JSON: see `_agent_text`
     isthmus:sb-cfg           decimal, the SB_Global.nb_cfg it saw last: Neutron asks "who is alive?" by raising it
     isthmus:s:<attachment>   one key per attachment with workload here, JSON: r revision applied, s state, p local
-                             ports, w what is wrong in words, x what is wrong with single BGPVPNs, {<uuid>: words}
+                             ports, w what is wrong in words, x what is wrong with single BGPVPNs, {<uuid>: words},
+                             n what is worth knowing of single BGPVPNs though nothing is wrong, {<uuid>: words}
 
 An attachment is called "router:<uuid>" or "network:<uuid>", or, if its row could never be read, by its circuit.
 
@@ -107,6 +108,8 @@ class AttachmentReport:
     why: str = ""
     bgpvpns: Mapping[str, str] = field(default_factory=dict)
     """What is wrong with single BGPVPNs of it, in words."""
+    notes: Mapping[str, str] = field(default_factory=dict)
+    """What is worth knowing of single BGPVPNs of it though nothing is wrong, in words."""
 
     @property
     def is_well(self) -> bool:
@@ -187,6 +190,8 @@ def _attachment_text(a: AttachmentReport) -> str:
         value["w"] = _words(a.why)
     if a.bgpvpns:
         value["x"] = {bgpvpn: _words(why) for bgpvpn, why in sorted(a.bgpvpns.items())}
+    if a.notes:
+        value["n"] = {bgpvpn: _words(note) for bgpvpn, note in sorted(a.notes.items())}
     return _text(value)
 
 
@@ -248,7 +253,7 @@ def _peer(address: str, value: object) -> PeerReport:
 def read_attachment(key: str, text: str) -> AttachmentReport:
     """Raises BadReport."""
     value = _object(key, text)
-    bgpvpns = _member(key, value, "x", dict, {})
+    bgpvpns, notes = _member(key, value, "x", dict, {}), _member(key, value, "n", dict, {})
     return AttachmentReport(
         attachment=key.removeprefix(STATE_KEY),
         revision=_number(key, value, "r"),
@@ -256,6 +261,7 @@ def read_attachment(key: str, text: str) -> AttachmentReport:
         ports=_number(key, value, "p", 0),
         why=_member(key, value, "w", str, ""),
         bgpvpns={bgpvpn: str(why) for bgpvpn, why in sorted(bgpvpns.items())},
+        notes={bgpvpn: str(note) for bgpvpn, note in sorted(notes.items())},
     )
 
 

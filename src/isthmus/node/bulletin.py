@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from isthmus.fib.entries import CircuitName
-from isthmus.model.reason import AttachmentState, NotAnnounced, NotInstalled
+from isthmus.model.reason import AttachmentState, Contested, NotAnnounced, NotInstalled
 from isthmus.model.report import DOWN, IN_SYNC, UP, AgentReport, AttachmentReport, NodeReport, PeerReport
 from isthmus.node.core import Node
 from isthmus.node.order import LOOK_WAIT_S
@@ -56,9 +56,15 @@ def bulletin(node: Node, about: About, now: float, before: NodeReport | None) ->
         return None
     seen = status(node, now, Detail.STATES)
     told = {a.attachment: a for a in before.attachments} if before else {}
-    wrong, applied = _wrong(node), node.intent_applied
+    wrong, notes, applied = _wrong(node), _notes(node), node.intent_applied
     attachments = tuple(
-        _attachment(a, told.get(_name(a)), wrong.get(CircuitName(a.circuit), {}), applied=applied)
+        _attachment(
+            a,
+            told.get(_name(a)),
+            wrong.get(CircuitName(a.circuit), {}),
+            notes.get(CircuitName(a.circuit), {}),
+            applied=applied,
+        )
         for a in _told_of(seen)
     )
     return NodeReport(_agent(node, seen, about), attachments)
@@ -82,7 +88,12 @@ def _name(one: AttachmentStatus) -> str:
 
 
 def _attachment(
-    one: AttachmentStatus, before: AttachmentReport | None, wrong: dict[str, str], *, applied: bool
+    one: AttachmentStatus,
+    before: AttachmentReport | None,
+    wrong: dict[str, str],
+    notes: dict[str, str],
+    *,
+    applied: bool,
 ) -> AttachmentReport:
     plugged = one.state == AttachmentState.ACTIVE.name or (one.state in _UNREADABLE and one.ofport is not None)
     earlier = before.revision if before else 0
@@ -93,19 +104,23 @@ def _attachment(
         ports=one.ports,
         why=one.reason,
         bgpvpns=wrong,
+        notes=notes,
     )
 
 
 def _wrong(node: Node) -> dict[CircuitName, dict[str, str]]:
     """What is wrong with single BGPVPNs of each circuit, in words."""
-    counted: Counter[tuple[CircuitName, str, NotAnnounced]] = Counter()
+    counted: Counter[tuple[CircuitName, str, NotAnnounced | Contested]] = Counter()
     for export in node.picture.local:
         if export.why_not in _EXCEPTIONS:
             counted[export.circuit, export.bgpvpn, export.why_not] += 1
+        elif export.contested is Contested.SECOND:
+            counted[export.circuit, export.bgpvpn, export.contested] += 1
     found: dict[CircuitName, dict[str, list[str]]] = {}
     for (circuit, bgpvpn, why), number in sorted(counted.items()):
         addresses = "1 address is" if number == 1 else f"{number} addresses are"
-        found.setdefault(circuit, {}).setdefault(bgpvpn, []).append(f"{addresses} not announced: {why.value}")
+        how = "contested" if isinstance(why, Contested) else "not announced"
+        found.setdefault(circuit, {}).setdefault(bgpvpn, []).append(f"{addresses} {how}: {why.value}")
     for circuit in node.picture.local.circuits:
         intent = node.asked.circuits.get(circuit)
         for bgpvpn, why_not in intent.unresolved if intent is not None else ():
@@ -113,6 +128,16 @@ def _wrong(node: Node) -> dict[CircuitName, dict[str, str]]:
     for circuit, bgpvpn in _full(node):
         found.setdefault(circuit, {}).setdefault(bgpvpn, []).append(NotInstalled.VIEW_FULL.value)
     return {circuit: {b: "; ".join(words) for b, words in one.items()} for circuit, one in found.items()}
+
+
+def _notes(node: Node) -> dict[CircuitName, dict[str, str]]:
+    """What an owner may want to know though it changes nothing for him: nobody can make another's status bad."""
+    counted = Counter((e.circuit, e.bgpvpn) for e in node.picture.local if e.contested is Contested.FIRST)
+    found: dict[CircuitName, dict[str, str]] = {}
+    for (circuit, bgpvpn), number in sorted(counted.items()):
+        addresses = "1 address is" if number == 1 else f"{number} addresses are"
+        found.setdefault(circuit, {})[bgpvpn] = f"{addresses} contested: {Contested.FIRST.value}"
+    return found
 
 
 def _full(node: Node) -> Iterator[tuple[CircuitName, str]]:

@@ -20,6 +20,7 @@ from isthmus.model.net import IpAddress
 from isthmus.node import facts, handover
 from isthmus.node.announcing import Announcing, DrainState
 from isthmus.node.asked import Asked
+from isthmus.node.claims import Claims
 from isthmus.node.config import NodeConfig
 from isthmus.node.convergence import Convergence
 from isthmus.node.dirty import Occasion
@@ -51,9 +52,10 @@ class Node:
         self.peers |= handover.begin(config, self.convergence, memory, now)
         self.switch = Switch(config.generation)
         self.asked = Asked(memory.circuits if memory else None)
-        self.issued = Issued(memory.numbers, memory.arrivals) if memory else Issued()
+        self.issued = Issued(memory.numbers if memory else None)
+        self.claims = Claims(memory.claims, at=memory.at, now=now) if memory else Claims()
         self.reach = Reach(memory.answers if memory else {})
-        self.picture = Picture(config, self.asked, self.issued, self.convergence)
+        self.picture = Picture(config, self.asked, self.issued, self.claims, self.convergence)
         self.ofports: facts.SwitchRead | None = None
         resumed = (one for peer in self.peers.values() if peer.resumed for one in peer.spoken)
         self.announcing = Announcing(key for one in resumed for key in one.told.told)
@@ -74,7 +76,7 @@ class Node:
             c.asn,
             answers=dict(self.reach.answers),
             numbers=dict(self.issued.numbers),
-            arrivals=dict(self.issued.arrivals),
+            claims=self.claims.all,
             circuits=self.asked.worth_remembering,
         )
         return handover.remember(memory, self.peers)
@@ -153,9 +155,7 @@ class Node:
         if fact == self.asked.fact:
             self.asked.state = "in sync"
             return
-        set_back = self.issued.look(fact.ports)
         self.picture.dirty.note(self.asked.read(fact), Occasion.INTENT)
-        self.picture.dirty.note(self.asked.behind(set_back), Occasion.INTENT)
         self._gateways.read(fact.gateways, self.asked.networks, now)
 
     def _has_told(self, peer: Peer) -> bool:
@@ -199,6 +199,7 @@ class Node:
         deadlines = [d for peer in self.peers.values() for d in peer.deadlines()]
         deadlines += self.picture.lingering.deadlines()
         deadlines += self.convergence.deadlines()
+        deadlines += self.claims.deadlines()
         deadlines += self._gateways.deadlines()
         deadlines += self.announcing.deadlines()
         if (retry := self.switch.next_deadline()) is not None:

@@ -22,28 +22,34 @@ from isthmus.model.reason import NotAnnounced
 from isthmus.node.admission import Admission, admit
 from isthmus.node.asked import Asked
 from isthmus.node.base import Base
+from isthmus.node.claims import Claims
 from isthmus.node.config import NodeConfig
 from isthmus.node.convergence import Convergence
 from isthmus.node.dirty import Dirty, Occasion
 from isthmus.node.facts import SwitchRead
 from isthmus.node.issued import Issued
 from isthmus.node.lingering import Lingering
-from isthmus.node.local_routes import LocalRoutes
+from isthmus.node.local_routes import Ear, LocalRoutes
 from isthmus.node.reach import Reach
 from isthmus.node.switch import Switch
 from isthmus.node.tables import Changes, Tables
+from isthmus.vpn.claims import Hearing
 from isthmus.vpn.exports import Export, of_circuit
+from isthmus.vpn.imports import heard_of
 from isthmus.vpn.views import Doors, View, doors_of, view
 
 
 class Picture:
     """See the head of the file."""
 
-    def __init__(self, config: NodeConfig, asked: Asked, issued: Issued, convergence: Convergence) -> None:
+    def __init__(
+        self, config: NodeConfig, asked: Asked, issued: Issued, claims: Claims, convergence: Convergence
+    ) -> None:
         self._limits, self._asked, self._issued, self._convergence = config.limits, asked, issued, convergence
+        self._speaker, self._claims = config.speaker, claims
         self.dirty = Dirty()
         self.tables = Tables(config.speaker, routes_max=config.limits.routes_per_view)
-        self.local = LocalRoutes(config.speaker)
+        self.local = LocalRoutes(config.speaker, claims)
         self.admitted = Admission()
         self.lingering = Lingering()
         self.doors: dict[CircuitName, Doors] = {}
@@ -80,7 +86,8 @@ class Picture:
 
     def compute(self, reach: Reach, switch: Switch, now: float) -> bool:
         """Bring what the switch shall hold to what is known. False when there was nothing to do."""
-        if not self.dirty and not self._convergence.is_touched:
+        knows = self._convergence.knows
+        if not self.dirty and not self._convergence.is_touched and not self._claims.due(knows=knows, now=now):
             return False
         self.version += 1
         dirty, self.dirty = self.dirty, Dirty()
@@ -88,7 +95,8 @@ class Picture:
         changes = Changes()
         self.tables.silent = reach.silent
         again = self._admit() | dirty.circuits.keys() if dirty.circuits else set()
-        views = self._look_again(again, now)
+        self._claim(again, now)
+        views = self._doors(again)
         rib, renderer = self._convergence.rib, self._renderer
         self.tables.drop_views((number for number, one in views.items() if one is None), changes)
         self.tables.refresh(self._convergence.take_touched(), rib, renderer, changes)
@@ -104,24 +112,25 @@ class Picture:
         switch.want(changes.put, changes.gone)
         return True
 
-    def _look_again(self, todo: Collection[CircuitName], now: float) -> dict[ViewId, View | None]:
-        """These circuits' exports and doors; the views that are others with them."""
-        if not todo:
-            self.lingering.note((), self.local.announced, self._renderer.circuits, now)
-            return {}
-        served, beyond = _by_network(self.admitted.ports), _by_network(self.admitted.ports_beyond.values())
+    def _claim(self, todo: Collection[CircuitName], now: float) -> None:
+        """These circuits' exports, and what is claimed for each address of which something else is heard."""
+        served = _by_network(self.admitted.ports) if todo else {}
+        beyond = _by_network(self.admitted.ports_beyond.values()) if todo else {}
         for name in todo:
             intent = self.admitted.circuits.get(name)
             pairs = [(intent.attachment, a.bgpvpn) for a in intent.associations] if intent is not None else []
             self._issued.use(name, pairs)
         exports = {name: self._exports(name, served, beyond) for name in todo}
-        change = self.local.replace(exports)
+        ear = Ear(self._hear, self._convergence.knows, now)
+        change = self.local.replace(exports, self._convergence.heard(), ear)
         self.lingering.note(change.before, self.local.announced, self._renderer.circuits, now)
         for destinations in change.touched.values():
             for destination in destinations:
                 self.tables.put_exports(destination, self.local.at(destination))
         self._convergence.touch(change.touched)
-        return self._doors(todo, served)
+
+    def _hear(self, export: Export) -> Hearing:
+        return heard_of(export, self._convergence.rib.paths(export.prefix), self._speaker)
 
     def _admit(self) -> set[CircuitName]:
         """Whom the limits concern. Those that are served now and were not, or were."""
@@ -144,7 +153,9 @@ class Picture:
         refused = (replace(export, why_not=NotAnnounced.TOO_MANY_PORTS) for export in surplus)
         return (*of_circuit(name, intent, served, self._issued), *refused)
 
-    def _doors(self, todo: Iterable[CircuitName], served: Mapping[str, list[LocalPort]]) -> dict[ViewId, View | None]:
+    def _doors(self, todo: Collection[CircuitName]) -> dict[ViewId, View | None]:
+        """These circuits' doors; the views that are others with them."""
+        served = _by_network(self.admitted.ports) if todo else {}
         concerned: set[ViewId] = set()
         for name in todo:
             for number in self.doors.pop(name, Doors()).views:

@@ -208,6 +208,7 @@ def _port(node: Node, export: Export) -> PortStatus:
         delivered=node.forwards(export),
         announced_to=told,
         why_not="" if told else _why_not_announced(node, export).value,
+        contested=export.contested.value if export.contested else "",
     )
 
 

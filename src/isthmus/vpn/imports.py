@@ -13,10 +13,11 @@ from isthmus.bgp.nlri import Destination
 from isthmus.fib.entries import CircuitName, Deliver, NextHop, Target
 from isthmus.model.net import IpAddress
 from isthmus.model.reason import NotBest, Note, NotImported, NotInstalled
-from isthmus.model.vpn import BEACON_TARGET
+from isthmus.model.vpn import BEACON_TARGET, Claimant, SiteOfOrigin
 from isthmus.rib.adj_in import Path, Standing
 from isthmus.rib.decision import Rank, choose
 from isthmus.vpn.beacons import whose
+from isthmus.vpn.claims import SECOND, Hearing, contends, hear
 from isthmus.vpn.exports import Export, Speaker
 from isthmus.vpn.families import FAMILIES
 from isthmus.vpn.meaning import meaning
@@ -43,6 +44,18 @@ def refusal(path: Path, speaker: Speaker) -> NotImported | None:
     return means.refusal or FAMILIES[path.nlri.family].refusal(path, means, speaker) or means.tunnel
 
 
+def heard_of(export: Export, paths: Iterable[Path], speaker: Speaker) -> Hearing:
+    """What others say of a local address in its VPN; `paths`: to the address, and to whatever contains it."""
+    others = (
+        (means, path.nlri.destination)
+        for path in paths
+        if not export.heard_with.isdisjoint(path.heard.route_targets) and refusal(path, speaker) is None
+        for means in [meaning(path.heard, speaker)]
+    )
+    rivals = (m for m, leads_to in others if contends(export.prefix, leads_to, named=m.claimant is not None))
+    return hear(export.claimant, speaker.vtep, rivals)
+
+
 def decide(
     view: View,
     destination: Destination,
@@ -63,8 +76,7 @@ def decide(
     candidates = candidates or [*mine]
     if not candidates:
         return None
-    ranks = [_local_rank(c) if isinstance(c, Export) else _rank(c, speaker, silent) for c in candidates]
-    best, reasons = choose(ranks)
+    best, reasons = choose(_ranks(candidates, speaker, silent))
     return Entry(
         best=candidates[best],
         target=_target(candidates[best], speaker),
@@ -96,14 +108,68 @@ def _hidden(view: View, destination: Destination) -> NotInstalled | None:
     return NotInstalled.HIDDEN_BY_ROUTER if view.hides(destination) else None
 
 
-def _rank(path: Path, speaker: Speaker, silent: Collection[IpAddress]) -> Rank:
+class _Whose(NamedTuple):
+    """In whose name a candidate leads there, and in which BGPVPN of which site: a site gives each BGPVPN a VNI of its
+    own. Only within one of these are sequences compared."""
+
+    site: SiteOfOrigin | None
+    vni: int
+    claimant: Claimant | None
+    sequence: int
+
+    @property
+    def is_second(self) -> bool:
+        return self.claimant is not None and self.sequence == SECOND
+
+    @property
+    def is_first(self) -> bool:
+        return self.claimant is not None and self.sequence != SECOND
+
+
+def _whose(candidate: Candidate, speaker: Speaker) -> _Whose:
+    if isinstance(candidate, Export):
+        return _Whose(candidate.site, candidate.vni, candidate.claimant, candidate.mobility)
+    means = meaning(candidate.heard, speaker)
+    return _Whose(means.site, candidate.nlri.label, means.claimant, means.mobility)
+
+
+def _ranks(candidates: Sequence[Candidate], speaker: Speaker, silent: Collection[IpAddress]) -> list[Rank]:
+    """Each alone, and then what it is among the others."""
+    claims = [_whose(c, speaker) for c in candidates]
+    owned = {claim[:2] for claim in claims if claim.is_first}
+    alone = [
+        _local_rank(c) if isinstance(c, Export) else _rank(c, speaker, silent, second=_second(claim, owned))
+        for c, claim in zip(candidates, claims, strict=True)
+    ]
+    latest: dict[tuple[object, ...], int] = {}
+    for claim, rank in zip(claims, alone, strict=True):
+        key = (*claim[:3], *rank[:_MOVES])
+        latest[key] = max(latest.get(key, 0), claim.sequence)
+    return [
+        rank._replace(mobility=claim.site is not None and claim.sequence < latest[(*claim[:3], *rank[:_MOVES])])
+        for claim, rank in zip(claims, alone, strict=True)
+    ]
+
+
+_MOVES = Rank._fields.index("mobility")
+
+
+def _second(claim: _Whose, owned: Collection[tuple[object, ...]]) -> int:
+    """An older release does not say in whose name it announces, so it takes an address from nobody who does."""
+    if claim.is_second:
+        return 2
+    return int(claim.claimant is None and claim.site is not None and claim[:2] in owned)
+
+
+def _rank(path: Path, speaker: Speaker, silent: Collection[IpAddress], *, second: int) -> Rank:
     means = meaning(path.heard, speaker)
     return Rank(
-        remote=True,
         silent=means.next_hop in silent,
+        second=second,
+        remote=True,
         long_lived_stale=path.least_preferred or means.long_lived_stale,
         local_pref=-means.local_pref,
-        mobility=-means.mobility,
+        mobility=False,
         as_path_length=means.as_path_length,
         origin=means.origin,
         med=means.med,
@@ -118,11 +184,12 @@ def _rank(path: Path, speaker: Speaker, silent: Collection[IpAddress]) -> Rank:
 def _local_rank(export: Export) -> Rank:
     """Several local exports of one address (behind two routers): the number decides, which the cloud gave."""
     return Rank(
-        remote=False,
         silent=False,
+        second=0 if export.mobility else 2,
+        remote=False,
         long_lived_stale=False,
         local_pref=-export.local_pref,
-        mobility=-export.mobility,
+        mobility=False,
         as_path_length=0,
         origin=0,
         med=0,
@@ -141,9 +208,12 @@ def _target(best: Candidate, speaker: Speaker) -> Target:
 
 
 def _note(destination: Destination, candidates: Iterable[Candidate], speaker: Speaker) -> Note | None:
-    """The same address in two sites is somebody's mistake; a prefix in two sites is a design (anycast, ECMP)."""
+    """The same address in two sites, or of two networks, is somebody's mistake; a prefix in two sites is a design
+    (anycast, ECMP)."""
     if not destination.is_host:
         return None
+    if len({_whose(c, speaker).claimant for c in candidates} - {None}) > 1:
+        return Note.CONTESTED
     sites = {
         c.site if isinstance(c, Export) else meaning(c.heard, speaker).site
         for c in candidates

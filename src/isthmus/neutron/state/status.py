@@ -103,9 +103,11 @@ class HostStatus:
     words: str
     """Everything that is known, names and addresses included."""
     tenant_words: str
+    note: str = ""
+    """Worth knowing though all is well."""
 
     def as_dict(self) -> dict[str, str]:
-        return {"host": self.host, "state": self.state.value, "reason": self.words}
+        return {"host": self.host, "state": self.state.value, "reason": self.note or self.words}
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +156,7 @@ def host_status(host: str, pe: Pe | None, facts: Facts) -> HostStatus:
         return say(HostState.PENDING, Why.OLD_REVISION, words)
     if facts.bgpvpn in one.bgpvpns:
         return say(HostState.WRONG, Why.ATTACHMENT, one.bgpvpns[facts.bgpvpn], one.bgpvpns[facts.bgpvpn])
-    return say(HostState.WELL, Why.WELL)
+    return replace(say(HostState.WELL, Why.WELL), note=one.notes.get(facts.bgpvpn, ""))
 
 
 def _sessions(agent: AgentReport) -> str:
@@ -192,7 +194,8 @@ def _association_status(facts: Facts, hosts: Iterable[HostStatus]) -> Verdict:
         return Verdict(Status.BUILD, reason, lines)
     if facts.skipped:
         return Verdict(Status.DEGRADED, "; ".join(left_out(s) for s in facts.skipped[:REASONS_MAX]), lines)
-    return Verdict(Status.ACTIVE, "", lines)
+    notes = list(dict.fromkeys(line.note for line in lines if line.note))
+    return Verdict(Status.ACTIVE, "; ".join(notes[:REASONS_MAX]), lines)
 
 
 def left_out(skipped: Skipped) -> str:

@@ -1,0 +1,212 @@
+"""Whose address it is, played from outside: a guest of a shared BGPVPN wants what is another's.
+
+The owner's network and the guest's have the same prefix (Neutron warns, and lets them), and both are in one BGPVPN.
+What is looked at is where packets go, on every hypervisor; what a tenant can do to his own machine is all allowed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from isthmus.model.reason import Contested
+from isthmus.node.bulletin import About, bulletin
+from isthmus.node.order import LINGER_S
+from isthmus.node.report import status
+from tests.build import association, attachment, circuit, port
+from tests.node.fabric import Fabric, endpoint
+
+OWNER, GUEST, THIRD = "neutron-owner", "neutron-guest", "neutron-third"
+RT = "64512:5"
+ADDRESS = "10.1.0.5"
+HOUR_S = 3600.0
+
+
+def cloud(hosts: int = 3, guest: int = 17, owner: int = 16) -> Fabric:
+    """Everybody in one BGPVPN, whose VNI is 700."""
+    joined = {owner: (OWNER, "10.1.0.0/24"), guest: (GUEST, "10.1.0.0/24"), 18: (THIRD, "10.3.0.0/24")}
+    vpn = {n: association(n, networks=(network,), both=(RT,), bgpvpn=1, vni=700) for n, (network, _) in joined.items()}
+    return Fabric(
+        hosts,
+        attachments=[
+            attachment(n, vpn[n], networks=(network,), subnets=(subnet,)) for n, (network, subnet) in joined.items()
+        ],
+    )
+
+
+owner_vm = port("victim", OWNER, ADDRESS, revision=7)
+guest_vm = port("guest", GUEST, ADDRESS, revision=1, mac="02:00:00:00:00:66")
+third_vm = port("third", THIRD, "10.3.0.7")
+neighbour = port("neighbour", THIRD, "10.3.0.8")
+
+
+def well(fabric: Fabric, *hosts: int) -> None:
+    """What is for the owner goes to the owner, wherever it comes from."""
+    for host in hosts:
+        assert fabric.leads(host, ADDRESS) == endpoint(1), f"hypervisor {host}"
+    assert fabric.delivers(1, ADDRESS) == circuit(16)
+
+
+def touched_often(fabric: Fabric) -> None:
+    """`openstack port set --description`, five hundred times."""
+    fabric.ask(2, replace(guest_vm, revision=500), neighbour)
+
+
+def turned_off_and_on(fabric: Fabric) -> None:
+    for up in (False, True, False, True):
+        fabric.ask(2, replace(guest_vm, up=up, revision=500), neighbour)
+        fabric.wait(LINGER_S + 1)
+
+
+def readdressed(fabric: Fabric) -> None:
+    other = replace(guest_vm, addresses=port("x", GUEST, "10.1.0.77").addresses, revision=501)
+    fabric.ask(2, other, neighbour)
+    fabric.wait(LINGER_S + 1)
+    fabric.ask(2, replace(guest_vm, revision=502), neighbour)
+
+
+def made_again(fabric: Fabric) -> None:
+    fabric.ask(2, neighbour)
+    fabric.wait(LINGER_S + 1)
+    fabric.ask(2, replace(guest_vm, name="another", revision=900), neighbour)
+
+
+def migrated(fabric: Fabric) -> None:
+    """A resize moves the machine; each is a move, and they are his own."""
+    for n in range(4):
+        old, new = (2, 3) if n % 2 == 0 else (3, 2)
+        fabric.move(replace(guest_vm, revision=600 + n), old, new)
+        fabric.wait(LINGER_S + 1)
+
+
+def patient(fabric: Fabric) -> None:
+    fabric.wait(3 * HOUR_S)
+
+
+def restarted(fabric: Fabric) -> None:
+    """The agent of the guest's hypervisor dies."""
+    fabric.crash(2)
+
+
+ATTACKS: tuple[Callable[[Fabric], None], ...] = (
+    touched_often,
+    turned_off_and_on,
+    readdressed,
+    made_again,
+    migrated,
+    patient,
+    restarted,
+)
+
+
+@pytest.mark.parametrize("attack", ATTACKS, ids=lambda one: one.__name__)
+def test_nothing_a_guest_does_to_his_machine_draws_the_owners_traffic(attack: Callable[[Fabric], None]) -> None:
+    fabric = cloud()
+    fabric.ask(1, owner_vm)
+    fabric.ask(3, third_vm)
+    fabric.ask(2, guest_vm, neighbour)
+    well(fabric, 2, 3)
+    attack(fabric)
+    well(fabric, 2, 3)
+
+
+@pytest.mark.parametrize(
+    "attack", [touched_often, turned_off_and_on, made_again, patient], ids=lambda one: one.__name__
+)
+@pytest.mark.parametrize("guest", [15, 17])
+def test_nor_on_one_hypervisor_whatever_its_routers_name(attack: Callable[[Fabric], None], guest: int) -> None:
+    fabric = cloud(guest=guest)
+    fabric.ask(2, owner_vm)
+    fabric.ask(3, third_vm)
+    fabric.ask(2, owner_vm, guest_vm)
+    keep = fabric.ask
+
+    def beside_the_owner(host: int, *ports: object) -> None:
+        keep(host, *([owner_vm] if host == 2 else []), *ports)  # type: ignore[arg-type]
+
+    fabric.ask = beside_the_owner  # type: ignore[method-assign]
+    attack(fabric)
+    assert fabric.leads(3, ADDRESS) == endpoint(2) and fabric.delivers(2, ADDRESS) == circuit(16)
+
+
+def owner_rebooted(fabric: Fabric) -> None:
+    fabric.ask(1, replace(owner_vm, up=False))
+    fabric.wait(30)
+    fabric.ask(1, owner_vm)
+
+
+def owners_agent_died(fabric: Fabric) -> None:
+    fabric.crash(1)
+
+
+def owner_moved_and_came_back(fabric: Fabric) -> None:
+    fabric.move(owner_vm, 1, 3)
+    fabric.wait(LINGER_S + 1)
+    fabric.move(owner_vm, 3, 1)
+
+
+@pytest.mark.parametrize(
+    "what", [owner_rebooted, owners_agent_died, owner_moved_and_came_back], ids=lambda w: w.__name__
+)
+def test_who_waits_for_the_owner_to_be_away_has_to_give_the_address_back(what: Callable[[Fabric], None]) -> None:
+    fabric = cloud()
+    fabric.ask(1, owner_vm)
+    fabric.ask(3, third_vm)
+    fabric.ask(2, guest_vm, neighbour)
+    what(fabric)
+    fabric.wait(LINGER_S + 1)
+    fabric.ask(3, third_vm)
+    well(fabric, 2, 3)
+
+
+def test_an_address_that_is_given_up_is_the_next_ones_and_then_his() -> None:
+    fabric = cloud()
+    fabric.ask(1, owner_vm)
+    fabric.ask(3, third_vm)
+    fabric.ask(2, guest_vm)
+    fabric.ask(1)
+    fabric.wait(LINGER_S + 1)
+    assert fabric.leads(3, ADDRESS) == endpoint(2), "at once: nobody else has it"
+    fabric.wait(HOUR_S + 1)
+    fabric.ask(1, owner_vm)
+    assert fabric.leads(3, ADDRESS) == endpoint(2), "after an hour it is his"
+
+
+def test_a_move_wins_before_the_old_hypervisor_has_noticed() -> None:
+    fabric = cloud()
+    fabric.ask(1, owner_vm)
+    fabric.ask(3, third_vm)
+    fabric.ask(2, owner_vm, neighbour)
+    assert fabric.leads(3, ADDRESS) == endpoint(2)
+    fabric.ask(1)
+    fabric.ask(1, owner_vm)
+    assert fabric.leads(3, ADDRESS) == endpoint(1), "and back"
+
+
+def test_both_sides_are_told_and_nobody_makes_anothers_status_bad() -> None:
+    fabric = cloud()
+    fabric.ask(1, owner_vm)
+    fabric.ask(2, guest_vm)
+    words = {n: {p.contested for p in status(w.node, w.now).ports} for n, w in fabric.worlds.items() if n < 3}
+    assert words == {1: {Contested.FIRST.value}, 2: {Contested.SECOND.value}}
+    owner, guest = (bulletin(fabric.worlds[n].node, About("1", 1, 0.0), fabric.worlds[n].now, None) for n in (1, 2))
+    assert owner is not None and guest is not None
+    (mine,), (his,) = owner.attachments, guest.attachments
+    assert not mine.bgpvpns and "came second" in "".join(mine.notes.values())
+    assert "had it first" in "".join(his.bgpvpns.values())
+    fabric.ask(2)
+    assert {p.contested for p in status(fabric.worlds[1].node, fabric.worlds[1].now).ports} == {""}
+
+
+def test_two_that_come_first_at_once_agree_on_one() -> None:
+    """Neither had heard of the other: their reflectors did not know each other."""
+    fabric = cloud()
+    keep, fabric.pass_on = fabric.pass_on, lambda: None  # type: ignore[method-assign]
+    fabric.ask(1, owner_vm)
+    fabric.ask(2, guest_vm, neighbour)
+    fabric.pass_on = keep  # type: ignore[method-assign]
+    fabric.ask(3, third_vm)
+    well(fabric, 2, 3)
+    assert [p.mobility for p in status(fabric.worlds[2].node, 0.0).ports if p.address == ADDRESS] == [0]
