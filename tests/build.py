@@ -60,6 +60,7 @@ def association(
     vni: int | None = None,
     kind: AssociationKind = AssociationKind.ROUTER,
     local_pref: int | None = None,
+    shared: bool = False,
 ) -> AssociationIntent:
     """Association `number`, which is also its number of (attachment, BGPVPN) unless told otherwise."""
     return AssociationIntent(
@@ -72,6 +73,7 @@ def association(
         exports=rts(*both, *exports),
         networks=networks,
         local_pref=local_pref,
+        shared=shared,
     )
 
 

@@ -12,11 +12,13 @@ from dataclasses import replace
 import pytest
 
 from isthmus.model.reason import Contested
+from isthmus.node import facts
 from isthmus.node.bulletin import About, bulletin
 from isthmus.node.order import LINGER_S
 from isthmus.node.report import status
-from tests.build import association, attachment, circuit, port
+from tests.build import association, attachment, attributes, circuit, ip, path, port, uuid
 from tests.node.fabric import Fabric, endpoint
+from tests.world import World
 
 OWNER, GUEST, THIRD = "neutron-owner", "neutron-guest", "neutron-third"
 RT = "64512:5"
@@ -210,3 +212,77 @@ def test_two_that_come_first_at_once_agree_on_one() -> None:
     fabric.ask(3, third_vm)
     well(fabric, 2, 3)
     assert [p.mobility for p in status(fabric.worlds[2].node, 0.0).ports if p.address == ADDRESS] == [0]
+
+
+# A network in a BGPVPN of its own project's and in one that another shares with it
+
+A_NET, B_NET, FAR = "neutron-a", "neutron-b", "10.9.0.1"
+
+
+def services(*, local_pref: int | None = None) -> Fabric:
+    """The tenant's network and its database are in its own BGPVPN; the network is in the services' too, and so is a
+    stranger, whose machine has the database's address and came first."""
+    own = {
+        n: association(n, networks=(network,), both=(RT,), bgpvpn=1, vni=7005)
+        for n, network in ((16, OWNER), (18, THIRD))
+    }
+    shared = [
+        association(n, networks=(network,), both=("64512:6",), bgpvpn=2, vni=7006, local_pref=local_pref, shared=True)
+        for n, network in ((17, GUEST), (19, THIRD))
+    ]
+    fabric = Fabric(
+        attachments=[
+            attachment(16, own[16], networks=(OWNER,)),
+            attachment(17, shared[0], networks=(GUEST,)),
+            attachment(18, own[18], shared[1], networks=(THIRD,), subnets=("10.3.0.0/24",)),
+        ]
+    )
+    fabric.ask(2, guest_vm)
+    fabric.ask(1, owner_vm)
+    fabric.ask(3, third_vm)
+    return fabric
+
+
+@pytest.mark.parametrize("local_pref", [None, 2**32 - 1])
+def test_a_shared_bgpvpn_draws_nothing_from_a_private_one(local_pref: int | None) -> None:
+    fabric = services(local_pref=local_pref)
+    assert fabric.leads(3, ADDRESS) == endpoint(1)
+    fabric.ask(3, third_vm, replace(guest_vm, revision=500))
+    fabric.ask(2)
+    assert fabric.leads(3, ADDRESS) == endpoint(1), "though the stranger is on this very hypervisor"
+    fabric.ask(2, replace(guest_vm, revision=501))
+    fabric.ask(3, third_vm)
+    fabric.crash(3)
+    assert fabric.leads(3, ADDRESS) == endpoint(1)
+
+
+def test_a_dead_machine_of_ones_own_is_not_replaced_by_a_strangers() -> None:
+    fabric = services()
+    for answer in (facts.Answer.ANSWERS, facts.Answer.SILENT):
+        fabric.worlds[3].probe(ip(endpoint(1)), answer)
+    assert fabric.leads(3, ADDRESS) == endpoint(1), "to where nothing is sent, and not to a stranger"
+    fabric.ask(1)
+    fabric.wait(LINGER_S + 1)
+    assert fabric.leads(3, ADDRESS) == endpoint(2), "when it is withdrawn nobody of the project has the address"
+
+
+def test_two_projects_with_the_same_targets_see_each_its_own_first() -> None:
+    """Each shares its BGPVPN with the other: one set of targets, two orders, two views."""
+    mine = association(16, networks=(A_NET,), both=("64512:5",), bgpvpn=1, vni=7005)
+    theirs = association(17, networks=(B_NET,), both=("64512:6",), bgpvpn=2, vni=7006)
+    theirs_here = replace(theirs, association=uuid(18), networks=(A_NET,), shared=True)
+    mine_there = replace(mine, association=uuid(19), networks=(B_NET,), shared=True)
+    world = World()
+    world.switch_on()
+    rows = [attachment(1, mine, theirs_here, networks=(A_NET,)), attachment(2, theirs, mine_there, networks=(B_NET,))]
+    ports = [port("p", A_NET, "10.1.0.5"), port("q", B_NET, "10.1.0.6")]
+    world.intent({circuit(n): row for n, row in enumerate(rows, 1)}, ports)
+    world.says(
+        path(f"{FAR}/32", attributes("64512:5", next_hop="172.30.2.1")),
+        path(f"{FAR}/32", attributes("64512:6", next_hop="172.30.2.2"), rd="172.30.2.2:16"),
+    )
+    found = {v.import_targets[0]: v for v in status(world.node, world.now).views}
+    assert len(found) == 1 and len(world.node.tables.views) == 2
+    hops = {(r.view, r.next_hop) for r in status(world.node, world.now).routes if r.best and r.peer}
+    own = {f"{number:#x}": {str(t) for t in view.own} for number, view in world.node.tables.views.items()}
+    assert {(*own[view], hop) for view, hop in hops} == {("64512:5", "172.30.2.1"), ("64512:6", "172.30.2.2")}

@@ -9,11 +9,28 @@ from hypothesis import strategies as st
 from isthmus.model.reason import NotBest
 from isthmus.rib.decision import Rank, choose
 
-EVEN = Rank(False, 0, True, False, -100, False, 1, 0, 0, b"\x0a\x00\x00\x01", b"\x00" * 8, 0, b"\x0a\x00\x00\x09", b"")
+EVEN = Rank(
+    shared=False,
+    silent=False,
+    second=0,
+    remote=True,
+    long_lived_stale=False,
+    local_pref=-100,
+    mobility=False,
+    as_path_length=1,
+    origin=0,
+    med=0,
+    router_id=b"\x0a\x00\x00\x01",
+    route_distinguisher=b"\x00" * 8,
+    ethernet_tag=0,
+    peer=b"\x0a\x00\x00\x09",
+    name=b"",
+)
 
 ranks = st.lists(
     st.builds(
         Rank,
+        shared=st.booleans(),
         silent=st.booleans(),
         second=st.integers(0, 2),
         remote=st.booleans(),
@@ -48,6 +65,7 @@ def test_the_order_of_arrival_decides_nothing(candidates: list[Rank], random: ob
 @pytest.mark.parametrize(
     ("worse", "why"),
     [
+        (EVEN._replace(shared=True, remote=False, local_pref=-999), NotBest.SHARED),
         (EVEN._replace(silent=True, local_pref=-999), NotBest.SILENT),
         (EVEN._replace(second=2, remote=False, local_pref=-999), NotBest.SECOND),
         (EVEN._replace(long_lived_stale=True, local_pref=-999), NotBest.LONG_LIVED_STALE),
@@ -69,5 +87,5 @@ def test_the_first_difference_is_the_reason(worse: Rank, why: NotBest) -> None:
 
 
 def test_an_address_of_this_hypervisor_beats_the_best_of_routes() -> None:
-    here = Rank(False, 0, False, True, 0, True, 9, 2, 9, b"\xff", b"\xff", 9, b"\xff", b"\xff")
+    here = Rank(False, False, 0, False, True, 0, True, 9, 2, 9, b"\xff", b"\xff", 9, b"\xff", b"\xff")
     assert choose([EVEN, here]) == (1, (NotBest.REMOTE, None))

@@ -300,7 +300,8 @@ class History:
             return None
         network = pick(self.rng, attachment.networks) if self.rng.random() < 0.5 else None
         vpn = self.rng.choice(list(cloud.vpns))
-        bond = Bond(cloud.fresh_number(), vpn, network, self.rng.choice(PREFERENCES))
+        shared = self.rng.random() < 0.25
+        bond = Bond(cloud.fresh_number(), vpn, network, self.rng.choice(PREFERENCES), shared)
         cloud.put(replace(attachment, bonds=(*attachment.bonds, bond)))
         self._last = attachment.number
         return bond

@@ -83,8 +83,13 @@ class Across(NamedTuple):
 
 
 Line = Into | Across
-View = frozenset[str]
-"""A view is what it imports."""
+
+
+class View(NamedTuple):
+    """A view is what it imports, and whose routes come first."""
+
+    imports: frozenset[str]
+    own: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,8 +198,10 @@ def standing(
     for row in rows:
         seen = set()
         for network in row.networks & networks:
-            view = frozenset(t for a in covering(row, network) for t in a.imports)
-            if view:
+            imports = frozenset(t for a in covering(row, network) for t in a.imports)
+            first = frozenset(t for a in covering(row, network) if not a.shared for t in a.imports)
+            view = View(imports, first or imports)
+            if imports:
                 seen.add(view)
                 addresses = [a for p in ports if p.network == network for a in p.addresses]
                 sources |= {(row.circuit, a): view for a in addresses if row_serves(row)(a)}
@@ -207,7 +214,7 @@ def standing(
     return Standing(
         circuits={r.circuit: r for r in rows if any(p.addresses and covering(r, p.network) for p in everybody)},
         sources=sources,
-        views={view: _view(place, rivals, silent) for view, rivals in usable.items()},
+        views={view: _view(place, view, rivals, silent) for view, rivals in usable.items()},
         inbound={(o.vni, o.address): o.circuit for o in own},
         endpoints=frozenset(
             o.place.vtep for rivals in usable.values() for found in rivals.values() for o in found if o.place != place
@@ -220,29 +227,30 @@ def _usable(view: View, behind: list[Row], everything: list[Offer]) -> dict[str,
     rivals: dict[str, list[Offer]] = {}
     for offer in everything:
         hidden = all(any(covers(s, offer.address) for s in row.subnets) for row in behind)
-        if offer.targets & view and not hidden:
+        if offer.targets & view.imports and not hidden:
             rivals.setdefault(offer.address, []).append(offer)
     return rivals
 
 
-def _view(place: Place, rivals: Mapping[str, list[Offer]], silent: frozenset[str]) -> dict[str, Line]:
+def _view(place: Place, view: View, rivals: Mapping[str, list[Offer]], silent: frozenset[str]) -> dict[str, Line]:
     lines: dict[str, Line] = {}
     for address, found in rivals.items():
-        best = min(found, key=lambda o: _rank(place, o, silent, found))
+        best = min(found, key=lambda o: (not o.targets & view.own, *_rank(place, o, silent, found, view)))
         here = best.place == place
         lines[address] = Into(best.circuit) if here else Across(best.place.vtep, best.vni, best.place.router_mac)
     kept = sorted(lines, key=lambda a: (isinstance(lines[a], Across), ipaddress.ip_address(a).packed))
     return {address: lines[address] for address in kept[: place.routes_max]}
 
 
-def _rank(place: Place, o: Offer, silent: frozenset[str], rivals: list[Offer]) -> tuple[object, ...]:
-    """Smaller wins. Who answers; who came first; who is here; preference (it stays in its cloud); who moved last; who
-    is nearer; then by name."""
+def _rank(place: Place, o: Offer, silent: frozenset[str], rivals: list[Offer], view: View) -> tuple[object, ...]:
+    """Smaller wins, of the project's own. Who answers; who came first; who is here; preference (it stays in its
+    cloud); who moved last; who is nearer; then by name."""
     before = _before_moves(place, o, silent)
     moved_on = any(
         (r.place.cloud, r.vni, r.network) == (o.place.cloud, o.vni, o.network)
         and r.sequence > o.sequence
         and _before_moves(place, r, silent) == before
+        and bool(r.targets & view.own) == bool(o.targets & view.own)
         for r in rivals
     )
     if o.place == place:

@@ -7,7 +7,7 @@ is simulated. Rules: everything frozen; nothing of the core but the row format.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from functools import lru_cache
 
@@ -46,6 +46,8 @@ class Association:
     exports: frozenset[str]
     networks: frozenset[str]
     local_pref: int | None
+    shared: bool = False
+    """The VPN is another project's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +96,11 @@ def read(row: Row) -> AttachmentIntent | BadIntent:
     if row.spelling is Spelling.NONSENSE:
         del ids["isthmus:site"]
     try:
-        return from_external_ids(ids)
+        found = from_external_ids(ids)
     except BadIntent as error:
         return error
+    shared = {a.uuid for a in row.associations if a.shared}  # form 1 has no word for it
+    return replace(found, associations=tuple(replace(a, shared=a.association in shared) for a in found.associations))
 
 
 def _written(row: Row) -> dict[str, str]:

@@ -24,6 +24,7 @@ class NotImported(StrEnum):
 class NotBest(StrEnum):
     """Why a route lost against another for the same prefix of a view; the order is the decision's."""
 
+    SHARED = "its BGPVPN is another project's, and one of the project's own has the address"
     SILENT = "its next hop does not answer"
     SECOND = "another network of the VPN had the address first"
     REMOTE = "a virtual machine of this hypervisor has the address"
@@ -99,7 +100,7 @@ class Note(StrEnum):
     """Worth telling though nothing is refused."""
 
     DUPLICATE_ADDRESS = "two sites announce this address"
-    CONTESTED = "two networks of the VPN claim this address: who had it first keeps it"
+    CONTESTED = "two networks claim this address: one of them keeps it"
     STALE = "kept though its session is down, stale"
     LONG_LIVED_STALE = "kept though its session is down, long-lived stale"
     HELD = "kept though it was withdrawn: its hypervisor cannot be heard but answers probes"

@@ -146,7 +146,7 @@ def _bgpvpns(node: Node, view: View) -> list[str]:
     found = set()
     for circuit in view.circuits:
         intent = node.picture.admitted.circuits[circuit]
-        networks = {n for n in intent.networks if n in with_ports and network_imports(intent, n) == view.imports}
+        networks = {n for n in intent.networks if n in with_ports and network_imports(intent, n).number == view.id}
         found |= {a.bgpvpn for a in intent.associations if a.imports and networks & set(a.networks)}
     return sorted(found)
 

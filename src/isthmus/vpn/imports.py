@@ -13,7 +13,7 @@ from isthmus.bgp.nlri import Destination
 from isthmus.fib.entries import CircuitName, Deliver, NextHop, Target
 from isthmus.model.net import IpAddress
 from isthmus.model.reason import NotBest, Note, NotImported, NotInstalled
-from isthmus.model.vpn import BEACON_TARGET, Claimant, SiteOfOrigin
+from isthmus.model.vpn import BEACON_TARGET, Claimant, RouteTarget, SiteOfOrigin
 from isthmus.rib.adj_in import Path, Standing
 from isthmus.rib.decision import Rank, choose
 from isthmus.vpn.beacons import whose
@@ -76,7 +76,7 @@ def decide(
     candidates = candidates or [*mine]
     if not candidates:
         return None
-    best, reasons = choose(_ranks(candidates, speaker, silent))
+    best, reasons = choose(_ranks(view, candidates, speaker, silent))
     return Entry(
         best=candidates[best],
         target=_target(candidates[best], speaker),
@@ -133,14 +133,14 @@ def _whose(candidate: Candidate, speaker: Speaker) -> _Whose:
     return _Whose(means.site, candidate.nlri.label, means.claimant, means.mobility)
 
 
-def _ranks(candidates: Sequence[Candidate], speaker: Speaker, silent: Collection[IpAddress]) -> list[Rank]:
+def _ranks(view: View, candidates: Sequence[Candidate], speaker: Speaker, silent: Collection[IpAddress]) -> list[Rank]:
     """Each alone, and then what it is among the others."""
     claims = [_whose(c, speaker) for c in candidates]
     owned = {claim[:2] for claim in claims if claim.is_first}
-    alone = [
-        _local_rank(c) if isinstance(c, Export) else _rank(c, speaker, silent, second=_second(claim, owned))
-        for c, claim in zip(candidates, claims, strict=True)
-    ]
+    alone: list[Rank] = []
+    for c, claim in zip(candidates, claims, strict=True):
+        rank = _local_rank(c) if isinstance(c, Export) else _rank(c, speaker, silent)
+        alone.append(rank._replace(shared=view.own.isdisjoint(_targets(c)), second=_second(claim, owned)))
     latest: dict[tuple[object, ...], int] = {}
     for claim, rank in zip(claims, alone, strict=True):
         key = (*claim[:3], *rank[:_MOVES])
@@ -149,6 +149,10 @@ def _ranks(candidates: Sequence[Candidate], speaker: Speaker, silent: Collection
         rank._replace(mobility=claim.site is not None and claim.sequence < latest[(*claim[:3], *rank[:_MOVES])])
         for claim, rank in zip(claims, alone, strict=True)
     ]
+
+
+def _targets(candidate: Candidate) -> frozenset[RouteTarget]:
+    return candidate.targets if isinstance(candidate, Export) else candidate.heard.route_targets
 
 
 _MOVES = Rank._fields.index("mobility")
@@ -161,11 +165,12 @@ def _second(claim: _Whose, owned: Collection[tuple[object, ...]]) -> int:
     return int(claim.claimant is None and claim.site is not None and claim[:2] in owned)
 
 
-def _rank(path: Path, speaker: Speaker, silent: Collection[IpAddress], *, second: int) -> Rank:
+def _rank(path: Path, speaker: Speaker, silent: Collection[IpAddress]) -> Rank:
     means = meaning(path.heard, speaker)
     return Rank(
+        shared=False,
         silent=means.next_hop in silent,
-        second=second,
+        second=0,
         remote=True,
         long_lived_stale=path.least_preferred or means.long_lived_stale,
         local_pref=-means.local_pref,
@@ -184,8 +189,9 @@ def _rank(path: Path, speaker: Speaker, silent: Collection[IpAddress], *, second
 def _local_rank(export: Export) -> Rank:
     """Several local exports of one address (behind two routers): the number decides, which the cloud gave."""
     return Rank(
+        shared=False,
         silent=False,
-        second=0 if export.mobility else 2,
+        second=0,
         remote=False,
         long_lived_stale=False,
         local_pref=-export.local_pref,

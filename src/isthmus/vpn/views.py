@@ -1,7 +1,9 @@
 """Import views: which table a local address looks its destinations up in.
 
 A view is a distinct set of import targets; ports with the same set share it, whatever router they are behind. Its
-number is a function of the targets (`fib.view_id`), so a fresh process finds its own flows again.
+number is a function of the targets (`fib.view_id`), so a fresh process finds its own flows again. Where some come from
+BGPVPNs of the project's own and some from BGPVPNs that others share with it, it is one set of each: in that view the
+project's own come first, so nobody in a shared BGPVPN can draw what is for an address of a private one.
 
 Rules: a pure function of intent and ports. An address whose associations import nothing has no view: its packets fall
 back to the router.
@@ -19,6 +21,18 @@ from isthmus.model.net import Prefix
 from isthmus.model.port import LocalPort
 from isthmus.model.vpn import RouteTarget
 from isthmus.vpn.exports import served
+
+
+class Imports(NamedTuple):
+    """What is looked up in a view."""
+
+    targets: frozenset[RouteTarget]
+    own: frozenset[RouteTarget]
+    """Those of the project's own BGPVPNs; all if it is either all or none."""
+
+    @property
+    def number(self) -> ViewId:
+        return view_id(self.targets, self.own if self.own != self.targets else ())
 
 
 class Cover(NamedTuple):
@@ -41,6 +55,8 @@ class View:
 
     id: ViewId
     imports: frozenset[RouteTarget]
+    own: frozenset[RouteTarget]
+    """Whose routes come before those of the other targets."""
     circuits: frozenset[CircuitName]
     hiding: tuple[tuple[Prefix, ...], ...]
     """For each circuit the subnets its router serves itself: what all of them cover never reaches this view."""
@@ -75,7 +91,7 @@ class Views:
 class Doors:
     """What one circuit contributes to the views."""
 
-    views: Mapping[ViewId, frozenset[RouteTarget]] = field(default_factory=dict)
+    views: Mapping[ViewId, Imports] = field(default_factory=dict)
     """Those that its ports look in, and what they import."""
     sources: Mapping[SourceKey, ViewId] = field(default_factory=dict)
 
@@ -98,14 +114,14 @@ def views(circuits: Mapping[CircuitName, AttachmentIntent], ports: Iterable[Loca
 
 def doors_of(circuit: CircuitName, intent: AttachmentIntent, by_network: Mapping[str, Iterable[LocalPort]]) -> Doors:
     """One circuit's; `by_network` may know more networks than are behind it."""
-    found: dict[ViewId, frozenset[RouteTarget]] = {}
+    found: dict[ViewId, Imports] = {}
     sources: dict[SourceKey, ViewId] = {}
     for network in intent.networks:
-        targets = network_imports(intent, network)
-        if not targets or not by_network.get(network):
+        imports = network_imports(intent, network)
+        if not imports.targets or not by_network.get(network):
             continue
-        number = view_id(targets)
-        found[number] = targets
+        number = imports.number
+        found[number] = imports
         for port in by_network[network]:
             sources |= {SourceKey(circuit, a): number for a in port.addresses if served(intent, a)}
     if len(found) == 1:
@@ -125,9 +141,12 @@ def view(
     names = frozenset(behind)
     imports = {doors[name].views[number] for name in names}
     assert len(imports) == 1, "two sets of targets share a 64-bit number"
-    return View(number, imports.pop(), names, tuple(sorted({circuits[name].subnets for name in names})))
+    return View(number, *imports.pop(), names, tuple(sorted({circuits[name].subnets for name in names})))
 
 
-def network_imports(intent: AttachmentIntent, network: str) -> frozenset[RouteTarget]:
+def network_imports(intent: AttachmentIntent, network: str) -> Imports:
     """What a port of this network imports: the union over the associations that cover it."""
-    return frozenset(t for a in intent.associations if network in a.networks for t in a.imports)
+    covering = [a for a in intent.associations if network in a.networks]
+    targets = frozenset(t for a in covering for t in a.imports)
+    own = frozenset(t for a in covering if not a.shared for t in a.imports)
+    return Imports(targets, own or targets)

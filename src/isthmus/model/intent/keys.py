@@ -15,7 +15,8 @@ An AC row (logical port `isthmus-ac-<place>`, type localport):
     isthmus:n:<network>   form 2: "1", one key for each of those networks. A node's monitor finds by it the rows that
                           concern a machine there, whatever their form: this key never changes its meaning
     isthmus:a:<uuid>      one key an association, JSON: k kind, b BGPVPN, w networks (if not all of them), n number;
-                          in form 1 also v VNI, i import and e export targets, p local preference
+                          in form 1 also v VNI, i import and e export targets, p local preference; in form 2 also
+                          s 1 if the BGPVPN is another project's (agents of the first release with form 2 pass it over)
 
 A BGPVPN row (logical port `isthmus-vpn-<uuid>`, type localport, not enabled), form 2:
 
