@@ -110,7 +110,12 @@ class World:
     def _after(self, seconds: float, left: Memory, reflectors: dict[IpAddress, Reflector]) -> World:
         config = self.node.config
         fresh = World(
-            peers=reflectors, generation=config.generation + 1, now=self.now + seconds, memory=left, host=self.host
+            peers=reflectors,
+            generation=config.generation + 1,
+            now=self.now + seconds,
+            limits=config.limits,
+            memory=left,
+            host=self.host,
         )
         for address, peer in fresh.node.peers.items():
             if peer.resumed:

@@ -31,7 +31,7 @@ from isthmus.rib.adj_out import RouteKey
 from tests.sim.forwarding import vni_and_address
 from tests.sim.handover import Held, Link
 from tests.sim.prober import Prober, Underlay
-from tests.sim.reference import Claim, Place, offers
+from tests.sim.reference import Claim, History, Place, View, offers
 from tests.sim.rows import Port, Row, Snapshot, Spelling, local_port, read
 from tests.sim.switch import Switch
 from tests.sim.time_line import TimeLine
@@ -408,17 +408,31 @@ class Host:
         self.rows = good | {c: r for c, r in (self._left | self.rows).items() if c in self.unread}
         here = snapshot.ports.get(self.name, ())
         self.ports = tuple(here)
-        self.asked |= {(o.vni, o.address) for o in offers(self.place, self.rows.values(), self.ports, {})}
+        every = self.place._replace(circuits_max=len(self.rows), ports_max=len(here))
+        self.asked |= {(o.vni, o.address) for o in offers(every, self.rows.values(), self.ports, History())}
         circuits = {CircuitName(c): read(r) for c, r in snapshot.rows.items()}
         ports = [local_port(p) for p in here]
         self._rng.shuffle(ports)
         self.tell(self.run, facts.IntentRead(circuits, tuple(ports)))
 
     @property
-    def history(self) -> dict[tuple[int, str], Claim]:
+    def history(self) -> History:
         """What this run's agent says of who came first."""
-        claims = self.run.node.claims.live if self.run is not None else {}
-        return {(k.vni, str(k.prefix.address)): Claim(c.circuit, c.sequence) for k, c in claims.items()}
+        if self.run is None:
+            return History()
+        picture, tables = self.run.node.picture, self.run.node.tables
+        claims = self.run.node.claims.live
+        return History(
+            {(k.vni, str(k.prefix.address)): Claim(c.circuit, c.sequence) for k, c in claims.items()},
+            frozenset(picture.admitted.served.circuits),
+            frozenset(picture.admitted.served.ports),
+            {
+                View(frozenset(map(str, view.imports)), frozenset(map(str, view.own))): frozenset(
+                    str(d.address) for d in tables.entries[number] if d not in tables.surplus(number)
+                )
+                for number, view in tables.views.items()
+            },
+        )
 
     def lose_southbound(self) -> None:
         self.southbound = False

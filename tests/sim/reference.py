@@ -39,16 +39,32 @@ class Place(NamedTuple):
 
 
 class Claim(NamedTuple):
-    """Who is announced for an address at a hypervisor, and as what: who came first is history, which no plain model
-    knows; it is told, and `simulation.py` looks whether it can be true."""
+    """Who is announced for an address at a hypervisor, and as what."""
 
     circuit: str
     sequence: int
     """0: second; else how often it has moved within its network, and once more."""
 
 
-History = Mapping[tuple[int, str], Claim]
-"""By VNI and address."""
+@dataclass(frozen=True, slots=True)
+class History:
+    """Who came first, at one hypervisor: no plain model knows, so it is told. Where it cannot be true (more than there
+    is room for, or less, or somebody who is not there) the model does not believe it, and says what differs."""
+
+    claims: Mapping[tuple[int, str], Claim] = field(default_factory=dict)
+    """By VNI and address."""
+    circuits: frozenset[str] = frozenset()
+    ports: frozenset[str] = frozenset()
+    """Who has a place where places are limited."""
+    lines: Mapping[View, frozenset[str]] = field(default_factory=dict)
+    """The addresses that have one in each view."""
+
+
+class View(NamedTuple):
+    """A view is what it imports, and whose routes come first."""
+
+    imports: frozenset[str]
+    own: frozenset[str]
 
 
 class Offer(NamedTuple):
@@ -85,13 +101,6 @@ class Across(NamedTuple):
 Line = Into | Across
 
 
-class View(NamedTuple):
-    """A view is what it imports, and whose routes come first."""
-
-    imports: frozenset[str]
-    own: frozenset[str]
-
-
 @dataclass(frozen=True, slots=True)
 class Standing:
     """The forwarding of one node."""
@@ -119,17 +128,18 @@ def covering(row: Row, network: str) -> list[Association]:
     return [a for a in row.associations if network in a.networks]
 
 
-def served(place: Place, rows: Iterable[Row], ports: Iterable[Port]) -> list[Row]:
-    """As many attachments as a hypervisor may have, of those with something to do here, by name."""
+def served(place: Place, rows: Iterable[Row], ports: Iterable[Port], history: History) -> list[Row]:
+    """As many attachments as a hypervisor may have, of those with something to do here: who came first."""
     networks = {p.network for p in ports}
     live = [row for row in rows if any(a.networks & networks for a in row.associations)]
-    return sorted(live, key=lambda row: row.circuit)[: place.circuits_max]
+    return sorted(live, key=lambda row: (row.circuit not in history.circuits, row.circuit))[: place.circuits_max]
 
 
-def admitted(place: Place, rows: Iterable[Row], ports: Iterable[Port]) -> list[Port]:
-    """As many ports as a hypervisor may have in VPNs, by name; `rows` are those that are served."""
+def admitted(place: Place, rows: Iterable[Row], ports: Iterable[Port], history: History) -> list[Port]:
+    """As many ports as a hypervisor may have in VPNs, who came first; `rows` are those that are served."""
     networks = {network for row in rows for a in row.associations for network in a.networks}
-    return sorted((p for p in ports if p.network in networks), key=lambda p: p.name)[: place.ports_max]
+    members = [p for p in ports if p.network in networks]
+    return sorted(members, key=lambda p: (p.name not in history.ports, p.name))[: place.ports_max]
 
 
 def row_serves(row: Row) -> Callable[[str], bool]:
@@ -139,8 +149,8 @@ def row_serves(row: Row) -> Callable[[str], bool]:
 
 def offers(place: Place, rows: Iterable[Row], ports: Iterable[Port], history: History) -> list[Offer]:
     """What this hypervisor announces. Of several that share VNI and address only one is: inbound must be exact."""
-    rows = served(place, rows, ports := list(ports))
-    ports = admitted(place, rows, ports)
+    rows = served(place, rows, ports := list(ports), history)
+    ports = admitted(place, rows, ports, history)
     rivals: dict[tuple[int, str], list[Offer]] = {}
     for row in rows:
         for port in ports:
@@ -170,7 +180,7 @@ def offers(place: Place, rows: Iterable[Row], ports: Iterable[Port], history: Hi
                         heard,
                     )
                     rivals.setdefault((first.vni, address), []).append(offer)
-    return [_claimed(found, history.get(key)) for key, found in rivals.items()]
+    return [_claimed(found, history.claims.get(key)) for key, found in rivals.items()]
 
 
 def _claimed(rivals: list[Offer], claim: Claim | None) -> Offer:
@@ -189,9 +199,9 @@ def standing(
     """What this hypervisor does, knowing its cloud's rows, its own ports, what others are heard to offer, and which
     tunnel endpoints have fallen silent."""
     ports = list(ports)
-    everybody, rows = ports, served(place, rows, ports)
+    everybody, rows = ports, served(place, rows, ports, history)
     own = offers(place, rows, ports, history)
-    ports = admitted(place, rows, ports)
+    ports = admitted(place, rows, ports, history)
     networks = {p.network for p in ports}
     sources: dict[tuple[str, str], View] = {}
     doors: dict[View, list[Row]] = {}
@@ -214,7 +224,10 @@ def standing(
     return Standing(
         circuits={r.circuit: r for r in rows if any(p.addresses and covering(r, p.network) for p in everybody)},
         sources=sources,
-        views={view: _view(place, view, rivals, silent) for view, rivals in usable.items()},
+        views={
+            view: _view(place, view, rivals, history.lines.get(view, frozenset()), silent)
+            for view, rivals in usable.items()
+        },
         inbound={(o.vni, o.address): o.circuit for o in own},
         endpoints=frozenset(
             o.place.vtep for rivals in usable.values() for found in rivals.values() for o in found if o.place != place
@@ -232,13 +245,15 @@ def _usable(view: View, behind: list[Row], everything: list[Offer]) -> dict[str,
     return rivals
 
 
-def _view(place: Place, view: View, rivals: Mapping[str, list[Offer]], silent: frozenset[str]) -> dict[str, Line]:
+def _view(
+    place: Place, view: View, rivals: Mapping[str, list[Offer]], first: frozenset[str], silent: frozenset[str]
+) -> dict[str, Line]:
     lines: dict[str, Line] = {}
     for address, found in rivals.items():
         best = min(found, key=lambda o: (not o.targets & view.own, *_rank(place, o, silent, found, view)))
         here = best.place == place
         lines[address] = Into(best.circuit) if here else Across(best.place.vtep, best.vni, best.place.router_mac)
-    kept = sorted(lines, key=lambda a: (isinstance(lines[a], Across), ipaddress.ip_address(a).packed))
+    kept = sorted(lines, key=lambda a: (a not in first, isinstance(lines[a], Across), ipaddress.ip_address(a).packed))
     return {address: lines[address] for address in kept[: place.routes_max]}
 
 

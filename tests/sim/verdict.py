@@ -164,6 +164,7 @@ def compare_recomputed(host: Host, now: float) -> None:
         node.config.asn,
         numbers=node.issued.numbers,
         claims=node.claims.all,
+        served=node.picture.admitted.served,
     )
     fresh = Node(node.config, now, issued)
     circuits: dict[CircuitName, AttachmentIntent] = dict(node.asked.circuits)

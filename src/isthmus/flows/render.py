@@ -139,19 +139,19 @@ class Renderer:
             actions = self._ways[target] = _encapsulate(target)
         return self._route_key(view, prefix), actions
 
+    @staticmethod
+    def route_key(view: ViewId, prefix: Prefix) -> FlowKey:
+        """The flow of a view's line for this prefix."""
+        head = "ip" if len(prefix.address) == 4 else "ipv6"
+        return _route_key(f"{head},metadata={view:#x}", prefix)
+
     def _route_key(self, view: ViewId, prefix: Prefix) -> FlowKey:
         heads = self._heads.get(view)
         if heads is None:
             if len(self._heads) >= WAYS_MAX:
                 self._heads.clear()
             heads = self._heads[view] = (f"ip,metadata={view:#x}", f"ipv6,metadata={view:#x}")
-        address, length = prefix
-        four = len(address) == 4
-        if length == 0:
-            return FlowKey(_VIEW, ENTRY, heads[not four])
-        text = str(address) if length == len(address) * 8 else f"{address}/{length}"
-        match = f"{heads[0]},nw_dst={text}" if four else f"{heads[1]},ipv6_dst={text}"
-        return FlowKey(_VIEW, ENTRY + length, match)
+        return _route_key(heads[len(prefix.address) != 4], prefix)
 
     def _always(self) -> Iterator[Flow]:
         yield FlowKey(Table.CLASSIFY, DROP, ""), "drop"
@@ -195,11 +195,16 @@ class Renderer:
         return FlowKey(Table.SOURCE, ROUTER_ERROR, match), f"set_field:{instead}->{field},{_TO_ROUTER},IN_PORT"
 
     def _source(self, source: SourceKey, view: ViewId) -> Iterator[Flow]:
+        key = self.source_key(source)
+        if key is not None:
+            yield key, f"set_field:{view:#x}->metadata,goto_table:{Table.VIEW.value}"
+
+    def source_key(self, source: SourceKey) -> FlowKey | None:
+        """The flow that leads packets from an address into its view; None while the circuit has no number."""
         port = self.circuits.get(source.circuit)
-        if port is not None:
-            match = _match(Prefix.host(source.address), f"in_port={port}", "src")
-            actions = f"set_field:{view:#x}->metadata,goto_table:{Table.VIEW.value}"
-            yield FlowKey(Table.SOURCE, ENTRY, match), actions
+        if port is None:
+            return None
+        return FlowKey(Table.SOURCE, ENTRY, _match(Prefix.host(source.address), f"in_port={port}", "src"))
 
     def _inbound(self, key: InboundKey, name: CircuitName) -> Iterator[Flow]:
         port = self.circuits.get(name)
@@ -223,6 +228,15 @@ class Renderer:
         """The flow without which nothing is heard of an endpoint that answers."""
         field = "tun_src" if endpoint.version == 4 else "tun_ipv6_src"
         return FlowKey(Table.ANSWER, ENTRY, f"{field}={endpoint}")
+
+
+def _route_key(head: str, prefix: Prefix) -> FlowKey:
+    address, length = prefix
+    four = len(address) == 4
+    if length == 0:
+        return FlowKey(_VIEW, ENTRY, head)
+    text = str(address) if length == len(address) * 8 else f"{address}/{length}"
+    return FlowKey(_VIEW, ENTRY + length, f"{head},nw_dst={text}" if four else f"{head},ipv6_dst={text}")
 
 
 def _probe(tunnel: int, mac: Mac) -> str:

@@ -18,6 +18,7 @@ from isthmus.bgp import events as bgp
 from isthmus.flows.render import Renderer
 from isthmus.model.net import IpAddress
 from isthmus.node import facts, handover
+from isthmus.node.admission import NOBODY
 from isthmus.node.announcing import Announcing, DrainState
 from isthmus.node.asked import Asked
 from isthmus.node.claims import Claims
@@ -55,12 +56,15 @@ class Node:
         self.issued = Issued(memory.numbers if memory else None)
         self.claims = Claims(memory.claims, at=memory.at, now=now) if memory else Claims()
         self.reach = Reach(memory.answers if memory else {})
-        self.picture = Picture(config, self.asked, self.issued, self.claims, self.convergence)
+        served = memory.served if memory else NOBODY
+        self.picture = Picture(config, self.asked, self.issued, self.claims, self.convergence, served)
         self.ofports: facts.SwitchRead | None = None
         resumed = (one for peer in self.peers.values() if peer.resumed for one in peer.spoken)
         self.announcing = Announcing(key for one in resumed for key in one.told.told)
         self._gateways = Gateways()
         self._ticked = now
+        self._has_looked = False
+        """Whether the switch was read, before this run wrote anything."""
         self._whole = WholeStates()
 
     # From run to run
@@ -77,6 +81,7 @@ class Node:
             answers=dict(self.reach.answers),
             numbers=dict(self.issued.numbers),
             claims=self.claims.all,
+            served=self.picture.admitted.served,
             circuits=self.asked.worth_remembering,
         )
         return handover.remember(memory, self.peers)
@@ -119,6 +124,9 @@ class Node:
             case facts.FlowsRead(flows):
                 before = self.sendable
                 self.switch.read(flows)
+                if not self._has_looked and self.switch.installed is not None:
+                    self._has_looked = True
+                    self.picture.inherit(flows)
                 # What an earlier run was sending to is known only now: it counts although nobody has answered yet.
                 if self.sendable != before:
                     self.picture.dirty.note_base(Occasion.ADOPTED)

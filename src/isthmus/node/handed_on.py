@@ -31,6 +31,7 @@ from isthmus.model.intent import NUMBER_MAX, NUMBER_MIN, from_memory, to_memory
 from isthmus.model.net import IpAddress, Prefix
 from isthmus.model.vpn import Claimant
 from isthmus.node import memory_2
+from isthmus.node.admission import Served
 from isthmus.node.facts import Answer
 from isthmus.node.issued import Pair
 from isthmus.node.memory import BadMemory, ChannelMemory, Memory, OpenSession, PeerMemory, absence_of
@@ -66,6 +67,7 @@ def encode(memory: Memory) -> bytes:
         "answers": {str(endpoint): answer.name for endpoint, answer in memory.answers.items()},
         "numbers": [[*pair, number] for pair, number in memory.numbers.items()],
         "claims": [_encode_claim(key, claim) for key, claim in memory.claims],
+        "served": [sorted(memory.served.circuits), sorted(memory.served.ports)],
         "circuits": {name: to_memory(intent) for name, intent in memory.circuits.items()},
         "peers": {str(address): _encode_peer(peer, sections) for address, peer in memory.peers.items()},
     }
@@ -121,6 +123,7 @@ def _decode(whole: Mapping[str, Any], decode_peer: Callable[[Any], PeerMemory]) 
         peers={IpAddress.parse(text): decode_peer(peer) for text, peer in whole["peers"].items()},
         numbers=_numbers(whole.get("numbers", ())),
         claims=tuple(_decode_claim(*one) for one in whole.get("claims", ())),
+        served=_served(*whole.get("served", ((), ()))),
         circuits={CircuitName(name): from_memory(one) for name, one in whole.get("circuits", {}).items()},
     )
 
@@ -136,6 +139,10 @@ def _numbers(found: Iterable[Sequence[Any]]) -> dict[Pair, int]:
     if len(set(numbers.values())) < len(numbers) or not all(NUMBER_MIN <= n <= NUMBER_MAX for n in numbers.values()):
         raise BadMemory("its numbers are not one of each, or none that a route distinguisher can have")
     return numbers
+
+
+def _served(circuits: Iterable[str], ports: Iterable[str]) -> Served:
+    return Served(frozenset(CircuitName(str(name)) for name in circuits), frozenset(str(name) for name in ports))
 
 
 def _encode_claim(key: InboundKey, c: Claim) -> list[Any]:

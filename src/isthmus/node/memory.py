@@ -16,6 +16,7 @@ from isthmus.bgp.negotiation import Suspended
 from isthmus.fib.entries import CircuitName, InboundKey
 from isthmus.model.intent import AttachmentIntent
 from isthmus.model.net import IpAddress
+from isthmus.node.admission import NOBODY, Served
 from isthmus.node.beacons import Absence
 from isthmus.node.facts import Answer
 from isthmus.node.issued import Pair
@@ -77,6 +78,8 @@ class Memory:
     """Of (attachment, BGPVPN), in our route distinguishers."""
     claims: Sequence[tuple[InboundKey, Claim]] = ()
     """Of addresses that are here, or were."""
+    served: Served = NOBODY
+    """Who had a place here, should places be few."""
     circuits: Mapping[CircuitName, AttachmentIntent] = field(default_factory=dict)
     """What the cloud asked for last, as far as something of it is here: a row that cannot be read any more has its
     meaning still."""

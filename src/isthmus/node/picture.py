@@ -11,15 +11,18 @@ flows, whatever the history was.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Set
 from dataclasses import replace
 
 from isthmus.fib.entries import Circuit, CircuitName, InboundKey, ViewId
+from isthmus.flows.layout import Table
 from isthmus.flows.render import Renderer
+from isthmus.flows.types import FlowKey, Installed
 from isthmus.model.net import IpAddress
 from isthmus.model.port import LocalPort
 from isthmus.model.reason import NotAnnounced
-from isthmus.node.admission import Admission, admit
+from isthmus.node import inherited
+from isthmus.node.admission import NOBODY, Admission, Served, admit
 from isthmus.node.asked import Asked
 from isthmus.node.base import Base
 from isthmus.node.claims import Claims
@@ -43,8 +46,15 @@ class Picture:
     """See the head of the file."""
 
     def __init__(
-        self, config: NodeConfig, asked: Asked, issued: Issued, claims: Claims, convergence: Convergence
+        self,
+        config: NodeConfig,
+        asked: Asked,
+        issued: Issued,
+        claims: Claims,
+        convergence: Convergence,
+        served: Served = NOBODY,
     ) -> None:
+        """`served`: by the last run, as far as it was remembered."""
         self._limits, self._asked, self._issued, self._convergence = config.limits, asked, issued, convergence
         self._speaker, self._claims = config.speaker, claims
         self.dirty = Dirty()
@@ -55,6 +65,10 @@ class Picture:
         self.doors: dict[CircuitName, Doors] = {}
         self.circuits: frozenset[CircuitName] = frozenset()
         """Those to plug: with a local address in some BGPVPN, and those still lingering."""
+        self._served_before = served
+        self._doors_before: Set[FlowKey] = frozenset()
+        self._lines_before: Set[FlowKey] = frozenset()
+        """What the switch had when this run began, until somebody has looked at it."""
         self.version = 0
         """Another number whenever something was computed."""
         self.looks: Counter[Occasion] = Counter()
@@ -68,6 +82,9 @@ class Picture:
     def plugged(self, before: SwitchRead | None, now: SwitchRead) -> None:
         """The switch's ports have other numbers."""
         was = before.circuits if before is not None else {}
+        if before is None:
+            plugged = self._served_before.circuits | now.circuits.keys()
+            self._served_before = self._served_before._replace(circuits=plugged)
         changed = {name for name in was.keys() | now.circuits.keys() if was.get(name) != now.circuits.get(name)}
         self._renderer = Renderer(self._renderer.router_mac, now.tunnel, now.circuits)
         if before is None or before.tunnel != now.tunnel:
@@ -75,6 +92,14 @@ class Picture:
         self.dirty.note(changed, Occasion.PLUGGED)
         self._replugged |= changed
         self._convergence.touch(self.local.touched_by(changed))
+
+    def inherit(self, flows: Mapping[FlowKey, Installed]) -> None:
+        """What the switch has now an earlier run has written: whom that served goes on."""
+        self._lines_before = inherited.ours(flows, Table.VIEW)
+        self.dirty.note_base(Occasion.ADOPTED)
+        if not self.admitted.circuits or self.admitted.ports_beyond:
+            self._doors_before = inherited.ours(flows, Table.SOURCE)
+            self.dirty.note(self.admitted.circuits.keys(), Occasion.ADOPTED)
 
     def sendable(self, reach: Reach, switch: Switch) -> frozenset[IpAddress]:
         """Endpoints whose next hop is known, and those an earlier run was sending to already; not the silent ones."""
@@ -95,9 +120,12 @@ class Picture:
         changes = Changes()
         self.tables.silent = reach.silent
         again = self._admit() | dirty.circuits.keys() if dirty.circuits else set()
+        rib, renderer = self._convergence.rib, self._renderer
+        if self._lines_before:
+            self.tables.inherit(self._lines_before, renderer, changes)
+            self._lines_before = frozenset()
         self._claim(again, now)
         views = self._doors(again)
-        rib, renderer = self._convergence.rib, self._renderer
         self.tables.drop_views((number for number, one in views.items() if one is None), changes)
         self.tables.refresh(self._convergence.take_touched(), rib, renderer, changes)
         self.tables.replace_views((one for one in views.values() if one is not None), rib, renderer, changes)
@@ -136,10 +164,20 @@ class Picture:
         """Whom the limits concern. Those that are served now and were not, or were."""
         asked, before = self._asked, self.admitted
         live = sorted(asked.behind(asked.networks))
-        self.admitted = admit({n: asked.circuits[n] for n in live}, asked.ports.values(), self._limits)
+        circuits, here = {n: asked.circuits[n] for n in live}, asked.ports.values()
+        self.admitted = admit(circuits, here, self._limits, self._served())
         ports = (*before.ports_beyond.values(), *self.admitted.ports_beyond.values())
         moved = [p for p in ports if (p.name in before.ports_beyond) != (p.name in self.admitted.ports_beyond)]
         return asked.behind({p.network for p in moved}) | (before.beyond ^ self.admitted.beyond)
+
+    def _served(self) -> Served:
+        """Who is served already: by this run, or by one before of which something was read."""
+        served = self.admitted.served if self.admitted.circuits else self._served_before
+        if self._doors_before:
+            ports, doors = self._asked.ports.values(), self._doors_before
+            found = inherited.served(ports, doors, self._asked.behind, self._renderer)
+            served, self._doors_before = served._replace(ports=found | self._served_before.ports), frozenset()
+        return served
 
     def _exports(
         self, name: CircuitName, served: Mapping[str, list[LocalPort]], beyond: Mapping[str, list[LocalPort]]

@@ -19,7 +19,7 @@ from isthmus.flows.types import FlowKey
 from isthmus.model.net import IpAddress
 from isthmus.model.vpn import RouteTarget
 from isthmus.node.config import ROUTES_PER_VIEW_MAX
-from isthmus.node.overfull import SORT_AGAIN_FROM, Overfull, Slot
+from isthmus.node.overfull import SORT_AGAIN_FROM, Overfull, Seat, Slot
 from isthmus.rib.adj_in import AdjRibIn, Targets, Touched
 from isthmus.vpn.exports import Export, Speaker
 from isthmus.vpn.imports import Entry, decide, endpoints
@@ -58,6 +58,8 @@ class Tables:
     routes_max: int = ROUTES_PER_VIEW_MAX
     decisions: int = 0
     """Made since the start."""
+    inherited: set[FlowKey] = field(default_factory=set)
+    """Lines of views that the switch had when this run began, as far as they were never given up."""
     _overfull: dict[ViewId, Overfull] = field(default_factory=dict)
     """Views with more than the maximum, and those that had."""
     _sizes: dict[ViewId, int] = field(default_factory=dict)
@@ -124,6 +126,13 @@ class Tables:
         for number, found in concerned.items():
             self._refresh(number, found, rib, renderer, changes)
 
+    def inherit(self, lines: Iterable[FlowKey], renderer: Renderer, changes: Changes) -> None:
+        """What the switch has of an earlier run is served already."""
+        self.inherited = set(lines)
+        for number, full in self._overfull.items():
+            fresh = self._overfull[number] = self._sorted(number)
+            self._render(number, fresh.surplus ^ full.surplus, renderer, changes)
+
     def render_again(self, renderer: Renderer, changes: Changes) -> None:
         """The tunnel port has another number, or one at last: decided is nothing, rendered is all."""
         for number, entries in self.entries.items():
@@ -166,6 +175,8 @@ class Tables:
                 entries[destination] = entry
             elif before is not None:
                 del entries[destination]
+                if self.inherited:
+                    self.inherited.discard(Renderer.route_key(number, destination))
         self.decisions += len(changed)
         moved = self._fit(number, changed)
         self._render(number, changed.keys() | moved if moved else changed, renderer, changes)
@@ -197,13 +208,23 @@ class Tables:
             return set() if full is None else self._overfull.pop(number).surplus
         entries = self.entries[number]
         if full is None or len(changed) > len(full) * SORT_AGAIN_FROM:
-            places = (place for d, e in entries.items() if (place := _place(d, e)) is not None)
-            fresh = self._overfull[number] = Overfull(places, self.routes_max)
+            fresh = self._overfull[number] = self._sorted(number)
             return fresh.surplus ^ (set() if full is None else full.surplus)
         moved: set[Destination] = set()
         for destination, before in changed.items():
             moved |= full.replace(_place(destination, before), _place(destination, entries.get(destination)))
         return moved
+
+    def _sorted(self, number: ViewId) -> Overfull:
+        flows = self._flows[number]
+
+        def seat(destination: Destination) -> Seat:
+            if self.inherited and Renderer.route_key(number, destination) in self.inherited:
+                return Seat.INHERITED
+            return Seat.SERVED if destination in flows else Seat.WAITING
+
+        places = (place for d, e in self.entries[number].items() if (place := _place(d, e)) is not None)
+        return Overfull(places, self.routes_max, seat)
 
     def _add(self, view: View) -> None:
         self.views[view.id], self.entries[view.id], self._flows[view.id] = view, {}, {}
