@@ -18,7 +18,7 @@ from isthmus.node.order import LINGER_S
 from isthmus.node.report import status
 from tests.build import association, attachment, attributes, circuit, ip, path, port, uuid
 from tests.node.fabric import Fabric, endpoint
-from tests.world import World
+from tests.world import REFLECTOR, World
 
 OWNER, GUEST, THIRD = "neutron-owner", "neutron-guest", "neutron-third"
 RT = "64512:5"
@@ -286,3 +286,79 @@ def test_two_projects_with_the_same_targets_see_each_its_own_first() -> None:
     hops = {(r.view, r.next_hop) for r in status(world.node, world.now).routes if r.best and r.peer}
     own = {f"{number:#x}": {str(t) for t in view.own} for number, view in world.node.tables.views.items()}
     assert {(*own[view], hop) for view, hop in hops} == {("64512:5", "172.30.2.1"), ("64512:6", "172.30.2.2")}
+
+
+# A view of VPNs that hear nothing of each other, of one project's own
+
+
+def two_private(fabric_hosts: int = 3) -> Fabric:
+    """A network is in two BGPVPNs of its project; the second has a guest, and neither's members hear of the other."""
+    red = {
+        n: association(n, networks=(network,), both=(RT,), bgpvpn=1, vni=7005)
+        for n, network in ((16, OWNER), (18, THIRD))
+    }
+    blue = {
+        n: association(n, networks=(network,), both=("64512:6",), bgpvpn=2, vni=7006, local_pref=200)
+        for n, network in ((17, GUEST), (19, THIRD))
+    }
+    return Fabric(
+        fabric_hosts,
+        attachments=[
+            attachment(16, red[16], networks=(OWNER,)),
+            attachment(17, blue[17], networks=(GUEST,)),
+            attachment(18, red[18], blue[19], networks=(THIRD,), subnets=("10.3.0.0/24",)),
+        ],
+    )
+
+
+@pytest.mark.parametrize("attack", ATTACKS, ids=lambda one: one.__name__)
+def test_nor_does_a_guest_of_another_vpn_that_the_same_network_is_in(attack: Callable[[Fabric], None]) -> None:
+    fabric = two_private()
+    fabric.ask(1, owner_vm)
+    fabric.ask(3, third_vm)
+    fabric.ask(2, guest_vm, neighbour)
+    well(fabric, 3)
+    attack(fabric)
+    well(fabric, 3)
+    owner_rebooted(fabric)
+    well(fabric, 3)
+
+
+@pytest.mark.parametrize("restart", [World.handed_over, World.crashed], ids=lambda one: one.__name__)
+def test_whose_a_line_was_outlasts_a_restart(restart: Callable[[World], World]) -> None:
+    """What the switch has is the memory, whichever route the fresh process hears first."""
+    fabric = two_private()
+    fabric.ask(1, owner_vm)
+    fabric.ask(3, third_vm)
+    fabric.ask(2, guest_vm)
+    for order in ((1, 2), (2, 1)):
+        fresh = fabric.worlds[3] = restart(fabric.worlds[3])
+        fresh.switch_on()
+        fabric.ask(3, third_vm)
+        for host in order:
+            told = fabric.worlds[host].node.peers[REFLECTOR].conversations.values()
+            routes = [(a.attributes, a.nlri) for one in told for a in one.told.told.values()]
+            fresh.reflectors[REFLECTOR].session.send_routes(routes)
+            fresh.settle()
+        fresh.end_of_rib()
+        fresh.wait(60)
+        assert fabric.leads(3, ADDRESS) == endpoint(1), f"{order} came in this order"
+
+
+def test_who_does_not_hear_of_an_owner_does_not_make_him_step_down() -> None:
+    """The owner imports what the guest's VPN exports, and not the other way round; the guest has the lower endpoint."""
+    wide = association(16, networks=(OWNER,), both=(RT,), imports=("64512:6",), bgpvpn=1, vni=7005)
+    mine = association(18, networks=(THIRD,), both=(RT,), bgpvpn=1, vni=7005)
+    narrow = association(17, networks=(GUEST,), both=("64512:6",), bgpvpn=2, vni=7006)
+    fabric = Fabric(
+        attachments=[
+            attachment(16, wide, networks=(OWNER,)),
+            attachment(17, narrow, networks=(GUEST,)),
+            attachment(18, mine, networks=(THIRD,), subnets=("10.3.0.0/24",)),
+        ],
+    )
+    fabric.ask(2, owner_vm)
+    fabric.ask(3, third_vm)
+    fabric.ask(1, guest_vm)
+    (told,) = (p for p in status(fabric.worlds[2].node, 0.0).ports if p.address == ADDRESS)
+    assert (told.mobility, told.contested) == (1, Contested.FIRST.value)

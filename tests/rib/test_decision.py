@@ -13,6 +13,7 @@ EVEN = Rank(
     shared=False,
     silent=False,
     second=0,
+    later=0,
     remote=True,
     long_lived_stale=False,
     local_pref=-100,
@@ -33,6 +34,7 @@ ranks = st.lists(
         shared=st.booleans(),
         silent=st.booleans(),
         second=st.integers(0, 2),
+        later=st.integers(0, 2),
         remote=st.booleans(),
         long_lived_stale=st.booleans(),
         local_pref=st.integers(-2, 0),
@@ -68,6 +70,7 @@ def test_the_order_of_arrival_decides_nothing(candidates: list[Rank], random: ob
         (EVEN._replace(shared=True, remote=False, local_pref=-999), NotBest.SHARED),
         (EVEN._replace(silent=True, local_pref=-999), NotBest.SILENT),
         (EVEN._replace(second=2, remote=False, local_pref=-999), NotBest.SECOND),
+        (EVEN._replace(later=1, remote=False, local_pref=-999), NotBest.LATER),
         (EVEN._replace(long_lived_stale=True, local_pref=-999), NotBest.LONG_LIVED_STALE),
         (EVEN._replace(local_pref=-99), NotBest.LOCAL_PREF),
         (EVEN._replace(mobility=True), NotBest.MOBILITY),
@@ -87,5 +90,5 @@ def test_the_first_difference_is_the_reason(worse: Rank, why: NotBest) -> None:
 
 
 def test_an_address_of_this_hypervisor_beats_the_best_of_routes() -> None:
-    here = Rank(False, False, 0, False, True, 0, True, 9, 2, 9, b"\xff", b"\xff", 9, b"\xff", b"\xff")
+    here = Rank(False, False, 0, 0, False, True, 0, True, 9, 2, 9, b"\xff", b"\xff", 9, b"\xff", b"\xff")
     assert choose([EVEN, here]) == (1, (NotBest.REMOTE, None))

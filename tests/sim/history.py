@@ -37,10 +37,11 @@ class History:
     def _found(self, cloud: Cloud) -> None:
         pool = ["10.0.0.0/24", "10.1.0.0/24", "10.2.0.0/24", "203.0.113.0/24"]
         six = ["fd00::/64", "fd00:1::/64", "2001:db8:5::/64"]
-        for n in range(6):
+        names = [f"neutron-{uuid(cloud.asn, n)}" for n in range(6)]
+        for name in names:
             subnets = (self.rng.choice(pool), *([self.rng.choice(six)] if self.rng.random() < 0.5 else []))
             unserved = frozenset(s for s in subnets[1:] if self.rng.random() < 0.15)
-            cloud.networks[f"neutron-{uuid(5, n)}"] = Network(f"neutron-{uuid(5, n)}", subnets, unserved)
+            cloud.networks[name] = Network(name, subnets, unserved)
         for n in range(4):
             cloud.vpns[n] = Vpn(n, 5000 + self.rng.randrange(6) * 10 + n, self._targets(), self._targets())
         for n in range(4):

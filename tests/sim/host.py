@@ -28,6 +28,7 @@ from isthmus.node.handed_on import decode, encode
 from isthmus.node.memory import Memory, PeerMemory
 from isthmus.node.order import GRACEFUL_S, LINGER_S, PATIENCE_S
 from isthmus.rib.adj_out import RouteKey
+from isthmus.vpn.imports import claimant_of
 from tests.sim.forwarding import vni_and_address
 from tests.sim.handover import Held, Link
 from tests.sim.prober import Prober, Underlay
@@ -427,9 +428,11 @@ class Host:
             frozenset(picture.admitted.served.circuits),
             frozenset(picture.admitted.served.ports),
             {
-                View(frozenset(map(str, view.imports)), frozenset(map(str, view.own))): frozenset(
-                    str(d.address) for d in tables.entries[number] if d not in tables.surplus(number)
-                )
+                View(frozenset(map(str, view.imports)), frozenset(map(str, view.own))): {
+                    str(d.address): str(claimant_of(entry.best, tables.speaker) or "")
+                    for d, entry in tables.entries[number].items()
+                    if d not in tables.surplus(number)
+                }
                 for number, view in tables.views.items()
             },
         )

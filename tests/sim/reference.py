@@ -7,6 +7,7 @@ still holds from before (`over`).
 
 from __future__ import annotations
 
+import hashlib
 import ipaddress
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -56,8 +57,8 @@ class History:
     circuits: frozenset[str] = frozenset()
     ports: frozenset[str] = frozenset()
     """Who has a place where places are limited."""
-    lines: Mapping[View, frozenset[str]] = field(default_factory=dict)
-    """The addresses that have one in each view."""
+    lines: Mapping[View, Mapping[str, str]] = field(default_factory=dict)
+    """The addresses that have one in each view, and the tag of the network whose it is."""
 
 
 class View(NamedTuple):
@@ -225,8 +226,7 @@ def standing(
         circuits={r.circuit: r for r in rows if any(p.addresses and covering(r, p.network) for p in everybody)},
         sources=sources,
         views={
-            view: _view(place, view, rivals, history.lines.get(view, frozenset()), silent)
-            for view, rivals in usable.items()
+            view: _view(place, view, rivals, history.lines.get(view, {}), silent) for view, rivals in usable.items()
         },
         inbound={(o.vni, o.address): o.circuit for o in own},
         endpoints=frozenset(
@@ -246,38 +246,44 @@ def _usable(view: View, behind: list[Row], everything: list[Offer]) -> dict[str,
 
 
 def _view(
-    place: Place, view: View, rivals: Mapping[str, list[Offer]], first: frozenset[str], silent: frozenset[str]
+    place: Place, view: View, rivals: Mapping[str, list[Offer]], first: Mapping[str, str], silent: frozenset[str]
 ) -> dict[str, Line]:
     lines: dict[str, Line] = {}
     for address, found in rivals.items():
-        best = min(found, key=lambda o: (not o.targets & view.own, *_rank(place, o, silent, found, view)))
+        best = min(found, key=lambda o: _rank(place, o, silent, found, view, first.get(address, "")))
         here = best.place == place
         lines[address] = Into(best.circuit) if here else Across(best.place.vtep, best.vni, best.place.router_mac)
     kept = sorted(lines, key=lambda a: (a not in first, isinstance(lines[a], Across), ipaddress.ip_address(a).packed))
     return {address: lines[address] for address in kept[: place.routes_max]}
 
 
-def _rank(place: Place, o: Offer, silent: frozenset[str], rivals: list[Offer], view: View) -> tuple[object, ...]:
-    """Smaller wins, of the project's own. Who answers; who came first; who is here; preference (it stays in its
-    cloud); who moved last; who is nearer; then by name."""
-    before = _before_moves(place, o, silent)
+def _rank(
+    place: Place, o: Offer, silent: frozenset[str], rivals: list[Offer], view: View, first: str
+) -> tuple[object, ...]:
+    """Smaller wins. The project's own; who answers; who came first; whose the line is; who is here; preference (it
+    stays in its cloud); who moved last; who is nearer; then by name."""
+
+    def before_moves(one: Offer) -> tuple[object, ...]:
+        here = one.place == place
+        prefer = one.local_pref if one.place.cloud == place.cloud else PREFERENCE
+        own, later = bool(one.targets & view.own), bool(first) and tag(one.network) != first
+        return (not own, not here and one.place.vtep in silent, one.sequence == 0, later, not here, -prefer)
+
     moved_on = any(
         (r.place.cloud, r.vni, r.network) == (o.place.cloud, o.vni, o.network)
         and r.sequence > o.sequence
-        and _before_moves(place, r, silent) == before
-        and bool(r.targets & view.own) == bool(o.targets & view.own)
+        and before_moves(r) == before_moves(o)
         for r in rivals
     )
     if o.place == place:
-        return (*before, moved_on, 0, "", o.number, o.port)
+        return (*before_moves(o), moved_on, 0, "", o.number, o.port)
     near = o.place.cloud == place.cloud
-    return (*before, moved_on, 0 if near else 1, ipaddress.ip_address(o.place.vtep), o.number)
+    return (*before_moves(o), moved_on, 0 if near else 1, ipaddress.ip_address(o.place.vtep), o.number)
 
 
-def _before_moves(place: Place, o: Offer, silent: frozenset[str]) -> tuple[object, ...]:
-    here = o.place == place
-    prefer = o.local_pref if o.place.cloud == place.cloud else PREFERENCE
-    return (not here and o.place.vtep in silent, o.sequence == 0, not here, -prefer)
+def tag(network: str) -> str:
+    """By which routes say in the name of which network they are."""
+    return hashlib.blake2b(network.encode(), digest_size=6).hexdigest()
 
 
 def over(before: Standing, now: Standing) -> Standing:

@@ -291,6 +291,8 @@ class Stage:
 
         def watch() -> None:
             for host in sim.hosts:
+                if owned.place.vtep in host.silent:  # it sends to whoever answers, as long as that one does not
+                    before[host.name].clear()
                 if host.switch.commits != commits[host.name]:
                     commits[host.name] = host.switch.commits
                     after = actions(host)
@@ -331,21 +333,14 @@ class Stage:
         return after
 
     def _coveted(self) -> Iterator[tuple[Cloud, Offer, str]]:
-        """Addresses of who came first, each with a network of its cloud in the same VPN that has the address free."""
+        """Addresses of who came first, each with a network of its cloud in some VPN that has the address free."""
         offered = self.sim.offered()
         for cloud in self.sim.clouds:
             hosts = [h for h in self.sim.hosts if h.asn == cloud.asn]
             for owned in (o for h in hosts for o in offered[h.name] if o.sequence):
                 for name in cloud.networks:
-                    rows = [row for row in cloud.rows.values() if any(name in a.networks for a in row.associations)]
-                    meet = [
-                        a.vni == owned.vni or bool((a.imports | a.exports) & owned.targets)
-                        for row in rows
-                        for a in row.associations
-                        if name in a.networks and a.exports
-                    ]
-                    free = name != owned.network and owned.address in cloud.free_addresses(name)
-                    if free and meet and all(meet):
+                    joined = any(name in a.networks for row in cloud.rows.values() for a in row.associations)
+                    if name != owned.network and joined and owned.address in cloud.free_addresses(name):
                         yield cloud, owned, name
 
     def _unreadable(self) -> bool:
@@ -395,17 +390,18 @@ class Stage:
 
 
 def _leading_to(owned: Offer, host: Host) -> dict[FlowKey, str]:
-    """The lines of views that lead to where the address is, and there what delivers it."""
+    """The lines of views that lead to where the address is, and there what delivers it; but for views in which it is of
+    a VPN that others share, because a machine of the project's own may take it from that."""
     here = host.name == owned.place.host
     port = host.switch.circuits.get(owned.circuit)
     way = f"output:{port}" if here else f"set_field:{owned.vni:#x}->tun_id,set_field:{owned.place.vtep}->tun_dst"
     inbound = f"tun_id={owned.vni:#x},"
-    return {
-        key: did
-        for key, did in actions(host).items()
-        if key.match.endswith(f"_dst={owned.address}")
-        and ((key.table == Table.VIEW and way in did) or (here and key.table == Table.INBOUND and inbound in key.match))
-    }
+    views = host.node.tables.views.items()
+    own = tuple(f"metadata={n:#x}," for n, view in views if owned.targets & {str(t) for t in view.own})
+    found = {key: did for key, did in actions(host).items() if key.match.endswith(f"_dst={owned.address}")}
+    lines = {k for k, did in found.items() if k.table == Table.VIEW and way in did and any(v in k.match for v in own)}
+    delivers = {k for k in found if here and k.table == Table.INBOUND and inbound in k.match}
+    return {key: found[key] for key in lines | delivers}
 
 
 def _sees(host: Host) -> bool:

@@ -289,13 +289,13 @@ class Simulation:
         self.line.note("at rest, all as it should be")
 
     def _one_is_first(self, offered: dict[str, list[Offer]]) -> None:
-        """Of two networks that hear of each other one came first, and no more."""
+        """Of two networks that export to one VPN one came first, and no more."""
         for host in self.hosts:
             for mine in offered[host.name]:
                 for theirs in self.heard(host, offered):
                     rivals = theirs.address == mine.address and theirs.network != mine.network
-                    meet = theirs.targets & mine.heard_with and mine.targets & theirs.heard_with
-                    if rivals and meet and mine.sequence and theirs.sequence and host.name not in self.frozen:
+                    both = theirs.targets & mine.targets and mine.sequence and theirs.sequence
+                    if rivals and both and host.name not in self.frozen:
                         raise Difference(f"{mine.address}: {mine} and {theirs} both came first")
 
     def commit(self, cloud: Cloud) -> None:

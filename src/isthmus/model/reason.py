@@ -27,6 +27,7 @@ class NotBest(StrEnum):
     SHARED = "its BGPVPN is another project's, and one of the project's own has the address"
     SILENT = "its next hop does not answer"
     SECOND = "another network of the VPN had the address first"
+    LATER = "another network's had the address in this view before it"
     REMOTE = "a virtual machine of this hypervisor has the address"
     LONG_LIVED_STALE = "long-lived stale: who announced it has not been heard for long"
     LOCAL_PREF = "lower local preference"

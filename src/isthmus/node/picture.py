@@ -4,8 +4,8 @@
     Convergence ─► touched ──────────────────────────────┼─► tables ─► flows of views ─┐
     SwitchRead, Reach ─► circuits, endpoints ────────────┴─► flows of the base ────────┴─► Switch.want
 
-Rules: what is dirty is computed, once, and nothing else (`dirty.py`). A fresh picture of the same facts wants the same
-flows, whatever the history was.
+Rules: what is dirty is computed, once, and nothing else (`dirty.py`). A fresh picture of the same facts, of the same
+switch and with what was remembered wants the same flows, whatever the history was.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class Picture:
         """Those to plug: with a local address in some BGPVPN, and those still lingering."""
         self._served_before = served
         self._doors_before: Set[FlowKey] = frozenset()
-        self._lines_before: Set[FlowKey] = frozenset()
+        self._lines_before: Mapping[FlowKey, str] = {}
         """What the switch had when this run began, until somebody has looked at it."""
         self.version = 0
         """Another number whenever something was computed."""
@@ -95,7 +95,7 @@ class Picture:
 
     def inherit(self, flows: Mapping[FlowKey, Installed]) -> None:
         """What the switch has now an earlier run has written: whom that served goes on."""
-        self._lines_before = inherited.ours(flows, Table.VIEW)
+        self._lines_before = {key: flows[key].actions for key in inherited.ours(flows, Table.VIEW)}
         self.dirty.note_base(Occasion.ADOPTED)
         if not self.admitted.circuits or self.admitted.ports_beyond:
             self._doors_before = inherited.ours(flows, Table.SOURCE)
@@ -118,12 +118,14 @@ class Picture:
         dirty, self.dirty = self.dirty, Dirty()
         self.looks.update(dirty.occasions() | ({Occasion.ROUTES} if self._convergence.is_touched else set()))
         changes = Changes()
-        self.tables.silent = reach.silent
+        self.tables.silent, self.tables.now = reach.silent, now
+        if switch.swept:  # who was not heard until now has left
+            self.tables.inherited.clear()
         again = self._admit() | dirty.circuits.keys() if dirty.circuits else set()
         rib, renderer = self._convergence.rib, self._renderer
         if self._lines_before:
             self.tables.inherit(self._lines_before, renderer, changes)
-            self._lines_before = frozenset()
+            self._lines_before = {}
         self._claim(again, now)
         views = self._doors(again)
         self.tables.drop_views((number for number, one in views.items() if one is None), changes)

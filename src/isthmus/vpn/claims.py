@@ -78,7 +78,8 @@ class Hearing(NamedTuple):
     named: bool = False
     """It is another network."""
     stronger: bool = False
-    """Another network has it at a lower tunnel endpoint: both came first without having heard of each other."""
+    """Another network has it at a lower tunnel endpoint, and hears of us: both came first without having heard of each
+    other."""
     second: bool = False
     """Another network claims it and came second."""
 
@@ -87,10 +88,11 @@ class Hearing(NamedTuple):
         return self.first or self.second
 
 
-def hear(claimant: Claimant, endpoint: IpAddress, others: Iterable[Meaning]) -> Hearing:
-    """`others`: the usable routes of other hypervisors that contend; `endpoint`: ours."""
+def hear(claimant: Claimant, endpoint: IpAddress, others: Iterable[tuple[Meaning, bool]]) -> Hearing:
+    """`others`: the usable routes of other hypervisors that contend, and whether their VPN hears of ours too: it has an
+    export target of ours. `endpoint`: ours."""
     moved, first, named, stronger, second = 0, False, False, False, False
-    for one in others:
+    for one, mutual in others:
         if one.claimant == claimant:
             moved = max(moved, one.mobility)
         elif one.claimant is not None and one.mobility == SECOND:
@@ -98,7 +100,8 @@ def hear(claimant: Claimant, endpoint: IpAddress, others: Iterable[Meaning]) -> 
         else:
             first = True
             named |= one.claimant is not None
-            stronger |= one.claimant is not None and one.next_hop is not None and one.next_hop < endpoint
+            lower = one.next_hop is not None and one.next_hop < endpoint
+            stronger |= mutual and one.claimant is not None and lower
     return Hearing(moved, first, named, stronger, second)
 
 
