@@ -11,11 +11,16 @@ from dataclasses import replace
 
 import pytest
 
+from isthmus.fib.entries import InboundKey
 from isthmus.model.reason import Contested
+from isthmus.model.vpn import Claimant
 from isthmus.node import facts
 from isthmus.node.bulletin import About, bulletin
+from isthmus.node.claims import Claims
 from isthmus.node.order import LINGER_S
 from isthmus.node.report import status
+from isthmus.vpn.claims import Hearing
+from isthmus.vpn.exports import Occupant
 from tests.build import association, attachment, attributes, circuit, ip, path, port, uuid
 from tests.node.fabric import Fabric, endpoint
 from tests.world import REFLECTOR, World
@@ -362,3 +367,13 @@ def test_who_does_not_hear_of_an_owner_does_not_make_him_step_down() -> None:
     fabric.ask(1, guest_vm)
     (told,) = (p for p in status(fabric.worlds[2].node, 0.0).ports if p.address == ADDRESS)
     assert (told.mobility, told.contested) == (1, Contested.FIRST.value)
+
+
+def test_a_title_ends_and_is_not_remembered_for_ever() -> None:
+    key = InboundKey(700, path(f"{ADDRESS}/32", attributes(RT)).nlri.destination)
+    claims, owner = Claims(), Claimant.of(OWNER)
+    claims.judge(key, owner, circuit(16), Hearing(), knows=True, now=0.0)
+    claims.drop(key, 10.0)
+    (kept,) = claims.all(10.0 + HOUR_S - 1)
+    assert Claims([kept], at=20.0, now=500.0).occupant(key, 500.0) == Occupant(owner, circuit(16))
+    assert claims.all(10.0 + HOUR_S) == () and claims.occupant(key, 10.0 + HOUR_S) is None

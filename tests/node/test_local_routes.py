@@ -71,7 +71,7 @@ def test_any_history_of_circuits_gives_what_all_of_them_give(
             present[number] = intent
         else:
             present.pop(number, None)
-        occupants = {key: claims.occupant(key, 0.0) for key, _ in claims.all}
+        occupants = {key: claims.occupant(key, 0.0) for key, _ in claims.all(0.0)}
         fresh = {circuit(number): of_circuit(circuit(number), intent, by_network) if stays else ()}
         change = local.replace(fresh, (), ear)
         wanted = [

@@ -163,7 +163,7 @@ def compare_recomputed(host: Host, now: float) -> None:
         node.config.router_id,
         node.config.asn,
         numbers=node.issued.numbers,
-        claims=node.claims.all,
+        claims=node.claims.all(now),
         served=node.picture.admitted.served,
     )
     fresh = Node(node.config, now, issued)

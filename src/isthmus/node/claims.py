@@ -43,10 +43,10 @@ class Claims:
     def __getitem__(self, key: InboundKey) -> Claim:
         return self.live[key]
 
-    @property
-    def all(self) -> tuple[Remembered, ...]:
+    def all(self, now: float) -> tuple[Remembered, ...]:
         """For the next run."""
-        return (*self._left.items(), *(self._resumed | self.live).items())
+        titles = ((key, claim) for key in self._left if (claim := self._title(key, now)) is not None)
+        return (*titles, *(self._resumed | self.live).items())
 
     def occupant(self, key: InboundKey, now: float) -> Occupant | None:
         """Who has the address here, or had it and would have it again."""

@@ -80,7 +80,7 @@ class Node:
             c.asn,
             answers=dict(self.reach.answers),
             numbers=dict(self.issued.numbers),
-            claims=self.claims.all,
+            claims=self.claims.all(now),
             served=self.picture.admitted.served,
             circuits=self.asked.worth_remembering,
         )
