@@ -377,3 +377,20 @@ def test_a_title_ends_and_is_not_remembered_for_ever() -> None:
     (kept,) = claims.all(10.0 + HOUR_S - 1)
     assert Claims([kept], at=20.0, now=500.0).occupant(key, 500.0) == Occupant(owner, circuit(16))
     assert claims.all(10.0 + HOUR_S) == () and claims.occupant(key, 10.0 + HOUR_S) is None
+
+
+def test_who_comes_behind_a_parted_reflector_takes_nothing_from_an_owner_of_old() -> None:
+    """The guest's hypervisor has the lower endpoint, and its reflector knows nobody for a while."""
+    fabric = cloud()
+    fabric.ask(2, owner_vm)
+    fabric.ask(3, third_vm)
+    fabric.wait(HOUR_S + 1)
+    keep, fabric.pass_on = fabric.pass_on, lambda: None  # type: ignore[method-assign]
+    fabric.worlds[1].says(withdraw=fabric.worlds[2].reflectors[REFLECTOR].routes.values())
+    fabric.ask(1, guest_vm)
+    fabric.pass_on = keep  # type: ignore[method-assign]
+    fabric.pass_on()
+    fabric.ask(3, third_vm)
+    assert fabric.leads(3, ADDRESS) == endpoint(2)
+    (told,) = (p for p in status(fabric.worlds[2].node, 0.0).ports if p.address == ADDRESS)
+    assert told.mobility == 1

@@ -502,7 +502,7 @@ def test_what_is_asked_for_no_more_is_not_remembered() -> None:
         lambda text: text.replace(b'"at":1000.0', b'"at":Infinity'),
         lambda text: text.replace(b'"numbers":[', b'"numbers":[["router:x","y",70000],'),
         lambda text: text.replace(b'"numbers":[', b'"numbers":[["router:x","y",16],'),
-        lambda text: text.replace(b'"claims":[[', b'"claims":[[700,"10.1.0.5/32","aa","c",1,"FIRST",null,true],['),
+        lambda text: text.replace(b'"claims":[[', b'"claims":[[700,"10.1.0.5/32","aa","c",1,"FIRST",null,true,1],['),
         lambda text: text.replace(b',1,"FIRST"', b',0,"FIRST"'),
         lambda text: text.replace(b',1,"FIRST"', b',1,"SECOND"'),
         lambda text: text[:-1] + b"\xff",

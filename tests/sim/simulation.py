@@ -295,8 +295,15 @@ class Simulation:
                 for theirs in self.heard(host, offered):
                     rivals = theirs.address == mine.address and theirs.network != mine.network
                     both = theirs.targets & mine.targets and mine.sequence and theirs.sequence
-                    if rivals and both and host.name not in self.frozen:
+                    new = all(self._is_new(o) for o in (mine, theirs))  # who has it for long steps down for nobody
+                    if rivals and both and new and host.name not in self.frozen:
                         raise Difference(f"{mine.address}: {mine} and {theirs} both came first")
+
+    def _is_new(self, offer: Offer) -> bool:
+        (host,) = (h for h in self.hosts if h.place == offer.place)
+        live = host.node.claims.live.items()
+        since = (c.since for k, c in live if (k.vni, str(k.prefix.address)) == (offer.vni, offer.address))
+        return self.line.now < next(since, 0.0) + 3600
 
     def commit(self, cloud: Cloud) -> None:
         """A transaction of the cloud's database."""

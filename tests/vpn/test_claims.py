@@ -17,7 +17,8 @@ from tests.build import ELSEWHERE, SITE, association, attachment, attributes, ci
 OURS, OTHERS = Claimant.of("neutron-a"), Claimant.of("neutron-b")
 DOOR = circuit(1)
 NOW = 1000.0
-FIRST = Claim(OURS, DOOR, 3, Title.FIRST)
+FIRST = Claim(OURS, DOOR, 3, Title.FIRST, since=NOW - 1)
+LONG = FIRST._replace(since=NOW - TITLE_S)
 SECOND = Claim(OURS, DOOR, 0, Title.SECOND)
 NOTHING = Hearing()
 THEIRS = Hearing(first=True, named=True)
@@ -46,6 +47,7 @@ def left(claimant: Claimant, sequence: int = 5, until: float = NOW + 60) -> Clai
         (FIRST, Hearing(moved=9), None, 3, Title.FIRST),
         (FIRST, THEIRS, None, 3, Title.FIRST),
         (FIRST, Hearing(first=True, named=True, stronger=True), None, 0, Title.SECOND),
+        (LONG, Hearing(first=True, named=True, stronger=True), None, 3, Title.FIRST),
         (SECOND, THEIRS, None, 0, Title.SECOND),
         (SECOND, NOTHING, None, 0, Title.RESERVED),
         (SECOND._replace(named=False), NOTHING, None, 1, Title.FIRST),

@@ -146,14 +146,24 @@ def _served(circuits: Iterable[str], ports: Iterable[str]) -> Served:
 
 
 def _encode_claim(key: InboundKey, c: Claim) -> list[Any]:
-    return [key.vni, str(key.prefix), str(c.claimant), c.circuit, c.sequence, c.title.name, c.until, c.named]
+    return [key.vni, str(key.prefix), str(c.claimant), c.circuit, c.sequence, c.title.name, c.until, c.named, c.since]
 
 
 def _decode_claim(
-    vni: int, prefix: str, claimant: str, circuit: str, sequence: int, title: str, until: float | None, named: bool
+    vni: int,
+    prefix: str,
+    claimant: str,
+    circuit: str,
+    sequence: int,
+    title: str,
+    until: float | None,
+    named: bool,
+    since: float,
 ) -> tuple[InboundKey, Claim]:
     until = None if until is None else _time(until)
-    claim = Claim(Claimant.parse(claimant), CircuitName(circuit), int(sequence), Title[title], until, bool(named))
+    claim = Claim(
+        Claimant.parse(claimant), CircuitName(circuit), int(sequence), Title[title], until, bool(named), _time(since)
+    )
     if not 0 <= claim.sequence <= SEQUENCE_MAX or claim.is_first != (claim.sequence > SECOND):
         raise BadMemory(f"{sequence} is not the sequence of one that is {title}")
     return InboundKey(int(vni), Prefix.parse(prefix)), claim

@@ -56,6 +56,8 @@ class Claim(NamedTuple):
     """Of one that is reserved, or was given up: when another may be first."""
     named: bool = True
     """Of one that is second: whether the other says in whose name; an older release does not."""
+    since: float = 0.0
+    """Of one that is first: when it became so."""
 
     @property
     def is_first(self) -> bool:
@@ -79,7 +81,7 @@ class Hearing(NamedTuple):
     """It is another network."""
     stronger: bool = False
     """Another network has it at a lower tunnel endpoint, and hears of us: both came first without having heard of each
-    other."""
+    other. Whoever has had it for long does not care."""
     second: bool = False
     """Another network claims it and came second."""
 
@@ -127,17 +129,20 @@ def judge(
     and gave it up. `knows`: whether peers have said all there is."""
     second = Claim(claimant, circuit, SECOND, Title.SECOND, None, hearing.named)
     if before is not None and before.is_first:
-        return second if hearing.stronger else before._replace(circuit=circuit)
+        young = now < before.since + TITLE_S
+        return second if hearing.stronger and young else before._replace(circuit=circuit)
     if hearing.first:
         return second
     until = _reserved_until(before, left, claimant, now)
     if until is not None:
         return second._replace(title=Title.RESERVED, until=until)
-    mine = left.sequence if left is not None and left.claimant == claimant else 0
-    if not knows and not mine and not hearing.moved:
+    mine = left if left is not None and left.claimant == claimant else None
+    if not knows and mine is None and not hearing.moved:
         return second._replace(title=Title.UNKNOWN)
-    moves = mine if mine > hearing.moved else min(hearing.moved + 1, SEQUENCE_MAX)
-    return Claim(claimant, circuit, moves, Title.FIRST)
+    moves, since = min(hearing.moved + 1, SEQUENCE_MAX), now
+    if mine is not None:
+        moves, since = max(moves, mine.sequence), mine.since
+    return Claim(claimant, circuit, moves, Title.FIRST, since=since)
 
 
 def _reserved_until(before: Claim | None, left: Claim | None, claimant: Claimant, now: float) -> float | None:
