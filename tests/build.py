@@ -5,6 +5,7 @@ from __future__ import annotations
 from isthmus.bgp.attribute import (
     AsSegment,
     PathAttributes,
+    claimant_community,
     encapsulation_community,
     mobility_community,
     router_mac_community,
@@ -16,7 +17,7 @@ from isthmus.fib.entries import CircuitName
 from isthmus.model.intent import AssociationIntent, AssociationKind, AttachmentIntent, Fallback
 from isthmus.model.net import IpAddress, Mac, Prefix
 from isthmus.model.port import LocalPort
-from isthmus.model.vpn import Encapsulation, ExtendedCommunity, RouteDistinguisher, RouteTarget, SiteOfOrigin
+from isthmus.model.vpn import Claimant, Encapsulation, ExtendedCommunity, RouteDistinguisher, RouteTarget, SiteOfOrigin
 from isthmus.rib.adj_in import Path
 from isthmus.vpn.exports import Speaker
 
@@ -59,6 +60,7 @@ def association(
     vni: int | None = None,
     kind: AssociationKind = AssociationKind.ROUTER,
     local_pref: int | None = None,
+    shared: bool = False,
 ) -> AssociationIntent:
     """Association `number`, which is also its number of (attachment, BGPVPN) unless told otherwise."""
     return AssociationIntent(
@@ -71,6 +73,7 @@ def association(
         exports=rts(*both, *exports),
         networks=networks,
         local_pref=local_pref,
+        shared=shared,
     )
 
 
@@ -109,6 +112,7 @@ def attributes(
     router_mac: str | None = "02:78:ac:1e:02:01",
     site: SiteOfOrigin | None = ELSEWHERE,
     mobility: int | None = None,
+    claimant: str | None = None,
     encapsulations: tuple[Encapsulation, ...] = (Encapsulation.VXLAN,),
     as_path: tuple[int, ...] = (64513,),
     local_pref: int | None = 100,
@@ -121,6 +125,7 @@ def attributes(
     communities += [encapsulation_community(e) for e in encapsulations]
     communities += [router_mac_community(Mac.parse(router_mac))] if router_mac else []
     communities += [mobility_community(mobility)] if mobility is not None else []
+    communities += [claimant_community(Claimant.of(claimant))] if claimant else []
     return PathAttributes(
         as_path=(AsSegment(AsSegmentType.AS_SEQUENCE, as_path),) if as_path else (),
         next_hop=ip(next_hop),

@@ -72,13 +72,15 @@ class World:
         limits: Limits | None = None,
         memory: Memory | None = None,
         long_lived_s: int = LONG_LIVED_S,
+        host: int = 1,
         liveness: Liveness = Liveness.ON,
         trust: Trust = EVERYTHING,
         clouds: Mapping[int, Trust] | None = None,
         view_key: bytes = b"",
     ) -> None:
-        self.now, self.trust, self.clouds = now, trust, clouds or {}
-        vtep = ip("172.30.1.1")
+        self.now, self.host = now, host
+        self.trust, self.clouds = trust, clouds or {}
+        vtep = ip(f"172.30.1.{host}")
         configs = tuple(PeerConfig(address, ASN, 30, 0.0, long_lived_s, trust) for address in peers)
         config = NodeConfig(vtep, vtep, ASN, configs, generation, limits or Limits(), liveness, self.clouds, view_key)
         self.node = Node(config, now, memory)
@@ -127,7 +129,9 @@ class World:
             peers=reflectors,
             generation=config.generation + 1,
             now=self.now + seconds,
+            limits=config.limits,
             memory=left,
+            host=self.host,
             trust=self.trust,
             clouds=self.clouds,
             view_key=config.view_key if view_key is None else view_key,

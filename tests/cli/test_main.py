@@ -130,7 +130,7 @@ def test_routes_by_prefix(agent: Agent, command: Command, asked: str, found: lis
 def test_why_not_leaves_what_is_as_it_should_be_out(agent: Agent, command: Command) -> None:
     agent.tell(story.troubled())
     assert command.cells("peers", "--why-not", column="PEER") == ["192.0.2.2"]
-    assert command.cells("ports", "--why-not", column="ADDRESS") == ["10.1.0.6", "10.1.0.7"]
+    assert command.cells("ports", "--why-not", column="ADDRESS") == ["10.1.0.5", "10.1.0.6", "10.1.0.7"]
     assert command.cells("limits", "--why-not", column="STATE") == ["FULL", "NEAR"]
     assert command.cells("limits", "--view", "0x1f", column="LIMIT") == ["routes_per_view"]
     assert command.cells("limits", column="LIMIT") == ["attachments", "routes_per_peer", "routes_per_view"]

@@ -66,15 +66,20 @@ vpns = st.builds(
 )
 
 
-def made(vpn: BgpvpnIntent, of: str, kind: AssociationKind, number: int | None, networks: tuple[str, ...]) -> object:
-    return AssociationIntent(of, kind, vpn.bgpvpn, number, vpn.vni, vpn.imports, vpn.exports, networks, vpn.local_pref)
+def made(
+    vpn: BgpvpnIntent, of: str, kind: AssociationKind, number: int | None, networks: tuple[str, ...], shared: bool
+) -> object:
+    said = (vpn.bgpvpn, number, vpn.vni, vpn.imports, vpn.exports, networks, vpn.local_pref, shared)
+    return AssociationIntent(of, kind, *said)
 
 
-def attachments(number: st.SearchStrategy[int | None]) -> st.SearchStrategy[AttachmentIntent]:
+def attachments(
+    number: st.SearchStrategy[int | None], shared: st.SearchStrategy[bool]
+) -> st.SearchStrategy[AttachmentIntent]:
     several = st.lists(vpns, unique_by=lambda v: v.bgpvpn, min_size=1, max_size=3)
     associations = several.flatmap(
         lambda known: st.lists(
-            st.builds(made, st.sampled_from(known), uuids, st.sampled_from(AssociationKind), number, names),
+            st.builds(made, st.sampled_from(known), uuids, st.sampled_from(AssociationKind), number, names, shared),
             unique_by=lambda a: a.association,
             max_size=4,
         )
@@ -91,7 +96,9 @@ def attachments(number: st.SearchStrategy[int | None]) -> st.SearchStrategy[Atta
     )
 
 
-numbered, any_of_them = attachments(numbers), attachments(st.none() | numbers)
+numbered = attachments(numbers, st.just(False))
+"""What form 1 can say."""
+any_of_them = attachments(st.none() | numbers, st.booleans())
 
 
 def with_lanes(intent: AttachmentIntent) -> AttachmentIntent:

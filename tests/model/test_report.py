@@ -63,6 +63,7 @@ attachments = st.builds(
     ports=numbers,
     why=words,
     bgpvpns=st.dictionaries(st.integers(0, 9).map(uuid), words, max_size=2),
+    notes=st.dictionaries(st.integers(0, 9).map(uuid), words, max_size=2),
 )
 reports = st.builds(
     NodeReport,

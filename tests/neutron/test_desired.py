@@ -272,6 +272,14 @@ def test_only_the_circuit_is_marked_as_one() -> None:
         assert kinds.count("ac") == 1
 
 
+def test_a_row_says_which_bgpvpns_are_another_projects_and_form_1_has_no_word_for_it() -> None:
+    attachment = Attachment(PRIVATE, (replace(association(), guest=True),))
+    for form, said in ((1, False), (2, True)):
+        (row,) = (row for key, row in desired(attachment, HERE, 7, form).rows.items() if key.name == f"isthmus-ac-{R}")
+        (text,) = (v for k, v in dict(row)["external_ids"] if k.startswith("isthmus:a:"))  # type: ignore[union-attr]
+        assert ('"s":1' in str(text)) is said
+
+
 def test_our_port_on_a_neutron_router_names_a_network_of_that_router_and_nothing_else_of_neutrons() -> None:
     rows = rows_of(Attachment(PRIVATE, (association(),)))
     ids = dict(rows[Key(Table.ROUTER_PORT, f"neutron-{R}", PORT)]["external_ids"])  # type: ignore[call-overload]

@@ -1,4 +1,4 @@
-"""Numbers and sequences that a hypervisor issues itself: the same in every process, of each pair its own."""
+"""Numbers that a hypervisor issues itself: the same in every process, of each pair its own."""
 
 from __future__ import annotations
 
@@ -94,32 +94,12 @@ def test_when_every_number_is_used_the_next_has_none_and_says_so(monkeypatch: py
     assert why == ["", "", NotAnnounced.NO_NUMBER.value]
 
 
-def test_a_sequence_is_the_revision_of_its_arrival() -> None:
-    issued = Issued()
-    here = port("p", A, "10.1.0.5", revision=3)
-    issued.look([here])
-    issued.look([replace(here, revision=9, up=False)])
-    assert issued.sequence(here) == 3
-    issued.look([])
-    issued.look([replace(here, revision=10)])
-    assert issued.sequence(here) == 10, "it was away: this is a move"
-
-
-def test_a_fresh_process_that_remembers_says_the_same_and_one_set_back_follows() -> None:
-    first = Issued()
-    first.look([port("p", A, "10.1.0.5", revision=3)])
-    fresh = Issued(arrivals=first.arrivals)
-    fresh.look([port("p", A, "10.1.0.5", revision=9)])
-    assert fresh.sequence(port("p", A)) == 3
-    assert fresh.look([port("p", A, "10.1.0.5", revision=2)]) == {A}
-    assert fresh.sequence(port("p", A)) == 2, "a database from a backup"
-
-
 def test_a_row_without_a_number_is_announced_and_an_exchange_changes_nothing() -> None:
     intent = attachment(1, joined(1), networks=(A,))
     world = World()
     world.switch_on()
     world.intent({circuit(1): intent}, [port("p", A, "10.1.0.5", revision=3)])
+    world.end_of_rib()
     (route,) = world.reflectors[REFLECTOR].routes.values()
     assert str(route.rd) == f"172.30.1.1:{Issued().number(RED, joined(1))}"
     for after in (world.handed_over(), world.crashed()):
@@ -127,4 +107,4 @@ def test_a_row_without_a_number_is_announced_and_an_exchange_changes_nothing() -
         after.intent({circuit(1): intent}, [port("p", A, "10.1.0.5", revision=77)])
         told = after.node.peers[REFLECTOR].conversations[route.family].told.told
         (announced,) = told.values() or [None]
-        assert announced is None or (announced.nlri, announced.attributes.mobility_sequence) == (route, 3)
+        assert announced is None or (announced.nlri, announced.attributes.mobility_sequence) == (route, 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -45,13 +46,62 @@ def test_a_full_view_refuses_what_is_beyond_and_its_neighbour_view_notices_nothi
     assert made.node.peers[REFLECTOR].up_since is not None, "never the session"
 
 
-def test_room_in_a_view_is_used_at_once_and_the_order_of_arrival_decides_nothing() -> None:
+def test_room_in_a_view_is_used_at_once_and_a_newcomer_puts_nobody_out() -> None:
     made = world(routes_per_view=2)
     made.says(*(path(f"10.9.0.{n}/32", attributes(RT)) for n in (1, 2, 3, 4)))
     made.says(withdraw=[nlri("10.9.0.1/32")])
     assert destinations(made) == {"10.9.0.2", "10.9.0.3"}
     made.says(path("10.9.0.1/32", attributes(RT)))
-    assert destinations(made) == {"10.9.0.1", "10.9.0.2"}
+    assert destinations(made) == {"10.9.0.2", "10.9.0.3"}, "though it comes before them"
+    made.intent({circuit(1): RED, circuit(2): BLUE}, [port("p", A, "10.1.0.5"), port("n", A, "10.1.0.6")])
+    assert destinations(made) == {"10.9.0.2", "10.9.0.3"}, "nor does a machine of this hypervisor"
+
+
+def test_a_newcomer_with_a_lower_name_puts_out_neither_a_port_nor_an_attachment() -> None:
+    made = world(ports=1, circuits=1)
+    rows, ports = {circuit(1): RED}, [port("b", A, "10.1.0.6")]
+    made.intent(rows, ports)
+    made.wait(5)
+    early = attachment(0, association(99, networks=(B,), both=(RT,)), networks=(B,))
+    made.intent({circuit(0): early, **rows}, [port("0", B, "10.2.0.1"), port("a", A, "10.1.0.5"), *ports])
+    made.wait(5)
+    assert set(made.reflectors[REFLECTOR].routes) == {net("10.1.0.6/32")} and set(made.circuits) == {circuit(1)}
+    made.intent({circuit(0): early}, [port("0", B, "10.2.0.1")])
+    made.wait(5)
+    assert set(made.reflectors[REFLECTOR].routes) == {net("10.2.0.1/32")}, "room is used"
+
+
+def without_memory(made: World) -> World:
+    """The file is lost; the switch goes on."""
+    after = World(generation=made.node.config.generation + 1, now=made.now + 1, limits=made.node.config.limits)
+    after.flows, after.circuits, after.next_port = dict(made.flows), dict(made.circuits), made.next_port
+    return after
+
+
+@pytest.mark.parametrize("restart", [World.handed_over, World.crashed, without_memory], ids=lambda r: r.__name__)
+def test_a_full_hypervisor_that_is_restarted_serves_whom_it_served(restart: Callable[[World], World]) -> None:
+    """Newcomers with lower names and prefixes wait, whatever the fresh process hears first."""
+    made = world(routes_per_view=2, circuits=1, ports=2)
+    rows, ports = {circuit(1): RED}, [port("x", A, "10.1.0.7"), port("y", A, "10.1.0.8")]
+    made.intent(rows, ports)
+    made.says(*(path(f"10.9.0.{n}/32", attributes(RT)) for n in (8, 9)))
+    made.end_of_rib()
+    made.wait(5)
+    served = (set(made.circuits), set(made.reflectors[REFLECTOR].routes), destinations(made))
+    early = attachment(0, association(99, networks=(B,), both=(RT,)), networks=(B,))
+    more = {circuit(0): early, **rows}, [port("0", B, "10.2.0.1"), port("a", A, "10.1.0.1"), *ports]
+    routes = [path(f"10.{net}.0.{n}/32", attributes(RT)) for net, n in ((8, 1), (8, 2), (9, 8), (9, 9))]
+    for told_first in (True, False):
+        after = restart(made)
+        if not told_first:
+            after.switch_on()
+        after.intent(*more)
+        after.says(*routes)
+        after.switch_on()
+        after.end_of_rib()
+        after.wait(40)
+        assert (set(after.circuits), set(after.reflectors[REFLECTOR].routes), destinations(after)) == served
+        made = after
 
 
 def test_exactly_at_the_limit_nothing_is_refused() -> None:

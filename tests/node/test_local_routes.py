@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from isthmus.model.intent import AttachmentIntent
 from isthmus.model.port import LocalPort
-from isthmus.node.local_routes import LocalRoutes
-from isthmus.vpn.exports import exports, of_circuit
+from isthmus.node.claims import Claims
+from isthmus.node.local_routes import Ear, LocalRoutes
+from isthmus.vpn.claims import Hearing
+from isthmus.vpn.exports import Export, exports, of_circuit
 from isthmus.vpn.offers import of_export
 from tests.build import association, attachment, circuit, port, speaker
 
@@ -44,6 +47,11 @@ ports = st.lists(
 )
 
 
+def plain(export: Export) -> Export:
+    """Without what it says of its rivals."""
+    return replace(export, contested=None)
+
+
 def number_of(intent: AttachmentIntent) -> int:
     return int(intent.attachment[-3:])
 
@@ -52,7 +60,8 @@ def number_of(intent: AttachmentIntent) -> int:
 def test_any_history_of_circuits_gives_what_all_of_them_give(
     here: Sequence[LocalPort], history: Sequence[tuple[AttachmentIntent, bool]]
 ) -> None:
-    local = LocalRoutes(speaker())
+    claims = Claims()
+    local, ear = LocalRoutes(speaker(), claims), Ear(lambda _export: Hearing(), knows=True, now=0.0)
     by_network = {network: [p for p in here if p.network == network] for network in NETWORKS}
     present: dict[int, AttachmentIntent] = {}
     for intent, stays in history:
@@ -62,10 +71,15 @@ def test_any_history_of_circuits_gives_what_all_of_them_give(
             present[number] = intent
         else:
             present.pop(number, None)
-        change = local.replace({circuit(number): of_circuit(circuit(number), intent, by_network) if stays else ()})
-        wanted = exports({circuit(n): one for n, one in sorted(present.items())}, here)
-        assert sorted(local, key=str) == sorted(wanted, key=str)
-        assert set(local.announced.values()) == {e for e in wanted if e.why_not is None}
+        occupants = {key: claims.occupant(key, 0.0) for key, _ in claims.all(0.0)}
+        fresh = {circuit(number): of_circuit(circuit(number), intent, by_network) if stays else ()}
+        change = local.replace(fresh, (), ear)
+        wanted = [
+            replace(e, mobility=claims[e.inbound].sequence) if e.why_not is None else e
+            for e in exports({circuit(n): one for n, one in sorted(present.items())}, here, occupant=occupants.get)
+        ]
+        assert sorted(map(plain, local), key=str) == sorted(wanted, key=str)
+        assert set(map(plain, local.announced.values())) == {e for e in wanted if e.why_not is None}
         offers = [offer for e in wanted if e.why_not is None for offer in of_export(e, speaker())]
         assert local.offers == {offer.key: offer for offer in offers}
         touched = {

@@ -140,5 +140,5 @@ def test_a_port_keeps_its_sequence_until_it_claims_something_else(world: World) 
     assert world.reflectors[REFLECTOR].history == []
     world.intent(dict(CIRCUITS), [replace(PORTS[0], revision=501, addresses=(ip("10.1.0.9"),)), *PORTS[1:]])
     (update,) = [u for u in world.reflectors[REFLECTOR].history if u.announced]
-    assert update.attributes is not None and update.attributes.mobility_sequence == 501
+    assert update.attributes is not None and update.attributes.mobility_sequence == 1
     assert [r.prefix for r in update.announced] == [net("10.1.0.9/32")]

@@ -468,7 +468,7 @@ def test_an_agent_of_the_release_before_hands_on_and_nobody_notices() -> None:
     fresh = started(world.handed_over(change=lambda memory: replace(decode(left), at=memory.at)))
     assert fresh.node.peers[REFLECTOR].resumed and fresh.node.peers[REFLECTOR].in_sync
     assert routes(fresh) == {"10.9.0.1", "10.9.0.2"}
-    assert sent(fresh) == [], "the same route distinguisher, the same sequence: nothing is said again"
+    assert sent(fresh) == ["+10.1.0.5/32"], "said once more with its claimant; nothing is withdrawn"
 
 
 def test_a_fresh_agent_in_front_of_a_row_it_cannot_read_goes_on_from_what_the_last_one_read() -> None:
@@ -502,10 +502,22 @@ def test_what_is_asked_for_no_more_is_not_remembered() -> None:
         lambda text: text.replace(b'"at":1000.0', b'"at":Infinity'),
         lambda text: text.replace(b'"numbers":[', b'"numbers":[["router:x","y",70000],'),
         lambda text: text.replace(b'"numbers":[', b'"numbers":[["router:x","y",16],'),
+        lambda text: text.replace(b'"claims":[[', b'"claims":[[700,"10.1.0.5/32","aa","c",1,"FIRST",null,true,1],['),
+        lambda text: text.replace(b',1,"FIRST"', b',0,"FIRST"'),
+        lambda text: text.replace(b',1,"FIRST"', b',1,"SECOND"'),
         lambda text: text[:-1] + b"\xff",
         lambda text: text[:-40] + bytes(40),
     ],
-    ids=["no time", "no number", "one number twice", "the last octet", "the last route"],
+    ids=[
+        "no time",
+        "no number",
+        "one number twice",
+        "no claimant",
+        "no first",
+        "no second",
+        "the last octet",
+        "the last route",
+    ],
 )
 def test_a_memory_that_is_whole_but_wrong_is_none(damage: Callable[[bytes], bytes]) -> None:
     text = encode(settled(str(REFLECTOR)).node.suspend(1000.0, [REFLECTOR])).partition(b"\n")[2]

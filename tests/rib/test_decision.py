@@ -9,16 +9,36 @@ from hypothesis import strategies as st
 from isthmus.model.reason import NotBest
 from isthmus.rib.decision import Rank, choose
 
-EVEN = Rank(True, False, False, -100, 0, 1, 0, 0, b"\x0a\x00\x00\x01", b"\x00" * 8, 0, b"\x0a\x00\x00\x09", b"")
+EVEN = Rank(
+    shared=False,
+    silent=False,
+    second=0,
+    later=0,
+    remote=True,
+    long_lived_stale=False,
+    local_pref=-100,
+    mobility=False,
+    as_path_length=1,
+    origin=0,
+    med=0,
+    router_id=b"\x0a\x00\x00\x01",
+    route_distinguisher=b"\x00" * 8,
+    ethernet_tag=0,
+    peer=b"\x0a\x00\x00\x09",
+    name=b"",
+)
 
 ranks = st.lists(
     st.builds(
         Rank,
-        remote=st.booleans(),
+        shared=st.booleans(),
         silent=st.booleans(),
+        second=st.integers(0, 2),
+        later=st.integers(0, 2),
+        remote=st.booleans(),
         long_lived_stale=st.booleans(),
         local_pref=st.integers(-2, 0),
-        mobility=st.integers(-2, 0),
+        mobility=st.booleans(),
         as_path_length=st.integers(0, 1),
         origin=st.integers(0, 2),
         med=st.integers(0, 1),
@@ -47,10 +67,13 @@ def test_the_order_of_arrival_decides_nothing(candidates: list[Rank], random: ob
 @pytest.mark.parametrize(
     ("worse", "why"),
     [
+        (EVEN._replace(shared=True, remote=False, local_pref=-999), NotBest.SHARED),
         (EVEN._replace(silent=True, local_pref=-999), NotBest.SILENT),
-        (EVEN._replace(long_lived_stale=True, local_pref=-999, mobility=-9), NotBest.LONG_LIVED_STALE),
+        (EVEN._replace(second=2, remote=False, local_pref=-999), NotBest.SECOND),
+        (EVEN._replace(later=1, remote=False, local_pref=-999), NotBest.LATER),
+        (EVEN._replace(long_lived_stale=True, local_pref=-999), NotBest.LONG_LIVED_STALE),
         (EVEN._replace(local_pref=-99), NotBest.LOCAL_PREF),
-        (EVEN._replace(mobility=1), NotBest.MOBILITY),
+        (EVEN._replace(mobility=True), NotBest.MOBILITY),
         (EVEN._replace(as_path_length=2), NotBest.AS_PATH),
         (EVEN._replace(origin=1), NotBest.ORIGIN),
         (EVEN._replace(med=1), NotBest.MED),
@@ -67,5 +90,5 @@ def test_the_first_difference_is_the_reason(worse: Rank, why: NotBest) -> None:
 
 
 def test_an_address_of_this_hypervisor_beats_the_best_of_routes() -> None:
-    here = Rank(False, False, True, 0, 0, 9, 2, 9, b"\xff", b"\xff", 9, b"\xff", b"\xff")
+    here = Rank(False, False, 0, 0, False, True, 0, True, 9, 2, 9, b"\xff", b"\xff", 9, b"\xff", b"\xff")
     assert choose([EVEN, here]) == (1, (NotBest.REMOTE, None))

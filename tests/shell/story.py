@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from isthmus.model.reason import AttachmentState, LimitState, NotAnnounced, NotBest, Note, NotImported, NotInstalled
+from isthmus.model.reason import (
+    AttachmentState,
+    Contested,
+    LimitState,
+    NotAnnounced,
+    NotBest,
+    Note,
+    NotImported,
+    NotInstalled,
+)
 from isthmus.node.status import (
     AssociationStatus,
     AttachmentStatus,
@@ -258,7 +267,7 @@ def troubled() -> NodeStatus:
         routes=_troubled_routes(),
         peers=_troubled_peers(),
         ports=[
-            port(announced_to=["192.0.2.1"]),
+            port(announced_to=["192.0.2.1"], contested=Contested.FIRST.value),
             port("10.1.0.6", announced_to=[], why_not=NotAnnounced.NO_FLOW.value),
             port("10.1.0.7", announced_to=[], why_not=NotAnnounced.PORT_DOWN.value, bgpvpn=VPN_2, vni=5002),
         ],

@@ -162,6 +162,8 @@ def test_metrics_say_what_the_status_says(background: Background, tmp_path: Path
         ("isthmus_attachments", "NO_WORKLOAD"): 0,
         ("isthmus_ports", ""): 3,
         ("isthmus_ports_announced", ""): 1,
+        ("isthmus_ports_contested", "FIRST"): 1,
+        ("isthmus_ports_contested", "SECOND"): 0,
         ("isthmus_flows_wanted", ""): 24,
         ("isthmus_flows_installed", ""): 20,
         ("isthmus_bundles_total", ""): 3,

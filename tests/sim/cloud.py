@@ -41,6 +41,7 @@ class Bond:
     vpn: int
     network: str | None
     local_pref: int | None
+    shared: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +148,7 @@ class Cloud:
             exports=vpn.exports,
             networks=frozenset(covered) & frozenset(attachment.networks),
             local_pref=bond.local_pref,
+            shared=bond.shared,
         )
 
     def snapshot(self) -> Snapshot:

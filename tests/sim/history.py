@@ -37,10 +37,11 @@ class History:
     def _found(self, cloud: Cloud) -> None:
         pool = ["10.0.0.0/24", "10.1.0.0/24", "10.2.0.0/24", "203.0.113.0/24"]
         six = ["fd00::/64", "fd00:1::/64", "2001:db8:5::/64"]
-        for n in range(6):
+        names = [f"neutron-{uuid(cloud.asn, n)}" for n in range(6)]
+        for name in names:
             subnets = (self.rng.choice(pool), *([self.rng.choice(six)] if self.rng.random() < 0.5 else []))
             unserved = frozenset(s for s in subnets[1:] if self.rng.random() < 0.15)
-            cloud.networks[f"neutron-{uuid(5, n)}"] = Network(f"neutron-{uuid(5, n)}", subnets, unserved)
+            cloud.networks[name] = Network(name, subnets, unserved)
         for n in range(4):
             cloud.vpns[n] = Vpn(n, 5000 + self.rng.randrange(6) * 10 + n, self._targets(), self._targets())
         for n in range(4):
@@ -76,6 +77,8 @@ class History:
             self.delete: 5,
             self.move: 8,
             self.flip: 4,
+            self.touch: 2,
+            self.covet: 3,
             self.readdress: 2,
             self.join: 3,
             self.leave: 3,
@@ -222,6 +225,35 @@ class History:
         self.sim.commit(cloud)
         return f"VM {vm.number} {vm.addresses} on {vm.host} is {'down' if vm.up else 'up'}"
 
+    def touch(self) -> str | None:
+        """A tenant renames a port, very often."""
+        found = self._vm()
+        if found is None:
+            return None
+        cloud, vm = found
+        cloud.vms[vm.number] = replace(vm, revision=vm.revision + 500)
+        self.sim.commit(cloud)
+        return f"the port of VM {vm.number} on {vm.host} is renamed five hundred times"
+
+    def covet(self) -> str | None:
+        """A tenant wants an address that a machine of another network has."""
+        found = self._vm()
+        if found is None or not found[1].addresses:
+            return None
+        cloud, owner = found
+        address = self.rng.choice(owner.addresses)
+        networks = [n for n in cloud.networks if n != owner.network and address in cloud.free_addresses(n)]
+        if not networks or len(cloud.vms) > 14:
+            return None
+        vm = self.boot_hostile(cloud, self.rng.choice(networks), address)
+        return f"VM {vm.number} boots in {vm.network[-3:]} on {vm.host} with {address} of VM {owner.number}"
+
+    def boot_hostile(self, cloud: Cloud, network: str, address: str) -> Vm:
+        vm = Vm(cloud.fresh_number(), network, (address,), 1000, self.rng.choice(self._hosts(cloud)).name)
+        cloud.vms[vm.number] = vm
+        self.sim.commit(cloud)
+        return vm
+
     def readdress(self) -> str | None:
         found = self._vm()
         if found is None or not (free := found[0].free_addresses(found[1].network)):
@@ -269,7 +301,8 @@ class History:
             return None
         network = pick(self.rng, attachment.networks) if self.rng.random() < 0.5 else None
         vpn = self.rng.choice(list(cloud.vpns))
-        bond = Bond(cloud.fresh_number(), vpn, network, self.rng.choice(PREFERENCES))
+        shared = self.rng.random() < 0.25
+        bond = Bond(cloud.fresh_number(), vpn, network, self.rng.choice(PREFERENCES), shared)
         cloud.put(replace(attachment, bonds=(*attachment.bonds, bond)))
         self._last = attachment.number
         return bond

@@ -10,7 +10,7 @@ the switch at that moment; an inbound flow must be one that some row it was told
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import Protocol
@@ -28,10 +28,11 @@ from isthmus.node.handed_on import decode, encode
 from isthmus.node.memory import Memory, PeerMemory
 from isthmus.node.order import GRACEFUL_S, LINGER_S, PATIENCE_S
 from isthmus.rib.adj_out import RouteKey
+from isthmus.vpn.imports import claimant_of
 from tests.sim.forwarding import vni_and_address
 from tests.sim.handover import Held, Link
 from tests.sim.prober import Prober, Underlay
-from tests.sim.reference import Place, offers
+from tests.sim.reference import Claim, History, Place, View, offers
 from tests.sim.rows import Port, Row, Snapshot, Spelling, local_port, read
 from tests.sim.switch import Switch
 from tests.sim.time_line import TimeLine
@@ -98,7 +99,6 @@ class Host:
         self.rows: dict[str, Row] = {}
         """The last readable row of each circuit that this run of the agent was told, and that is still there."""
         self.ports: tuple[Port, ...] = ()
-        self._arrivals: dict[str, tuple[int, str]] = {}
         self._remembered: dict[str, Row] = {}
         """What the rows meant of which the memory speaks."""
         self._left: dict[str, Row] = {}
@@ -155,7 +155,6 @@ class Host:
         if memory is not None:
             peers_left = {a: p if a in self._held else PeerMemory(p.told) for a, p in memory.peers.items()}
             memory = replace(memory, peers=peers_left)
-        self._arrivals = {} if memory is None else {name: tuple(one) for name, one in memory.arrivals.items()}
         run = self.run = Run(Node(config, self._line.now, memory))
         run.prober = Prober(self._line, self._underlay, self, lambda fact: self.tell(run, fact))
         self._line.note(f"{self.name}: agent starts, run {self.generation}")
@@ -411,23 +410,34 @@ class Host:
         self.unread = frozenset(snapshot.rows.keys() - good.keys())
         self.rows = good | {c: r for c, r in (self._left | self.rows).items() if c in self.unread}
         here = snapshot.ports.get(self.name, ())
-        self.ports = self._as_they_arrived(here)
-        self.asked |= {(o.vni, o.address) for o in offers(self.place, self.rows.values(), self.ports)}
+        self.ports = tuple(here)
+        every = self.place._replace(circuits_max=len(self.rows), ports_max=len(here))
+        self.asked |= {(o.vni, o.address) for o in offers(every, self.rows.values(), self.ports, History())}
         circuits = {CircuitName(c): read(r) for c, r in snapshot.rows.items()}
         ports = [local_port(p) for p in here]
         self._rng.shuffle(ports)
         self.tell(self.run, facts.IntentRead(circuits, tuple(ports)))
 
-    def _as_they_arrived(self, here: Iterable[Port]) -> tuple[Port, ...]:
-        """What counts of a port's revision is what it was when the port came here or changed what it claims; a fresh
-        process knows that from the memory it was left."""
-        before, self._arrivals = self._arrivals, {}
-        for port in here:
-            claim = f"{local_port(port).mac} {port.network} {' '.join(map(str, local_port(port).addresses))}"
-            known = before.get(port.name)
-            fresh = known is None or known[1] != claim or known[0] > port.revision
-            self._arrivals[port.name] = (port.revision, claim) if fresh or known is None else known
-        return tuple(replace(p, revision=self._arrivals[p.name][0]) for p in here)
+    @property
+    def history(self) -> History:
+        """What this run's agent says of who came first."""
+        if self.run is None:
+            return History()
+        picture, tables = self.run.node.picture, self.run.node.tables
+        claims = self.run.node.claims.live
+        return History(
+            {(k.vni, str(k.prefix.address)): Claim(c.circuit, c.sequence) for k, c in claims.items()},
+            frozenset(picture.admitted.served.circuits),
+            frozenset(picture.admitted.served.ports),
+            {
+                View(frozenset(map(str, view.imports)), frozenset(map(str, view.own))): {
+                    str(d.address): str(claimant_of(entry.best, tables.speaker) or "")
+                    for d, entry in tables.entries[number].items()
+                    if d not in tables.surplus(number)
+                }
+                for number, view in tables.views.items()
+            },
+        )
 
     def lose_southbound(self) -> None:
         self.southbound = False

@@ -7,6 +7,7 @@ still holds from before (`over`).
 
 from __future__ import annotations
 
+import hashlib
 import ipaddress
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -39,6 +40,35 @@ class Place(NamedTuple):
     """How much longer than two minutes it believes a session that has ended."""
 
 
+class Claim(NamedTuple):
+    """Who is announced for an address at a hypervisor, and as what."""
+
+    circuit: str
+    sequence: int
+    """0: second; else how often it has moved within its network, and once more."""
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """Who came first, at one hypervisor: no plain model knows, so it is told. Where it cannot be true (more than there
+    is room for, or less, or somebody who is not there) the model does not believe it, and says what differs."""
+
+    claims: Mapping[tuple[int, str], Claim] = field(default_factory=dict)
+    """By VNI and address."""
+    circuits: frozenset[str] = frozenset()
+    ports: frozenset[str] = frozenset()
+    """Who has a place where places are limited."""
+    lines: Mapping[View, Mapping[str, str]] = field(default_factory=dict)
+    """The addresses that have one in each view, and the tag of the network whose it is."""
+
+
+class View(NamedTuple):
+    """A view is what it imports, and whose routes come first."""
+
+    imports: frozenset[str]
+    own: frozenset[str]
+
+
 class Offer(NamedTuple):
     """An address that a hypervisor announces."""
 
@@ -50,7 +80,10 @@ class Offer(NamedTuple):
     address: str
     targets: frozenset[str]
     local_pref: int
-    mobility: int
+    network: str
+    heard_with: frozenset[str]
+    """Routes with one of these targets lead to the same VPN."""
+    sequence: int = 1
 
 
 class Into(NamedTuple):
@@ -68,8 +101,6 @@ class Across(NamedTuple):
 
 
 Line = Into | Across
-View = frozenset[str]
-"""A view is what it imports."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,17 +132,18 @@ def covering(row: Row, network: str) -> list[Association]:
     return [a for a in row.associations if network in a.networks]
 
 
-def served(place: Place, rows: Iterable[Row], ports: Iterable[Port]) -> list[Row]:
-    """As many attachments as a hypervisor may have, of those with something to do here, by name."""
+def served(place: Place, rows: Iterable[Row], ports: Iterable[Port], history: History) -> list[Row]:
+    """As many attachments as a hypervisor may have, of those with something to do here: who came first."""
     networks = {p.network for p in ports}
     live = [row for row in rows if any(a.networks & networks for a in row.associations)]
-    return sorted(live, key=lambda row: row.circuit)[: place.circuits_max]
+    return sorted(live, key=lambda row: (row.circuit not in history.circuits, row.circuit))[: place.circuits_max]
 
 
-def admitted(place: Place, rows: Iterable[Row], ports: Iterable[Port]) -> list[Port]:
-    """As many ports as a hypervisor may have in VPNs, by name; `rows` are those that are served."""
+def admitted(place: Place, rows: Iterable[Row], ports: Iterable[Port], history: History) -> list[Port]:
+    """As many ports as a hypervisor may have in VPNs, who came first; `rows` are those that are served."""
     networks = {network for row in rows for a in row.associations for network in a.networks}
-    return sorted((p for p in ports if p.network in networks), key=lambda p: p.name)[: place.ports_max]
+    members = [p for p in ports if p.network in networks]
+    return sorted(members, key=lambda p: (p.name not in history.ports, p.name))[: place.ports_max]
 
 
 def row_serves(row: Row) -> Callable[[str], bool]:
@@ -119,10 +151,10 @@ def row_serves(row: Row) -> Callable[[str], bool]:
     return lambda address: any(covers(subnet, address) for subnet in row.subnets)
 
 
-def offers(place: Place, rows: Iterable[Row], ports: Iterable[Port]) -> list[Offer]:
+def offers(place: Place, rows: Iterable[Row], ports: Iterable[Port], history: History) -> list[Offer]:
     """What this hypervisor announces. Of several that share VNI and address only one is: inbound must be exact."""
-    rows = served(place, rows, ports := list(ports))
-    ports = admitted(place, rows, ports)
+    rows = served(place, rows, ports := list(ports), history)
+    ports = admitted(place, rows, ports, history)
     rivals: dict[tuple[int, str], list[Offer]] = {}
     for row in rows:
         for port in ports:
@@ -133,16 +165,31 @@ def offers(place: Place, rows: Iterable[Row], ports: Iterable[Port]) -> list[Off
                 by_vpn.setdefault(association.vpn, []).append(association)
             for same in by_vpn.values():
                 targets = frozenset(t for a in same for t in a.exports)
+                heard = targets.union(t for a in same for t in a.imports)
                 if not targets:
                     continue
                 prefer = max(PREFERENCE if a.local_pref is None else a.local_pref for a in same)
                 for address in filter(row_serves(row), port.addresses):
                     first = same[0]
                     offer = Offer(
-                        place, row.circuit, port.name, first.number, first.vni, address, targets, prefer, port.revision
+                        place,
+                        row.circuit,
+                        port.name,
+                        first.number,
+                        first.vni,
+                        address,
+                        targets,
+                        prefer,
+                        port.network,
+                        heard,
                     )
                     rivals.setdefault((first.vni, address), []).append(offer)
-    return [min(found, key=lambda o: (-o.mobility, o.circuit, o.port)) for found in rivals.values()]
+    return [_claimed(found, history.claims.get(key)) for key, found in rivals.items()]
+
+
+def _claimed(rivals: list[Offer], claim: Claim | None) -> Offer:
+    chosen = min(rivals, key=lambda o: (claim is not None and o.circuit != claim.circuit, o.circuit, o.port))
+    return chosen if claim is None else chosen._replace(sequence=claim.sequence)
 
 
 def standing(
@@ -150,14 +197,15 @@ def standing(
     rows: Iterable[Row],
     ports: Iterable[Port],
     heard: Iterable[Offer],
+    history: History,
     silent: frozenset[str] = frozenset(),
 ) -> Standing:
     """What this hypervisor does, knowing its cloud's rows, its own ports, what others are heard to offer, and which
     tunnel endpoints have fallen silent."""
     ports = list(ports)
-    everybody, rows = ports, served(place, rows, ports)
-    own = offers(place, rows, ports)
-    ports = admitted(place, rows, ports)
+    everybody, rows = ports, served(place, rows, ports, history)
+    own = offers(place, rows, ports, history)
+    ports = admitted(place, rows, ports, history)
     networks = {p.network for p in ports}
     sources: dict[tuple[str, str], View] = {}
     lanes: dict[tuple[str, str], int] = {}
@@ -165,8 +213,10 @@ def standing(
     for row in rows:
         seen = set()
         for network in row.networks & networks:
-            view = frozenset(t for a in covering(row, network) for t in a.imports)
-            if view:
+            imports = frozenset(t for a in covering(row, network) for t in a.imports)
+            first = frozenset(t for a in covering(row, network) if not a.shared for t in a.imports)
+            view = View(imports, first or imports)
+            if imports:
                 seen.add(view)
                 addresses = [a for p in ports if p.network == network for a in p.addresses]
                 sources |= {(row.circuit, a): view for a in addresses if row_serves(row)(a)}
@@ -184,7 +234,9 @@ def standing(
         circuits={r.circuit: r for r in rows if any(p.addresses and covering(r, p.network) for p in everybody)},
         sources=sources,
         lanes=lanes,
-        views={view: _view(place, rivals, silent) for view, rivals in usable.items()},
+        views={
+            view: _view(place, view, rivals, history.lines.get(view, {}), silent) for view, rivals in usable.items()
+        },
         inbound={(o.vni, o.address): o.circuit for o in own},
         endpoints=frozenset(
             o.place.vtep for rivals in usable.values() for found in rivals.values() for o in found if o.place != place
@@ -197,37 +249,50 @@ def _usable(view: View, behind: list[Row], everything: list[Offer]) -> dict[str,
     rivals: dict[str, list[Offer]] = {}
     for offer in everything:
         hidden = all(any(covers(s, offer.address) for s in row.subnets) for row in behind)
-        if offer.targets & view and not hidden:
+        if offer.targets & view.imports and not hidden:
             rivals.setdefault(offer.address, []).append(offer)
     return rivals
 
 
-def _view(place: Place, rivals: Mapping[str, list[Offer]], silent: frozenset[str]) -> dict[str, Line]:
+def _view(
+    place: Place, view: View, rivals: Mapping[str, list[Offer]], first: Mapping[str, str], silent: frozenset[str]
+) -> dict[str, Line]:
     lines: dict[str, Line] = {}
     for address, found in rivals.items():
-        best = min(found, key=lambda o: _rank(place, o, silent))
+        best = min(found, key=lambda o: _rank(place, o, silent, found, view, first.get(address, "")))
         here = best.place == place
         lines[address] = Into(best.circuit) if here else Across(best.place.vtep, best.vni, best.place.router_mac)
-    kept = sorted(lines, key=lambda a: (isinstance(lines[a], Across), ipaddress.ip_address(a).packed))
+    kept = sorted(lines, key=lambda a: (a not in first, isinstance(lines[a], Across), ipaddress.ip_address(a).packed))
     return {address: lines[address] for address in kept[: place.routes_max]}
 
 
-def _rank(place: Place, o: Offer, silent: frozenset[str]) -> tuple[object, ...]:
-    """Smaller wins. Who is here; who answers; preference (it stays in its cloud); who moved last; who is nearer; then
-    by name."""
-    if o.place == place:
-        return (0, -o.local_pref, -o.mobility, o.number, o.port)
-    near = o.place.cloud == place.cloud
-    prefer = o.local_pref if near else PREFERENCE
-    return (
-        1,
-        o.place.vtep in silent,
-        -prefer,
-        -o.mobility,
-        0 if near else 1,
-        ipaddress.ip_address(o.place.vtep),
-        o.number,
+def _rank(
+    place: Place, o: Offer, silent: frozenset[str], rivals: list[Offer], view: View, first: str
+) -> tuple[object, ...]:
+    """Smaller wins. The project's own; who answers; who came first; whose the line is; who is here; preference (it
+    stays in its cloud); who moved last; who is nearer; then by name."""
+
+    def before_moves(one: Offer) -> tuple[object, ...]:
+        here = one.place == place
+        prefer = one.local_pref if one.place.cloud == place.cloud else PREFERENCE
+        own, later = bool(one.targets & view.own), bool(first) and tag(one.network) != first
+        return (not own, not here and one.place.vtep in silent, one.sequence == 0, later, not here, -prefer)
+
+    moved_on = any(
+        (r.place.cloud, r.vni, r.network) == (o.place.cloud, o.vni, o.network)
+        and r.sequence > o.sequence
+        and before_moves(r) == before_moves(o)
+        for r in rivals
     )
+    if o.place == place:
+        return (*before_moves(o), moved_on, 0, "", o.number, o.port)
+    near = o.place.cloud == place.cloud
+    return (*before_moves(o), moved_on, 0 if near else 1, ipaddress.ip_address(o.place.vtep), o.number)
+
+
+def tag(network: str) -> str:
+    """By which routes say in the name of which network they are."""
+    return hashlib.blake2b(network.encode(), digest_size=6).hexdigest()
 
 
 def over(before: Standing, now: Standing) -> Standing:

@@ -47,6 +47,8 @@ class Association:
     exports: frozenset[str]
     networks: frozenset[str]
     local_pref: int | None
+    shared: bool = False
+    """The VPN is another project's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +99,11 @@ def read(row: Row) -> AttachmentIntent | BadIntent:
     if row.spelling is Spelling.NONSENSE:
         del ids["isthmus:site"]
     try:
-        return replace(from_external_ids(ids), lanes=read_attachment(_written(row, form=2)).lanes)
+        found = replace(from_external_ids(ids), lanes=read_attachment(_written(row, form=2)).lanes)
     except BadIntent as error:
         return error
+    shared = {a.uuid for a in row.associations if a.shared}  # form 1 has no word for it
+    return replace(found, associations=tuple(replace(a, shared=a.association in shared) for a in found.associations))
 
 
 def _written(row: Row, form: int = 1) -> dict[str, str]:

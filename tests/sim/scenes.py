@@ -7,16 +7,17 @@ nobody may be out of reach. Rules: a scene begins and ends at rest; one that can
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 from isthmus.flows.layout import Table
 from isthmus.flows.types import FlowKey
 from isthmus.node import facts
+from tests.sim.cloud import Cloud, Vm
 from tests.sim.forwarding import Fate
 from tests.sim.history import History
 from tests.sim.host import Broken, Host
-from tests.sim.reference import Into, Line, View
+from tests.sim.reference import Into, Line, Offer, View
 from tests.sim.reflector import Reflector
 from tests.sim.rows import Spelling
 from tests.sim.simulation import Simulation
@@ -75,6 +76,7 @@ class Stage:
             "unreadable": self._unreadable,
             "silence": self._silence,
             "smooth": self._smooth,
+            "hostile": self._hostile,
         }
 
     def _all_good(self) -> bool:
@@ -307,6 +309,71 @@ class Stage:
                     )
         return done
 
+    def _hostile(self) -> bool:
+        """A tenant in one VPN with another makes machines with the other's address and does with them all that he may:
+        whoever sends to the other does so at every step, and what arrives there is delivered."""
+        sim = self.sim
+        found = list(self._coveted())
+        if not found:
+            return False
+        cloud, owned, network = self.rng.choice(found)
+        before = {h.name: _leading_to(owned, h) for h in sim.hosts}
+        commits = {h.name: h.switch.commits for h in sim.hosts}
+
+        def watch() -> None:
+            for host in sim.hosts:
+                if owned.place.vtep in host.silent:  # it sends to whoever answers, as long as that one does not
+                    before[host.name].clear()
+                if host.switch.commits != commits[host.name]:
+                    commits[host.name] = host.switch.commits
+                    after = actions(host)
+                    for key, was in before[host.name].items():
+                        if after.get(key) != was:
+                            raise Broken(f"{host.name}: a tenant draws {owned.address}: {was} -> {after.get(key)}")
+
+        sim.watch = watch
+        vm: Vm | None = None
+        for _ in range(self.rng.randrange(3, 12)):
+            vm = self._hostile_deed(cloud, vm, network, owned.address)
+            sim.pass_time(self.rng.expovariate(1))
+        sim.rest()
+        sim.watch = None
+        sim.judge()
+        if vm is not None:
+            del cloud.vms[vm.number]
+            sim.commit(cloud)
+        self.settle()
+        return True
+
+    def _hostile_deed(self, cloud: Cloud, vm: Vm | None, network: str, address: str) -> Vm | None:
+        if vm is None:
+            return self.history.boot_hostile(cloud, network, address)
+        hosts = [h.name for h in self.sim.hosts if h.asn == cloud.asn]
+        deeds: list[Vm | None] = [
+            replace(vm, revision=vm.revision + 500),
+            replace(vm, up=not vm.up),
+            replace(vm, host=self.rng.choice(hosts)),
+            replace(vm, addresses=() if vm.addresses else (address,)),
+            None,
+        ]
+        after = self.rng.choice(deeds)
+        del cloud.vms[vm.number]
+        if after is not None:
+            cloud.vms[vm.number] = after
+        self.sim.commit(cloud)
+        return after
+
+    def _coveted(self) -> Iterator[tuple[Cloud, Offer, str]]:
+        """Addresses of who came first, each with a network of its cloud in some VPN that has the address free."""
+        offered = self.sim.offered()
+        for cloud in self.sim.clouds:
+            hosts = [h for h in self.sim.hosts if h.asn == cloud.asn]
+            for owned in (o for h in hosts for o in offered[h.name] if o.sequence):
+                for name in cloud.networks:
+                    joined = any(name in a.networks for row in cloud.rows.values() for a in row.associations)
+                    if name != owned.network and joined and owned.address in cloud.free_addresses(name):
+                        yield cloud, owned, name
+
     def _unreadable(self) -> bool:
         """A newer Isthmus writes a row and the agent begins anew: it goes on from what the last run could read."""
         sim = self.sim
@@ -351,6 +418,21 @@ class Stage:
             return False
         host.mute.add(self.rng.choice(free))
         return True
+
+
+def _leading_to(owned: Offer, host: Host) -> dict[FlowKey, str]:
+    """The lines of views that lead to where the address is, and there what delivers it; but for views in which it is of
+    a VPN that others share, because a machine of the project's own may take it from that."""
+    here = host.name == owned.place.host
+    port = host.switch.circuits.get(owned.circuit)
+    way = f"output:{port}" if here else f"set_field:{owned.vni:#x}->tun_id,set_field:{owned.place.vtep}->tun_dst"
+    inbound = f"tun_id={owned.vni:#x},"
+    views = host.node.tables.views.items()
+    own = tuple(f"metadata={n:#x}," for n, view in views if owned.targets & {str(t) for t in view.own})
+    found = {key: did for key, did in actions(host).items() if key.match.endswith(f"_dst={owned.address}")}
+    lines = {k for k, did in found.items() if k.table == Table.VIEW and way in did and any(v in k.match for v in own)}
+    delivers = {k for k in found if here and k.table == Table.INBOUND and inbound in k.match}
+    return {key: found[key] for key in lines | delivers}
 
 
 def _sees(host: Host) -> bool:

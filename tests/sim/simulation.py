@@ -246,7 +246,7 @@ class Simulation:
         return frozenset(a for a in every if every.count(a) > 1)
 
     def _offers(self, host: Host) -> list[Offer]:
-        return offers(host.place, host.rows.values(), host.ports)
+        return offers(host.place, host.rows.values(), host.ports, host.history)
 
     def heard(self, host: Host, offered: dict[str, list[Offer]]) -> list[Offer]:
         """What others offer, as far as a path of reflectors leads here."""
@@ -259,7 +259,8 @@ class Simulation:
         return [o for h in self.hosts if h is not host and (h.asn == host.asn or abroad) for o in offered[h.name]]
 
     def expected(self, host: Host, offered: dict[str, list[Offer]]) -> Standing:
-        now = standing(host.place, host.rows.values(), host.ports, self.heard(host, offered), host.silent)
+        heard = self.heard(host, offered)
+        now = standing(host.place, host.rows.values(), host.ports, heard, host.history, host.silent)
         if host.name in self.left:
             return over(self.left[host.name], now)
         return now
@@ -275,6 +276,7 @@ class Simulation:
         """Everything at rest against the model. Raises Difference."""
         self.tally.rests += 1
         offered, interest = self.offered(), self.interest()
+        self._one_is_first(offered)
         for host in self.hosts:
             expected = self.expected(host, offered)
             self.tally.fates += compare_forwarding(host, expected, interest)
@@ -286,8 +288,25 @@ class Simulation:
                 compare_announced(host, reflector, offered[host.name])
             if host.run is not None:
                 host.run.inherited.clear()
-            host.asked = {(o.vni, o.address) for o in offers(host.place, host.rows.values(), host.ports)}
+            host.asked = {(o.vni, o.address) for o in self._offers(host)}
         self.line.note("at rest, all as it should be")
+
+    def _one_is_first(self, offered: dict[str, list[Offer]]) -> None:
+        """Of two networks that export to one VPN one came first, and no more."""
+        for host in self.hosts:
+            for mine in offered[host.name]:
+                for theirs in self.heard(host, offered):
+                    rivals = theirs.address == mine.address and theirs.network != mine.network
+                    both = theirs.targets & mine.targets and mine.sequence and theirs.sequence
+                    new = all(self._is_new(o) for o in (mine, theirs))  # who has it for long steps down for nobody
+                    if rivals and both and new and host.name not in self.frozen:
+                        raise Difference(f"{mine.address}: {mine} and {theirs} both came first")
+
+    def _is_new(self, offer: Offer) -> bool:
+        (host,) = (h for h in self.hosts if h.place == offer.place)
+        live = host.node.claims.live.items()
+        since = (c.since for k, c in live if (k.vni, str(k.prefix.address)) == (offer.vni, offer.address))
+        return self.line.now < next(since, 0.0) + 3600
 
     def commit(self, cloud: Cloud) -> None:
         """A transaction of the cloud's database."""

@@ -40,6 +40,7 @@ def test_a_short_history(seed: int) -> None:
         "calm words",
         "unreadable",
         "smooth",
+        "hostile",
     ],
 )
 def test_each_scene_is_played(scene: str) -> None:

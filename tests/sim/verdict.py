@@ -187,7 +187,8 @@ def compare_recomputed(host: Host, now: float) -> None:
         node.config.asn,
         answers=node.reach.worth_remembering,
         numbers=node.issued.numbers,
-        arrivals=node.issued.arrivals,
+        claims=node.claims.all(now),
+        served=node.picture.admitted.served,
     )
     fresh = Node(node.config, now, issued)
     circuits: dict[CircuitName, AttachmentIntent] = dict(node.asked.circuits)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from isthmus.model.net import IpAddress
 from isthmus.model.reason import NotAnnounced
-from isthmus.vpn.exports import announcement, exports
+from isthmus.model.vpn import Claimant
+from isthmus.vpn.exports import Occupant, announcement, exports
 from tests.build import SITE, association, attachment, circuit, net, port, rts, speaker
 
 A, B = "neutron-a", "neutron-b"
@@ -47,13 +48,15 @@ def test_two_associations_of_one_bgpvpn_make_one_route_with_both_their_targets()
 
 
 def test_one_vni_never_delivers_one_address_to_two_places_and_the_loser_is_named() -> None:
-    """Two routers of one VPN with the same subnet: the port that moved last has the address."""
+    """Two routers of one VPN with the same subnet: who has the address keeps it, whatever is done to the other port."""
     one = attachment(1, association(16, networks=(A,), both=("64512:1",), bgpvpn=1, vni=5000), networks=(A,))
     two = attachment(2, association(17, networks=(B,), both=("64512:1",), bgpvpn=1, vni=5000), networks=(B,))
     ports = [port("old", A, "10.1.0.5", revision=3), port("new", B, "10.1.0.5", revision=4)]
-    found = exports({circuit(1): one, circuit(2): two}, ports)
-    assert {e.port: e.why_not for e in found} == {"new": None, "old": NotAnnounced.DUPLICATE_ADDRESS}
-    assert len({e.inbound for e in found if e.why_not is None}) == 1
+    for circuit_, first, second in ((circuit(1), "old", "new"), (circuit(2), "new", "old")):
+        has = Occupant(Claimant.of(A if first == "old" else B), circuit_)
+        found = exports({circuit(1): one, circuit(2): two}, ports, occupant=lambda _key, has=has: has)
+        assert {e.port: e.why_not for e in found} == {first: None, second: NotAnnounced.DUPLICATE_ADDRESS}
+        assert len({e.inbound for e in found if e.why_not is None}) == 1
 
 
 def test_the_route_on_the_wire_is_made_of_the_clouds_numbers_only() -> None:
@@ -63,5 +66,6 @@ def test_the_route_on_the_wire_is_made_of_the_clouds_numbers_only() -> None:
     assert str(route.nlri.rd) == "172.30.1.1:77"
     assert (route.nlri.prefix, route.nlri.label, route.nlri.gateway) == (net("10.1.0.5/32"), 5077, None)
     a = route.attributes
-    assert (a.next_hop, a.local_pref, a.mobility_sequence) == (IpAddress.parse("172.30.1.1"), 0, 6)
+    assert (a.next_hop, a.local_pref, a.mobility_sequence) == (IpAddress.parse("172.30.1.1"), 0, 1)
+    assert a.claimant == Claimant.of(A)
     assert (str(a.router_mac), a.site_of_origin, a.encapsulations) == ("02:78:ac:1e:01:01", SITE, {8})

@@ -14,13 +14,15 @@ from typing import NamedTuple
 
 from isthmus.bgp.iana import AsSegmentType, Origin
 from isthmus.model.net import IpAddress, Mac
-from isthmus.model.vpn import Encapsulation, ExtendedCommunity, RouteTarget, SiteOfOrigin
+from isthmus.model.vpn import Claimant, Encapsulation, ExtendedCommunity, RouteTarget, SiteOfOrigin
 
 _AS_SPECIFIC_TYPES = (0x00, 0x01, 0x02)
 """Two-octet AS, IPv4 address, four-octet AS: the transitive types a target and a site of origin come in (RFC 4360)."""
 _OPAQUE, _ENCAPSULATION = 0x03, 0x0C
 _EVPN, _MAC_MOBILITY, _ROUTER_MAC = 0x06, 0x00, 0x03
 _STICKY = 0x01
+_EXPERIMENTAL, _CLAIMANT = 0x8F, 0x49
+"""Transitive, and of the range that IANA leaves to experiments (RFC 7153 section 4)."""
 
 
 class AsSegment(NamedTuple):
@@ -65,6 +67,7 @@ class Said(NamedTuple):
     router_mac: Mac | None
     site_of_origin: SiteOfOrigin | None
     mobility_sequence: int | None
+    claimant: Claimant | None
 
 
 def typed_community(raw: bytes) -> ExtendedCommunity:
@@ -93,6 +96,7 @@ def read_communities(communities: Iterable[ExtendedCommunity]) -> Said:
     mac: Mac | None = None
     site: SiteOfOrigin | None = None
     sequence: int | None = None
+    claimant: Claimant | None = None
     for community in communities:
         kind, subtype = community[0], community[1]
         if kind in _AS_SPECIFIC_TYPES:
@@ -106,7 +110,9 @@ def read_communities(communities: Iterable[ExtendedCommunity]) -> Said:
             mac = Mac(community[2:])
         elif kind == _EVPN and subtype == _MAC_MOBILITY and sequence is None:
             sequence = int.from_bytes(community[4:], "big")
-    return Said(frozenset(targets), frozenset(encapsulations), mac, site, sequence)
+        elif kind == _EXPERIMENTAL and subtype == _CLAIMANT and claimant is None:
+            claimant = Claimant(community[2:])
+    return Said(frozenset(targets), frozenset(encapsulations), mac, site, sequence, claimant)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +138,7 @@ class PathAttributes:
     router_mac: Mac | None = field(init=False, compare=False, repr=False)
     site_of_origin: SiteOfOrigin | None = field(init=False, compare=False, repr=False)
     mobility_sequence: int | None = field(init=False, compare=False, repr=False)
+    claimant: Claimant | None = field(init=False, compare=False, repr=False)
     as_path_length: int = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -141,6 +148,7 @@ class PathAttributes:
         write(self, "router_mac", said.router_mac)
         write(self, "site_of_origin", said.site_of_origin)
         write(self, "mobility_sequence", said.mobility_sequence)
+        write(self, "claimant", said.claimant)
         write(self, "as_path_length", sum([s.length for s in self.as_path]) if self.as_path else 0)
 
 
@@ -157,3 +165,8 @@ def router_mac_community(mac: Mac) -> ExtendedCommunity:
 def mobility_community(sequence: int, sticky: bool = False) -> ExtendedCommunity:
     """RFC 7432 section 7.7: how often the address has moved."""
     return ExtendedCommunity(bytes((_EVPN, _MAC_MOBILITY, _STICKY if sticky else 0, 0)) + sequence.to_bytes(4, "big"))
+
+
+def claimant_community(claimant: Claimant) -> ExtendedCommunity:
+    """ADR 11: in whose name the address is announced."""
+    return ExtendedCommunity(bytes((_EXPERIMENTAL, _CLAIMANT)) + claimant)

@@ -84,6 +84,8 @@ def _community_parts(attributes: PathAttributes) -> Iterator[str]:
         yield f"site {attributes.site_of_origin}"
     if attributes.mobility_sequence is not None:
         yield f"moved {attributes.mobility_sequence}"
+    if attributes.claimant is not None:
+        yield f"claimant {attributes.claimant}"
 
 
 def _large(community: bytes) -> str:

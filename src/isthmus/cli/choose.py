@@ -86,7 +86,7 @@ def rows(status: NodeStatus, choice: Choice) -> NodeStatus:
             for p in status.ports
             if (not choice.bgpvpn or p.bgpvpn == choice.bgpvpn)
             and (network is None or _touches(network, p.address))
-            and (not choice.why_not or p.why_not)
+            and (not choice.why_not or p.why_not or p.contested)
         ],
         machines=[
             m

@@ -159,7 +159,10 @@ def astray(p: PeerStatus) -> str:
 def ports(rows: Iterable[PortStatus]) -> str:
     return table(
         ("ADDRESS", "PORT", "BGPVPN", "VNI", "ATTACHMENT", "ANNOUNCED TO", "WHY NOT"),
-        ((p.address, p.port, p.bgpvpn, str(p.vni), p.attachment, _list(p.announced_to), p.why_not) for p in rows),
+        (
+            (p.address, p.port, p.bgpvpn, str(p.vni), p.attachment, _list(p.announced_to), p.why_not or p.contested)
+            for p in rows
+        ),
     )
 
 

@@ -131,6 +131,7 @@ def _attachments(s: NodeStatus) -> Iterator[str]:
     yield from _some(f"attachment {name}: BGPVPN {bgpvpn}: {why}" for name, bgpvpn, why in unresolved)
     yield from _some(f"port {name}: left out: {why}" for name, why in sorted(s.skipped.items()))
     yield from _counted((p.why_not for p in s.ports), "address", " not announced")
+    yield from _counted((p.contested for p in s.ports), "address", " contested")
 
 
 def _routes(s: NodeStatus) -> Iterator[str]:

@@ -301,6 +301,8 @@ def _by_route(leg: Leg, view: ViewStatus) -> Place | Verdict:
         return _departed(leg, view, absent(leg, view))
     if route.note == Note.DUPLICATE_ADDRESS.value:
         return duplicate(leg, f"{route.next_hop} and another site")
+    if route.note == Note.CONTESTED.value:
+        return duplicate(leg, f"{route.next_hop}, which keeps it, and another network")
     if not route.installed:
         return _not_installed(leg, route)
     if route.next_hop == "local":

@@ -25,13 +25,17 @@ CircuitName = NewType("CircuitName", str)
 """The logical port name of an attachment circuit, which is its name on the patch port too."""
 
 
-def view_id(imports: Iterable[RouteTarget], key: bytes = b"") -> ViewId:
-    """The number of the view that imports these targets: the same in every process, whatever else exists.
+def view_id(imports: Iterable[RouteTarget], preferred: Iterable[RouteTarget] = (), key: bytes = b"") -> ViewId:
+    """The number of the view that imports these targets: the same in every process, whatever else exists. `preferred`:
+    those of them whose routes come first, if some do.
 
     64 bits of BLAKE2b over the sorted targets. Two different sets share a number with probability 2**-64 a pair; who
     wants such a pair needs 2**32 tries, and the hypervisor's key, because tenants choose what their VPNs import.
     """
-    digest = hashlib.blake2b(b"".join(sorted(set(imports))), digest_size=8, key=key).digest()
+    octets = b"".join(sorted(set(imports)))
+    if first := b"".join(sorted(set(preferred))):
+        octets += b"\0" + first
+    digest = hashlib.blake2b(octets, digest_size=8, key=key).digest()
     return ViewId(int.from_bytes(digest, "big") or 1)
 
 

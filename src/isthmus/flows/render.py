@@ -154,6 +154,12 @@ class Renderer:
             actions = self._ways[target] = _encapsulate(target)
         return self._route_key(view, prefix), actions
 
+    @staticmethod
+    def route_key(view: ViewId, prefix: Prefix) -> FlowKey:
+        """The flow of a view's line for this prefix."""
+        head = "ip" if len(prefix.address) == 4 else "ipv6"
+        return _route_key(f"{head},metadata={view:#x}", prefix)
+
     def gone(self, view: ViewId, prefix: Prefix) -> FlowKey:
         """What keeps packets to where a view led a moment ago from leaving by the router."""
         return FlowKey(Table.GONE, ENTRY, self._route_key(view, prefix).match)
@@ -164,14 +170,7 @@ class Renderer:
             if len(self._heads) >= WAYS_MAX:
                 self._heads.clear()
             heads = self._heads[view] = (f"ip,metadata={view:#x}", f"ipv6,metadata={view:#x}")
-        address, length = prefix
-        four = len(address) == 4
-        priority = length + (DEFAULT_ROUTE if prefix.is_default_route else ENTRY)
-        if length == 0:
-            return FlowKey(_VIEW, priority, heads[not four])
-        text = str(address) if length == len(address) * 8 else f"{address}/{length}"
-        match = f"{heads[0]},nw_dst={text}" if four else f"{heads[1]},ipv6_dst={text}"
-        return FlowKey(_VIEW, priority, match)
+        return _route_key(heads[len(prefix.address) != 4], prefix)
 
     def _always(self) -> Iterator[Flow]:
         yield FlowKey(Table.CLASSIFY, DROP, ""), "drop"
@@ -225,15 +224,20 @@ class Renderer:
         return FlowKey(Table.SOURCE, ROUTER_ERROR, match), f"set_field:{instead}->{field},{_TO_ROUTER},IN_PORT"
 
     def _source(self, source: SourceKey, view: ViewId) -> Iterator[Flow]:
-        port = self.circuits.get(source.circuit)
-        if port is not None:
-            lane = "" if source.lane is None else f",dl_dst={Lane(source.lane).mac}"
-            match = _match(Prefix.host(source.address), f"in_port={port}{lane}", "src")
+        key = self.source_key(source)
+        if key is not None:
             # Every router of ours has this address, and OVN drops what comes in with a router's own: an error that is
             # to arrive behind another one has the circuit's. IPv6 has no such guard, and keeps it.
             own = f"set_field:{CIRCUIT_IPV4}->ip_src," if source.address == ROUTER_IPV4 else ""
-            actions = f"{own}set_field:{view:#x}->metadata,goto_table:{Table.VIEW.value}"
-            yield FlowKey(Table.SOURCE, ENTRY, match), actions
+            yield key, f"{own}set_field:{view:#x}->metadata,goto_table:{Table.VIEW.value}"
+
+    def source_key(self, source: SourceKey) -> FlowKey | None:
+        """The flow that leads packets from an address into its view; None while the circuit has no number."""
+        port = self.circuits.get(source.circuit)
+        if port is None:
+            return None
+        lane = "" if source.lane is None else f",dl_dst={Lane(source.lane).mac}"
+        return FlowKey(Table.SOURCE, ENTRY, _match(Prefix.host(source.address), f"in_port={port}{lane}", "src"))
 
     def _inbound(self, key: InboundKey, name: CircuitName) -> Iterator[Flow]:
         port = self.circuits.get(name)
@@ -266,6 +270,16 @@ def _by_the_routers_default(door: str, circuit: Circuit) -> Iterator[Flow]:
         yield FlowKey(_VIEW, FLOATING, _match(Prefix.host(source), door, "src")), fall_back
     for version in circuit.own_defaults:
         yield FlowKey(_VIEW, OWN_DEFAULT, f"{'ip' if version == 4 else 'ipv6'},{door}"), fall_back
+
+
+def _route_key(head: str, prefix: Prefix) -> FlowKey:
+    address, length = prefix
+    four = len(address) == 4
+    priority = length + (DEFAULT_ROUTE if prefix.is_default_route else ENTRY)
+    if length == 0:
+        return FlowKey(_VIEW, priority, head)
+    text = str(address) if length == len(address) * 8 else f"{address}/{length}"
+    return FlowKey(_VIEW, priority, f"{head},nw_dst={text}" if four else f"{head},ipv6_dst={text}")
 
 
 def _probe(tunnel: int, mac: Mac) -> str:

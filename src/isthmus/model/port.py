@@ -20,7 +20,7 @@ class LocalPort:
     network: str
     """Neutron's network name, `neutron-<uuid>`: the join with an attachment's networks."""
     revision: int
-    """Neutron's revision of the port: grows with every move, so it serves as mobility sequence."""
+    """Neutron's revision of the port, for people: it rises with whatever a tenant does to it."""
     up: bool
     device: str = ""
     """Neutron's device id, for people."""

@@ -43,8 +43,11 @@ class NotAccepted(StrEnum):
 class NotBest(StrEnum):
     """Why a route lost against another for the same prefix of a view; the order is the decision's."""
 
-    REMOTE = "a virtual machine of this hypervisor has the address"
+    SHARED = "its BGPVPN is another project's, and one of the project's own has the address"
     SILENT = "its next hop does not answer"
+    SECOND = "another network of the VPN had the address first"
+    LATER = "another network's had the address in this view before it"
+    REMOTE = "a virtual machine of this hypervisor has the address"
     LONG_LIVED_STALE = "long-lived stale: who announced it has not been heard for long"
     LOCAL_PREF = "lower local preference"
     MOBILITY = "lower mobility sequence: the address has moved"
@@ -90,6 +93,13 @@ class NotAnnounced(StrEnum):
     DUPLICATE_ADDRESS = "another port of the same VPN on this hypervisor has the address"
 
 
+class Contested(StrEnum):
+    """How an address of ours stands that another network of the same VPN claims too."""
+
+    FIRST = "another network of this VPN claims it too; it came second, and nothing is sent there"
+    SECOND = "another network of this VPN had it first; others send to that one"
+
+
 class AttachmentState(StrEnum):
     """How far an attachment has come on this node."""
 
@@ -115,6 +125,7 @@ class Note(StrEnum):
 
     DUPLICATE_ADDRESS = "two sites announce this address"
     DEFAULT_ROUTE = "a default route: what no longer prefix covers follows it into the VPN"
+    CONTESTED = "two networks claim this address: one of them keeps it"
     STALE = "kept though its session is down, stale"
     LONG_LIVED_STALE = "kept though its session is down, long-lived stale"
     HELD = "kept though it was withdrawn: its hypervisor cannot be heard but answers probes"

@@ -8,6 +8,7 @@ Rules: text is `<administrator>:<number>` in decimal, without leading zeros or b
 
 from __future__ import annotations
 
+import hashlib
 import ipaddress
 import re
 from enum import IntEnum
@@ -133,6 +134,26 @@ class RouteTarget(ExtendedCommunity):
 
 BEACON_TARGET = RouteTarget.parse("65535:4789")
 """Of the hypervisors' beacons (vpn/beacons.py), and of no BGPVPN. That AS is reserved (RFC 7300)."""
+
+
+class Claimant(bytes):
+    """Six octets that stand for a Neutron network: within one, Neutron lets one port have an address (ADR 11)."""
+
+    __slots__ = ()
+
+    @classmethod
+    def of(cls, network: str) -> Self:
+        return cls(hashlib.blake2b(network.encode(), digest_size=6).digest())
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        raw = bytes.fromhex(text)
+        if len(raw) != 6:
+            raise ValueError(f"'{text}' is not a claimant: it has six octets in hexadecimal")
+        return cls(raw)
+
+    def __str__(self) -> str:
+        return self.hex()
 
 
 class SiteOfOrigin(ExtendedCommunity):

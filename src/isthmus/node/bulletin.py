@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from isthmus.fib.entries import CircuitName, NextHop
 from isthmus.model.net import IpAddress
-from isthmus.model.reason import AttachmentState, NotAnnounced, Note, NotInstalled
+from isthmus.model.reason import AttachmentState, Contested, NotAnnounced, Note, NotInstalled
 from isthmus.model.report import DOWN, IN_SYNC, UP, AgentReport, AttachmentReport, NodeReport, PeerReport
 from isthmus.node.core import Node
 from isthmus.node.notes import notes as worth_knowing
@@ -119,14 +119,17 @@ def _attachment(
 
 def _wrong(node: Node) -> dict[CircuitName, dict[str, str]]:
     """What is wrong with single BGPVPNs of each circuit, in words."""
-    counted: Counter[tuple[CircuitName, str, NotAnnounced]] = Counter()
+    counted: Counter[tuple[CircuitName, str, NotAnnounced | Contested]] = Counter()
     for export in node.picture.local:
         if export.why_not in _EXCEPTIONS:
             counted[export.circuit, export.bgpvpn, export.why_not] += 1
+        elif export.contested is Contested.SECOND:
+            counted[export.circuit, export.bgpvpn, export.contested] += 1
     found: dict[CircuitName, dict[str, list[str]]] = {}
     for (circuit, bgpvpn, why), number in sorted(counted.items()):
         addresses = "1 address is" if number == 1 else f"{number} addresses are"
-        found.setdefault(circuit, {}).setdefault(bgpvpn, []).append(f"{addresses} not announced: {why.value}")
+        how = "contested" if isinstance(why, Contested) else "not announced"
+        found.setdefault(circuit, {}).setdefault(bgpvpn, []).append(f"{addresses} {how}: {why.value}")
     for circuit in node.picture.local.circuits:
         intent = node.asked.circuits.get(circuit)
         for bgpvpn, why_not in intent.unresolved if intent is not None else ():

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from isthmus.bgp.family import Family
+from isthmus.bgp.nlri import Destination
 from isthmus.bgp.update import Update
 from isthmus.model.net import IpAddress
 from isthmus.model.vpn import BEACON_TARGET
@@ -234,6 +235,16 @@ class Convergence:
     def looks_again(self) -> bool:
         """Whether it is still open whom of those that are stale somebody speaks for."""
         return bool(self._look_again)
+
+    @property
+    def knows(self) -> bool:
+        """Whether who is up has said all there is."""
+        spoken = [one.in_sync for peer in self._peers.values() for one in peer.spoken]
+        return bool(spoken) and all(spoken)
+
+    def heard(self) -> set[Destination]:
+        """Where something is touched."""
+        return set[Destination]().union(*self._touched.values())
 
     def in_sync(self, started: float, now: float) -> bool:
         """Whether what an earlier run learnt may be swept: all have said all; or those that are up have, and long ago.

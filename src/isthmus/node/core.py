@@ -17,10 +17,11 @@ from typing import assert_never
 from isthmus.bgp import events as bgp
 from isthmus.flows.render import Renderer
 from isthmus.model.net import IpAddress
-from isthmus.model.reason import NotAnnounced
 from isthmus.node import facts, handover
+from isthmus.node.admission import NOBODY
 from isthmus.node.announcing import Announcing, DrainState
 from isthmus.node.asked import Asked
+from isthmus.node.claims import Claims
 from isthmus.node.config import Liveness, NodeConfig
 from isthmus.node.convergence import Convergence
 from isthmus.node.dirty import Occasion
@@ -55,14 +56,18 @@ class Node:
         self.peers |= handover.begin(config, self.convergence, memory, now)
         self.switch = Switch(config.generation)
         self.asked = Asked(memory.circuits if memory else None)
-        self.issued = Issued(memory.numbers, memory.arrivals) if memory else Issued()
+        self.issued = Issued(memory.numbers if memory else None)
+        self.claims = Claims(memory.claims, at=memory.at, now=now) if memory else Claims()
         self.reach = Reach(memory.answers if memory else {}, config.liveness)
-        self.picture = Picture(config, self.asked, self.issued, self.convergence)
+        served = memory.served if memory else NOBODY
+        self.picture = Picture(config, self.asked, self.issued, self.claims, self.convergence, served)
         self.ofports: facts.SwitchRead | None = None
         self._told_before = handover.told_before(self.peers)
         self.announcing = Announcing(self._told_before)
         self._gateways = Gateways()
         self._ticked = now
+        self._has_looked = False
+        """Whether the switch was read, before this run wrote anything."""
         self._whole = WholeStates()
 
     # From run to run
@@ -78,7 +83,8 @@ class Node:
             c.asn,
             answers=self.reach.worth_remembering,
             numbers=dict(self.issued.numbers),
-            arrivals=dict(self.issued.arrivals),
+            claims=self.claims.all(now),
+            served=self.picture.admitted.served,
             circuits=self.asked.worth_remembering,
         )
         return handover.remember(memory, self.peers)
@@ -121,6 +127,9 @@ class Node:
             case facts.FlowsRead(flows):
                 before = self.sendable
                 self.switch.read(flows)
+                if not self._has_looked and self.switch.installed is not None:
+                    self._has_looked = True
+                    self.picture.inherit(flows)
                 # What an earlier run was sending to is known only now: it counts although nobody has answered yet.
                 if self.sendable != before:
                     self.picture.dirty.note_base(Occasion.ADOPTED)
@@ -158,10 +167,7 @@ class Node:
         if fact == self.asked.fact:
             self.asked.state = "in sync"
             return
-        # One that is still on its way has not moved yet.
-        set_back = self.issued.look(p for p in fact.ports if p.why_not is not NotAnnounced.ARRIVING)
         self.picture.dirty.note(self.asked.read(fact), Occasion.INTENT)
-        self.picture.dirty.note(self.asked.behind(set_back), Occasion.INTENT)
         self._gateways.read(fact.gateways, self.asked.networks, now)
 
     def _use_others(self, changed: frozenset[IpAddress]) -> None:
@@ -213,6 +219,7 @@ class Node:
         deadlines += self.picture.lingering.deadlines()
         deadlines += self.picture.departed.deadlines()
         deadlines += self.convergence.deadlines()
+        deadlines += self.claims.deadlines()
         deadlines += self._gateways.deadlines()
         deadlines += self.reach.deadlines()
         deadlines += self.announcing.deadlines()

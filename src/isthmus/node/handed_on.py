@@ -26,16 +26,19 @@ from isthmus.bgp.heard import Heard
 from isthmus.bgp.iana import Afi, Safi
 from isthmus.bgp.negotiation import Suspended
 from isthmus.bgp.nlri.evpn import BoundaryLost
-from isthmus.fib.entries import CircuitName
+from isthmus.fib.entries import CircuitName, InboundKey
 from isthmus.model.intent import NUMBER_MAX, NUMBER_MIN, from_memory, to_memory
-from isthmus.model.net import IpAddress
+from isthmus.model.net import IpAddress, Prefix
+from isthmus.model.vpn import Claimant
 from isthmus.node import memory_2
+from isthmus.node.admission import Served
 from isthmus.node.facts import Answer
-from isthmus.node.issued import Arrival, Pair
+from isthmus.node.issued import Pair
 from isthmus.node.memory import BadMemory, ChannelMemory, Memory, OpenSession, PeerMemory, absence_of
 from isthmus.node.order import END_OF_RIB_WAIT_S
 from isthmus.node.sections import BadSection, HeardRoute, read, write
 from isthmus.rib.adj_out import Announcement
+from isthmus.vpn.claims import SECOND, SEQUENCE_MAX, Claim, Title
 
 FORMAT = 3
 
@@ -64,7 +67,8 @@ def encode(memory: Memory) -> bytes:
         "as": memory.asn,
         "answers": {str(endpoint): answer.name for endpoint, answer in memory.answers.items()},
         "numbers": [[*pair, number] for pair, number in memory.numbers.items()],
-        "arrivals": {port: list(one) for port, one in memory.arrivals.items()},
+        "claims": [_encode_claim(key, claim) for key, claim in memory.claims],
+        "served": [sorted(memory.served.circuits), sorted(memory.served.ports)],
         "circuits": {name: to_memory(intent) for name, intent in memory.circuits.items()},
         "peers": {str(address): _encode_peer(peer, sections) for address, peer in memory.peers.items()},
     }
@@ -119,7 +123,8 @@ def _decode(whole: Mapping[str, Any], decode_peer: Callable[[Any], PeerMemory]) 
         answers={IpAddress.parse(text): Answer[name] for text, name in whole["answers"].items()},
         peers={IpAddress.parse(text): decode_peer(peer) for text, peer in whole["peers"].items()},
         numbers=_numbers(whole.get("numbers", ())),
-        arrivals={port: Arrival(int(n), str(claim)) for port, (n, claim) in whole.get("arrivals", {}).items()},
+        claims=tuple(_decode_claim(*one) for one in whole.get("claims", ())),
+        served=_served(*whole.get("served", ((), ()))),
         circuits={CircuitName(name): from_memory(one) for name, one in whole.get("circuits", {}).items()},
     )
 
@@ -135,6 +140,34 @@ def _numbers(found: Iterable[Sequence[Any]]) -> dict[Pair, int]:
     if len(set(numbers.values())) < len(numbers) or not all(NUMBER_MIN <= n <= NUMBER_MAX for n in numbers.values()):
         raise BadMemory("its numbers are not one of each, or none that a route distinguisher can have")
     return numbers
+
+
+def _served(circuits: Iterable[str], ports: Iterable[str]) -> Served:
+    return Served(frozenset(CircuitName(str(name)) for name in circuits), frozenset(str(name) for name in ports))
+
+
+def _encode_claim(key: InboundKey, c: Claim) -> list[Any]:
+    return [key.vni, str(key.prefix), str(c.claimant), c.circuit, c.sequence, c.title.name, c.until, c.named, c.since]
+
+
+def _decode_claim(
+    vni: int,
+    prefix: str,
+    claimant: str,
+    circuit: str,
+    sequence: int,
+    title: str,
+    until: float | None,
+    named: bool,
+    since: float,
+) -> tuple[InboundKey, Claim]:
+    until = None if until is None else _time(until)
+    claim = Claim(
+        Claimant.parse(claimant), CircuitName(circuit), int(sequence), Title[title], until, bool(named), _time(since)
+    )
+    if not 0 <= claim.sequence <= SEQUENCE_MAX or claim.is_first != (claim.sequence > SECOND):
+        raise BadMemory(f"{sequence} is not the sequence of one that is {title}")
+    return InboundKey(int(vni), Prefix.parse(prefix)), claim
 
 
 def _encode_peer(peer: PeerMemory, sections: _Sections) -> dict[str, Any]:

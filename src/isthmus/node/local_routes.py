@@ -2,22 +2,32 @@
 
 Kept circuit by circuit, because what changes is one circuit's. (VNI, address) is delivered by one export only, so those
 of other circuits that share it are judged again, and nothing else. Recompute is the reference: `vpn.exports.exports` of
-everything gives the same (a test says so for random histories).
+everything and the same occupants gives the same (a test says so for random histories).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import NamedTuple
 
 from isthmus.bgp.nlri import Destination
 from isthmus.fib.entries import CircuitName, InboundKey
 from isthmus.flows.render import Renderer
 from isthmus.flows.types import FlowKey
+from isthmus.model.reason import Contested
+from isthmus.node.claims import Claims
 from isthmus.rib.adj_in import Touched, touch
 from isthmus.rib.adj_out import RouteKey
+from isthmus.vpn.claims import Hearing, Title
 from isthmus.vpn.exports import Export, Speaker, one_each
 from isthmus.vpn.offers import Offer, of_export
+
+_CONTESTED = {
+    Title.FIRST: Contested.FIRST,
+    Title.SECOND: Contested.SECOND,
+    Title.RESERVED: Contested.SECOND,
+}
 
 
 class Change(NamedTuple):
@@ -29,11 +39,20 @@ class Change(NamedTuple):
     """Destinations by the targets that their exports had or have."""
 
 
+class Ear(NamedTuple):
+    """What claims are judged by."""
+
+    hear: Callable[[Export], Hearing]
+    knows: bool
+    """Whether peers have said all there is."""
+    now: float
+
+
 class LocalRoutes:
     """See the head of the file."""
 
-    def __init__(self, speaker: Speaker) -> None:
-        self._speaker = speaker
+    def __init__(self, speaker: Speaker, claims: Claims) -> None:
+        self._speaker, self._claims = speaker, claims
         self._rivals: dict[InboundKey, dict[CircuitName, list[Export]]] = {}
         """All that anybody wants for an address, as it is before rivals are looked at."""
         self._judged: dict[InboundKey, tuple[Export, ...]] = {}
@@ -74,9 +93,13 @@ class LocalRoutes:
         """All exports of an address, in whatever VPN."""
         return tuple(e for key in sorted(self._at.get(destination, ())) for e in self._judged[key])
 
-    def replace(self, fresh: Mapping[CircuitName, Iterable[Export]]) -> Change:
-        """These circuits' exports as they are now."""
-        concerned: set[InboundKey] = set()
+    def replace(
+        self, fresh: Mapping[CircuitName, Iterable[Export]], heard: Collection[Destination], ear: Ear
+    ) -> Change:
+        """These circuits' exports as they are now. `heard`: where others' routes have changed, which may change what
+        is claimed here."""
+        concerned = {key for destination in self._at.keys() & heard for key in self._at[destination]}
+        concerned |= self._claims.due(knows=ear.knows, now=ear.now)
         for circuit, exports in fresh.items():
             for key in self._keys.pop(circuit, {}):
                 del self._rivals[key][circuit]
@@ -86,13 +109,13 @@ class LocalRoutes:
                 self._rivals.setdefault(export.inbound, {}).setdefault(circuit, []).append(export)
                 concerned.add(export.inbound)
         change = Change([], {})
-        for key in concerned:
-            self._judge(key, change)
+        for key in sorted(concerned):
+            self._judge(key, change, ear)
         return change
 
-    def _judge(self, key: InboundKey, change: Change) -> None:
+    def _judge(self, key: InboundKey, change: Change, ear: Ear) -> None:
         wanted = [export for exports in self._rivals.get(key, {}).values() for export in exports]
-        before, after = self._judged.get(key, ()), tuple(one_each(wanted)) if wanted else ()
+        before, after = self._judged.get(key, ()), self._claimed(key, wanted, ear)
         if not wanted:
             self._rivals.pop(key, None)
         if before == after:
@@ -109,6 +132,18 @@ class LocalRoutes:
             if not self._at[key.prefix]:
                 del self._at[key.prefix]
         self._offer(key, before, after)
+
+    def _claimed(self, key: InboundKey, wanted: list[Export], ear: Ear) -> tuple[Export, ...]:
+        """Who has it, with what is claimed for it, and the others."""
+        first, *others = one_each(wanted, self._claims.occupant(key, ear.now)) if wanted else (None,)
+        if first is None or first.why_not is not None:
+            self._claims.drop(key, ear.now)
+            return () if first is None else (first, *others)
+        hearing = ear.hear(first)
+        claim = self._claims.judge(key, first.claimant, first.circuit, hearing, knows=ear.knows, now=ear.now)
+        contested = hearing.contested or any(other.claimant != first.claimant for other in others)
+        words = _CONTESTED.get(claim.title) if contested else None
+        return (replace(first, mobility=claim.sequence, contested=words), *others)
 
     def _offer(self, key: InboundKey, before: Iterable[Export], after: Iterable[Export]) -> None:
         for export in before:

@@ -13,15 +13,17 @@ from typing import Any
 
 from isthmus.bgp.family import Family
 from isthmus.bgp.negotiation import Suspended
-from isthmus.fib.entries import CircuitName
+from isthmus.fib.entries import CircuitName, InboundKey
 from isthmus.model.intent import AttachmentIntent
 from isthmus.model.net import IpAddress
+from isthmus.node.admission import NOBODY, Served
 from isthmus.node.beacons import Absence
 from isthmus.node.facts import Answer
-from isthmus.node.issued import Arrival, Pair
+from isthmus.node.issued import Pair
 from isthmus.node.sections import HeardRoute
 from isthmus.rib.adj_out import Announcement
 from isthmus.vpn.beacons import Announcer
+from isthmus.vpn.claims import Claim
 
 
 class BadMemory(ValueError):
@@ -77,8 +79,10 @@ class Memory:
     peers: Mapping[IpAddress, PeerMemory] = field(default_factory=dict)
     numbers: Mapping[Pair, int] = field(default_factory=dict)
     """Of (attachment, BGPVPN), in our route distinguishers."""
-    arrivals: Mapping[str, Arrival] = field(default_factory=dict)
-    """Of the ports that are here."""
+    claims: Sequence[tuple[InboundKey, Claim]] = ()
+    """Of addresses that are here, or were."""
+    served: Served = NOBODY
+    """Who had a place here, should places be few."""
     circuits: Mapping[CircuitName, AttachmentIntent] = field(default_factory=dict)
     """What the cloud asked for last, as far as something of it is here: a row that cannot be read any more has its
     meaning still."""

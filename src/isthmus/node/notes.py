@@ -54,6 +54,6 @@ def _defaults(node: Node, view: View) -> Iterator[Words]:
 def _hidden(node: Node, view: View, routes: Iterable[Prefix]) -> Iterator[Words]:
     entries: Iterable[Destination] = node.tables.entries[view.id]
     for route in routes:
-        one = View(view.id, view.imports, view.circuits, ((route,),))
+        one = View(view.id, view.imports, view.own, view.circuits, ((route,),))
         if any(one.hides(destination) for destination in entries):
             yield f"the router's own route {route} hides routes of this VPN", view.imports

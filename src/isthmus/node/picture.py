@@ -4,27 +4,29 @@
     Convergence ─► touched ──────────────────────────────┼─► tables ─► flows of views ─┐
     SwitchRead, Reach ─► circuits, endpoints ────────────┴─► flows of the base ────────┴─► Switch.want
 
-Rules: what is dirty is computed, once, and nothing else (`dirty.py`). A fresh picture of the same facts wants the same
-flows, whatever the history was.
+Rules: what is dirty is computed, once, and nothing else (`dirty.py`). A fresh picture of the same facts, of the same
+switch and with what was remembered wants the same flows, whatever the history was.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Set
 from dataclasses import replace
 
 from isthmus.bgp.nlri import Destination
 from isthmus.fib.entries import Circuit, CircuitName, InboundKey, ViewId
+from isthmus.flows.layout import Table
 from isthmus.flows.render import Renderer
-from isthmus.flows.types import FlowKey
+from isthmus.flows.types import FlowKey, Installed
 from isthmus.model.net import IpAddress
 from isthmus.model.port import LocalPort
 from isthmus.model.reason import NotAnnounced
-from isthmus.model.vpn import RouteTarget
-from isthmus.node.admission import Admission, admit
+from isthmus.node import inherited
+from isthmus.node.admission import NOBODY, Admission, Served, admit
 from isthmus.node.asked import Asked
 from isthmus.node.base import Base
+from isthmus.node.claims import Claims
 from isthmus.node.config import NodeConfig
 from isthmus.node.convergence import Convergence
 from isthmus.node.departed import Departed, leaks
@@ -32,37 +34,53 @@ from isthmus.node.dirty import Dirty, Occasion
 from isthmus.node.facts import SwitchRead
 from isthmus.node.issued import Issued
 from isthmus.node.lingering import Lingering
-from isthmus.node.local_routes import LocalRoutes
+from isthmus.node.local_routes import Ear, LocalRoutes
 from isthmus.node.reach import Reach
 from isthmus.node.switch import Switch
 from isthmus.node.tables import Changes, Tables
+from isthmus.vpn.claims import Hearing
 from isthmus.vpn.exports import Export, of_circuit
+from isthmus.vpn.imports import heard_of
 from isthmus.vpn.trust import sources
-from isthmus.vpn.views import Doors, View, clashes, doors_of, view
+from isthmus.vpn.views import Doors, Imports, View, clashes, doors_of, view
 
 
 class Picture:
     """See the head of the file."""
 
-    def __init__(self, config: NodeConfig, asked: Asked, issued: Issued, convergence: Convergence) -> None:
+    def __init__(
+        self,
+        config: NodeConfig,
+        asked: Asked,
+        issued: Issued,
+        claims: Claims,
+        convergence: Convergence,
+        served: Served = NOBODY,
+    ) -> None:
+        """`served`: by the last run, as far as it was remembered."""
         self._limits, self._asked, self._issued, self._convergence = config.limits, asked, issued, convergence
         self._view_key = config.view_key
+        self._speaker, self._claims = config.speaker, claims
         self.dirty = Dirty()
         self.tables = Tables(config.speaker, routes_max=config.limits.routes_per_view)
-        self.local = LocalRoutes(config.speaker)
+        self.local = LocalRoutes(config.speaker, claims)
         self.admitted = Admission()
         self.lingering = Lingering()
         self.departed = Departed()
         self.doors: dict[CircuitName, Doors] = {}
         self.circuits: frozenset[CircuitName] = frozenset()
         """Those to plug: with a local address in some BGPVPN, and those still lingering."""
+        self._served_before = served
+        self._doors_before: Set[FlowKey] = frozenset()
+        self._lines_before: Mapping[FlowKey, str] = {}
+        """What the switch had when this run began, until somebody has looked at it."""
         self.version = 0
         """Another number whenever something was computed."""
         self.looks: Counter[Occasion] = Counter()
         """How often each occasion had something computed, since the start."""
         self._looking: dict[ViewId, set[CircuitName]] = {}
         """The circuits whose ports look in each view."""
-        self._holders: dict[ViewId, frozenset[RouteTarget]] = {}
+        self._holders: dict[ViewId, Imports] = {}
         """What the number of each view is of; who comes later with another set waits."""
         self._waiting: dict[CircuitName, frozenset[ViewId]] = {}
         """Circuits that look nowhere because a number is another set's."""
@@ -73,6 +91,9 @@ class Picture:
     def plugged(self, before: SwitchRead | None, now: SwitchRead) -> None:
         """The switch's ports have other numbers."""
         was = before.circuits if before is not None else {}
+        if before is None:
+            plugged = self._served_before.circuits | now.circuits.keys()
+            self._served_before = self._served_before._replace(circuits=plugged)
         changed = {name for name in was.keys() | now.circuits.keys() if was.get(name) != now.circuits.get(name)}
         self._renderer = Renderer(self._renderer.router_mac, now.tunnel, now.circuits, self._renderer.sources)
         if before is None or before.tunnel != now.tunnel:
@@ -80,6 +101,14 @@ class Picture:
         self.dirty.note(changed, Occasion.PLUGGED)
         self._replugged |= changed
         self._convergence.touch(self.local.touched_by(changed))
+
+    def inherit(self, flows: Mapping[FlowKey, Installed]) -> None:
+        """What the switch has now an earlier run has written: whom that served goes on."""
+        self._lines_before = {key: flows[key].actions for key in inherited.ours(flows, Table.VIEW)}
+        self.dirty.note_base(Occasion.ADOPTED)
+        if not self.admitted.circuits or self.admitted.ports_beyond:
+            self._doors_before = inherited.ours(flows, Table.SOURCE)
+            self.dirty.note(self.admitted.circuits.keys(), Occasion.ADOPTED)
 
     def sendable(self, reach: Reach, switch: Switch) -> frozenset[IpAddress]:
         """Endpoints whose next hop is known, and those an earlier run was sending to already; not the silent ones."""
@@ -91,16 +120,23 @@ class Picture:
 
     def compute(self, reach: Reach, switch: Switch, now: float) -> bool:
         """Bring what the switch shall hold to what is known. False when there was nothing to do."""
-        if not self.dirty and not self._convergence.is_touched:
+        knows = self._convergence.knows
+        if not self.dirty and not self._convergence.is_touched and not self._claims.due(knows=knows, now=now):
             return False
         self.version += 1
         dirty, self.dirty = self.dirty, Dirty()
         self.looks.update(dirty.occasions() | ({Occasion.ROUTES} if self._convergence.is_touched else set()))
         changes = Changes()
-        self.tables.silent = reach.silent
+        self.tables.silent, self.tables.now = reach.silent, now
+        if switch.swept:  # who was not heard until now has left
+            self.tables.inherited.clear()
         again = self._admit() | dirty.circuits.keys() if dirty.circuits else set()
-        views = self._look_again(again, now)
         rib, renderer = self._convergence.rib, self._renderer
+        if self._lines_before:
+            self.tables.inherit(self._lines_before, renderer, changes)
+            self._lines_before = {}
+        self._claim(again, now)
+        views = self._doors(again)
         closed = [number for number, one in views.items() if one is None]
         self.tables.drop_views(closed, changes)
         self.tables.refresh(self._convergence.take_touched(), rib, renderer, changes)
@@ -131,33 +167,44 @@ class Picture:
         intents = (self._asked.circuits[name] for name in names if name in self._asked.circuits)
         return {Circuit(intent.fallback, (), outside=intent.outside) for intent in intents}
 
-    def _look_again(self, todo: Collection[CircuitName], now: float) -> dict[ViewId, View | None]:
-        """These circuits' exports and doors; the views that are others with them."""
-        if not todo:
-            self.lingering.note((), self.local.announced, self._renderer.circuits, now)
-            return {}
-        served, beyond = _by_network(self.admitted.ports), _by_network(self.admitted.ports_beyond.values())
+    def _claim(self, todo: Collection[CircuitName], now: float) -> None:
+        """These circuits' exports, and what is claimed for each address of which something else is heard."""
+        served = _by_network(self.admitted.ports) if todo else {}
+        beyond = _by_network(self.admitted.ports_beyond.values()) if todo else {}
         for name in todo:
             intent = self.admitted.circuits.get(name)
             pairs = [(intent.attachment, a.bgpvpn) for a in intent.associations] if intent is not None else []
             self._issued.use(name, pairs)
         exports = {name: self._exports(name, served, beyond) for name in todo}
-        change = self.local.replace(exports)
+        ear = Ear(self._hear, self._convergence.knows, now)
+        change = self.local.replace(exports, self._convergence.heard(), ear)
         self.lingering.note(change.before, self.local.announced, self._renderer.circuits, now)
         for destinations in change.touched.values():
             for destination in destinations:
                 self.tables.put_exports(destination, self.local.at(destination))
         self._convergence.touch(change.touched)
-        return self._doors(todo, served)
+
+    def _hear(self, export: Export) -> Hearing:
+        return heard_of(export, self._convergence.rib.paths(export.prefix), self._speaker)
 
     def _admit(self) -> set[CircuitName]:
         """Whom the limits concern. Those that are served now and were not, or were."""
         asked, before = self._asked, self.admitted
         live = sorted(asked.behind(asked.networks))
-        self.admitted = admit({n: asked.circuits[n] for n in live}, asked.ports.values(), self._limits)
+        circuits, here = {n: asked.circuits[n] for n in live}, asked.ports.values()
+        self.admitted = admit(circuits, here, self._limits, self._served())
         ports = (*before.ports_beyond.values(), *self.admitted.ports_beyond.values())
         moved = [p for p in ports if (p.name in before.ports_beyond) != (p.name in self.admitted.ports_beyond)]
         return asked.behind({p.network for p in moved}) | (before.beyond ^ self.admitted.beyond)
+
+    def _served(self) -> Served:
+        """Who is served already: by this run, or by one before of which something was read."""
+        served = self.admitted.served if self.admitted.circuits else self._served_before
+        if self._doors_before:
+            ports, doors = self._asked.ports.values(), self._doors_before
+            found = inherited.served(ports, doors, self._asked.behind, self._renderer)
+            served, self._doors_before = served._replace(ports=found | self._served_before.ports), frozenset()
+        return served
 
     def _exports(
         self, name: CircuitName, served: Mapping[str, list[LocalPort]], beyond: Mapping[str, list[LocalPort]]
@@ -175,7 +222,9 @@ class Picture:
         """Whether a view of the circuit is not served, because its number is another's."""
         return name in self._waiting
 
-    def _doors(self, todo: Iterable[CircuitName], served: Mapping[str, list[LocalPort]]) -> dict[ViewId, View | None]:
+    def _doors(self, todo: Collection[CircuitName]) -> dict[ViewId, View | None]:
+        """These circuits' doors; the views that are others with them."""
+        served = _by_network(self.admitted.ports) if todo else {}
         concerned: set[ViewId] = set()
         while todo:
             freed: set[ViewId] = set()

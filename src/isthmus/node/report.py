@@ -152,11 +152,11 @@ def _views(node: Node) -> Iterator[ViewStatus]:
 
 def _bgpvpns(node: Node, view: View) -> list[str]:
     """The BGPVPNs of the associations whose targets the view unites."""
-    with_ports = node.asked.networks
+    with_ports, key = node.asked.networks, node.config.view_key
     found = set()
     for circuit in view.circuits:
         intent = node.picture.admitted.circuits[circuit]
-        networks = {n for n in intent.networks if n in with_ports and network_imports(intent, n) == view.imports}
+        networks = {n for n in intent.networks if n in with_ports and network_imports(intent, n).number(key) == view.id}
         found |= {a.bgpvpn for a in intent.associations if a.imports and networks & set(a.networks)}
     return sorted(found)
 
@@ -225,6 +225,7 @@ def _port(node: Node, export: Export) -> PortStatus:
         delivered=node.forwards(export),
         announced_to=told,
         why_not="" if told else _why_not_announced(node, export).value,
+        contested=export.contested.value if export.contested else "",
     )
 
 

@@ -171,6 +171,8 @@ class PortStatus:
     """Whether the switch is known to deliver what comes for it from a tunnel."""
     announced_to: list[str]
     why_not: str
+    contested: str = ""
+    """A `Contested` in words; empty: nobody else claims it."""
 
 
 @dataclass(frozen=True, slots=True)

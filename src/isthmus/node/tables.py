@@ -2,7 +2,8 @@
 
 Holds what `vpn` decided, view by view and destination by destination, because a change of one route should cost one
 decision and one flow whatever the table's size. What may have changed is handed in as sets: views, and destinations by
-targets (`Touched`). Recompute is the reference: any history of changes gives what a fresh table gives.
+targets (`Touched`). Recompute is the reference: any history of changes gives what a fresh table gives that is told
+whose the lines were.
 
 Rules: `decisions` counts the decisions made; a test holds each kind of fact to what it may cost.
 """
@@ -12,19 +13,22 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
+from functools import partial
+from typing import NamedTuple
 
 from isthmus.bgp.nlri import Destination
-from isthmus.fib.entries import NextHop, ViewId
+from isthmus.fib.entries import NextHop, Target, ViewId
 from isthmus.flows.render import Renderer
 from isthmus.flows.types import FlowKey
 from isthmus.model.net import IpAddress
 from isthmus.model.reason import NotImported
-from isthmus.model.vpn import RouteTarget, SiteOfOrigin
+from isthmus.model.vpn import Claimant, RouteTarget, SiteOfOrigin
 from isthmus.node.config import ROUTES_PER_VIEW_MAX
-from isthmus.node.overfull import SORT_AGAIN_FROM, Overfull, Slot
+from isthmus.node.overfull import SORT_AGAIN_FROM, Overfull, Seat, Slot
 from isthmus.rib.adj_in import AdjRibIn, Path, Targets, Touched
+from isthmus.vpn.claims import TITLE_S
 from isthmus.vpn.exports import Export, Speaker
-from isthmus.vpn.imports import Entry, decide, endpoints, is_of_another_site, why_not_imported
+from isthmus.vpn.imports import Entry, Past, claimant_of, decide, endpoints, is_of_another_site, why_not_imported
 from isthmus.vpn.views import View
 
 FORGET_BELOW = 0.8
@@ -48,6 +52,14 @@ class Changes:
         self.gone.add(key)
 
 
+class First(NamedTuple):
+    """Whose a line is that several networks claim."""
+
+    claimant: Claimant
+    gone_at: float | None = None
+    """Since when no route is there in its name; the title ends a while after that."""
+
+
 @dataclass(slots=True)
 class Tables:
     """All views' entries."""
@@ -62,6 +74,12 @@ class Tables:
     routes_max: int = ROUTES_PER_VIEW_MAX
     decisions: int = 0
     """Made since the start."""
+    inherited: dict[FlowKey, str] = field(default_factory=dict)
+    """Lines of views that the switch had when this run began, as far as they were never given up."""
+    now: float = 0.0
+    """As the node last said."""
+    _firsts: dict[ViewId, dict[Destination, First]] = field(default_factory=dict)
+    """Of lines that several networks claim."""
     _overfull: dict[ViewId, Overfull] = field(default_factory=dict)
     """Views with more than the maximum, and those that had."""
     _sizes: dict[ViewId, int] = field(default_factory=dict)
@@ -152,6 +170,13 @@ class Tables:
         for number, found in concerned.items():
             self._refresh(number, found, rib, renderer, changes)
 
+    def inherit(self, lines: Mapping[FlowKey, str], renderer: Renderer, changes: Changes) -> None:
+        """What the switch has of an earlier run is served already."""
+        self.inherited = dict(lines)
+        for number, full in self._overfull.items():
+            fresh = self._overfull[number] = self._sorted(number)
+            self._render(number, fresh.surplus ^ full.surplus, renderer, changes)
+
     def render_again(self, renderer: Renderer, changes: Changes) -> None:
         """The tunnel port has another number, or one at last: decided is nothing, rendered is all."""
         for number, entries in self.entries.items():
@@ -183,12 +208,14 @@ class Tables:
         changed: dict[Destination, Entry | None] = {}
         for destination in destinations:
             local, paths = self.exports.get(destination, ()), rib.paths(destination)
-            entry = decide(view, destination, paths, local, self.speaker, self.silent, renderer.circuits)
+            before = changed[destination] = entries.get(destination)
+            past = partial(self._past, number, destination, before, renderer)
+            entry = decide(view, destination, paths, local, self.speaker, self.silent, renderer.circuits, past)
             if entry is None or len(paths) > 1 or local:
                 self._note_refusals(view, destination, paths)
             elif number in self._refusals:
                 self._refusals[number].pop(destination, None)
-            before = changed[destination] = entries.get(destination)
+            self._note_first(number, destination, entry)
             if before is not None:
                 self._count(number, before, -1)
             if entry is not None:
@@ -196,6 +223,8 @@ class Tables:
                 entries[destination] = entry
             elif before is not None:
                 del entries[destination]
+                if self.inherited:
+                    self.inherited.pop(Renderer.route_key(number, destination), None)
         self.decisions += len(changed)
         moved = self._fit(number, changed)
         self._render(number, changed.keys() | moved if moved else changed, renderer, changes)
@@ -214,6 +243,39 @@ class Tables:
     def is_alone(self, number: ViewId) -> bool:
         """Whether no route of another site is in the view."""
         return not self._far.get(number)
+
+    def _past(self, number: ViewId, destination: Destination, before: Entry | None, renderer: Renderer) -> Past:
+        """What is known from before of a line that is decided."""
+
+        def had(target: Target) -> bool:
+            flow = renderer.route(number, destination, target)
+            return flow is not None and self.inherited.get(flow[0]) == flow[1]
+
+        title = self._firsts.get(number, {}).get(destination)
+        stands = title is not None and (title.gone_at is None or self.now < title.gone_at + TITLE_S)
+        return Past(
+            first=title.claimant if title is not None and stands else None,
+            now=None if before is None else claimant_of(before.best, self.speaker),
+            had=had if self.inherited else None,
+        )
+
+    def _note_first(self, number: ViewId, destination: Destination, entry: Entry | None) -> None:
+        """Whose the line is, where several claim it, or did a while ago."""
+        titles = self._firsts.get(number)
+        title = titles.get(destination) if titles else None
+        if title is None and (entry is None or not entry.losers):
+            return  # nearly all there are
+        first = title.claimant if title is not None else None
+        if entry is not None and entry.first is not None:
+            first = entry.first
+        names = set() if entry is None else {claimant_of(c, self.speaker) for c in entry.candidates} - {None}
+        if first is None or not names - {first}:
+            if titles:
+                titles.pop(destination, None)
+            return
+        since = title.gone_at if title is not None and title.claimant == first else None
+        gone_at = None if first in names else self.now if since is None else since
+        self._firsts.setdefault(number, {})[destination] = First(first, gone_at)
 
     def _render(
         self, number: ViewId, destinations: Iterable[Destination], renderer: Renderer, changes: Changes
@@ -246,13 +308,23 @@ class Tables:
             return set() if full is None else self._overfull.pop(number).surplus
         entries = self.entries[number]
         if full is None or len(changed) > len(full) * SORT_AGAIN_FROM:
-            places = (place for d, e in entries.items() if (place := _place(d, e)) is not None)
-            fresh = self._overfull[number] = Overfull(places, self.routes_max)
+            fresh = self._overfull[number] = self._sorted(number)
             return fresh.surplus ^ (set() if full is None else full.surplus)
         moved: set[Destination] = set()
         for destination, before in changed.items():
             moved |= full.replace(_place(destination, before), _place(destination, entries.get(destination)))
         return moved
+
+    def _sorted(self, number: ViewId) -> Overfull:
+        flows = self._flows[number]
+
+        def seat(destination: Destination) -> Seat:
+            if self.inherited and Renderer.route_key(number, destination) in self.inherited:
+                return Seat.INHERITED
+            return Seat.SERVED if destination in flows else Seat.WAITING
+
+        places = (place for d, e in self.entries[number].items() if (place := _place(d, e)) is not None)
+        return Overfull(places, self.routes_max, seat)
 
     def _add(self, view: View) -> None:
         self.views[view.id], self.entries[view.id], self._flows[view.id] = view, {}, {}
@@ -275,6 +347,7 @@ class Tables:
         self._far.pop(number, None)
         del self._sites[number]
         self._overfull.pop(number, None)
+        self._firsts.pop(number, None)
         self._sizes.pop(number, None)
 
     def _count(self, number: ViewId, entry: Entry, by: int) -> None:

@@ -1,15 +1,20 @@
 """Who wins, and why each loser lost.
 
 A total order over the candidates of one prefix in one view, compared field by field; the first field that differs is
-the reason, kept with the loser. It follows RFC 4271 section 9.1.2.2 with four fields of ours: a virtual machine of
-this very hypervisor beats everything, a next hop that has fallen silent loses against any other (RFC 4271 section
-9.1.2: an unresolvable one is no candidate at all; here it stays the last resort), then one that is long-lived stale,
-here or where it comes from (RFC 9494 section 4.3: least preferred), and among equal preferences the higher mobility
-sequence wins (RFC 7432 section 15), so that a stale route of a node which the address has left cannot take half of its
-packets.
+the reason, kept with the loser. It follows RFC 4271 section 9.1.2.2 with some fields of ours before and between:
 
-Rules: no field depends on the order of arrival or on the time; MED is compared between all neighbours (RFC 4271 leaves
-that to the operator; here every reflector is the operator's own).
+    shared            from a BGPVPN that is shared with the project, where one of its own has the address (ADR 11)
+    silent            the next hop does not answer any more (RFC 4271 section 9.1.2: an unresolvable one is no candidate
+                      at all; here it stays the last resort)
+    second            another network of the VPN had the address first (ADR 11)
+    later             another network had it in this view, which unites VPNs that hear nothing of each other
+    remote            a virtual machine of this very hypervisor has it
+    long_lived_stale  here or where it comes from (RFC 9494 section 4.3: least preferred)
+    mobility          the address has moved on within one network (RFC 7432 section 15), so that a stale route of a node
+                      which it has left cannot take half of its packets
+
+Rules: but for whose the line was no field depends on the order of arrival or on the time; MED is compared between all
+neighbours (RFC 4271 leaves that to the operator; here every reflector is the operator's own).
 """
 
 from __future__ import annotations
@@ -34,11 +39,17 @@ LLGR_STALE = 0xFFFF0006
 class Rank(NamedTuple):
     """What is compared, in this order; smaller is better, so what should be high is negated."""
 
-    remote: bool
+    shared: bool
     silent: bool
+    second: int
+    """0: first, or who knows; 2: second; 1: an older release's beside one that says it is first."""
+    later: int
+    """0: who had the line, or it is nobody's; else in another name."""
+    remote: bool
     long_lived_stale: bool
     local_pref: int
-    mobility: int
+    mobility: bool
+    """Whether the address has moved on: sequences of one claim are compared, and of no two."""
     as_path_length: int
     origin: int
     med: int

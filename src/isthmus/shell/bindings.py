@@ -179,7 +179,7 @@ def _addresses(cidrs: str) -> tuple[IpAddress, ...]:
 
 
 REVISION_MAX = 2**32 - 1
-"""It serves as mobility sequence, which has four octets (RFC 7432 section 7.7)."""
+"""Of a port, which rises by one with each change: what is more is nonsense."""
 
 
 def _revision(text: str) -> int:

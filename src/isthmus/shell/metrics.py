@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from isthmus.model.reason import AttachmentState, LimitState, NotAccepted
+from isthmus.model.reason import AttachmentState, Contested, LimitState, NotAccepted
 from isthmus.node.dirty import Occasion
 from isthmus.node.status import LimitStatus, NodeStatus, PeerStatus
 from isthmus.shell.face import AgentStatus
@@ -140,6 +140,14 @@ def _attachments(status: NodeStatus) -> Iterator[Metric]:
         "ports_announced",
         "Local addresses announced to at least one peer.",
         sum(1 for port in status.ports if port.announced_to),
+    )
+    contested = Counter(port.contested for port in status.ports)
+    yield _labelled(
+        GaugeMetricFamily,
+        "ports_contested",
+        "Local addresses that another network of their VPN claims too, by who had them first.",
+        "standing",
+        {standing.name: float(contested[standing.value]) for standing in Contested},
     )
     yield _gauge("rows_skipped", "Rows of this chassis' ports that make no sense.", len(status.skipped))
     yield _gauge(

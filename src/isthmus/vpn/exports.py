@@ -5,18 +5,19 @@ behind one router never leak into each other.
 
 Rules: a pure function of intent and ports. Every local address that a BGPVPN covers has its export, with the reason if
 it cannot be announced; nothing is dropped in silence. (VNI, address) is what a packet from a tunnel is delivered by, so
-two exports never share it: the higher mobility sequence wins, then the lower circuit name. What changes at one circuit
-is one call of `of_circuit` and one of `one_each` for each address it concerns; `exports` of everything gives the same.
+two exports never share it: who has it stays, else the lower circuit name wins. What changes at one circuit is one call
+of `of_circuit` and one of `one_each` for each address it concerns; `exports` of everything gives the same.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from isthmus.bgp.attribute import (
     PathAttributes,
+    claimant_community,
     encapsulation_community,
     mobility_community,
     router_mac_community,
@@ -27,8 +28,8 @@ from isthmus.fib.entries import CircuitName, InboundKey
 from isthmus.model.intent import AssociationIntent, AttachmentIntent
 from isthmus.model.net import IpAddress, Mac, Prefix
 from isthmus.model.port import LocalPort
-from isthmus.model.reason import NotAnnounced
-from isthmus.model.vpn import Encapsulation, RouteDistinguisher, RouteTarget, SiteOfOrigin
+from isthmus.model.reason import Contested, NotAnnounced
+from isthmus.model.vpn import Claimant, Encapsulation, RouteDistinguisher, RouteTarget, SiteOfOrigin
 from isthmus.rib.adj_out import Announcement
 from isthmus.rib.decision import LOCAL_PREF_DEFAULT
 
@@ -50,12 +51,24 @@ class Export:
     local_pref: int
     port: str
     prefix: Prefix
-    mobility: int
+    claimant: Claimant
+    heard_with: frozenset[RouteTarget]
+    """Routes with one of these lead to the same VPN: what its BGPVPN imports and exports."""
+    mobility: int = 1
+    """The sequence of its claim (`claims.py`); as long as nobody has judged it, of one that was first."""
     why_not: NotAnnounced | None = None
+    contested: Contested | None = None
 
     @property
     def inbound(self) -> InboundKey:
         return InboundKey(self.vni, self.prefix)
+
+
+class Occupant(NamedTuple):
+    """Who has an address here."""
+
+    claimant: Claimant
+    circuit: CircuitName
 
 
 class Issuer(Protocol):
@@ -64,26 +77,23 @@ class Issuer(Protocol):
     def number(self, attachment: str, association: AssociationIntent) -> int | None:
         """Of (attachment, BGPVPN) in this hypervisor's route distinguishers; None if there is none left."""
 
-    def sequence(self, port: LocalPort) -> int:
-        """Of the mobility of a port's addresses (RFC 7432 section 7.7)."""
-
 
 class AsGiven:
-    """Nothing of its own: the cloud's number, and Neutron's revision of the port."""
+    """Nothing of its own: the cloud's number."""
 
     def number(self, attachment: str, association: AssociationIntent) -> int:
         assert association.number is not None, "the cloud has given none; a node issues its own"
         return association.number
-
-    def sequence(self, port: LocalPort) -> int:
-        return port.revision
 
 
 AS_GIVEN = AsGiven()
 
 
 def exports(
-    circuits: Mapping[CircuitName, AttachmentIntent], ports: Iterable[LocalPort], issued: Issuer = AS_GIVEN
+    circuits: Mapping[CircuitName, AttachmentIntent],
+    ports: Iterable[LocalPort],
+    issued: Issuer = AS_GIVEN,
+    occupant: Callable[[InboundKey], Occupant | None] = lambda _key: None,
 ) -> tuple[Export, ...]:
     """Every local address in every BGPVPN that covers it, in a fixed order."""
     by_network: dict[str, list[LocalPort]] = {}
@@ -93,7 +103,7 @@ def exports(
     for circuit, intent in circuits.items():
         for export in of_circuit(circuit, intent, by_network, issued):
             found.setdefault(export.inbound, []).append(export)
-    return tuple(export for rivals in found.values() for export in one_each(rivals))
+    return tuple(export for key, rivals in found.items() for export in one_each(rivals, occupant(key)))
 
 
 def served(intent: AttachmentIntent, address: IpAddress) -> bool:
@@ -156,7 +166,8 @@ def _export(
         local_pref=LOCAL_PREF_DEFAULT if a.local_pref is None else a.local_pref,
         port=port.name,
         prefix=Prefix.host(address),
-        mobility=issued.sequence(port),
+        claimant=Claimant.of(port.network),
+        heard_with=frozenset(a.exports).union(a.imports),
         why_not=why_not,
     )
 
@@ -164,17 +175,19 @@ def _export(
 def _union(one: Export, other: Export) -> Export:
     """Two associations of one BGPVPN that both cover the address: one of them suffices to announce it."""
     chosen = one if one.why_not is None else other
-    targets = one.targets | other.targets
+    targets, heard_with = one.targets | other.targets, one.heard_with | other.heard_with
     why_not = NotAnnounced.TOO_MANY_TARGETS if len(targets) > TARGETS_MAX else chosen.why_not
-    return replace(chosen, targets=targets, local_pref=max(one.local_pref, other.local_pref), why_not=why_not)
+    prefer = max(one.local_pref, other.local_pref)
+    return replace(chosen, targets=targets, heard_with=heard_with, local_pref=prefer, why_not=why_not)
 
 
-def one_each(rivals: Sequence[Export]) -> Iterator[Export]:
-    """The exports of one (VNI, address): one that may have it, and the others with the reason why they do not."""
+def one_each(rivals: Sequence[Export], occupant: Occupant | None = None) -> Iterator[Export]:
+    """The exports of one (VNI, address): one that may have it, and the others with the reason why they do not. A
+    newcomer takes it from nobody who has it."""
     if len(rivals) == 1:
         yield rivals[0]
         return
-    first, *others = sorted(rivals, key=lambda e: (e.why_not is not None, -e.mobility, e.circuit, e.port))
+    first, *others = sorted(rivals, key=lambda e: (e.why_not is not None, *_newcomer(e, occupant), e.circuit, e.port))
     yield first
     for loser in others:
         clash = loser.bgpvpn != first.bgpvpn
@@ -182,6 +195,12 @@ def one_each(rivals: Sequence[Export]) -> Iterator[Export]:
             loser,
             why_not=loser.why_not or (NotAnnounced.NUMBER_CLASH if clash else NotAnnounced.DUPLICATE_ADDRESS),
         )
+
+
+def _newcomer(export: Export, occupant: Occupant | None) -> tuple[bool, bool]:
+    if occupant is None:
+        return False, False
+    return export.claimant != occupant.claimant, export.circuit != occupant.circuit
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +235,7 @@ def announcement(export: Export, speaker: Speaker) -> Announcement:
         encapsulation_community(Encapsulation.VXLAN),
         router_mac_community(speaker.router_mac),
         mobility_community(export.mobility),
+        claimant_community(export.claimant),
     )
     attributes = PathAttributes(
         origin=Origin.IGP,

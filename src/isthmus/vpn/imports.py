@@ -6,19 +6,20 @@ not be forwarded (no router MAC, another encapsulation, …) is no candidate at 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from isthmus.bgp.nlri import Destination
 from isthmus.fib.entries import CircuitName, Deliver, NextHop, Target
 from isthmus.model.net import IpAddress
 from isthmus.model.reason import NotBest, Note, NotImported, NotInstalled
-from isthmus.model.vpn import SiteOfOrigin
+from isthmus.model.vpn import Claimant, RouteTarget, SiteOfOrigin
 from isthmus.rib.adj_in import Path, Standing
 from isthmus.rib.decision import Rank, choose
+from isthmus.vpn.claims import SECOND, Hearing, contends, hear
 from isthmus.vpn.exports import Export, Speaker
 from isthmus.vpn.families import FAMILIES
-from isthmus.vpn.meaning import meaning
+from isthmus.vpn.meaning import Meaning, meaning
 from isthmus.vpn.refusal import is_beacon, refusal, unusable
 from isthmus.vpn.views import View
 
@@ -33,6 +34,40 @@ class Entry(NamedTuple):
     losers: tuple[tuple[Candidate, NotBest], ...] = ()
     hidden: NotInstalled | None = None
     note: Note | None = None
+    first: Claimant | None = None
+    """Of several networks that claim it whose it is in this view."""
+
+    @property
+    def candidates(self) -> tuple[Candidate, ...]:
+        return (self.best, *(loser for loser, _ in self.losers))
+
+
+class Past(NamedTuple):
+    """What is known of a destination in a view from before."""
+
+    first: Claimant | None = None
+    """Whose it is, or was until a while ago."""
+    now: Claimant | None = None
+    """Whose route it leads to."""
+    had: Callable[[Target], bool] | None = None
+    """Whether an earlier run led it there."""
+
+
+NEW = Past()
+
+
+def heard_of(export: Export, paths: Iterable[Path], speaker: Speaker) -> Hearing:
+    """What others say of a local address in its VPN; `paths`: to the address, and to whatever contains it."""
+    return hear(export.claimant, speaker.vtep, _rivals(export, paths, speaker))
+
+
+def _rivals(export: Export, paths: Iterable[Path], speaker: Speaker) -> Iterator[tuple[Meaning, bool]]:
+    for path in paths:
+        targets, means = path.heard.route_targets, meaning(path.heard, speaker)
+        if export.heard_with.isdisjoint(targets) or refusal(path, speaker) is not None:
+            continue
+        if contends(export.prefix, path.nlri.destination, named=means.claimant is not None):
+            yield means, not export.targets.isdisjoint(targets)
 
 
 def decide(
@@ -43,9 +78,11 @@ def decide(
     speaker: Speaker,
     silent: Collection[IpAddress] = (),
     plugged: Collection[CircuitName] | None = None,
+    past: Callable[[], Past] = lambda: NEW,
 ) -> Entry | None:
     """The entry of a destination in a view, or None when nothing usable has one of its targets. `silent`: the tunnel
-    endpoints that answered once and do not any more. `plugged`: the circuits that can be delivered to; None: all."""
+    endpoints that answered once and do not any more. `plugged`: the circuits that can be delivered to; None: all.
+    `past`: asked for where several are compared."""
     if len(paths) == 1 and not local:  # nearly all there are: nothing is compared, nobody loses
         return _only(view, destination, paths[0], speaker)
     mine = [e for e in local if e.why_not is None and not e.targets.isdisjoint(view.imports)]
@@ -55,15 +92,26 @@ def decide(
     candidates = candidates or [*mine]
     if not candidates:
         return None
-    ranks = [_local_rank(c) if isinstance(c, Export) else _rank(c, speaker, silent) for c in candidates]
-    best, reasons = choose(ranks)
+    had = _precedence(candidates, past(), speaker)
+    best, reasons = choose(_ranks(view, candidates, speaker, silent, had))
     return Entry(
         best=candidates[best],
         target=_target(candidates[best], speaker),
         losers=tuple((c, why) for c, why in zip(candidates, reasons, strict=True) if why is not None),
         hidden=_hidden(view, destination),
         note=_note(destination, candidates, speaker),
+        first=had[0] if had else claimant_of(candidates[best], speaker),
     )
+
+
+def _precedence(candidates: Iterable[Candidate], past: Past, speaker: Speaker) -> list[Claimant]:
+    """Whose routes keep the line against others' that came later, the first before the second."""
+    led = [claimant_of(c, speaker) for c in candidates if past.had is not None and past.had(_target(c, speaker))]
+    return [one for one in dict.fromkeys((past.first, *led, past.now)) if one is not None]
+
+
+def claimant_of(candidate: Candidate, speaker: Speaker) -> Claimant | None:
+    return candidate.claimant if isinstance(candidate, Export) else meaning(candidate.heard, speaker).claimant
 
 
 def _only(view: View, destination: Destination, path: Path, speaker: Speaker) -> Entry | None:
@@ -84,14 +132,88 @@ def _hidden(view: View, destination: Destination) -> NotInstalled | None:
     return NotInstalled.HIDDEN_BY_ROUTER if view.hides(destination) else None
 
 
+class _Whose(NamedTuple):
+    """In whose name a candidate leads there, and in which BGPVPN of which site: a site gives each BGPVPN a VNI of its
+    own. Only within one of these are sequences compared."""
+
+    site: SiteOfOrigin | None
+    vni: int
+    claimant: Claimant | None
+    sequence: int
+
+    @property
+    def is_second(self) -> bool:
+        return self.claimant is not None and self.sequence == SECOND
+
+    @property
+    def is_first(self) -> bool:
+        return self.claimant is not None and self.sequence != SECOND
+
+
+def _whose(candidate: Candidate, speaker: Speaker) -> _Whose:
+    if isinstance(candidate, Export):
+        return _Whose(candidate.site, candidate.vni, candidate.claimant, candidate.mobility)
+    means = meaning(candidate.heard, speaker)
+    return _Whose(means.site, candidate.nlri.label, means.claimant, means.mobility)
+
+
+def _ranks(
+    view: View,
+    candidates: Sequence[Candidate],
+    speaker: Speaker,
+    silent: Collection[IpAddress],
+    had: Sequence[Claimant],
+) -> list[Rank]:
+    """Each alone, and then what it is among the others. `had`: who had the line, the first first."""
+    claims = [_whose(c, speaker) for c in candidates]
+    owned = {claim[:2] for claim in claims if claim.is_first}
+    alone: list[Rank] = []
+    for c, claim in zip(candidates, claims, strict=True):
+        rank = _local_rank(c) if isinstance(c, Export) else _rank(c, speaker, silent)
+        shared, second = view.own.isdisjoint(_targets(c)), _second(claim, owned)
+        alone.append(rank._replace(shared=shared, second=second, later=_later(claim, had)))
+    latest: dict[tuple[object, ...], int] = {}
+    for claim, rank in zip(claims, alone, strict=True):
+        key = (*claim[:3], *rank[:_MOVES])
+        latest[key] = max(latest.get(key, 0), claim.sequence)
+    return [
+        rank._replace(mobility=claim.site is not None and claim.sequence < latest[(*claim[:3], *rank[:_MOVES])])
+        for claim, rank in zip(claims, alone, strict=True)
+    ]
+
+
+def _targets(candidate: Candidate) -> frozenset[RouteTarget]:
+    return candidate.targets if isinstance(candidate, Export) else candidate.heard.route_targets
+
+
+_MOVES = Rank._fields.index("mobility")
+
+
+def _second(claim: _Whose, owned: Collection[tuple[object, ...]]) -> int:
+    """An older release does not say in whose name it announces, so it takes an address from nobody who does."""
+    if claim.is_second:
+        return 2
+    return int(claim.claimant is None and claim.site is not None and claim[:2] in owned)
+
+
+def _later(claim: _Whose, had: Sequence[Claimant]) -> int:
+    """In another name than who had the line. What says no name is weighed as ever: BGP's preferences are for that."""
+    if claim.claimant is None or not had:
+        return 0
+    return had.index(claim.claimant) if claim.claimant in had else len(had)
+
+
 def _rank(path: Path, speaker: Speaker, silent: Collection[IpAddress]) -> Rank:
     means = meaning(path.heard, speaker)
     return Rank(
-        remote=True,
+        shared=False,
         silent=means.next_hop in silent,
+        second=0,
+        later=0,
+        remote=True,
         long_lived_stale=path.least_preferred or means.long_lived_stale,
         local_pref=-means.local_pref,
-        mobility=-means.mobility,
+        mobility=False,
         as_path_length=means.as_path_length,
         origin=means.origin,
         med=means.med,
@@ -106,11 +228,14 @@ def _rank(path: Path, speaker: Speaker, silent: Collection[IpAddress]) -> Rank:
 def _local_rank(export: Export) -> Rank:
     """Several local exports of one address (behind two routers): the number decides, which the cloud gave."""
     return Rank(
-        remote=False,
+        shared=False,
         silent=False,
+        second=0,
+        later=0,
+        remote=False,
         long_lived_stale=False,
         local_pref=-export.local_pref,
-        mobility=-export.mobility,
+        mobility=False,
         as_path_length=0,
         origin=0,
         med=0,
@@ -129,9 +254,12 @@ def _target(best: Candidate, speaker: Speaker) -> Target:
 
 
 def _note(destination: Destination, candidates: Iterable[Candidate], speaker: Speaker) -> Note | None:
-    """The same address in two sites is somebody's mistake; a prefix in two sites is a design (anycast, ECMP)."""
+    """The same address in two sites, or of two networks, is somebody's mistake; a prefix in two sites is a design
+    (anycast, ECMP)."""
     if not destination.is_host:
         return _wide(destination)
+    if len({claimant_of(c, speaker) for c in candidates} - {None}) > 1:
+        return Note.CONTESTED
     sites = {
         c.site if isinstance(c, Export) else meaning(c.heard, speaker).site
         for c in candidates
@@ -148,8 +276,7 @@ def endpoints(entry: Entry) -> Iterable[IpAddress]:
     """The tunnel endpoints of all candidates, winner or not; each once."""
     if not entry.losers:
         return (entry.target.vtep,) if isinstance(entry.target, NextHop) else ()
-    candidates = (entry.best, *(loser for loser, _ in entry.losers))
-    return {c.heard.next_hop for c in candidates if isinstance(c, Path) and c.heard.next_hop}
+    return {c.heard.next_hop for c in entry.candidates if isinstance(c, Path) and c.heard.next_hop}
 
 
 def why_not_imported(view: View, path: Path, speaker: Speaker) -> NotImported | None:

@@ -14,7 +14,7 @@ from isthmus.bgp.attribute_reader import combine, communities_of
 from isthmus.bgp.heard import REMEMBERED_OCTETS_MAX, Heard, read_common
 from isthmus.model.net import IpAddress, Mac
 from isthmus.model.reason import NotImported
-from isthmus.model.vpn import Encapsulation, SiteOfOrigin
+from isthmus.model.vpn import Claimant, Encapsulation, SiteOfOrigin
 from isthmus.rib.decision import GRACEFUL_SHUTDOWN, LLGR_STALE, LOCAL_PREF_DEFAULT
 from isthmus.vpn.exports import Speaker
 
@@ -43,6 +43,8 @@ class Meaning(NamedTuple):
     long_lived_stale: bool
     """Where it comes from."""
     site: SiteOfOrigin | None
+    claimant: Claimant | None
+    """In whose name it is announced; None: an older release of ours, or another maker's."""
 
 
 def meaning(heard: Heard, speaker: Speaker) -> Meaning:
@@ -69,6 +71,7 @@ def _meaning(common: bytes, communities: bytes, next_hop: IpAddress | None, vtep
         own_as=same.own_as,
         long_lived_stale=same.long_lived_stale,
         site=said.site_of_origin,
+        claimant=said.claimant,
     )
 
 
@@ -97,6 +100,7 @@ def _of_common(common: bytes, asn: int) -> Meaning:
         own_as=sum(segment.numbers.count(asn) for segment in a.as_path),
         long_lived_stale=LLGR_STALE in a.communities,
         site=None,
+        claimant=None,
     )
 
 

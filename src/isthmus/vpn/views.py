@@ -1,7 +1,9 @@
 """Import views: which table a local address looks its destinations up in.
 
 A view is a distinct set of import targets; ports with the same set share it, whatever router they are behind. Its
-number is a function of the targets (`fib.view_id`), so a fresh process finds its own flows again.
+number is a function of the targets (`fib.view_id`), so a fresh process finds its own flows again. Where some come from
+BGPVPNs of the project's own and some from BGPVPNs that others share with it, it is one set of each: in that view the
+project's own come first, so nobody in a shared BGPVPN can draw what is for an address of a private one.
 
 Rules: a pure function of intent and ports. An address whose associations import nothing has no view: its packets fall
 back to the router.
@@ -19,6 +21,17 @@ from isthmus.model.net import IpAddress, Prefix
 from isthmus.model.port import LocalPort
 from isthmus.model.vpn import RouteTarget, SiteOfOrigin
 from isthmus.vpn.exports import served
+
+
+class Imports(NamedTuple):
+    """What is looked up in a view."""
+
+    targets: frozenset[RouteTarget]
+    own: frozenset[RouteTarget]
+    """Those of the project's own BGPVPNs; all if it is either all or none."""
+
+    def number(self, key: bytes = b"") -> ViewId:
+        return view_id(self.targets, self.own if self.own != self.targets else (), key)
 
 
 class Cover(NamedTuple):
@@ -41,6 +54,8 @@ class View:
 
     id: ViewId
     imports: frozenset[RouteTarget]
+    own: frozenset[RouteTarget]
+    """Whose routes come before those of the other targets."""
     circuits: frozenset[CircuitName]
     hiding: tuple[tuple[Prefix, ...], ...]
     """For each circuit the prefixes its router has itself: what all of them cover never reaches this view."""
@@ -77,7 +92,7 @@ class Views:
 class Doors:
     """What one circuit contributes to the views."""
 
-    views: Mapping[ViewId, frozenset[RouteTarget]] = field(default_factory=dict)
+    views: Mapping[ViewId, Imports] = field(default_factory=dict)
     """Those that its ports look in, and what they import."""
     sources: Mapping[SourceKey, ViewId] = field(default_factory=dict)
     floating: frozenset[IpAddress] = frozenset()
@@ -93,7 +108,7 @@ class Doors:
         )
 
 
-def clashes(doors: Doors, holders: Mapping[ViewId, frozenset[RouteTarget]]) -> frozenset[ViewId]:
+def clashes(doors: Doors, holders: Mapping[ViewId, Imports]) -> frozenset[ViewId]:
     """The numbers of views here that are those of other sets of targets already: who has a number keeps it."""
     return frozenset(number for number, imports in doors.views.items() if holders.get(number, imports) != imports)
 
@@ -105,7 +120,7 @@ def views(circuits: Mapping[CircuitName, AttachmentIntent], ports: Iterable[Loca
         by_network.setdefault(port.network, []).append(port)
     doors: dict[CircuitName, Doors] = {}
     names: dict[ViewId, set[CircuitName]] = {}
-    holders: dict[ViewId, frozenset[RouteTarget]] = {}
+    holders: dict[ViewId, Imports] = {}
     for circuit, intent in circuits.items():
         all_of_it = doors_of(circuit, intent, by_network, key)
         one = doors[circuit] = all_of_it.without(clashes(all_of_it, holders))
@@ -122,15 +137,15 @@ def doors_of(
     circuit: CircuitName, intent: AttachmentIntent, by_network: Mapping[str, Iterable[LocalPort]], key: bytes = b""
 ) -> Doors:
     """One circuit's; `by_network` may know more networks than are behind it."""
-    found: dict[ViewId, frozenset[RouteTarget]] = {}
+    found: dict[ViewId, Imports] = {}
     sources: dict[SourceKey, ViewId] = {}
     floating: set[IpAddress] = set()
     for network in intent.networks:
-        targets = network_imports(intent, network)
-        if not targets or not by_network.get(network):
+        imports = network_imports(intent, network)
+        if not imports.targets or not by_network.get(network):
             continue
-        number = view_id(targets, key)
-        found[number] = targets
+        number = imports.number(key)
+        found[number] = imports
         own = intent.lane(network)
         # The circuit's too: by it packets come until OVN has what the row says, and no machine's afterwards.
         lanes = (None,) if own is None else (own, CIRCUIT_LANE)
@@ -156,7 +171,7 @@ def view(
     names = frozenset(behind)
     imports = {doors[name].views[number] for name in names}  # one: those of others are not let in (`clashes`)
     hiding = tuple(sorted({own_prefixes(circuits[name]) for name in names}))
-    return View(number, imports.pop(), names, hiding, frozenset(circuits[name].site for name in names))
+    return View(number, *imports.pop(), names, hiding, frozenset(circuits[name].site for name in names))
 
 
 def own_prefixes(intent: AttachmentIntent) -> tuple[Prefix, ...]:
@@ -164,6 +179,9 @@ def own_prefixes(intent: AttachmentIntent) -> tuple[Prefix, ...]:
     return tuple(sorted({*intent.subnets, *intent.routes}))
 
 
-def network_imports(intent: AttachmentIntent, network: str) -> frozenset[RouteTarget]:
+def network_imports(intent: AttachmentIntent, network: str) -> Imports:
     """What a port of this network imports: the union over the associations that cover it."""
-    return frozenset(t for a in intent.associations if network in a.networks for t in a.imports)
+    covering = [a for a in intent.associations if network in a.networks]
+    targets = frozenset(t for a in covering for t in a.imports)
+    own = frozenset(t for a in covering if not a.shared for t in a.imports)
+    return Imports(targets, own or targets)

@@ -23,7 +23,8 @@ An AC row (logical port `isthmus-ac-<place>`, type localport):
                           separated
     isthmus:own-defaults  form 2, may be missing: "4", "6" or both: there the VPN's default route is not followed
     isthmus:a:<uuid>      one key an association, JSON: k kind, b BGPVPN, w networks (if not all of them), n number;
-                          in form 1 also v VNI, i import and e export targets, p local preference
+                          in form 1 also v VNI, i import and e export targets, p local preference; in form 2 also
+                          s 1 if the BGPVPN is another project's (agents of the first release with form 2 pass it over)
 
 A BGPVPN row (logical port `isthmus-vpn-<uuid>`, type localport, not enabled), form 2:
 

@@ -48,6 +48,7 @@ def _association_value(a: AssociationIntent) -> dict[str, Any]:
         "e": [str(t) for t in a.exports],
         "w": list(a.networks),
         "p": a.local_pref,
+        "s": a.shared,
     }
 
 
@@ -88,6 +89,7 @@ def _association(found: _Members) -> AssociationIntent:
         local_pref=None
         if preference is None
         else checks.within(_KEY, "local preference", preference, 0, checks.LOCAL_PREF_MAX),
+        shared=found.flag("s"),
     )
 
 
@@ -111,6 +113,10 @@ class _Members:
     def text(self, name: str) -> str:
         (found,) = checks.texts(_KEY, [self[name]])
         return found
+
+    def flag(self, name: str) -> bool:
+        """False where an older release has written none."""
+        return self._value.get(name, False) is True
 
     def list(self, name: str) -> list[Any]:
         found = self[name]

@@ -158,7 +158,7 @@ def _association(key: str, found: str, networks: tuple[str, ...]) -> tuple[Assoc
 
 def _reference(key: str, found: str) -> tuple[Reference, int]:
     """What the AC row itself says of it, and how many members are not known."""
-    value = checks.object_(key, found, "kb", "wn")
+    value = checks.object_(key, found, "kb", "wns")
     kind = checks.kind(key, value["k"])
     reference = Reference(
         association=checks.uuid(key, key.removeprefix(ASSOCIATION_KEY), _NAMED),
@@ -166,8 +166,9 @@ def _reference(key: str, found: str) -> tuple[Reference, int]:
         bgpvpn=checks.uuid(key, value["b"], _NAMED),
         networks=tuple(sorted(checks.texts(key, value["w"]))) if "w" in value else None,
         number=_number(key, value["n"]) if "n" in value else None,
+        shared=checks.within(key, "s", value.get("s", 0), 0, 1) == 1,
     )
-    return reference, len(set(value) - set("kbwn"))
+    return reference, len(set(value) - set("kbwns"))
 
 
 def _number(key: str, value: object) -> int:

@@ -35,6 +35,7 @@ class Reference:
     networks: tuple[str, ...] | None
     """None: all of the attachment's."""
     number: int | None
+    shared: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,4 +114,5 @@ def _association(reference: Reference, vpn: BgpvpnIntent, networks: tuple[str, .
         exports=vpn.exports,
         networks=networks if reference.networks is None else reference.networks,
         local_pref=vpn.local_pref,
+        shared=reference.shared,
     )

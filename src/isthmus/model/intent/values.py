@@ -117,6 +117,8 @@ class AssociationIntent:
     networks: tuple[str, ...]
     """The Neutron network names this association covers: for a router association all of the attachment's."""
     local_pref: int | None = None
+    shared: bool = False
+    """Whether the BGPVPN is another project's, which shares it: in a view the project's own come first."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -103,6 +103,8 @@ def _association_text(a: AssociationIntent, networks: tuple[str, ...], form: int
         value |= {"v": a.vni, "i": sorted(str(t) for t in a.imports), "e": sorted(str(t) for t in a.exports)}
     if set(a.networks) != set(networks):
         value["w"] = sorted(a.networks)
+    if form > 1 and a.shared:
+        value["s"] = 1
     if form == 1 and a.local_pref is not None:
         value["p"] = a.local_pref
     return json.dumps(value, separators=(",", ":"))

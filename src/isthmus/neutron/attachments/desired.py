@@ -405,6 +405,7 @@ def _association(a: Association, all_networks: tuple[str, ...]) -> AssociationIn
         exports=a.exports,
         networks=covered,
         local_pref=a.local_pref,
+        shared=a.guest,
     )
 
 
