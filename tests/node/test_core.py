@@ -130,7 +130,7 @@ def test_a_machine_that_comes_here_displaces_nobody_before_its_circuit_is_plugge
     blue = attachment(2, association(17, networks=(B,), both=(RT,)), networks=(B,), subnets=("10.2.0.0/24",))
     rows = {circuit(1): red(), circuit(2): blue}
     world.intent(rows, [port("q", B, "10.2.0.5")])
-    world.says(path("10.1.0.5/32", attributes(RT, site=SITE, mobility=1, claimant=A)))
+    world.says(path("10.1.0.5/32", attributes(RT, site=SITE, as_path=(), mobility=1, claimant=A)))
     world.catch_up()
     (there,) = (key for key in world.flows if key.table == Table.VIEW and "nw_dst=10.1.0.5" in key.match)
     before = world.flows[there].actions

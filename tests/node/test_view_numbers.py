@@ -99,7 +99,7 @@ def test_what_is_kept_up_is_what_a_fresh_look_gives(pair: tuple[str, str]) -> No
 
 
 def test_with_another_key_every_number_is_another() -> None:
-    numbers = {view_id(rts("64512:1"), key) for key in (b"", b"one", b"two")}
+    numbers = {view_id(rts("64512:1"), key=key) for key in (b"", b"one", b"two")}
     assert len(numbers) == 3 and view_id(rts("64512:1")) == 0xE7AE25118C30A0C0, "of the release before"
 
 
@@ -117,7 +117,7 @@ def test_an_exchange_to_the_first_release_with_keys_changes_all_numbers_in_one_b
         for effect in new.log
         if isinstance(effect, ApplyFlows) and any(key.table == Table.SOURCE for key in effect.put)
     ]
-    number = f"metadata={view_id(rts('64512:1'), b'secret'):#x}"
+    number = f"metadata={view_id(rts('64512:1'), key=b'secret'):#x}"
     assert any(number in key.match and "10.9.0.1" in key.match for key in moved.put)
     assert all(number in key.match for key in new.flows if key.table == Table.VIEW and key.match)
     again = new.crashed()

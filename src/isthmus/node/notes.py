@@ -6,12 +6,13 @@ no numbers: a report changes when something happened, not with each route.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from isthmus.bgp.nlri import Destination
 from isthmus.fib.entries import CircuitName
 from isthmus.model.net import Prefix
-from isthmus.model.reason import Note
+from isthmus.model.reason import Contested, Note
 from isthmus.model.vpn import RouteTarget
 from isthmus.node.core import Node
 from isthmus.vpn.exports import Export
@@ -36,11 +37,21 @@ def notes(node: Node) -> dict[CircuitName, dict[str, list[str]]]:
                 for a in intent.associations:
                     if not targets.isdisjoint(a.imports):
                         found.setdefault(circuit, {}).setdefault(a.bgpvpn, []).append(words)
+    for circuit, bgpvpn, words in _contested(node):
+        found.setdefault(circuit, {}).setdefault(bgpvpn, []).append(words)
     return {circuit: {b: list(dict.fromkeys(words)) for b, words in one.items()} for circuit, one in found.items()}
 
 
 Words = tuple[str, frozenset[RouteTarget]]
 """What is to be said, and of whom: who imports one of these."""
+
+
+def _contested(node: Node) -> Iterator[tuple[CircuitName, str, str]]:
+    """Nobody can make another's status bad: who had an address first is told, and no more."""
+    counted = Counter((e.circuit, e.bgpvpn) for e in node.picture.local if e.contested is Contested.FIRST)
+    for (circuit, bgpvpn), number in sorted(counted.items()):
+        addresses = "1 address is" if number == 1 else f"{number} addresses are"
+        yield circuit, bgpvpn, f"{addresses} contested: {Contested.FIRST.value}"
 
 
 def _defaults(node: Node, view: View) -> Iterator[Words]:
