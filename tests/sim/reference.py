@@ -230,17 +230,15 @@ def standing(
             lanes |= {(row.circuit, address): CIRCUIT_LANE for address in ROUTER.values()}
     everything = [*own, *heard]
     usable = {view: _usable(view, behind, everything) for view, behind in doors.items()}
+    views = {view: _view(place, view, rivals, history.lines.get(view, {}), silent) for view, rivals in usable.items()}
+    led = [found for view, rivals in usable.items() for address, found in rivals.items() if address in views[view]]
     return Standing(
         circuits={r.circuit: r for r in rows if any(p.addresses and covering(r, p.network) for p in everybody)},
         sources=sources,
         lanes=lanes,
-        views={
-            view: _view(place, view, rivals, history.lines.get(view, {}), silent) for view, rivals in usable.items()
-        },
+        views=views,
         inbound={(o.vni, o.address): o.circuit for o in own},
-        endpoints=frozenset(
-            o.place.vtep for rivals in usable.values() for found in rivals.values() for o in found if o.place != place
-        ),
+        endpoints=frozenset(o.place.vtep for found in led for o in found if o.place != place),
     )
 
 
