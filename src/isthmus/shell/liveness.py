@@ -128,6 +128,8 @@ class Prober:
     async def _rounds(self, line: Line) -> None:
         """In bursts, spread over the time of a round. Each waits until the switch has taken the one before: what a
         switch that hangs has not sent is nobody's silence, and no more than a burst is ever written to it."""
+        clock = asyncio.get_running_loop().time
+        due = clock()
         while True:
             endpoints = self._watch.turn()
             bursts = [endpoints[at : at + BURST] for at in range(0, len(endpoints), BURST)] or [[]]
@@ -139,7 +141,8 @@ class Prober:
                 if self._tunnel is not None:
                     line.write(b"".join(self._probe(endpoint, self._tunnel) for endpoint in there))
                 echo = line.echo()
-                await asyncio.sleep(pause)
+                due = max(due, clock() - PROBE_S) + pause  # what a burst costs is made up for, a little each time
+                await asyncio.sleep(max(due - clock(), pause * 3 / 4))
                 if not echo.done():
                     await echo
                     await asyncio.sleep(pause)  # the far ends have as long as ever
