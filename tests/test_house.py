@@ -91,6 +91,13 @@ def names(tree: ast.AST) -> Iterator[str]:
             yield from (one.id for one in members if isinstance(one, ast.Name))
 
 
+def test_every_test_that_a_page_names_is_there() -> None:
+    there = set(re.findall(r"def (test_\w+)", "".join(path.read_text() for path in python_files("tests"))))
+    there |= {path.stem for path in python_files("tests")}
+    named = {name: page for page in ROOT.glob("docs/**/*.md") for name in re.findall(r"`(test_\w+)`", page.read_text())}
+    assert not (missing := {name: str(page) for name, page in named.items() if name not in there}), missing
+
+
 def test_one_name_is_one_class() -> None:
     homes: dict[str, set[str]] = {}
     for path in python_files(*(f"src/isthmus/{room}" for room in AGENT)):
