@@ -75,13 +75,16 @@ class World:
         host: int = 1,
         liveness: Liveness = Liveness.ON,
         trust: Trust = EVERYTHING,
+        trusts: Mapping[IpAddress, Trust] | None = None,
         clouds: Mapping[int, Trust] | None = None,
         view_key: bytes = b"",
     ) -> None:
         self.now, self.host = now, host
-        self.trust, self.clouds = trust, clouds or {}
+        self.trust, self.trusts, self.clouds = trust, trusts or {}, clouds or {}
         vtep = ip(f"172.30.1.{host}")
-        configs = tuple(PeerConfig(address, ASN, 30, 0.0, long_lived_s, trust) for address in peers)
+        configs = tuple(
+            PeerConfig(address, ASN, 30, 0.0, long_lived_s, self.trusts.get(address, trust)) for address in peers
+        )
         config = NodeConfig(vtep, vtep, ASN, configs, generation, limits or Limits(), liveness, self.clouds, view_key)
         self.node = Node(config, now, memory)
         self.reflectors = {address: Reflector(address) for address in peers}
@@ -133,6 +136,7 @@ class World:
             memory=left,
             host=self.host,
             trust=self.trust,
+            trusts=self.trusts,
             clouds=self.clouds,
             view_key=config.view_key if view_key is None else view_key,
         )

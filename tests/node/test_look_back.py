@@ -6,15 +6,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+import pytest
+
 from isthmus.flows.layout import Table
 from isthmus.model.intent import AttachmentIntent, UnknownSchema
+from isthmus.model.net import IpAddress
 from isthmus.model.port import LocalPort
+from isthmus.model.vpn import RouteTarget
 from isthmus.node import facts
 from isthmus.node.memory import Memory
 from isthmus.node.order import INVENTORY_WAIT_S, LOOK_BACK_WAIT_S, PATIENCE_S
 from isthmus.node.report import status
-from tests.build import association, attachment, circuit, net, port
-from tests.world import REFLECTOR, World
+from isthmus.vpn.trust import TargetRange, Trust
+from tests.build import association, attachment, circuit, net, port, rts
+from tests.world import REFLECTOR, SECOND, World
 
 A = "neutron-a"
 RT = "64512:1"
@@ -135,3 +140,46 @@ def test_a_row_that_cannot_be_read_says_nothing_otherwise() -> None:
     fresh.intent({circuit(1): UnknownSchema("isthmus:schema", "2")}, [vm()])
     fresh.wait(60)
     assert set(fresh.reflectors[REFLECTOR].routes) == {HERE}
+
+
+def targets_told(world: World, by: IpAddress) -> set[RouteTarget]:
+    updates = (update for update in world.reflectors[by].history if update.attributes is not None and update.announced)
+    return {target for update in updates if update.attributes for target in update.attributes.route_targets}
+
+
+def test_a_reflector_that_was_away_keeps_no_target_alive_that_the_owner_has_taken_away() -> None:
+    """It may have the route as it was; told again that would be a VPN's address in another VPN."""
+    world = World(peers=(REFLECTOR, SECOND))
+    world.switch_on()
+    world.intent({circuit(1): red()}, [vm()])
+    world.end_of_rib()
+    world.end_of_rib(SECOND)
+    world.cut(SECOND)
+    other = attachment(1, association(16, networks=(A,), both=("64512:2",)), networks=(A,), subnets=("10.1.0.0/24",))
+    world.intent({circuit(1): other}, [vm()])
+    fresh = lonely(world)
+    fresh.switch_on()
+    fresh.wait(LOOK_BACK_WAIT_S)
+    assert targets_told(fresh, REFLECTOR) == targets_told(fresh, SECOND) == set(rts("64512:2"))
+
+
+@pytest.mark.parametrize("after", ["a crash", "an exchange"])
+def test_each_reflector_is_told_all_targets_that_it_may_hear_of(after: str) -> None:
+    """What another one was told has only those that the other may hear of."""
+    one, two = ({by: Trust(announce_targets=(TargetRange.parse(t),))} for by, t in ((SECOND, RT), (REFLECTOR, "64512:2")))
+    for trusts in (one, two, one | two):
+        world = World(peers=(REFLECTOR, SECOND), trusts=trusts)
+        world.switch_on()
+        both = association(16, networks=(A,), both=(RT, "64512:2"))
+        world.intent({circuit(1): attachment(1, both, networks=(A,), subnets=("10.1.0.0/24",))}, [vm()])
+        world.end_of_rib()
+        world.end_of_rib(SECOND)
+        before = {by: targets_told(world, by) for by in (REFLECTOR, SECOND)}
+        fresh = world.crashed() if after == "a crash" else world.handed_over()
+        fresh.tell(facts.IntentLost("no server of the southbound database answers"))
+        for far in fresh.reflectors.values():
+            far.history.clear()
+        fresh.switch_on()
+        fresh.wait(LOOK_BACK_WAIT_S)
+        told = {by: targets_told(fresh, by) for by in (REFLECTOR, SECOND)}
+        assert told == (before if after == "a crash" else {REFLECTOR: set(), SECOND: set()}), trusts

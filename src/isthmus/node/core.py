@@ -87,7 +87,7 @@ class Node:
             served=self.picture.admitted.served,
             circuits=self.asked.worth_remembering,
         )
-        return handover.remember(memory, self.peers)
+        return handover.remember(memory, self.peers, self.announcing.routes)
 
     def suspend(self, now: float, peers: Collection[IpAddress]) -> Memory:
         """The end of this run, for one that goes on with the sessions of these peers. Nothing may be left to say, and

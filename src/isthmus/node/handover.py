@@ -79,15 +79,30 @@ def _resume(config: PeerConfig, node: NodeConfig, convergence: Convergence, left
     return peer
 
 
-def remember(memory: Memory, peers: Mapping[IpAddress, Peer]) -> Memory:
-    """For a run that begins anew: with what every peer may still have of ours."""
-    return replace(memory, peers={address: PeerMemory(_may_have(peer)) for address, peer in peers.items()})
+def remember(memory: Memory, peers: Mapping[IpAddress, Peer], routes: Mapping[RouteKey, Announcement]) -> Memory:
+    """For a run that begins anew: with what every peer may still have of ours, each as it is by now (`routes`). A peer
+    that is away, or is told some targets only, has it otherwise, and nobody shall be told that again."""
+    return replace(memory, peers={address: PeerMemory(_may_have(peer, routes)) for address, peer in peers.items()})
 
 
 def told_before(peers: Mapping[IpAddress, Peer]) -> dict[RouteKey, Offer]:
-    """What earlier sessions, of whatever peer, have told: all of it is on offer until the cloud's intent is known."""
-    told = [a for peer in peers.values() for one in peer.conversations.values() for a in one.may_have.values()]
-    return {a.nlri.key(): Offer(a, FAMILIES[a.nlri.family].proof(a)) for a in told}
+    """What earlier sessions, of whatever peer, have told: all of it is on offer until the cloud's intent is known, with
+    all targets that some peer was told."""
+    found: dict[RouteKey, Announcement] = {}
+    for told in (a for peer in peers.values() for one in peer.conversations.values() for a in one.may_have.values()):
+        key = told.nlri.key()
+        found[key] = _with_targets_of(found.get(key, told), told)
+    return {key: Offer(a, FAMILIES[key.family].proof(a)) for key, a in found.items()}
+
+
+def _with_targets_of(one: Announcement, other: Announcement) -> Announcement:
+    more = other.attributes.route_targets - one.attributes.route_targets
+    if not more:
+        return one
+    if one.attributes.route_targets < other.attributes.route_targets:
+        return other
+    communities = (*sorted(more), *one.attributes.extended_communities)
+    return replace(one, attributes=replace(one.attributes, extended_communities=communities))
 
 
 def suspend(
@@ -134,5 +149,5 @@ def _routes(paths: Collection[Path], standing: Standing) -> Iterator[tuple[Heard
     return ((p.heard, p.nlri) for p in paths if p.standing is standing)
 
 
-def _may_have(peer: Peer) -> tuple[Announcement, ...]:
-    return tuple(a for one in peer.conversations.values() for a in one.may_have.values())
+def _may_have(peer: Peer, routes: Mapping[RouteKey, Announcement]) -> tuple[Announcement, ...]:
+    return tuple(routes.get(key, a) for one in peer.conversations.values() for key, a in one.may_have.items())
