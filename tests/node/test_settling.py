@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pytest
 
 from isthmus.bgp.heard import Heard
@@ -16,6 +18,7 @@ from isthmus.node.report import status
 from isthmus.rib.adj_in import Path
 from isthmus.vpn.beacons import beacon
 from isthmus.vpn.exports import Speaker
+from isthmus.vpn.trust import TargetRange, Trust
 from tests.build import association, attachment, attributes, circuit, ip, nlri, path, port
 from tests.world import REFLECTOR, SECOND, World
 
@@ -29,8 +32,10 @@ def shown(by: IpAddress) -> Path:
     return Path(by, by, route.nlri, Heard.of(route.attributes), 0.0)
 
 
-def begun(*peers: IpAddress, limits: Limits | None = None) -> World:
-    world = World(peers=peers or (REFLECTOR,), limits=limits)
+def begun(
+    *peers: IpAddress, limits: Limits | None = None, trusts: Mapping[IpAddress, Trust] | None = None
+) -> World:
+    world = World(peers=peers or (REFLECTOR,), limits=limits, trusts=trusts)
     world.switch_on()
     world.intent({circuit(1): RED}, [port("p", A, "10.1.0.5")])
     return world
@@ -188,6 +193,32 @@ def test_an_empty_reflector_does_not_contradict_itself_because_another_one_knows
     returned(world)
     world.wait(SETTLE_S - 1)
     assert routes(world) == {"10.9.0.1", "10.9.0.9"}
+
+
+@pytest.mark.parametrize("by_beacon", [True, False])
+def test_one_that_may_not_say_it_does_not_contradict_it(by_beacon: bool) -> None:
+    """It is told of the hypervisor, and of some of its routes. The others nobody takes from it."""
+    world = begun(REFLECTOR, SECOND, trusts={SECOND: Trust(accept_targets=(TargetRange.parse("64512:9"),))})
+    for one in (REFLECTOR, SECOND):
+        beacon = [shown(one)] if by_beacon else []
+        routes_of_it = path("10.9.0.1/32", attributes(RT)), path("10.9.0.2/32", attributes("64512:9"))
+        world.says(*routes_of_it, *beacon, by=one)
+        world.end_of_rib(one)
+    world.says(path("10.9.0.3/32", attributes(RT, "64512:9")))
+    world.cut(REFLECTOR)
+    world.wait(2 * SETTLE_S)
+    assert routes(world) == {"10.9.0.1"}, "what it may say and does not is not so"
+
+
+def test_one_whose_word_was_not_taken_in_does_not_contradict_it() -> None:
+    world = begun(REFLECTOR, SECOND, limits=Limits(routes_per_target=1))
+    world.says(path("10.9.0.1/32", attributes(RT)), shown(REFLECTOR))
+    world.says(path("10.9.0.2/32", attributes(RT)), path("10.9.0.1/32", attributes(RT)), shown(SECOND), by=SECOND)
+    world.end_of_rib()
+    world.end_of_rib(SECOND)
+    world.cut(REFLECTOR)
+    world.wait(2 * SETTLE_S)
+    assert routes(world) == {"10.9.0.1", "10.9.0.2"}
 
 
 def test_an_exchange_waits_on_for_one_that_has_not_said_all() -> None:

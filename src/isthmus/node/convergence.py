@@ -188,9 +188,16 @@ class Convergence:
         settled = {one.channel: one.settled_at for one in self._of(family) if one.settled_at is not None}
         if not settled or not self.retention.concerns(family):
             return
-        self.touch(self.rib.sweep(contradicted(self.rib, settled, now)))
+        self.touch(self.rib.sweep(contradicted(self.rib, settled, now, self._would_be_here)))
         self.retention.contradicted(family, self.rib.stale_sessions)
         self._ask_all_again()
+
+    def _would_be_here(self, channel: Channel, path: Path) -> bool:
+        """Whether this path would be in the table if that peer said it too."""
+        destination, key = path.nlri.destination, path.key._replace(peer=channel.peer)
+        if self._peers[channel.peer].conversations[channel.family].refused.may_have(destination, key):
+            return False
+        return not any(self._judge.look(channel.peer, path.heard, [destination])[1])
 
     # Time
 

@@ -78,6 +78,10 @@ class Refused:
             if not self._more[most]:
                 del self._more[most]
 
+    def may_have(self, destination: Destination, key: PathKey) -> bool:
+        """Whether this may be one of them: of more than are known by name nobody can say that it is not."""
+        return bool(self._more) or (destination, key) in self._names
+
     def clear(self) -> None:
         """The peer says all again."""
         for table in (self._names, self._paths, self._counts, self._largest, self._more):
