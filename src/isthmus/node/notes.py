@@ -6,11 +6,13 @@ no numbers: a report changes when something happened, not with each route.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache
 
 from isthmus.bgp.nlri import Destination
-from isthmus.fib.entries import CircuitName
+from isthmus.fib.entries import CircuitName, ViewId
 from isthmus.model.net import Prefix
 from isthmus.model.reason import Contested, Note
 from isthmus.model.vpn import RouteTarget
@@ -28,12 +30,13 @@ _DEFAULTS = tuple(
 def notes(node: Node) -> dict[CircuitName, dict[str, list[str]]]:
     """By circuit and BGPVPN."""
     found: dict[CircuitName, dict[str, list[str]]] = {}
+    in_order = cache(lambda number: sorted(node.tables.entries[number], key=_place))
     for circuit in sorted(node.picture.local.circuits):
         intent, doors = node.picture.admitted.circuits.get(circuit), node.picture.doors.get(circuit)
         if intent is None or doors is None:
             continue
         for view in (node.tables.views[number] for number in doors.views if number in node.tables.views):
-            for words, targets in (*_defaults(node, view), *_hidden(node, view, intent.routes)):
+            for words, targets in (*_defaults(node, view), *_hidden(view, intent.routes, in_order)):
                 for a in intent.associations:
                     if not targets.isdisjoint(a.imports):
                         found.setdefault(circuit, {}).setdefault(a.bgpvpn, []).append(words)
@@ -62,9 +65,19 @@ def _defaults(node: Node, view: View) -> Iterator[Words]:
             yield f"{prefix} is {Note.DEFAULT_ROUTE.value}", entry.best.heard.route_targets
 
 
-def _hidden(node: Node, view: View, routes: Iterable[Prefix]) -> Iterator[Words]:
-    entries: Iterable[Destination] = node.tables.entries[view.id]
+def _hidden(
+    view: View, routes: Iterable[Prefix], in_order: Callable[[ViewId], Sequence[Destination]]
+) -> Iterator[Words]:
     for route in routes:
-        one = View(view.id, view.imports, view.own, view.circuits, ((route,),))
-        if any(one.hides(destination) for destination in entries):
+        if _covers_some(route, in_order(view.id)):
             yield f"the router's own route {route} hides routes of this VPN", view.imports
+
+
+def _covers_some(route: Prefix, destinations: Sequence[Destination]) -> bool:
+    """One search: in order, what a prefix covers begins where the prefix would stand, and nothing is between."""
+    at = bisect_left(destinations, _place(route), key=_place)
+    return at < len(destinations) and route.covers(destinations[at])
+
+
+def _place(prefix: Prefix) -> tuple[int, Prefix]:
+    return prefix.version, prefix
