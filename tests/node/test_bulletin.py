@@ -13,7 +13,7 @@ from isthmus.node.bulletin import UNREADABLE_MAX, About, bulletin
 from isthmus.node.config import Limits
 from isthmus.node.order import LOOK_WAIT_S, PATIENCE_S
 from isthmus.node.report import status
-from tests.build import SITE, association, attachment, attributes, circuit, net, nlri, path, port, uuid
+from tests.build import SITE, association, attachment, attributes, circuit, ip, net, nlri, path, port, uuid
 from tests.world import World
 
 A, B = "neutron-a", "neutron-b"
@@ -79,6 +79,48 @@ def test_routes_that_cannot_be_used_are_counted_by_reason_and_nobody_elsewhere_i
     assert one(told(w)).details == {}
     w.says(withdraw=[nlri("10.9.2.1/32")])
     assert one(told(w)).details == ALONE
+
+
+def two_vpns_of_one_network() -> World:
+    """Their routes are in one view."""
+    w = World()
+    w.switch_on()
+    both = association(16, networks=(A,), both=(RT,)), association(17, networks=(A,), both=("64512:2",))
+    w.intent({circuit(1): attachment(1, *both, networks=(A,))}, (port("p", A, "10.1.0.5"),))
+    return w
+
+
+def test_routes_that_cannot_be_used_are_told_of_the_bgpvpn_that_imports_them() -> None:
+    w = two_vpns_of_one_network()
+    w.says(path("10.9.0.1/32", attributes(RT, router_mac=None)), path("10.9.0.2/32", attributes("64512:2")))
+    w.end_of_rib()
+    assert list(one(told(w)).details) == [uuid(1016)]
+
+
+def test_a_next_hop_that_nobody_answers_for_is_told_of_the_bgpvpn_that_imports_its_routes() -> None:
+    """The other one's owner has no part in it, and his status is another's to change."""
+    w = two_vpns_of_one_network()
+    w.says(*(path(f"10.9.0.{n}/32", attributes(RT, next_hop=f"172.30.2.{n}")) for n in range(1, 9)))
+    w.says(path("10.9.1.1/32", attributes("64512:2", next_hop="172.30.3.1")))
+    w.end_of_rib()
+    nobody = frozenset(ip(f"172.30.2.{n}") for n in range(1, 9))
+    w.tell(facts.NeighboursRead(nobody | {ip("172.30.3.1")}, nobody))
+    where = "routes to 172.30.2.1, 172.30.2.2, 172.30.2.3 and others are "
+    assert one(told(w)).bgpvpns == {uuid(1016): where + Note.BLIND.value}
+
+
+def test_a_bgpvpn_of_two_networks_is_told_what_is_in_either_view() -> None:
+    w = World()
+    w.switch_on()
+    of_both = association(16, networks=(A, B), both=(RT,)), association(17, networks=(B,), both=("64512:2",))
+    w.intent(
+        {circuit(1): attachment(1, *of_both, networks=(A, B))}, (port("p", A, "10.1.0.5"), port("q", B, "10.2.0.5"))
+    )
+    w.says(path("10.9.0.1/32", attributes(RT, router_mac=None)), path("10.9.0.2/32", attributes("64512:2")))
+    w.end_of_rib()
+    said = one(told(w)).details
+    assert list(said) == [uuid(1016)] and "1 route is not used" in said[uuid(1016)]
+    assert said[uuid(1016)].endswith("no route of another site is known"), "of those that its other network sees"
 
 
 def test_a_route_of_another_hypervisor_of_this_cloud_is_no_other_site() -> None:

@@ -166,7 +166,9 @@ def test_a_reflector_that_was_away_keeps_no_target_alive_that_the_owner_has_take
 @pytest.mark.parametrize("after", ["a crash", "an exchange"])
 def test_each_reflector_is_told_all_targets_that_it_may_hear_of(after: str) -> None:
     """What another one was told has only those that the other may hear of."""
-    one, two = ({by: Trust(announce_targets=(TargetRange.parse(t),))} for by, t in ((SECOND, RT), (REFLECTOR, "64512:2")))
+    one, two = (
+        {by: Trust(announce_targets=(TargetRange.parse(t),))} for by, t in ((SECOND, RT), (REFLECTOR, "64512:2"))
+    )
     for trusts in (one, two, one | two):
         world = World(peers=(REFLECTOR, SECOND), trusts=trusts)
         world.switch_on()

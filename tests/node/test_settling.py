@@ -32,9 +32,7 @@ def shown(by: IpAddress) -> Path:
     return Path(by, by, route.nlri, Heard.of(route.attributes), 0.0)
 
 
-def begun(
-    *peers: IpAddress, limits: Limits | None = None, trusts: Mapping[IpAddress, Trust] | None = None
-) -> World:
+def begun(*peers: IpAddress, limits: Limits | None = None, trusts: Mapping[IpAddress, Trust] | None = None) -> World:
     world = World(peers=peers or (REFLECTOR,), limits=limits, trusts=trusts)
     world.switch_on()
     world.intent({circuit(1): RED}, [port("p", A, "10.1.0.5")])

@@ -12,20 +12,26 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from isthmus.fib.entries import CircuitName, NextHop
+from isthmus.model.intent import AssociationIntent
 from isthmus.model.net import IpAddress
 from isthmus.model.reason import AttachmentState, Contested, NotAnnounced, Note, NotInstalled
 from isthmus.model.report import DOWN, IN_SYNC, UP, AgentReport, AttachmentReport, NodeReport, PeerReport
+from isthmus.model.vpn import RouteTarget
 from isthmus.node.core import Node
 from isthmus.node.notes import notes as worth_knowing
 from isthmus.node.order import LOOK_WAIT_S
 from isthmus.node.peers import Peer
 from isthmus.node.report import status
 from isthmus.node.status import AttachmentStatus, Detail, NodeStatus
+from isthmus.vpn.exports import Export
 from isthmus.vpn.views import View
 
 UNREADABLE_MAX = 20
 """Rows told of that could never be read: a cloud may have thousands that a new version wrote, and each node sees all.
 Nobody can say whether they concern this node."""
+
+BLIND_MAX = 3
+"""Endpoints told of by name; a peer may say thousands."""
 
 NO_OTHER_SITE = "no route of another site is known"
 
@@ -136,9 +142,9 @@ def _wrong(node: Node) -> dict[CircuitName, dict[str, str]]:
             found.setdefault(circuit, {}).setdefault(bgpvpn, []).append(why_not)
     for circuit, bgpvpn in _full(node):
         found.setdefault(circuit, {}).setdefault(bgpvpn, []).append(NotInstalled.VIEW_FULL.value)
-    for circuit, bgpvpn, endpoint in _blind(node):
-        found.setdefault(circuit, {}).setdefault(bgpvpn, []).append(f"routes to {endpoint} are {Note.BLIND.value}")
-    return {circuit: {b: "; ".join(words) for b, words in one.items()} for circuit, one in found.items()}
+    for circuit, bgpvpn, where in _blind(node):
+        found.setdefault(circuit, {}).setdefault(bgpvpn, []).append(f"routes to {where} are {Note.BLIND.value}")
+    return {circuit: {b: "; ".join(dict.fromkeys(w)) for b, w in one.items()} for circuit, one in found.items()}
 
 
 def _notes(node: Node) -> dict[CircuitName, dict[str, str]]:
@@ -148,19 +154,22 @@ def _notes(node: Node) -> dict[CircuitName, dict[str, str]]:
 def _details(node: Node) -> dict[CircuitName, dict[str, str]]:
     """What an operator may ask for of single BGPVPNs though nothing is wrong here: routes of others that cannot be
     used, and that nobody elsewhere is heard. Not before some peer has said all it has to say."""
-    found: dict[CircuitName, dict[str, str]] = {}
+    found: dict[CircuitName, dict[str, list[str]]] = {}
     if not any(peer.in_sync for peer in node.peers.values()):
-        return found
+        return {}
     full = [refusal for peer in node.peers.values() for refusal in peer.budget_refusals]
     for number, view in node.tables.views.items():
-        counted: Counter[str] = Counter()
-        counted.update({why.value: count for why, count in node.tables.refusals(number).items()})
-        counted.update({r.why.value: count for r, count in full if r.of in view.imports})
-        words = [f"{_at_least(count)} not used: {why}" for why, count in sorted(counted.items())]
-        words += [NO_OTHER_SITE] if node.tables.is_alone(number) else []
-        for circuit, bgpvpn in _behind(node, view) if words else ():
-            found.setdefault(circuit, {})[bgpvpn] = "; ".join(words)
-    return found
+        refused, alone = node.tables.refusals(number), node.tables.is_alone(number)
+        for circuit, one in _behind(node, view):
+            counted = Counter[str]()
+            for (why, targets), count in refused.items():
+                counted[why.value] += 0 if targets.isdisjoint(one.imports) else count
+            for refusal, count in full:
+                counted[refusal.why.value] += count if refusal.of in one.imports else 0
+            words = [f"{_at_least(count)} not used: {why}" for why, count in sorted(counted.items()) if count]
+            if words := words + [NO_OTHER_SITE] * alone:
+                found.setdefault(circuit, {}).setdefault(one.bgpvpn, []).extend(words)
+    return {circuit: {b: "; ".join(dict.fromkeys(w)) for b, w in one.items()} for circuit, one in found.items()}
 
 
 def _at_least(count: int) -> str:
@@ -169,12 +178,12 @@ def _at_least(count: int) -> str:
     return "1 route is" if count == 1 else f"{known} routes or more are" if known > 1 else "routes are"
 
 
-def _behind(node: Node, view: View) -> Iterator[tuple[CircuitName, str]]:
-    """Circuits and BGPVPNs that look there."""
+def _behind(node: Node, view: View) -> Iterator[tuple[CircuitName, AssociationIntent]]:
+    """What looks there: circuits and their associations."""
     for circuit in sorted(view.circuits):
-        for a in node.picture.admitted.circuits[circuit].associations:
-            if set(a.imports) & view.imports:
-                yield circuit, a.bgpvpn
+        for one in node.picture.admitted.circuits[circuit].associations:
+            if not view.imports.isdisjoint(one.imports):
+                yield circuit, one
 
 
 def _full(node: Node) -> Iterator[tuple[CircuitName, str]]:
@@ -182,20 +191,22 @@ def _full(node: Node) -> Iterator[tuple[CircuitName, str]]:
     for number, view in node.tables.views.items():
         if not node.tables.surplus(number):
             continue
-        yield from _behind(node, view)
+        yield from ((circuit, one.bgpvpn) for circuit, one in _behind(node, view))
 
 
-def _blind(node: Node) -> Iterator[tuple[CircuitName, str, IpAddress]]:
-    """The circuits and BGPVPNs with a route to somewhere that nobody answers for."""
-    if not (blind := node.reach.blind):
-        return
+def _blind(node: Node) -> Iterator[tuple[CircuitName, str, str]]:
+    """The circuits and BGPVPNs with routes to somewhere that nobody answers for, and where that is."""
+    blind = node.reach.blind
     for number, view in node.tables.views.items():
-        used = {e.target.vtep for e in node.tables.entries[number].values() if isinstance(e.target, NextHop)} & blind
-        for endpoint in sorted(used):
-            for circuit in sorted(view.circuits):
-                for one in node.picture.admitted.circuits[circuit].associations:
-                    if set(one.imports) & view.imports:
-                        yield circuit, one.bgpvpn, endpoint
+        if not blind or not node.tables.uses_some(number, blind):
+            continue
+        led: dict[IpAddress, set[RouteTarget]] = {}
+        for e in node.tables.entries[number].values():
+            if isinstance(e.target, NextHop) and e.target.vtep in blind and not isinstance(e.best, Export):
+                led.setdefault(e.target.vtep, set()).update(e.best.heard.route_targets)
+        for circuit, one in _behind(node, view):
+            if there := sorted(str(e) for e, targets in led.items() if not targets.isdisjoint(one.imports)):
+                yield circuit, one.bgpvpn, ", ".join(there[:BLIND_MAX]) + " and others" * (len(there) > BLIND_MAX)
 
 
 def _agent(node: Node, seen: NodeStatus, about: About) -> AgentReport:

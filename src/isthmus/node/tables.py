@@ -95,8 +95,8 @@ class Tables:
     """How many of them have each tunnel endpoint among their candidates."""
     _endpoints: dict[IpAddress, int] = field(default_factory=dict)
     """How many views use each."""
-    _refusals: dict[ViewId, dict[Destination, tuple[NotImported, ...]]] = field(default_factory=dict)
-    """Why routes with a target of the view cannot be used; of nearly all views nothing."""
+    _refusals: dict[ViewId, dict[Destination, tuple[tuple[NotImported, Targets], ...]]] = field(default_factory=dict)
+    """Why routes with a target of the view cannot be used, and their targets; of nearly all views nothing."""
     _sites: dict[ViewId, frozenset[SiteOfOrigin]] = field(default_factory=dict)
     """The names of this cloud, when the view was made."""
     _far: dict[ViewId, int] = field(default_factory=dict)
@@ -230,15 +230,20 @@ class Tables:
         self._render(number, changed.keys() | moved if moved else changed, renderer, changes)
 
     def _note_refusals(self, view: View, destination: Destination, paths: Sequence[Path]) -> None:
-        whys = tuple(why for path in paths if (why := why_not_imported(view, path, self.speaker)) is not None)
+        asked = ((why_not_imported(view, path, self.speaker), path.heard.route_targets) for path in paths)
+        whys = tuple((why, targets) for why, targets in asked if why is not None)
         if whys:
             self._refusals.setdefault(view.id, {})[destination] = whys
         elif view.id in self._refusals:
             self._refusals[view.id].pop(destination, None)
 
-    def refusals(self, number: ViewId) -> Counter[NotImported]:
-        """Routes with a target of the view that cannot be used, by the reason."""
+    def refusals(self, number: ViewId) -> Counter[tuple[NotImported, Targets]]:
+        """Routes with a target of the view that cannot be used, by the reason and their targets."""
         return Counter(why for whys in self._refusals.get(number, {}).values() for why in whys)
+
+    def uses_some(self, number: ViewId, endpoints: Set[IpAddress]) -> bool:
+        """Whether something in the view leads to one of these, or would if others went."""
+        return not self._uses[number].keys().isdisjoint(endpoints)
 
     def is_alone(self, number: ViewId) -> bool:
         """Whether no route of another site is in the view."""
