@@ -76,6 +76,18 @@ def test_a_routers_own_route_hides_as_its_subnets_do_and_a_floating_ip_is_of_ipv
     ]
 
 
+def test_a_floating_ip_is_one_though_a_view_beside_it_is_not_served() -> None:
+    """Its number is another's (`clashes`)."""
+    both = association(16, networks=(A,), both=("64512:1",)), association(17, networks=(B,), both=("64512:2",))
+    ports = {
+        A: [replace(port("p", A, "10.1.0.5"), floating=True)],
+        B: [port("q", B, "10.2.0.5")],
+    }
+    found = doors_of(circuit(1), attachment(1, *both, networks=(A, B)), ports)
+    left = found.without({view_id(rts("64512:2"))})
+    assert left.floating == {ip("10.1.0.5")} and {s.address for s in left.sources} == {ip("10.1.0.5")}
+
+
 def test_the_number_of_a_view_is_the_same_in_every_process() -> None:
     assert f"{view_id(rts('64512:1')):#x}" == f"{view_id(reversed(rts('64512:1'))):#x}" == "0xe7ae25118c30a0c0"
     assert view_id(rts("64512:1", "64512:2")) == view_id([*rts("64512:2"), *rts("64512:1"), *rts("64512:1")])

@@ -105,6 +105,7 @@ class Doors:
         return Doors(
             {number: imports for number, imports in self.views.items() if number not in numbers},
             {source: number for source, number in self.sources.items() if number not in numbers},
+            self.floating,
         )
 
 
