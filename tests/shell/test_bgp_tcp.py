@@ -238,6 +238,20 @@ def test_a_connection_that_was_handed_over_is_signed_as_the_file_says_now() -> N
             background.call(after.tcp.close)
 
 
+def test_a_connection_that_cannot_be_protected_ends_and_the_process_does_not(world: World) -> None:
+    with world.dial():
+        handed = world.background.call(world.tcp.hand_over)
+        after = World(world.background, world.listener, guard=Guard(hops=1000))  # no kernel takes that
+
+        async def adopt() -> None:
+            await after.tcp.adopt(PEER, handed[PEER])
+
+        world.background.call(adopt)
+        after.hears(Closed(PEER, "Invalid argument"))
+        world.background.call(after.tcp.close)
+        assert handed[PEER].fileno() == -1
+
+
 def test_packets_from_farther_away_than_the_peer_are_not_taken() -> None:
     """RFC 5082: ours leave with 255, and what has come over more routers than the peer's is dropped by the kernel."""
     with Background() as background, socket.create_server(("127.0.0.1", 0)) as listener:

@@ -82,9 +82,15 @@ class _Connection(asyncio.Protocol):
         self.say(ConnectFailed(self.peer, why))
 
     async def adopt(self, connected: socket.socket) -> None:
-        """Go on with a connection that another process had."""
+        """Go on with a connection that another process had; one that cannot be protected has ended."""
         self._adopted = True
-        self._guard.put_on(connected, self.peer)
+        try:
+            self._guard.put_on(connected, self.peer)
+        except OSError as error:
+            connected.close()
+            self._end()
+            self.say(Closed(self.peer, in_words(error, self._local)))
+            return
         await asyncio.get_running_loop().create_connection(lambda: self, sock=connected)
 
     # What asyncio calls.
