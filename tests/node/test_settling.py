@@ -15,7 +15,7 @@ from isthmus.node.config import Limits
 from isthmus.node.facts import Answer
 from isthmus.node.order import SETTLE_S
 from isthmus.node.report import status
-from isthmus.rib.adj_in import Path
+from isthmus.rib.adj_in import AdjRibIn, Path
 from isthmus.vpn.beacons import beacon
 from isthmus.vpn.exports import Speaker
 from isthmus.vpn.trust import TargetRange, Trust
@@ -246,6 +246,20 @@ def test_a_reflector_that_goes_again_while_it_settles_has_contradicted_nothing()
     world.cut()
     world.wait(SETTLE_S * 2)
     assert routes(world)
+
+
+def test_who_says_that_this_was_all_again_and_again_costs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each time the whole table would be looked at for what it contradicts."""
+    world = begun(REFLECTOR, SECOND)
+    world.says(path("10.9.0.1/32", attributes(RT)))
+    world.end_of_rib()
+    world.end_of_rib(SECOND)
+    world.cut()
+    sweeps: list[object] = []
+    monkeypatch.setattr(AdjRibIn, "sweep", lambda *asked: sweeps.append(asked) or {})
+    for _ in range(50):
+        world.end_of_rib(SECOND)
+    assert sweeps == [] and routes(world) == {"10.9.0.1"}
 
 
 def test_room_that_comes_when_a_reflector_has_settled_is_used() -> None:

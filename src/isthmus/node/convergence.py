@@ -177,10 +177,12 @@ class Convergence:
         return (peer.conversations[family] for peer in self._peers.values())
 
     def _in_sync(self, one: Conversation, now: float) -> None:
-        """It has said all, or has had its time. One that returns may have said so before it knew anything."""
+        """It has said all, or has had its time. One that returns may have said so before it knew anything; one that
+        says so again says nothing, and looking at the whole table costs too much for that."""
+        if one.in_sync:
+            return
         family = one.channel.family
-        if not one.in_sync:
-            one.says_all(now, now + SETTLE_S if self.retention.concerns(family) else None)
+        one.says_all(now, now + SETTLE_S if self.retention.concerns(family) else None)
         self._contradict(family, now)
 
     def _contradict(self, family: Family, now: float) -> None:
