@@ -157,6 +157,19 @@ def test_who_wants_no_probes_asks_nobody() -> None:
     assert (said.liveness, said.endpoints_probed) == ("off", 0)
 
 
+def test_who_wants_no_probes_any_more_believes_no_old_answer() -> None:
+    """Neither that an endpoint is silent, as it is told to the operator, nor that it forwards: what is withdrawn of one
+    that cannot be heard would be held."""
+    made = world(10)
+    fall(made, some(1, 1))
+    off = World(liveness=Liveness.OFF, memory=made.node.remember(made.now), now=made.now)
+    off.switch_on()
+    off.intent({circuit(1): RED}, [port("p", A, "10.1.0.5")])
+    said = status(off.node, off.now).switch
+    assert (said.endpoints_silent, said.endpoints_doubted) == ([], [])
+    assert off.node.reach.answers == {} and off.node.remember(off.now).answers == {}
+
+
 @pytest.mark.parametrize("of", [[], some(1, 1)], ids=["all", "one"])
 def test_what_was_answered_can_be_forgotten(of: list[IpAddress]) -> None:
     """Another maker's PE has taken the address of a hypervisor of ours, under a route that stood."""

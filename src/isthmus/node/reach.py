@@ -32,8 +32,9 @@ class Reach:
         self.resolved: Endpoints = NOBODY
         """Those whose next hop's MAC is known, or was waited for long enough."""
         self._in_vain: Endpoints = NOBODY
-        self.answers = dict(answers)
-        """Of those that were asked; what is not here is not known."""
+        self.answers = dict(answers) if liveness is not Liveness.OFF else {}
+        """Of those that were asked; what is not here is not known. Where nobody is asked, what an earlier run was
+        answered would be believed for ever."""
         self.doubted: Endpoints = NOBODY
         """Silent, but with so many others that it says more about us."""
         self.doubts = 0
