@@ -77,6 +77,17 @@ def test_octets_are_counted_and_not_only_routes() -> None:
     assert limit(made, "octets_per_peer")[0] == LimitState.FULL.name
 
 
+def test_targets_are_counted_for_each_takes_more_here_than_on_the_wire() -> None:
+    """Half a megabyte of UPDATEs with new targets only would be fifty on every hypervisor."""
+    made = world(octets_per_peer=1_000_000)
+    for n in range(100):
+        made.says(path(f"10.9.0.{n}/32", attributes(*(f"64512:{100 + n * 400 + i}" for i in range(400)))))
+    kept = len(list(made.node.rib))
+    assert 0 < kept < 10 and not_taken(made) == {NotAccepted.PEER_OCTETS.value: 100 - kept}
+    made.says(path("10.9.0.1/32", attributes(RT)))
+    assert "10.9.0.1/32" in taken(made), "what it had before has made room"
+
+
 def test_a_route_cannot_grow_beyond_what_a_new_one_may_be() -> None:
     made = world(octets_per_peer=3_000)
     made.says(path("10.9.0.1/32", attributes(RT)))

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from isthmus.rib.adj_in import AdjRibIn, Path
-from isthmus.rib.budget import Budget, Maxima
+from isthmus.rib.budget import TARGET_OCTETS, Budget, Maxima
 from tests.build import attributes, ip, path
 
 PEERS = ("172.30.1.250", "172.30.1.251")
@@ -23,7 +23,7 @@ steps = st.lists(
     ),
     max_size=60,
 )
-MOST = Maxima(9, 900, 2, 4), Maxima(6, 700, 2, 3)
+MOST = Maxima(9, 900 + TARGET_OCTETS, 2, 4), Maxima(6, 700, 2, 3)
 
 
 @given(steps)
@@ -46,7 +46,10 @@ def test_counts_are_those_of_the_table_and_no_maximum_is_ever_passed(
     assert usages.keys() == found.keys()
     for whose, usage in usages.items():
         paths, most = found[whose], MOST[whose[1] is not None]
-        assert usage == (len(paths), sum(p.heard.octets for p in paths), len({p.heard.next_hop for p in paths}))
+        octets = sum(p.heard.octets for p in paths)
+        if whose[1] is None:
+            octets += TARGET_OCTETS * len({target for p in paths for target in p.heard.route_targets})
+        assert usage == (len(paths), octets, len({p.heard.next_hop for p in paths}))
         crowds = Counter(p.nlri.destination for p in paths)
         assert all(taken <= maximum for taken, maximum in zip((*usage, max(crowds.values())), most, strict=True))
     for peer in PEERS:

@@ -33,6 +33,9 @@ from isthmus.model.vpn import RouteTarget
 
 AS_PATH = AttributeType.AS_PATH.value
 
+FEW_TARGETS, IN_A_SET_OCTETS = 8, 128
+"""With so many a route costs little more than its octets; one target more takes so much in the sets that lead to it."""
+
 READ_MAX, REMEMBERED_OCTETS_MAX = 4096, 512
 """Sets kept as values beside their octets, and how long they may be for that; what is imported is read more than once,
 but not by many at a time."""
@@ -71,8 +74,9 @@ class Heard:
 
     @property
     def octets(self) -> int:
-        """How many are kept."""
-        return len(self.common) + len(self.communities)
+        """How many are kept, and what a set of many targets takes besides."""
+        many = len(self.route_targets) - FEW_TARGETS
+        return len(self.common) + len(self.communities) + (many * IN_A_SET_OCTETS if many > 0 else 0)
 
     def read(self) -> PathAttributes:
         """What they say."""

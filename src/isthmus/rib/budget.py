@@ -2,8 +2,9 @@
 
 Each is counted for the peer and for each route target that it says, so that one VPN that floods takes no room from the
 others. Octets are those of a route's attributes, whether or not others share them: what sharing saves is nobody's to
-count on. Every next hop costs flows and probes on every hypervisor that imports it; every path of a prefix is looked at
-whenever one of them changes.
+count on; to a peer's those are added that each of its targets takes, for one costs eight on the wire and a hundred
+times as many here. Every next hop costs flows and probes on every hypervisor that imports it; every path of a prefix is
+looked at whenever one of them changes.
 
 Rules: counts follow from the paths that were added and removed and nothing else. What a peer has may change within the
 maxima; what would go beyond is refused, with the maximum that was reached first.
@@ -37,6 +38,9 @@ class Maxima(NamedTuple):
     paths: int
     """Of one prefix."""
 
+
+TARGET_OCTETS = 1024
+"""What one more target takes, however few routes have it: its account, and its place in the index."""
 
 UNBOUNDED = Maxima(*(2**63,) * 4)
 
@@ -88,19 +92,20 @@ class _Account:
     def usage(self) -> Usage:
         return Usage(self.routes, self.octets, len(self.hops))
 
-    def has_room(self, heard: Heard, many: int) -> bool:
+    def has_room(self, heard: Heard, many: int, besides: int) -> bool:
+        """`besides`: octets that are not the routes' own."""
         most = self.most
         return (
             self.routes + many <= most.routes
-            and self.octets + many * heard.octets <= most.octets
+            and self.octets + many * heard.octets + besides <= most.octets
             and (heard.next_hop in self.hops or len(self.hops) < most.next_hops)
         )
 
-    def beyond(self, path: Path, old: Path | None) -> NotAccepted | None:
+    def beyond(self, path: Path, old: Path | None, besides: int) -> NotAccepted | None:
         """What keeps this path out that would take the place of `old`, if that counts here."""
         if old is None and self.routes >= self.most.routes:
             return self.whys.routes
-        more = path.heard.octets - (0 if old is None else old.heard.octets)
+        more = path.heard.octets - (0 if old is None else old.heard.octets) + besides
         if more > 0 and self.octets + more > self.most.octets:
             return self.whys.octets
         freed = old is not None and self.hops.get(old.heard.next_hop) == 1
@@ -134,8 +139,11 @@ class Budget:
         heard, accounts = paths[0].heard, self._of(paths[0])
         hop, octets = heard.next_hop, by * heard.octets
         for account in accounts:
+            before = account.routes
             account.routes += by
             account.octets += octets
+            if not (before and account.routes) and account is not accounts[0]:
+                accounts[0].octets += TARGET_OCTETS if by > 0 else -TARGET_OCTETS
             hops = account.hops
             uses = hops.get(hop, 0) + by
             if uses:
@@ -189,9 +197,12 @@ class Budget:
     def has_room(self, announced: Sequence[Path]) -> bool:
         """Whether all of these, of one set of attributes, surely may come; cheaper than to ask for each."""
         first, many = announced[0], len(announced)
-        for account in self._of(first):
-            if not account.has_room(first.heard, many):
+        accounts = self._of(first)
+        besides = self._new_targets(accounts) * TARGET_OCTETS
+        for account in accounts:
+            if not account.has_room(first.heard, many, besides):
                 return False
+            besides = 0  # the first is the peer's
         if many == 1 and not self._crowds:
             return True
         destinations = {one.nlri.destination for one in announced}
@@ -206,14 +217,22 @@ class Budget:
 
     def _refusal(self, path: Path, old: Path | None) -> Refusal | None:
         crowd = self._crowds.get(path.nlri.destination, {})
-        for account in self._of(path):
+        accounts = self._of(path)
+        besides = self._new_targets(accounts) * TARGET_OCTETS
+        if old is not None:
+            besides -= sum(one.routes == 1 for one in self._of(old)[1:] if one not in accounts) * TARGET_OCTETS
+        for account in accounts:
             target = account.whose[1]
             counted = old if target is None or (old is not None and target in old.heard.route_targets) else None
-            if (why := account.beyond(path, counted)) is not None:
+            if (why := account.beyond(path, counted, 0 if target else besides)) is not None:
                 return Refusal(why, target)
             if counted is None and crowd.get(account.whose, 0) >= account.most.paths:
                 return Refusal(account.whys.paths, path.nlri.destination)
         return None
+
+    @staticmethod
+    def _new_targets(accounts: tuple[_Account, ...]) -> int:
+        return sum(not account.routes for account in accounts[1:])
 
     # What others ask
 
