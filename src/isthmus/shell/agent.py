@@ -81,7 +81,7 @@ from isthmus.shell.southbound import Southbound
 from isthmus.shell.supervisor import Part, keep
 from isthmus.shell.telling import FRESH_S, Wish
 from isthmus.shell.transitions import lines
-from isthmus.shell.view_key import view_key
+from isthmus.shell.view_key import knows_all, view_key
 
 log = logging.getLogger(__name__)
 
@@ -425,7 +425,8 @@ async def _serve(config: Config) -> None:
     generation = next_generation(config.state, time.time())
     log.info("isthmus-agent %s, run %d, vtep %s", importlib.metadata.version("isthmus"), generation, config.vtep)
     memory, connections = left_behind(config)
-    key = view_key(config.state, has_run=memory is not None, goes_on=bool(connections))
+    reflectors = [reflector.address for reflector in config.reflectors]
+    key = view_key(config.state, goes_on=knows_all(reflectors, memory, connections))
     await Agent(config, generation, memory, connections, key).run(stop)
     log.info("isthmus-agent ends; flows and ports stay")
 

@@ -1,16 +1,21 @@
 """The key of the numbers of views: a secret of this hypervisor's, made once and kept beside the generation.
 
 A tenant chooses what his VPNs import, so without a secret he could look for two sets that have one number (ADR 2). With
-another key every view has another number. That costs nothing while a run goes on with the sessions of the last, for it
-knows every route; else a view would be empty until the reflectors have said theirs. So a hypervisor that has run an
-earlier release keeps the numbers that it has until its first exchange.
+another key every view has another number. That costs nothing while a run goes on with the sessions of the last, of all
+reflectors, for it knows every route; else what only the others have said would be nowhere until they have said it
+again. So a hypervisor that has run an earlier release keeps the numbers that it has until such an exchange.
 """
 
 from __future__ import annotations
 
 import logging
 import secrets
+from collections.abc import Collection
 from pathlib import Path
+
+from isthmus.model.net import IpAddress
+from isthmus.node.memory import Memory
+from isthmus.shell import memory_file
 
 log = logging.getLogger(__name__)
 
@@ -18,8 +23,19 @@ FILE = "view-key"
 KEY_BYTES = 32
 
 
-def view_key(directory: Path, *, has_run: bool, goes_on: bool) -> bytes:
-    """`has_run`: whether there was a run before on this hypervisor; `goes_on`: whether this one has its sessions."""
+def knows_all(reflectors: Collection[IpAddress], memory: Memory | None, connections: Collection[IpAddress]) -> bool:
+    """Whether the run goes on with the sessions of all of them, and each had said all it knew."""
+    for address in reflectors:
+        left = memory.peers.get(address) if memory is not None and address in connections else None
+        if left is None or left.session is None:
+            return False
+        if not all(channel.in_sync for channel in left.session.channels.values()):
+            return False
+    return True
+
+
+def view_key(directory: Path, *, goes_on: bool) -> bytes:
+    """`goes_on`: whether this run knows all that the last one did (`knows_all`)."""
     file = directory / FILE
     try:
         key = bytes.fromhex(file.read_text(encoding="ascii").strip())
@@ -27,8 +43,10 @@ def view_key(directory: Path, *, has_run: bool, goes_on: bool) -> bytes:
             return key
         log.warning("%s holds no key; a new one is made", file)
     except FileNotFoundError:
-        if has_run and not goes_on:
-            log.info("views keep the numbers of the release before until the agent is restarted by `systemctl restart`")
+        # There was a run before, whether or not what it left can be read.
+        if (directory / memory_file.FILE).exists() and not goes_on:
+            said = "until the agent is restarted by `systemctl restart` while all reflectors are in sync"
+            log.info("views keep the numbers of the release before %s", said)
             return b""
     except (OSError, ValueError) as error:
         log.warning("%s cannot be read (%s); a new key is made", file, error)
