@@ -7,12 +7,13 @@ from dataclasses import replace
 
 from isthmus.bgp.attribute import PathAttributes
 from isthmus.flows.layout import Table
+from isthmus.model.intent import AttachmentIntent
 from isthmus.model.reason import NotAccepted, NotAnnounced, Note, NotImported
 from isthmus.model.vpn import SiteOfOrigin
 from isthmus.node.report import status
 from isthmus.node.status import PeerStatus, RouteStatus
 from isthmus.vpn.trust import TargetRange, Trust
-from tests.build import SITE, association, attachment, attributes, circuit, net, nlri, path, port, rts
+from tests.build import ELSEWHERE, SITE, association, attachment, attributes, circuit, net, nlri, path, port, rts
 from tests.world import REFLECTOR, World
 
 A, B = "neutron-a", "neutron-b"
@@ -155,6 +156,23 @@ def test_another_cloud_cannot_use_this_clouds_name() -> None:
     assert destinations(made) == set() and route(made, "10.9.0.1/32").why == NotImported.SITE_LOOP.value
     made.says(path("10.9.0.1/32", attributes(AGREED, site=SITE, as_path=())))
     assert destinations(made) == {"10.9.0.1"}, "one of our own hypervisors"
+
+
+def test_a_cloud_that_gets_another_name_judges_every_route_by_it() -> None:
+    """As a fresh process would; and what was another site's route may be one of its own now."""
+    made = world()
+    made.says(path("10.9.0.1/32", attributes(AGREED)), path("10.9.0.2/32", attributes(AGREED, as_path=())))
+    assert made.node.asked.fact is not None
+    circuits = {
+        name: replace(one, site=ELSEWHERE)
+        for name, one in made.node.asked.fact.circuits.items()
+        if isinstance(one, AttachmentIntent)
+    }
+    before = {view.view: view.alone for view in status(made.node, made.now).views}
+    made.intent(dict(circuits), made.node.asked.fact.ports)
+    assert destinations(made) == {"10.9.0.2"} and route(made, "10.9.0.1/32").why == NotImported.SITE_LOOP.value
+    after = {view.view: view.alone for view in status(made.node, made.now).views}
+    assert sorted(before.values()) == [False, True] and set(after.values()) == {True}
 
 
 def test_nobodys_addresses_are_never_imported() -> None:

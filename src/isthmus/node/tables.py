@@ -148,7 +148,8 @@ class Tables:
         for view in fresh:
             number = view.id
             before = self.views.get(number)
-            if before is not None and before.imports != view.imports:  # another set has come by the number
+            # Another set has come by the number, or the cloud has another name, by which every route is judged.
+            if before is not None and (before.imports, before.sites) != (view.imports, view.sites):
                 self._drop(number, changes)
                 before = None
             if before is None:
