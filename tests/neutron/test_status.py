@@ -39,6 +39,12 @@ FACTS = Facts("router:1", "vpn-1", 4, ("host-1", "host-2"))
         (GOOD, HostState.WELL, "", ""),
         (replace(GOOD, attachment=replace(REPORT, revision=5)), HostState.WELL, "", ""),
         (replace(GOOD, attachment=replace(REPORT, details={"vpn-1": "1 route"})), HostState.WELL, "", "1 route"),
+        (
+            replace(GOOD, attachment=replace(REPORT, bgpvpns={"vpn-1": "wrong"}, details={"vpn-1": "192.0.2.9"})),
+            HostState.WRONG,
+            "wrong",
+            "wrong; 192.0.2.9",
+        ),
         (None, HostState.WRONG, "no Isthmus agent runs there", "no Isthmus agent runs there"),
         (replace(GOOD, alive=False), HostState.WRONG, "its agent does not answer", "its agent does not answer"),
         (

@@ -66,7 +66,8 @@ def test_the_cloud_is_told_which_bgpvpn_it_concerns() -> None:
     report = bulletin(made.node, About("0.1.0", 5000, 4000.0), made.now, None)
     assert report is not None
     (one,) = report.attachments
-    assert list(one.bgpvpns) == [uuid(1016)] and str(NOBODY) in one.bgpvpns[uuid(1016)]
+    assert one.bgpvpns == {uuid(1016): f"routes are {Note.BLIND.value}"}, "no tenant reads tunnel endpoints"
+    assert one.details == {uuid(1016): f"nobody answers for {NOBODY}"}
 
 
 @pytest.mark.parametrize("neighbour", [True, False])

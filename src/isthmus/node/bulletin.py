@@ -142,8 +142,8 @@ def _wrong(node: Node) -> dict[CircuitName, dict[str, str]]:
             found.setdefault(circuit, {}).setdefault(bgpvpn, []).append(why_not)
     for circuit, bgpvpn in _full(node):
         found.setdefault(circuit, {}).setdefault(bgpvpn, []).append(NotInstalled.VIEW_FULL.value)
-    for circuit, bgpvpn, where in _blind(node):
-        found.setdefault(circuit, {}).setdefault(bgpvpn, []).append(f"routes to {where} are {Note.BLIND.value}")
+    for circuit, bgpvpn, _ in _blind(node):  # a tenant reads it: where that is is an operator's
+        found.setdefault(circuit, {}).setdefault(bgpvpn, []).append(f"routes are {Note.BLIND.value}")
     return {circuit: {b: "; ".join(dict.fromkeys(w)) for b, w in one.items()} for circuit, one in found.items()}
 
 
@@ -152,11 +152,13 @@ def _notes(node: Node) -> dict[CircuitName, dict[str, str]]:
 
 
 def _details(node: Node) -> dict[CircuitName, dict[str, str]]:
-    """What an operator may ask for of single BGPVPNs though nothing is wrong here: routes of others that cannot be
-    used, and that nobody elsewhere is heard. Not before some peer has said all it has to say."""
+    """What an operator may ask for of single BGPVPNs: where nobody answers; routes of others that cannot be used, and
+    that nobody elsewhere is heard. Not before some peer has said all it has to say."""
     found: dict[CircuitName, dict[str, list[str]]] = {}
     if not any(peer.in_sync for peer in node.peers.values()):
         return {}
+    for circuit, bgpvpn, where in _blind(node):
+        found.setdefault(circuit, {}).setdefault(bgpvpn, []).append(f"nobody answers for {where}")
     full = [refusal for peer in node.peers.values() for refusal in peer.budget_refusals]
     for number, view in node.tables.views.items():
         refused, alone = node.tables.refusals(number), node.tables.is_alone(number)

@@ -155,9 +155,9 @@ def host_status(host: str, pe: Pe | None, facts: Facts) -> HostStatus:
     if one.revision < facts.revision:
         words = f"{Why.OLD_REVISION.value}: it has {one.revision}, {facts.revision} is wanted"
         return say(HostState.PENDING, Why.OLD_REVISION, words)
-    if facts.bgpvpn in one.bgpvpns:
-        return say(HostState.WRONG, Why.ATTACHMENT, one.bgpvpns[facts.bgpvpn], one.bgpvpns[facts.bgpvpn])
     words = one.details.get(facts.bgpvpn, "")
+    if wrong := one.bgpvpns.get(facts.bgpvpn):
+        return say(HostState.WRONG, Why.ATTACHMENT, "; ".join(filter(None, (wrong, words))), wrong)
     return replace(say(HostState.WELL, Why.WELL, words), note=one.notes.get(facts.bgpvpn, ""))
 
 
