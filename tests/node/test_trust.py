@@ -6,14 +6,19 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from isthmus.bgp.attribute import PathAttributes
+from isthmus.bgp.heard import Heard
 from isthmus.flows.layout import Table
 from isthmus.model.intent import AttachmentIntent
+from isthmus.model.net import Mac
 from isthmus.model.reason import NotAccepted, NotAnnounced, Note, NotImported
-from isthmus.model.vpn import SiteOfOrigin
+from isthmus.model.vpn import BEACON_TARGET, SiteOfOrigin
 from isthmus.node.report import status
 from isthmus.node.status import PeerStatus, RouteStatus
+from isthmus.rib.adj_in import Path
+from isthmus.vpn.beacons import beacon
+from isthmus.vpn.exports import Speaker
 from isthmus.vpn.trust import TargetRange, Trust
-from tests.build import ELSEWHERE, SITE, association, attachment, attributes, circuit, net, nlri, path, port, rts
+from tests.build import ELSEWHERE, SITE, association, attachment, attributes, circuit, ip, net, nlri, path, port, rts
 from tests.world import REFLECTOR, World
 
 A, B = "neutron-a", "neutron-b"
@@ -89,6 +94,28 @@ def test_a_foreign_next_hop_gets_no_packet() -> None:
     made.says(path("10.9.0.1/32", attributes(AGREED, next_hop="172.30.9.9")))
     assert destinations(made) == set() and not made.probed and not made.resolved
     assert peer(made).not_taken == {NotAccepted.FOREIGN_NEXT_HOP.value: 1}
+
+
+def test_the_beacons_target_lets_nothing_through_that_is_no_beacon() -> None:
+    """It needs no permission, so it would be the way round every other bound."""
+    made = world()
+    signs = [(beacon(Speaker(ip(at), ip(at), Mac.parse("02:78:ac:1e:02:01"), 64513)), hop) for at, hop in BEACONS]
+    made.says(
+        *(
+            Path(REFLECTOR, REFLECTOR, one.nlri, Heard.of(replace(one.attributes, next_hop=ip(hop))), 0.0)
+            for one, hop in signs
+        )
+    )
+    assert (peer(made).beacons, peer(made).next_hops_changed_to) == (1, ["172.30.3.250"])
+    kept = made.node.rib.count(REFLECTOR)
+    for junk in ("10.9.0.1/32", "10.9.0.0/16", "172.30.2.0/25"):
+        made.says(path(junk, attributes(str(BEACON_TARGET), OURS)))
+    assert made.node.rib.count(REFLECTOR) == kept and destinations(made) == set()
+    assert peer(made).not_taken == {NotAccepted.FOREIGN_PREFIX.value: 3}
+
+
+BEACONS = ("172.30.2.1", "172.30.2.1"), ("172.30.2.2", "172.30.3.250")
+"""One as it should be, and one that somebody on the way has changed: tunnel endpoint and next hop."""
 
 
 def test_only_those_targets_are_told_that_the_peer_may_hear_of() -> None:

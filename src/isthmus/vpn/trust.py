@@ -4,7 +4,7 @@ Nobody is believed further than this. Route targets decide into which VPN a rout
 comes, so they are what another cloud must not choose freely; the next hop decides where packets go.
 
 Rules: pure. What is not restricted is None. A target that a peer may not say does not count: the route is one of its
-other targets, and none at all if nothing is left. Beacons are everybody's, whatever their target.
+other targets, and none at all if nothing is left. Beacons are everybody's, of tunnel endpoints that may be.
 """
 
 from __future__ import annotations
@@ -118,9 +118,8 @@ class Judge:
         if heard.route_targets and not targets:
             return heard, [NotAccepted.FOREIGN_TARGET] * len(destinations)
         kept = heard if targets is heard.route_targets else replace(heard, route_targets=targets)
-        if targets == _BEACON:
-            return kept, ()
-        return kept, [_foreign(destination, trusts) for destination in destinations]
+        is_foreign = _foreign_to_beacons if targets == _BEACON else _foreign
+        return kept, [is_foreign(destination, trusts) for destination in destinations]
 
     def _of(self, peer: IpAddress, heard: Heard) -> Iterator[Trust]:
         if peer in self._peers:
@@ -134,6 +133,13 @@ _BEACON = frozenset({BEACON_TARGET})
 
 def _foreign(destination: Destination, trusts: Iterable[Trust]) -> NotAccepted | None:
     return None if all(trust.may_lead_to(destination) for trust in trusts) else NotAccepted.FOREIGN_PREFIX
+
+
+def _foreign_to_beacons(destination: Destination, trusts: Iterable[Trust]) -> NotAccepted | None:
+    """A beacon leads to where tunnels end; with its target and nothing else nobody passes what is none."""
+    where = destination.address
+    shows = destination.is_host and all(trust.may_end_at(where) for trust in trusts)
+    return None if shows else NotAccepted.FOREIGN_PREFIX
 
 
 def _among(targets: Targets, ranges: Ranges | None) -> Targets:
