@@ -80,7 +80,7 @@ def test_one_address_in_two_sites_is_noted_and_a_prefix_is_not() -> None:
     entry = decide(only_view(), net("10.9.0.1/32"), [one, two], local, ME)
     assert entry is not None
     assert (entry.target, entry.note) == (Deliver(circuit(1)), Note.DUPLICATE_ADDRESS)
-    assert {why for _, why in entry.losers} == {NotBest.REMOTE}
+    assert {why for _, why in entry.losers} == {NotBest.SECOND}
 
 
 def test_what_the_router_serves_itself_is_hidden_only_if_every_router_of_the_view_does() -> None:
@@ -95,3 +95,13 @@ def test_what_the_router_serves_itself_is_hidden_only_if_every_router_of_the_vie
     entry = decide(shared, net("10.9.0.1/32"), [path("10.9.0.1/32", attributes("64512:1"))], [], ME)
     assert entry is not None
     assert entry.hidden is None
+
+
+def test_who_says_no_name_takes_no_address_from_who_was_first() -> None:
+    theirs = attributes("64512:1", mobility=1, claimant=A)
+    first = path("10.9.0.1/32", theirs)
+    near = attributes("64512:1", site=None, as_path=(), next_hop="172.30.1.9", originator="172.30.1.9", local_pref=200)
+    nameless = path("10.9.0.1/32", near, rd="172.30.1.9:4242")
+    entry = decide(only_view(), net("10.9.0.1/32"), [nameless, first], [], ME)
+    assert entry is not None
+    assert (entry.best, entry.losers) == (first, ((nameless, NotBest.SECOND),))

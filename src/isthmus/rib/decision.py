@@ -42,7 +42,7 @@ class Rank(NamedTuple):
     shared: bool
     silent: bool
     second: int
-    """0: first, or who knows; 2: second; 1: an older release's beside one that says it is first."""
+    """0: first, or who knows; 2: second; 1: without a name, beside one that says it is first."""
     later: int
     """0: who had the line, or it is nobody's; else in another name."""
     remote: bool

@@ -166,11 +166,11 @@ def _ranks(
 ) -> list[Rank]:
     """Each alone, and then what it is among the others. `had`: who had the line, the first first."""
     claims = [_whose(c, speaker) for c in candidates]
-    owned = {claim[:2] for claim in claims if claim.is_first}
+    owned = any(claim.is_first for claim in claims)
     alone: list[Rank] = []
     for c, claim in zip(candidates, claims, strict=True):
         rank = _local_rank(c) if isinstance(c, Export) else _rank(c, speaker, silent)
-        shared, second = view.own.isdisjoint(_targets(c)), _second(claim, owned)
+        shared, second = view.own.isdisjoint(_targets(c)), _second(claim, owned=owned)
         alone.append(rank._replace(shared=shared, second=second, later=_later(claim, had)))
     latest: dict[tuple[object, ...], int] = {}
     for claim, rank in zip(claims, alone, strict=True):
@@ -189,15 +189,14 @@ def _targets(candidate: Candidate) -> frozenset[RouteTarget]:
 _MOVES = Rank._fields.index("mobility")
 
 
-def _second(claim: _Whose, owned: Collection[tuple[object, ...]]) -> int:
-    """An older release does not say in whose name it announces, so it takes an address from nobody who does."""
-    if claim.is_second:
-        return 2
-    return int(claim.claimant is None and claim.site is not None and claim[:2] in owned)
+def _second(claim: _Whose, *, owned: bool) -> int:
+    """Who does not say in whose name it announces (an older release, another maker's PE) takes an address from nobody
+    who says that he was first: he would have come second, had he heard of it."""
+    return 2 if claim.is_second else int(claim.claimant is None and owned)
 
 
 def _later(claim: _Whose, had: Sequence[Claimant]) -> int:
-    """In another name than who had the line. What says no name is weighed as ever: BGP's preferences are for that."""
+    """In another name than who had the line."""
     if claim.claimant is None or not had:
         return 0
     return had.index(claim.claimant) if claim.claimant in had else len(had)
