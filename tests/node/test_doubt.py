@@ -8,7 +8,7 @@ from isthmus.flows.layout import Table
 from isthmus.model.net import IpAddress
 from isthmus.node.config import Liveness
 from isthmus.node.facts import Answer, AnswersForgotten, AnswersRead
-from isthmus.node.order import DOUBT_WAIT_S, TOGETHER_S, TRUST_WAIT_S
+from isthmus.node.order import DOUBT_WAIT_S, FOLLOW_S, TOGETHER_S, TRUST_WAIT_S
 from isthmus.node.report import status
 from tests.build import association, attachment, attributes, circuit, ip, path, port
 from tests.world import World
@@ -113,12 +113,31 @@ def test_when_most_answer_again_the_others_are_believed_to_be_silent() -> None:
     assert status(made.node, made.now).switch.doubts == 2
 
 
-def test_who_falls_silent_while_probes_are_doubted_is_doubted_too() -> None:
+def test_who_follows_the_others_soon_is_doubted_too_if_nobody_answers_in_the_end() -> None:
     made = world(10)
     fall(made, some(1, 6))
-    made.wait(30)
-    fall(made, some(7, 7))
+    made.wait(TOGETHER_S + 0.1)
+    for last in range(7, 11):
+        fall(made, some(last, last))
+    made.wait(60)
     assert used(made) == set(some(1, 10))
+
+
+def test_another_vpns_hypervisors_that_are_doubted_do_not_hide_that_one_of_ours_has_died() -> None:
+    made = world(13)
+    fall(made, some(1, 10))
+    made.wait(3600)
+    fall(made, some(11, 11))
+    assert used(made) == {*some(1, 10), *some(12, 13)}, "the others answer, so asking works"
+
+
+def test_nor_when_theirs_fall_silent_at_that_very_moment() -> None:
+    made = world(13)
+    fall(made, some(1, 10))
+    made.wait(TOGETHER_S + 0.1)
+    fall(made, some(11, 11))
+    made.wait(FOLLOW_S)
+    assert used(made) == {*some(1, 10), *some(12, 13)}
 
 
 def test_the_only_one_that_knows_probes_is_believed_when_there_is_another_way() -> None:

@@ -69,6 +69,9 @@ DOUBT_WAIT_S = 0.5
 """So long several that fall silent together, and are not most of all yet, are waited for: a round of probes is told in
 pieces, and the others may be in the next one. A single one is out of use at once."""
 
+FOLLOW_S = 2.0
+"""Who falls silent within this after most have is one of them, if nobody answers in the end."""
+
 TRUST_WAIT_S = 1.0
 """When most answer again that had fallen silent together: so long the others have to do the same."""
 

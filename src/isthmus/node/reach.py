@@ -2,13 +2,14 @@
 
     answers ─► falls silent, alone ───────────────────────► out of use
                     └─ with others ─► DOUBT_WAIT_S ─► few ─► out of use
-                              └─ most of all ─────────────► doubted: in use still ─┬─ it answers again ──► trusted
+                              └─ most of all, or what ────► doubted: in use still ─┬─ it answers again ──► trusted
+                                 follows them soon
                                                      most answer, TRUST_WAIT_S ────┴─ it does not ───────► out of use
 
 Rules: one that has never answered may be another maker's, and counts as there. Silence of one is that one's; silence of
 most at once is more likely ours (a policer, an access list, a fault in how we ask), and cutting everything off is the
-worse mistake: while all are silent nobody is a better way than anybody. Of one who is not asked any more nothing is
-taken in.
+worse mistake: while all are silent nobody is a better way than anybody. Who falls later, while others answer, is
+believed: those that are doubted may be another VPN's. Of one who is not asked any more nothing is taken in.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from collections.abc import Collection, Iterator, Mapping
 from isthmus.model.net import IpAddress
 from isthmus.node.config import Liveness
 from isthmus.node.facts import Answer
-from isthmus.node.order import DOUBT_WAIT_S, TOGETHER_S, TRUST_WAIT_S
+from isthmus.node.order import DOUBT_WAIT_S, FOLLOW_S, TOGETHER_S, TRUST_WAIT_S
 
 Endpoints = frozenset[IpAddress]
 NOBODY: Endpoints = frozenset()
@@ -39,6 +40,9 @@ class Reach:
         """Silent, but with so many others that it says more about us."""
         self.doubts = 0
         """How often that has begun."""
+        self._followed: Endpoints = NOBODY
+        """Doubted because they fell silent a moment after the others."""
+        self._followed_until: float | None = None
         self._fell: dict[IpAddress, float] = {}
         """Who has fallen silent a moment ago, and when."""
         self._undecided: Endpoints = NOBODY
@@ -89,9 +93,13 @@ class Reach:
     def _judge(self, fell: Collection[IpAddress], probed: Collection[IpAddress], now: float) -> Endpoints:
         mute = self.mute
         together = self._fell.keys() & mute
-        if fell and (self.doubted or self._are_most(together, probed)):
+        if fell and self._are_most(together, probed):
             self.doubts += not self.doubted
             self.doubted |= together
+            self._followed, self._followed_until = NOBODY, now + FOLLOW_S
+        elif fell and self.doubted and (self._followed_until is not None or not self._answering(probed)):
+            self.doubted |= frozenset(fell)
+            self._followed |= frozenset(fell)
         elif fell and len(together) > 1:
             self._undecided |= frozenset(fell)
             self._decide_at = self._decide_at or now + DOUBT_WAIT_S
@@ -119,12 +127,16 @@ class Reach:
         """What was to be waited for is over. Who is out of use since."""
         if self._decide_at is not None and now >= self._decide_at:
             self._undecided, self._decide_at = NOBODY, None
+        if self._followed_until is not None and now >= self._followed_until:
+            if self._answering(self.answers):
+                self.doubted -= self._followed
+            self._followed, self._followed_until = NOBODY, None
         if self._trust_at is not None and now >= self._trust_at:
             self.doubted, self._trust_at = NOBODY, None
         return self._changed()
 
     def deadlines(self) -> Iterator[float]:
-        yield from (at for at in (self._decide_at, self._trust_at) if at is not None)
+        yield from (at for at in (self._decide_at, self._followed_until, self._trust_at) if at is not None)
 
     def forget(self, but: Collection[IpAddress]) -> None:
         """Nothing leads to the others any more."""
