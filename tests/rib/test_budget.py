@@ -7,6 +7,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
+from isthmus.model.vpn import BEACON_TARGET
 from isthmus.rib.adj_in import AdjRibIn, Path
 from isthmus.rib.budget import TARGET_OCTETS, Budget, Maxima
 from tests.build import attributes, ip, path
@@ -54,3 +55,12 @@ def test_counts_are_those_of_the_table_and_no_maximum_is_ever_passed(
         assert all(taken <= maximum for taken, maximum in zip((*usage, max(crowds.values())), most, strict=True))
     for peer in PEERS:
         assert rib.count(ip(peer)) == sum(1 for p in rib if p.peer == ip(peer))
+
+
+def test_a_cloud_of_more_hypervisors_than_a_vpn_may_have_keeps_all_beacons() -> None:
+    rib = AdjRibIn(Budget(Maxima(9, 99_999, 9, 9), Maxima(3, 99_999, 3, 3)))
+    for number in range(1, 7):
+        end = f"172.30.2.{number}"
+        one = path(f"{end}/32", attributes(str(BEACON_TARGET), next_hop=end), rd=f"{end}:0", peer=PEERS[0])
+        assert rib.admit([one], {}) == ([one], [])
+    assert rib.budget.near(0.8) == []

@@ -39,8 +39,11 @@ class Issued:
 
     def use(self, circuit: CircuitName, pairs: Iterable[Pair]) -> None:
         """What a circuit needs numbers for: none of these gives way to another."""
-        self._uses.subtract(self._used_by.pop(circuit, ()))
-        self._uses += Counter(used := frozenset(pairs))
+        for pair in self._used_by.pop(circuit, ()):
+            self._uses[pair] -= 1
+            if not self._uses[pair]:
+                del self._uses[pair]
+        self._uses.update(used := frozenset(pairs))
         if used:
             self._used_by[circuit] = used
 

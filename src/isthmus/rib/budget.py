@@ -19,7 +19,7 @@ from isthmus.bgp.heard import Heard
 from isthmus.bgp.nlri import Destination
 from isthmus.model.net import IpAddress
 from isthmus.model.reason import NotAccepted
-from isthmus.model.vpn import RouteTarget
+from isthmus.model.vpn import BEACON_TARGET, RouteTarget
 from isthmus.rib.refused import Refusal, Refused
 
 if TYPE_CHECKING:
@@ -65,6 +65,9 @@ SETS_MAX = 8_192
 
 Whose = tuple[IpAddress, RouteTarget | None]
 """A peer's, or of those with one target."""
+
+_WHOLE = (None, BEACON_TARGET)
+"""Every hypervisor of every cloud says a beacon with this target, so a target's maxima are not for it."""
 
 _BY_SIZE = (OF_PEER.octets, OF_TARGET.octets)
 
@@ -171,7 +174,7 @@ class Budget:
     def _account(self, whose: Whose) -> _Account:
         account = self._accounts.get(whose)
         if account is None:
-            most, whys = (self.of_peer, OF_PEER) if whose[1] is None else (self.of_target, OF_TARGET)
+            most, whys = (self.of_peer, OF_PEER) if whose[1] in _WHOLE else (self.of_target, OF_TARGET)
             account = self._accounts[whose] = _Account(whose, most, whys)
         return account
 
@@ -250,7 +253,7 @@ class Budget:
         return [
             (peer, target)
             for (peer, target), account in self._accounts.items()
-            if target is not None
+            if target not in _WHOLE
             and (account.routes >= routes or account.octets >= octets or len(account.hops) >= hops)
         ]
 
