@@ -18,7 +18,7 @@ from isthmus.model.intent import AssociationIntent, AssociationKind, AttachmentI
 from isthmus.model.net import IpAddress, Mac, Prefix
 from isthmus.model.port import LocalPort
 from isthmus.model.vpn import Claimant, Encapsulation, ExtendedCommunity, RouteDistinguisher, RouteTarget, SiteOfOrigin
-from isthmus.rib.adj_in import Path
+from isthmus.rib.path import Path
 from isthmus.vpn.exports import Speaker
 
 SUBNETS = ("10.1.0.0/24", "10.2.0.0/24", "2001:db8::/64")

@@ -24,7 +24,7 @@ from isthmus.node.config import LONG_LIVED_S, Limits, Liveness, NodeConfig, Peer
 from isthmus.node.core import Node
 from isthmus.node.handed_on import decode, encode
 from isthmus.node.memory import Memory
-from isthmus.rib.adj_in import Path
+from isthmus.rib.path import Path
 from isthmus.vpn.beacons import whose
 from isthmus.vpn.trust import EVERYTHING, Trust
 from tests.build import ip

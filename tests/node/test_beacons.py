@@ -16,7 +16,8 @@ from isthmus.node.config import Limits
 from isthmus.node.facts import Answer, DrainWanted
 from isthmus.node.order import GRACEFUL_S, RESTART_TIME_S, SETTLE_S
 from isthmus.node.report import status
-from isthmus.rib.adj_in import NO_LLGR, Path
+from isthmus.rib.adj_in import NO_LLGR
+from isthmus.rib.path import Path
 from isthmus.vpn.beacons import beacon
 from isthmus.vpn.exports import Speaker
 from tests.build import association, attachment, attributes, circuit, ip, nlri, path, port

@@ -7,7 +7,7 @@ from isthmus.bgp.iana import MessageType
 from isthmus.model.reason import LimitState, NotAccepted
 from isthmus.node.config import Limits
 from isthmus.node.report import status
-from isthmus.rib.adj_in import Path
+from isthmus.rib.path import Path
 from tests.build import association, attachment, attributes, circuit, net, nlri, path, port
 from tests.world import REFLECTOR, World
 

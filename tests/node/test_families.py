@@ -24,8 +24,8 @@ from isthmus.model.vpn import RouteDistinguisher
 from isthmus.node import facts
 from isthmus.node.handed_on import decode, encode
 from isthmus.node.report import status
-from isthmus.rib.adj_in import Channel, Path
 from isthmus.rib.adj_out import Announcement
+from isthmus.rib.path import Channel, Path
 from isthmus.vpn import offers
 from isthmus.vpn.exports import Export, Speaker, announcement
 from isthmus.vpn.families import FAMILIES, FamilyUse

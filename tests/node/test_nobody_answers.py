@@ -17,7 +17,7 @@ from isthmus.node.bulletin import About, bulletin
 from isthmus.node.facts import Answer, NeighboursRead
 from isthmus.node.report import status
 from isthmus.node.status import NodeStatus
-from isthmus.rib.adj_in import Path
+from isthmus.rib.path import Path
 from isthmus.vpn.beacons import beacon
 from isthmus.vpn.exports import Speaker
 from tests.build import association, attachment, attributes, circuit, ip, path, port, uuid

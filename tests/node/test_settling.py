@@ -15,7 +15,8 @@ from isthmus.node.config import Limits
 from isthmus.node.facts import Answer
 from isthmus.node.order import SETTLE_S
 from isthmus.node.report import status
-from isthmus.rib.adj_in import AdjRibIn, Path
+from isthmus.rib.adj_in import AdjRibIn
+from isthmus.rib.path import Path
 from isthmus.vpn.beacons import beacon
 from isthmus.vpn.exports import Speaker
 from isthmus.vpn.trust import TargetRange, Trust

@@ -14,7 +14,7 @@ from isthmus.model.reason import NotAccepted, NotAnnounced, Note, NotImported
 from isthmus.model.vpn import BEACON_TARGET, SiteOfOrigin
 from isthmus.node.report import status
 from isthmus.node.status import PeerStatus, RouteStatus
-from isthmus.rib.adj_in import Path
+from isthmus.rib.path import Path
 from isthmus.vpn.beacons import beacon
 from isthmus.vpn.exports import Speaker
 from isthmus.vpn.trust import TargetRange, Trust

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from isthmus.model.net import Prefix
 from isthmus.model.vpn import RouteTarget
-from isthmus.rib.adj_in import AdjRibIn, Path, PathKey, Touched
+from isthmus.rib.adj_in import AdjRibIn, Touched
+from isthmus.rib.path import Path, PathKey
 from tests.build import attributes, ip, net, path, rts
 
 

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from isthmus.model.vpn import BEACON_TARGET
-from isthmus.rib.adj_in import AdjRibIn, Path
+from isthmus.rib.adj_in import AdjRibIn
 from isthmus.rib.budget import TARGET_OCTETS, Budget, Maxima
+from isthmus.rib.path import Path
 from tests.build import attributes, ip, path
 
 PEERS = ("172.30.1.250", "172.30.1.251")

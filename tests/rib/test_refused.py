@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from isthmus.model.reason import NotAccepted
-from isthmus.rib.adj_in import Path
+from isthmus.rib.path import Path
 from isthmus.rib.refused import Refusal, Refused
 from tests.build import attributes, path
 

@@ -9,7 +9,8 @@ from dataclasses import replace
 import pytest
 
 from isthmus.rib import adj_in
-from isthmus.rib.adj_in import AdjRibIn, Path, Standing, Touched
+from isthmus.rib.adj_in import AdjRibIn, Touched
+from isthmus.rib.path import Path, Standing
 from tests.build import attributes, net, path
 
 PREFIX = net("10.0.0.1/32")

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from isthmus.model.reason import NotBest, Note
 from isthmus.model.vpn import Claimant
-from isthmus.rib.adj_in import Path
+from isthmus.rib.path import Path
 from isthmus.vpn.claims import SEQUENCE_MAX, TITLE_S, Claim, Hearing, Title, contends, judge
 from isthmus.vpn.imports import decide
 from isthmus.vpn.views import View, doors_of, view

@@ -24,7 +24,8 @@ from isthmus.model.net import IpAddress
 from isthmus.model.vpn import BEACON_TARGET
 from isthmus.node.facts import Answer
 from isthmus.node.order import RESTART_TIME_S, SETTLE_S
-from isthmus.rib.adj_in import AdjRibIn, Channel, Path, PathKey, Standing
+from isthmus.rib.adj_in import AdjRibIn
+from isthmus.rib.path import Channel, Path, PathKey, Standing
 from isthmus.vpn.beacons import Announcer, announcer, whose
 
 Announced = Sequence[Path]

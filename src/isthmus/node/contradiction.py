@@ -16,7 +16,8 @@ from collections.abc import Callable, Mapping
 from isthmus.bgp.family import Family
 from isthmus.model.net import IpAddress
 from isthmus.node.order import SETTLE_S
-from isthmus.rib.adj_in import AdjRibIn, Channel, Path, Standing
+from isthmus.rib.adj_in import AdjRibIn
+from isthmus.rib.path import Channel, Path, Standing
 from isthmus.vpn.beacons import whose
 
 Endpoint = IpAddress | None

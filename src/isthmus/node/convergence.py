@@ -25,8 +25,9 @@ from isthmus.node.facts import Answer
 from isthmus.node.order import SETTLE_S, SWEEP_WAIT_S
 from isthmus.node.peers import Peer
 from isthmus.node.retention import Age, Retention
-from isthmus.rib.adj_in import AdjRibIn, Channel, Path, PathKey, Touched, merge
+from isthmus.rib.adj_in import AdjRibIn, Touched, merge
 from isthmus.rib.budget import Budget
+from isthmus.rib.path import Channel, Path, PathKey
 from isthmus.rib.refused import Refusal
 from isthmus.vpn.beacons import Announcer
 from isthmus.vpn.families import FAMILIES

@@ -16,9 +16,9 @@ from dataclasses import dataclass, field
 
 from isthmus.bgp.session import Session
 from isthmus.model.reason import NotAccepted
-from isthmus.rib.adj_in import Channel
 from isthmus.rib.adj_out import AdjRibOut, Announcement, RouteKey
 from isthmus.rib.budget import Budget
+from isthmus.rib.path import Channel
 from isthmus.rib.refused import Refused
 
 ROOM_AGAIN = 0.8

@@ -21,8 +21,8 @@ from isthmus.node.convergence import Convergence
 from isthmus.node.memory import ChannelMemory, Memory, OpenSession, PeerMemory
 from isthmus.node.order import FOREVER_S
 from isthmus.node.peers import Peer, conversations_of, session_config
-from isthmus.rib.adj_in import Channel, Path, Standing
 from isthmus.rib.adj_out import AdjRibOut, Announcement, RouteKey
+from isthmus.rib.path import Channel, Path, Standing
 from isthmus.vpn.families import FAMILIES
 from isthmus.vpn.offers import Offer
 

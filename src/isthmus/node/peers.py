@@ -18,8 +18,8 @@ from isthmus.model.reason import NotAccepted
 from isthmus.node.config import NodeConfig, PeerConfig
 from isthmus.node.conversation import Conversation
 from isthmus.node.order import END_OF_RIB_WAIT_MAX_S, END_OF_RIB_WAIT_S, INVENTORY_WAIT_S, RESTART_TIME_S
-from isthmus.rib.adj_in import Channel
 from isthmus.rib.adj_out import Announcement, RouteKey
+from isthmus.rib.path import Channel
 from isthmus.rib.refused import Refusal
 from isthmus.vpn.families import FAMILIES
 from isthmus.vpn.trust import Trust

@@ -15,8 +15,8 @@ from isthmus.model.net import IpAddress, Prefix
 from isthmus.model.reason import NotAccepted, NotBest, Note, NotImported, NotInstalled
 from isthmus.node.core import Node
 from isthmus.node.status import RouteStatus
-from isthmus.rib.adj_in import Path, Standing
 from isthmus.rib.decision import LLGR_STALE, LOCAL_PREF_DEFAULT
+from isthmus.rib.path import Path, Standing
 from isthmus.vpn.beacons import whose
 from isthmus.vpn.exports import Export
 from isthmus.vpn.imports import Candidate, Entry

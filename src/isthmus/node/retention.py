@@ -17,7 +17,7 @@ from enum import Enum
 from isthmus.bgp.family import Family
 from isthmus.model.net import IpAddress
 from isthmus.node.order import RESTART_TIME_S
-from isthmus.rib.adj_in import Channel
+from isthmus.rib.path import Channel
 
 
 class Age(Enum):

@@ -25,7 +25,8 @@ from isthmus.model.reason import NotImported
 from isthmus.model.vpn import Claimant, RouteTarget, SiteOfOrigin
 from isthmus.node.config import ROUTES_PER_VIEW_MAX
 from isthmus.node.overfull import SORT_AGAIN_FROM, Overfull, Seat, Slot
-from isthmus.rib.adj_in import AdjRibIn, Path, Targets, Touched
+from isthmus.rib.adj_in import AdjRibIn, Targets, Touched
+from isthmus.rib.path import Path
 from isthmus.vpn.claims import TITLE_S
 from isthmus.vpn.exports import Export, Speaker
 from isthmus.vpn.imports import Entry, Past, claimant_of, decide, endpoints, is_of_another_site, why_not_imported

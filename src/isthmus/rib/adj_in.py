@@ -23,16 +23,12 @@ is still to be believed is its `Standing`; the table below is all there is to it
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from enum import Enum
-from typing import NamedTuple
 
-from isthmus.bgp.attribute import PathAttributes
-from isthmus.bgp.family import Family
-from isthmus.bgp.heard import Heard
-from isthmus.bgp.nlri import Destination, Distinguisher, Nlri
+from isthmus.bgp.nlri import Destination
 from isthmus.model.net import IpAddress
 from isthmus.model.vpn import RouteTarget
 from isthmus.rib.budget import Budget
+from isthmus.rib.path import Channel, Path, PathKey, Standing
 from isthmus.rib.refused import Refusal
 
 NO_LLGR = 0xFFFF0007
@@ -42,72 +38,6 @@ Targets = frozenset[RouteTarget]
 Touched = dict[Targets, set[Destination]]
 
 
-class Standing(Enum):
-    """How far what a peer said is still to be believed."""
-
-    FRESH = "said in the session that is up"
-    STALE = "its session ended: as good as confirmed, until a session in sync contradicts it (RFC 4724)"
-    LONG_LIVED = "its session ended long ago: least preferred (RFC 9494)"
-    HELD = "its peer withdrew it though whoever announced it did not: least preferred, and nobody contradicts it"
-
-
-class Channel(NamedTuple):
-    """One family of one peer: what is in sync, refreshed, retained and told is so of one of these."""
-
-    peer: IpAddress
-    family: Family
-
-
-class PathKey(NamedTuple):
-    """What makes a path to a destination itself and no other."""
-
-    peer: IpAddress
-    family: Family
-    distinguisher: Distinguisher
-
-    @classmethod
-    def of(cls, peer: IpAddress, route: Nlri) -> PathKey:
-        return cls(peer, route.family, route.distinguisher)
-
-
-class Path(NamedTuple):
-    """One route as one peer told it."""
-
-    peer: IpAddress
-    peer_router_id: IpAddress
-    nlri: Nlri
-    heard: Heard
-    since: float
-    """When this very content was first heard (the node's clock, seconds)."""
-    standing: Standing = Standing.FRESH
-    stale_since: float | None = None
-    """When the session ended that it came by, or when it was withdrawn that is held; None while it is fresh."""
-
-    @property
-    def attributes(self) -> PathAttributes:
-        return self.heard.read()
-
-    @property
-    def channel(self) -> Channel:
-        return Channel(self.peer, self.nlri.family)
-
-    @property
-    def key(self) -> PathKey:
-        return PathKey.of(self.peer, self.nlri)
-
-    @property
-    def stale(self) -> bool:
-        return self.standing is not Standing.FRESH
-
-    @property
-    def least_preferred(self) -> bool:
-        return self.standing in _LEAST_PREFERRED
-
-    def standing_as(self, standing: Standing, since: float | None) -> Path:
-        return self._replace(standing=standing, stale_since=since)
-
-
-_LEAST_PREFERRED = frozenset({Standing.LONG_LIVED, Standing.HELD})
 _CONTRADICTABLE = frozenset({Standing.STALE, Standing.LONG_LIVED})
 
 Several = dict[PathKey, Path]

@@ -13,17 +13,15 @@ maxima; what would go beyond is refused, with the maximum that was reached first
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from isthmus.bgp.heard import Heard
 from isthmus.bgp.nlri import Destination
 from isthmus.model.net import IpAddress
 from isthmus.model.reason import NotAccepted
 from isthmus.model.vpn import BEACON_TARGET, RouteTarget
+from isthmus.rib.path import Path
 from isthmus.rib.refused import Refusal, Refused
-
-if TYPE_CHECKING:
-    from isthmus.rib.adj_in import Path
 
 CROWDED_FROM = 16
 """Paths of one prefix: with so many it is counted whose they are. Hardly any has."""

@@ -9,14 +9,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from isthmus.bgp.nlri import Destination
 from isthmus.model.reason import NotAccepted
 from isthmus.model.vpn import RouteTarget
-
-if TYPE_CHECKING:
-    from isthmus.rib.adj_in import Path, PathKey
+from isthmus.rib.path import Path, PathKey
 
 NAMES_MAX = 10_000
 """About 3 MB for a peer. Whoever says so much too much has no need of the exact number."""

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from isthmus.bgp.family import EVPN, Family
 from isthmus.fib.entries import InboundKey, NextHop, Target
 from isthmus.model.reason import NotImported
-from isthmus.rib.adj_in import Path
 from isthmus.rib.adj_out import Announcement
+from isthmus.rib.path import Path
 from isthmus.vpn.beacons import beacon
 from isthmus.vpn.exports import Speaker
 from isthmus.vpn.meaning import Meaning

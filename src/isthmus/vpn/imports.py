@@ -14,8 +14,8 @@ from isthmus.fib.entries import CircuitName, Deliver, NextHop, Target
 from isthmus.model.net import IpAddress
 from isthmus.model.reason import NotBest, Note, NotImported, NotInstalled
 from isthmus.model.vpn import Claimant, RouteTarget, SiteOfOrigin
-from isthmus.rib.adj_in import Path, Standing
 from isthmus.rib.decision import Rank, choose
+from isthmus.rib.path import Path, Standing
 from isthmus.vpn.claims import SECOND, Hearing, contends, hear
 from isthmus.vpn.exports import Export, Speaker
 from isthmus.vpn.families import FAMILIES

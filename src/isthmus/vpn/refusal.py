@@ -12,7 +12,7 @@ from isthmus.model.intent import LANES_IPV6_LENGTH, ROUTER_IPV6
 from isthmus.model.net import Prefix
 from isthmus.model.reason import NotImported
 from isthmus.model.vpn import BEACON_TARGET, SiteOfOrigin
-from isthmus.rib.adj_in import Path
+from isthmus.rib.path import Path
 from isthmus.vpn.beacons import whose
 from isthmus.vpn.exports import Speaker
 from isthmus.vpn.families import FAMILIES
