@@ -123,6 +123,16 @@ def test_who_follows_the_others_soon_is_doubted_too_if_nobody_answers_in_the_end
     assert used(made) == set(some(1, 10))
 
 
+def test_a_doubt_ends_also_because_others_that_were_doubted_are_gone() -> None:
+    made = world(3)
+    fall(made, some(1, 3))
+    fall(made, some(3, 3), Answer.ANSWERS)
+    made.wait(FOLLOW_S)
+    made.says(withdraw=[path("10.9.0.1/32", attributes(RT), rd="172.30.2.1:16").nlri])
+    made.wait(TRUST_WAIT_S)
+    assert used(made) == {far(3)}, "as many answer as do not"
+
+
 def test_another_vpns_hypervisors_that_are_doubted_do_not_hide_that_one_of_ours_has_died() -> None:
     made = world(13)
     fall(made, some(1, 10))

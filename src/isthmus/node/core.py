@@ -148,7 +148,7 @@ class Node:
             case facts.AnswersRead(answers):
                 self._use_others(self.reach.answered(answers, self._whole.probed, now))
             case facts.AnswersForgotten(endpoints):
-                self._use_others(self.reach.forget_answers(endpoints))
+                self._use_others(self.reach.forget_answers(endpoints, now))
                 self._whole.ask_anew()
             case facts.Connected(peer):
                 if peer in self.peers:
@@ -249,7 +249,7 @@ class Node:
         self._told_before = {}
         computed = self.picture.compute(self.reach, self.switch, now)
         if computed and self.routes_in_sync(now):  # before that, what an earlier run knew may concern what comes yet
-            self.reach.forget(self.tables.endpoints)
+            self.reach.forget(self.tables.endpoints, now)
         out += self._whole_states(self.ofports)
         out += self.switch.effects(now, routes_in_sync=self.routes_in_sync(now), unreadable=self.asked.unreadable)
         out += self._probes(self.ofports)

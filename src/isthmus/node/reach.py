@@ -105,7 +105,11 @@ class Reach:
             self._decide_at = self._decide_at or now + DOUBT_WAIT_S
         self.doubted &= mute
         self._undecided = (self._undecided & mute) - self.doubted
-        if not self.doubted or not self._answering(probed) >= len(mute):
+        return self._weigh(probed, now)
+
+    def _weigh(self, probed: Collection[IpAddress], now: float) -> Endpoints:
+        """Whether most answer again."""
+        if not self.doubted or not self._answering(probed) >= len(self.mute):
             self._trust_at = None
         elif self._trust_at is None:
             self._trust_at = now + TRUST_WAIT_S
@@ -138,19 +142,20 @@ class Reach:
     def deadlines(self) -> Iterator[float]:
         yield from (at for at in (self._decide_at, self._followed_until, self._trust_at) if at is not None)
 
-    def forget(self, but: Collection[IpAddress]) -> None:
+    def forget(self, but: Collection[IpAddress], now: float) -> None:
         """Nothing leads to the others any more."""
         if len(self.answers) > len(but) or any(e not in but for e in self.answers):
             self._keep({e: answer for e, answer in self.answers.items() if e in but})
-            self.silent = self._out_of_use()
+            self._weigh(self.answers, now)
 
-    def forget_answers(self, of: Collection[IpAddress]) -> Endpoints:
+    def forget_answers(self, of: Collection[IpAddress], now: float) -> Endpoints:
         """Somebody knows better: as if these (without any: all) had never been asked. Who is back in use."""
         self._keep({e: answer for e, answer in self.answers.items() if of and e not in of})
-        return self._changed()
+        return self._weigh(self.answers, now)
 
     def _keep(self, answers: dict[IpAddress, Answer]) -> None:
         self.answers = answers
         self.doubted &= answers.keys()
         self._undecided &= answers.keys()
+        self._followed &= answers.keys()
         self._fell = {e: at for e, at in self._fell.items() if e in answers}
