@@ -15,7 +15,7 @@ from isthmus.model.intent import AttachmentIntent, BadIntent, UnknownSchema
 from isthmus.model.port import LocalPort
 from isthmus.model.reason import NotAnnounced
 from isthmus.node import effects, facts
-from isthmus.node.order import END_OF_RIB_WAIT_S, GRACEFUL_S, LINGER_S, RETRY_S, SETTLE_S, SWEEP_WAIT_S
+from isthmus.node.order import END_OF_RIB_WAIT_S, GRACEFUL_S, LINGER_S, LOST_TOO_S, RETRY_S, SETTLE_S, SWEEP_WAIT_S
 from isthmus.node.report import status
 from tests.build import SITE, association, attachment, attributes, circuit, ip, net, nlri, path, port, uuid
 from tests.world import REFLECTOR, SECOND, World
@@ -310,6 +310,7 @@ def test_a_reflector_in_sync_contradicts_what_only_the_lost_one_said() -> None:
     world.end_of_rib()
     world.end_of_rib(SECOND)
     world.cut()
+    world.wait(LOST_TOO_S)
     routes = {match.rsplit("=", 1)[1] for match in matches(world, Table.VIEW)}
     assert routes == {"10.9.0.2"}
 

@@ -23,6 +23,7 @@ from isthmus.model.net import IpAddress, Prefix
 from isthmus.model.vpn import RouteDistinguisher
 from isthmus.node import facts
 from isthmus.node.handed_on import decode, encode
+from isthmus.node.order import LOST_TOO_S
 from isthmus.node.report import status
 from isthmus.rib.adj_out import Announcement
 from isthmus.rib.path import Channel, Path
@@ -207,6 +208,7 @@ def test_who_is_in_sync_in_one_family_contradicts_nothing_in_the_other() -> None
     world.says(path("10.9.0.3/32", attributes(RT)), by=SECOND)
     world.end_of_rib(by=SECOND)
     world.cut()
+    world.wait(LOST_TOO_S)
     assert list(shown(world)) == ["10.9.0.1/32", "10.9.0.3/32"], "the other reflector has had its say in EVPN only"
     second = world.node.peers[SECOND].conversations
     assert (second[EVPN].in_sync, second[TOY].in_sync) == (True, False)

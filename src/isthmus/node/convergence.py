@@ -22,7 +22,7 @@ from isthmus.node.beacons import Absence, Announced, Beacons, Withdrawn, came_by
 from isthmus.node.contradiction import contradicted
 from isthmus.node.conversation import Conversation
 from isthmus.node.facts import Answer
-from isthmus.node.order import SETTLE_S, SWEEP_WAIT_S
+from isthmus.node.order import LOST_TOO_S, SETTLE_S, SWEEP_WAIT_S
 from isthmus.node.peers import Peer
 from isthmus.node.retention import Age, Retention
 from isthmus.rib.adj_in import AdjRibIn, Touched, merge
@@ -168,7 +168,8 @@ class Convergence:
             self.touch(self.rib.mark_stale(one.channel, now))
             self.retention.ended(one.channel, now)
             self.beacons.ended(one.channel)
-            self._contradict(one.channel.family, now)
+            # Others may have lost the same peer, and be about to withdraw all that they had by it, one by one.
+            self._look_again[one.channel.family] = now + LOST_TOO_S
         self._age(now)
 
     # Who is in sync, and contradicts
@@ -225,7 +226,7 @@ class Convergence:
         for family in [family for family, at in self._look_again.items() if now >= at]:
             del self._look_again[family]
             self._contradict(family, now)
-            again = self._heard_at[family] + SETTLE_S
+            again = self._heard_at.get(family, now) + SETTLE_S
             if again > now and self.retention.concerns(family):
                 self._look_again[family] = again
 

@@ -30,6 +30,10 @@ END_OF_RIB_WAIT_MAX_S = 600.0
 off (RFC 4724 section 4.1; GoBGP's deferral-time is 360 s unless told otherwise), or have much to say by a slow way. So
 long at least, and as long as what it said before would be believed if it had stayed away (`Retention`)."""
 
+LOST_TOO_S = 3.0
+"""Who may contradict a session that has just ended says so after this: it may be about to lose the same by the same
+fault, and to withdraw it one by one, routes before beacons."""
+
 SETTLE_S = 30.0
 """After the End-of-RIB of a peer that returns while something is stale: so long what it did not say again stands. A
 reflector that was killed and has no deferral timer (RFC 4724 section 4.1) says "that was all" to whoever is first, with
