@@ -71,12 +71,20 @@ GOBGP = """\
 [[policy-definitions]]
   name = "agreed"
   [[policy-definitions.statements]]
-    name = "nothing-else"
+    name = "what-was-agreed-on"
     [policy-definitions.statements.conditions.match-neighbor-set]
       neighbor-set = "others"
     [policy-definitions.statements.conditions.bgp-conditions.match-ext-community-set]
       ext-community-set = "agreed"
-      match-set-options = "invert"
+      match-set-options = "any"
+    [policy-definitions.statements.actions]
+      route-disposition = "accept-route"
+    [policy-definitions.statements.actions.bgp-actions]
+      set-next-hop = "unchanged"
+  [[policy-definitions.statements]]
+    name = "nothing-else"
+    [policy-definitions.statements.conditions.match-neighbor-set]
+      neighbor-set = "others"
     [policy-definitions.statements.actions]
       route-disposition = "reject-route"
 [[neighbors]]
