@@ -9,6 +9,7 @@ import pytest
 
 from isthmus.bgp.family import EVPN
 from isthmus.bgp.session import SessionConfig, State
+from isthmus.lab import gobgp as lab
 from isthmus.lab import trust
 from isthmus.model.net import IpAddress
 from isthmus.shell.tcp_guard import Guard
@@ -62,32 +63,7 @@ GOBGP = """\
   import-policy-list = ["agreed"]
   default-import-policy = "accept-route"
   default-export-policy = "accept-route"
-[[defined-sets.neighbor-sets]]
-  neighbor-set-name = "others"
-  neighbor-info-list = ["127.0.0.10/32"]
-[[defined-sets.bgp-defined-sets.ext-community-sets]]
-  ext-community-set-name = "agreed"
-  ext-community-list = ["rt:^{agreed}$", "rt:^65535:4789$"]
-[[policy-definitions]]
-  name = "agreed"
-  [[policy-definitions.statements]]
-    name = "what-was-agreed-on"
-    [policy-definitions.statements.conditions.match-neighbor-set]
-      neighbor-set = "others"
-    [policy-definitions.statements.conditions.bgp-conditions.match-ext-community-set]
-      ext-community-set = "agreed"
-      match-set-options = "any"
-    [policy-definitions.statements.actions]
-      route-disposition = "accept-route"
-    [policy-definitions.statements.actions.bgp-actions]
-      set-next-hop = "unchanged"
-  [[policy-definitions.statements]]
-    name = "nothing-else"
-    [policy-definitions.statements.conditions.match-neighbor-set]
-      neighbor-set = "others"
-    [policy-definitions.statements.actions]
-      route-disposition = "reject-route"
-[[neighbors]]
+{filter}[[neighbors]]
 [neighbors.config]
   neighbor-address = "127.0.0.10"
   peer-as = 64512
@@ -122,6 +98,7 @@ GOBGP = """\
   afi-safi-name = "l2vpn-evpn"
 """
 WORDS = {"agreed": trust.AGREED_WORDS, "inside": INSIDE, "between": BETWEEN}
+FILTER = lab.FILTER.format(others=f'"{OURS}/32"', agreed=trust.AGREED_WORDS, beacon=trust.BEACON)
 
 
 @dataclass(frozen=True)
@@ -136,7 +113,7 @@ class Border:
 def border(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Border]:
     here, port = tmp_path_factory.mktemp("border"), free_port(THEIRS)
     with frr(here / "frr", local_as=64512, peers={}, address=OURS, config=FRR.format(**WORDS)) as ours:
-        config = GOBGP.format(**WORDS, port=port, frr=ours.port)
+        config = GOBGP.format(**WORDS, filter=FILTER, port=port, frr=ours.port)
         with gobgp(here / "gobgp", local_as=64513, peers={}, address=THEIRS, port=port, config=config) as theirs:
             yield Border(ours, theirs)
 

@@ -24,14 +24,15 @@ RESTART_S, DEFERRAL_S = 60, 8
 DEFERRAL_DEFAULT_S = 360
 """What GoBGP takes when it is told nothing."""
 
-_GLOBAL = """\
+_HEAD = """\
 [global.config]
   as = {asn}
   router-id = "{address}"
   local-address-list = ["{address}"]
 [global.apply-policy.config]
-  export-policy-list = ["as-it-is"]
-  default-export-policy = "accept-route"
+"""
+
+_AS_IT_IS = """\
 [[policy-definitions]]
   name = "as-it-is"
   [[policy-definitions.statements]]
@@ -42,16 +43,7 @@ _GLOBAL = """\
       set-next-hop = "unchanged"
 """
 
-_GLOBAL_WARY = """\
-[global.config]
-  as = {asn}
-  router-id = "{address}"
-  local-address-list = ["{address}"]
-[global.apply-policy.config]
-  import-policy-list = ["agreed"]
-  default-import-policy = "accept-route"
-  export-policy-list = ["agreed", "as-it-is"]
-  default-export-policy = "accept-route"
+FILTER = """\
 [[defined-sets.neighbor-sets]]
   neighbor-set-name = "others"
   neighbor-info-list = [{others}]
@@ -77,15 +69,20 @@ _GLOBAL_WARY = """\
       neighbor-set = "others"
     [policy-definitions.statements.actions]
       route-disposition = "reject-route"
-[[policy-definitions]]
-  name = "as-it-is"
-  [[policy-definitions.statements]]
-    name = "next-hop"
-    [policy-definitions.statements.actions]
-      route-disposition = "accept-route"
-    [policy-definitions.statements.actions.bgp-actions]
-      set-next-hop = "unchanged"
 """
+"""The policy `agreed`: what other clouds' reflectors may say and hear; docs/operator/trust.md says why in two steps."""
+
+_GLOBAL = f"""\
+{_HEAD}  export-policy-list = ["as-it-is"]
+  default-export-policy = "accept-route"
+{_AS_IT_IS}"""
+
+_GLOBAL_WARY = f"""\
+{_HEAD}  import-policy-list = ["agreed"]
+  default-import-policy = "accept-route"
+  export-policy-list = ["agreed", "as-it-is"]
+  default-export-policy = "accept-route"
+{FILTER}{_AS_IT_IS}"""
 
 _NEIGHBOUR = """\
 [[neighbors]]

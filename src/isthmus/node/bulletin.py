@@ -18,6 +18,7 @@ from isthmus.model.reason import AttachmentState, Contested, NotAnnounced, Note,
 from isthmus.model.report import DOWN, IN_SYNC, UP, AgentReport, AttachmentReport, NodeReport, PeerReport
 from isthmus.model.vpn import RouteTarget
 from isthmus.node.core import Node
+from isthmus.node.notes import addresses_are
 from isthmus.node.notes import notes as worth_knowing
 from isthmus.node.order import LOOK_WAIT_S
 from isthmus.node.peers import Peer
@@ -133,9 +134,8 @@ def _wrong(node: Node) -> dict[CircuitName, dict[str, str]]:
             counted[export.circuit, export.bgpvpn, export.contested] += 1
     found: dict[CircuitName, dict[str, list[str]]] = {}
     for (circuit, bgpvpn, why), number in sorted(counted.items()):
-        addresses = "1 address is" if number == 1 else f"{number} addresses are"
         how = "contested" if isinstance(why, Contested) else "not announced"
-        found.setdefault(circuit, {}).setdefault(bgpvpn, []).append(f"{addresses} {how}: {why.value}")
+        found.setdefault(circuit, {}).setdefault(bgpvpn, []).append(f"{addresses_are(number)} {how}: {why.value}")
     for circuit in node.picture.local.circuits:
         intent = node.asked.circuits.get(circuit)
         for bgpvpn, why_not in intent.unresolved if intent is not None else ():

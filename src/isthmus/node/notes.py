@@ -53,8 +53,11 @@ def _contested(node: Node) -> Iterator[tuple[CircuitName, str, str]]:
     """Nobody can make another's status bad: who had an address first is told, and no more."""
     counted = Counter((e.circuit, e.bgpvpn) for e in node.picture.local if e.contested is Contested.FIRST)
     for (circuit, bgpvpn), number in sorted(counted.items()):
-        addresses = "1 address is" if number == 1 else f"{number} addresses are"
-        yield circuit, bgpvpn, f"{addresses} contested: {Contested.FIRST.value}"
+        yield circuit, bgpvpn, f"{addresses_are(number)} contested: {Contested.FIRST.value}"
+
+
+def addresses_are(number: int) -> str:
+    return "1 address is" if number == 1 else f"{number} addresses are"
 
 
 def _defaults(node: Node, view: View) -> Iterator[Words]:
