@@ -6,12 +6,15 @@ from hypothesis import strategies as st
 
 from isthmus.bgp.attribute import AsSegment, PathAttributes, RawAttribute, typed_community
 from isthmus.bgp.capability import Capability, multiprotocol, offer
-from isthmus.bgp.family import EVPN
+from isthmus.bgp.family import EVPN, Family
 from isthmus.bgp.iana import AsSegmentType, CapabilityCode, Origin
 from isthmus.bgp.message import Open, encode_keepalive, encode_open
+from isthmus.bgp.nlri import Nlri
+from isthmus.bgp.nlri.ethernet import MacIp
 from isthmus.bgp.nlri.evpn import ESI_ZERO, EvpnPrefix
+from isthmus.bgp.nlri.vpn import LABEL_MAX, VpnPrefix
 from isthmus.bgp.session import Connected, Input, Received, Session, SessionConfig, Start, State
-from isthmus.model.net import IpAddress, Prefix
+from isthmus.model.net import IpAddress, Mac, Prefix
 from isthmus.model.vpn import RouteDistinguisher
 
 OUR_AS, THEIR_AS = 64512, 4200000001
@@ -39,12 +42,12 @@ OLD_SPEAKER = (multiprotocol(EVPN), Capability(CapabilityCode.ROUTE_REFRESH, b""
 ROUTE = EvpnPrefix(RouteDistinguisher.parse("10.60.0.9:100"), 0, Prefix.parse("10.1.1.0/24"), ESI_ZERO, None, 5001)
 
 
-def steps_to(state: State, peer_as: int = OUR_AS) -> tuple[Input, ...]:
+def steps_to(state: State, peer_as: int = OUR_AS, families: tuple[Family, ...] = (EVPN,)) -> tuple[Input, ...]:
     """The inputs that bring a fresh session into a state."""
     way: tuple[Input, ...] = (
         Start(),
         Connected(),
-        Received(hello(peer_as)),
+        Received(hello(peer_as, capabilities=offer(peer_as, families))),
         Received(encode_keepalive()),
     )
     states = (State.IDLE, State.CONNECT, State.OPEN_SENT, State.OPEN_CONFIRM, State.ESTABLISHED)
@@ -55,7 +58,7 @@ def session_in(state: State, now: float = 0.0, settings: SessionConfig | None = 
     """A session in a state, its outputs so far taken."""
     settings = settings or config()
     session = Session(settings, jitter)
-    for step in steps_to(state, settings.peer_as):
+    for step in steps_to(state, settings.peer_as, settings.families):
         session.handle(step, now)
     assert session.state is state
     session.outputs()
@@ -113,3 +116,32 @@ def routes(draw: st.DrawFn) -> EvpnPrefix:
         gateway = draw(family.filter(any))
     rd = RouteDistinguisher(draw(st.binary(min_size=8, max_size=8)))
     return EvpnPrefix(rd, draw(octets4), prefix, esi, gateway, draw(st.integers(1, 2**24 - 1)))
+
+
+distinguishers = st.binary(min_size=8, max_size=8).map(RouteDistinguisher)
+
+
+@st.composite
+def hosts(draw: st.DrawFn) -> MacIp:
+    """Any type 2 route with an address."""
+    esi, mac = (
+        draw(st.just(ESI_ZERO) | st.binary(min_size=10, max_size=10)),
+        Mac(draw(st.binary(min_size=6, max_size=6))),
+    )
+    labels = st.integers(0, 2**24 - 1)
+    return MacIp(draw(distinguishers), esi, draw(octets4), mac, draw(addresses), draw(labels), draw(st.none() | labels))
+
+
+@st.composite
+def labelled(draw: st.DrawFn) -> VpnPrefix:
+    """Any VPNv4 or VPNv6 route; a stack of several ends where one that is read ends."""
+    address = draw(addresses)
+    prefix = Prefix.of(address, draw(st.integers(0, len(address) * 8)))
+    room = min(3, (255 - 64 - 24 - prefix.length) // 24)  # the length is one octet
+    above = draw(st.lists(st.integers(1, LABEL_MAX).filter(lambda n: n != 0x80000), max_size=room))
+    return VpnPrefix(draw(distinguishers), prefix, (*above, draw(st.integers(0, LABEL_MAX))))
+
+
+def any_route() -> st.SearchStrategy[Nlri]:
+    """Of any family."""
+    return routes() | hosts() | labelled()

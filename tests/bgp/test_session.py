@@ -193,7 +193,7 @@ def test_a_well_framed_message_with_anything_in_it_is_answered(kind: MessageType
 
 @pytest.mark.parametrize("vector", [v for v in all_vectors() if v.fields["kind"] == "UPDATE"], ids=str)
 def test_every_update_vector_is_survived_or_ends_in_its_notification(vector: Vector) -> None:
-    session = a.session_in(State.ESTABLISHED)
+    session = a.session_in(State.ESTABLISHED, settings=replace(a.config(), families=vector.agreed.families))
     session.handle(Received(frame(MessageType.UPDATE, vector.octets)), 1.0)
     outputs = session.outputs()
     if isinstance(decode(vector), Exception):

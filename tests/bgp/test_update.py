@@ -20,21 +20,23 @@ from isthmus.bgp.attribute import (
 from isthmus.bgp.attribute_table import SETS_MAX
 from isthmus.bgp.capability import Agreed
 from isthmus.bgp.errors import FaultAction, FaultKind, MessageError
-from isthmus.bgp.family import EVPN
+from isthmus.bgp.family import EVPN, VPNV4, VPNV6, Family
 from isthmus.bgp.heard import Heard
 from isthmus.bgp.iana import AsSegmentType, Origin
 from isthmus.bgp.message import AttributesTooLong, UpdateReader, encode_end_of_rib, encode_updates
-from isthmus.bgp.nlri.evpn import ESI_ZERO, EvpnKey, EvpnPrefix
+from isthmus.bgp.nlri import Nlri, NlriKey
+from isthmus.bgp.nlri.evpn import ESI_ZERO, EvpnPrefix
 from isthmus.model.net import IpAddress, Mac, Prefix
 from isthmus.model.vpn import Encapsulation, ExtendedCommunity, RouteDistinguisher
 from tests.bgp import given as a
 from tests.bgp.vectors import agreed_for
 
 IBGP, EBGP = agreed_for("ibgp"), agreed_for("ebgp")
+ALL = agreed_for("ibgp vpn")
 RD = RouteDistinguisher.parse("10.60.0.9:100")
 PLAIN = PathAttributes(next_hop=a.THEIR_ID, local_pref=100)
 
-Table = dict[EvpnKey, tuple[PathAttributes, EvpnPrefix]]
+Table = dict[NlriKey, tuple[PathAttributes, Nlri]]
 
 
 def other_side(agreed: Agreed) -> Agreed:
@@ -60,13 +62,13 @@ def route(number: int, label: int = 5001) -> EvpnPrefix:
     return EvpnPrefix(RD, 0, Prefix.host(IpAddress((0x0A000000 + number).to_bytes(4, "big"))), ESI_ZERO, None, label)
 
 
-announcements = st.lists(st.tuples(a.attributes(), a.routes()), max_size=6)
+announcements = st.lists(st.tuples(a.attributes(), a.any_route()), max_size=6)
 
 
-@given(announcements, st.lists(a.routes(), max_size=4))
-def test_what_is_written_is_read_again(said: list[tuple[PathAttributes, EvpnPrefix]], gone: list[EvpnPrefix]) -> None:
+@given(announcements, st.lists(a.any_route(), max_size=4))
+def test_what_is_written_is_read_again(said: list[tuple[PathAttributes, Nlri]], gone: list[Nlri]) -> None:
     before: Table = {r.key(): (PLAIN, r) for r in gone}
-    after = applied(list(encode_updates(said, gone, IBGP)), IBGP, before)
+    after = applied(list(encode_updates(said, gone, ALL)), ALL, before)
     assert after == {r.key(): (attributes, r) for attributes, r in said}
 
 
@@ -176,29 +178,38 @@ def test_random_octets_end_the_session_or_mean_something(body: bytes) -> None:
 
 
 @settings(max_examples=400)
-@given(st.tuples(a.attributes(), a.routes()), st.lists(st.tuples(st.integers(0, 600), st.integers(0, 255)), max_size=4))
+@given(st.sampled_from((EVPN, VPNV4, VPNV6)), st.sampled_from((4, 12, 24, 48)), st.binary(max_size=120))
+def test_random_routes_end_the_session_or_mean_something(family: Family, hop: int, nlri: bytes) -> None:
+    value = family.encode() + bytes((hop,)) + bytes(hop) + b"\0" + nlri
+    whole = bytes((0x90, 14)) + len(value).to_bytes(2, "big") + value
+    whole += bytes.fromhex("40010100 400200 40050400000064")
+    reads(b"\0\0" + len(whole).to_bytes(2, "big") + whole)
+
+
+@settings(max_examples=400)
+@given(
+    st.tuples(a.attributes(), a.any_route()), st.lists(st.tuples(st.integers(0, 600), st.integers(0, 255)), max_size=4)
+)
 def test_a_damaged_update_ends_the_session_or_means_something(
-    said: tuple[PathAttributes, EvpnPrefix], damage: list[tuple[int, int]]
+    said: tuple[PathAttributes, Nlri], damage: list[tuple[int, int]]
 ) -> None:
-    (message,) = encode_updates([said], [], IBGP)
+    (message,) = encode_updates([said], [], ALL)
     body = bytearray(message[19:])
     for at, octet in damage:
         body[at % len(body)] = octet
     reads(bytes(body))
 
 
-@given(st.tuples(a.attributes(), a.routes()), st.integers(0, 600))
-def test_a_shortened_update_ends_the_session_or_means_something(
-    said: tuple[PathAttributes, EvpnPrefix], at: int
-) -> None:
-    (message,) = encode_updates([said], [], IBGP)
+@given(st.tuples(a.attributes(), a.any_route()), st.integers(0, 600))
+def test_a_shortened_update_ends_the_session_or_means_something(said: tuple[PathAttributes, Nlri], at: int) -> None:
+    (message,) = encode_updates([said], [], ALL)
     body = message[19:]
     reads(body[: max(4, at % len(body))])
 
 
 def reads(body: bytes) -> None:
     """On both kinds of session: nothing but MessageError, and values that keep their promises."""
-    for agreed in (IBGP, EBGP, replace(IBGP, four_octet_as=False)):
+    for agreed in (IBGP, ALL, EBGP, replace(IBGP, four_octet_as=False)):
         try:
             updates = UpdateReader(agreed).read(body)
         except MessageError as error:
@@ -207,7 +218,7 @@ def reads(body: bytes) -> None:
         for update in updates:
             assert (update.attributes is not None) == bool(update.announced)
             for read in (*update.announced, *update.withdrawn):
-                assert Prefix.of(*read.prefix) == read.prefix, "bits behind the prefix are set"
+                assert Prefix.of(*read.destination) == read.destination, "bits behind the prefix are set"
             withdraws = any(f.action is FaultAction.TREAT_AS_WITHDRAW for f in update.faults)
             if update.attributes is not None and not withdraws:
                 list(encode_updates([(update.attributes, r) for r in update.announced], [], agreed))

@@ -1,7 +1,7 @@
 """Vectors: one fact said three ways. Each case in `tests/vectors/*.vec` is
 
     case: a sentence
-    session: ibgp            ibgp, ebgp; `two-octet` after it for a peer without RFC 6793
+    session: ibgp            ibgp, ebgp; after it `two-octet` for a peer without RFC 6793, `vpn` for one of all families
     kind: UPDATE
     hex: octets without the header; blanks, line breaks and `| comments` for the reader
     value: JSON, as `plain` makes it of what is decoded
@@ -24,7 +24,7 @@ from typing import Any
 from isthmus.bgp.attribute import AsSegment, PathAttributes
 from isthmus.bgp.capability import Agreed, Capability
 from isthmus.bgp.errors import AttributeFault, MessageError
-from isthmus.bgp.family import EVPN, Family
+from isthmus.bgp.family import EVPN, VPNV4, VPNV6, Family
 from isthmus.bgp.heard import Heard
 from isthmus.bgp.iana import MessageType
 from isthmus.bgp.message import (
@@ -42,7 +42,9 @@ from isthmus.bgp.message import (
     encode_route_refresh,
     encode_updates,
 )
+from isthmus.bgp.nlri.ethernet import AutoDiscovery, EthernetSegment, InclusiveMulticast, MacIp, MacOnly
 from isthmus.bgp.nlri.evpn import EvpnPrefix
+from isthmus.bgp.nlri.vpn import VpnPrefix
 from isthmus.bgp.text import text_of
 from isthmus.model.net import IpAddress
 
@@ -77,7 +79,7 @@ def agreed_for(session: str) -> Agreed:
     return Agreed(
         local_as=OUR_AS,
         peer_as=OUR_AS if "ibgp" in session else THEIR_AS,
-        families=(EVPN,),
+        families=(EVPN, VPNV4, VPNV6) if "vpn" in session else (EVPN,),
         hold_time_s=30,
         four_octet_as="two-octet" not in session,
         route_refresh=True,
@@ -184,7 +186,15 @@ def plain(value: Any) -> Any:
             return [kind.name, *numbers]
         case Capability(code, octets):
             return [int(code), octets.hex()]
-        case EvpnPrefix():
+        case (
+            EvpnPrefix()
+            | VpnPrefix()
+            | MacIp()
+            | MacOnly()
+            | AutoDiscovery()
+            | InclusiveMulticast()
+            | EthernetSegment()
+        ):
             return {k: plain(v) for k, v in value._asdict().items()}
         case Family():
             return str(value)

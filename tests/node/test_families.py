@@ -16,7 +16,8 @@ from isthmus.bgp.family import EVPN, Family
 from isthmus.bgp.heard import Heard
 from isthmus.bgp.iana import Afi, Safi
 from isthmus.bgp.nlri import CODECS, NlriCodec
-from isthmus.bgp.nlri.evpn import EvpnDistinguisher
+from isthmus.bgp.nlri.decoded import Decoded
+from isthmus.bgp.nlri.evpn import EvpnDistinguisher, read_next_hop, write_next_hop
 from isthmus.bgp.session import Session, SessionConfig
 from isthmus.fib.entries import InboundKey, NextHop, Target
 from isthmus.model.net import IpAddress, Prefix
@@ -47,6 +48,9 @@ class ToyKey(NamedTuple):
     def family(self) -> Family:
         return TOY
 
+    def key(self) -> ToyKey:
+        return self
+
 
 class ToyRoute(NamedTuple):
     rd: RouteDistinguisher
@@ -65,23 +69,21 @@ class ToyRoute(NamedTuple):
     def distinguisher(self) -> EvpnDistinguisher:
         return EvpnDistinguisher(self.rd, 0)
 
+    @property
+    def vni(self) -> int:
+        return self.label
+
     def key(self) -> ToyKey:
         return ToyKey(self.rd, self.prefix)
 
 
-class ToyRoutes(NamedTuple):
-    routes: list[ToyRoute]
-    faults: list[AttributeFault]
-    skipped: int
-
-
-def toy_decode(raw: bytes) -> ToyRoutes:
+def toy_decode(raw: bytes) -> Decoded[ToyRoute]:
     pieces = (raw[at : at + 16] for at in range(0, len(raw), 16))
     found = [
         ToyRoute(RouteDistinguisher(p[:8]), Prefix(IpAddress(p[8:12]), p[12]), int.from_bytes(p[13:], "big"))
         for p in pieces
     ]
-    return ToyRoutes(found, [], 0)
+    return Decoded(found, [])
 
 
 def toy_encode(route: ToyRoute) -> bytes:
@@ -123,7 +125,7 @@ class Both(Reflector):
 
 @pytest.fixture
 def two(monkeypatch: pytest.MonkeyPatch) -> None:
-    codec: NlriCodec[ToyRoute, ToyKey] = NlriCodec(toy_decode, no_faults, toy_encode, toy_encode_key, frozenset((4,)))
+    codec: NlriCodec[ToyRoute, ToyKey] = NlriCodec(toy_decode, no_faults, toy_encode, toy_encode_key, read_next_hop, write_next_hop)
     monkeypatch.setitem(CODECS, TOY, codec)  # type: ignore[arg-type]
     use = FamilyUse(lambda path, means, speaker: None, toy_target, toy_proof, None)
     monkeypatch.setitem(FAMILIES, TOY, use)  # type: ignore[arg-type]

@@ -40,7 +40,7 @@ class _Last(NamedTuple):
     """The set that was read last: a reflector packs the routes of a set into messages that follow each other."""
 
     rest: bytes
-    next_hop: bytes
+    next_hop: IpAddress | None
     read: Read
 
 
@@ -58,24 +58,26 @@ class AttributeTable:
         self._targets: dict[bytes, frozenset[RouteTarget]] = {}
         self._by_communities: dict[bytes, frozenset[RouteTarget]] = {}
         """The targets among short lists of communities: all PEs of a VPN say the same."""
-        self._last = _Last(b"", b"", (None, ()))
+        self._last = _Last(b"", None, (None, ()))
 
-    def read(self, parts: Split, next_hop: bytes) -> Read:
-        """The attributes that `split` left over, for routes with this next hop; empty when none are announced.
+    def read(self, parts: Split, next_hop: IpAddress | None) -> Read:
+        """The attributes that `split` left over, for routes with this next hop; None when none are announced.
 
         No attributes come back when nothing is announced or a fault asks for treat-as-withdraw. Raises MessageError.
         """
         last = self._last
-        if next_hop and last.rest == parts.rest and last.next_hop == next_hop:
+        if next_hop is not None and last.rest == parts.rest and last.next_hop == next_hop:
             return last.read
         read = self._quickly(parts, next_hop) or self._whole(parts.rest, next_hop)
         self._last = _Last(parts.rest, next_hop, read)
         return read
 
-    def _quickly(self, parts: Split, next_hop: bytes) -> Read | None:
+    def _quickly(self, parts: Split, next_hop: IpAddress | None) -> Read | None:
         """None if something is unusual about it."""
         rest, piece = parts.rest, parts.communities
-        if piece is None or not next_hop or (piece.stop - piece.start) % COMMUNITY_OCTETS or piece.start == piece.stop:
+        if piece is None or next_hop is None:
+            return None
+        if (piece.stop - piece.start) % COMMUNITY_OCTETS or piece.start == piece.stop:
             return None
         if rest[piece.at] & KIND_BITS != EXTENDED_COMMUNITIES_FLAGS:
             return None
@@ -84,8 +86,7 @@ class AttributeTable:
         if common is None:
             return None
         communities = rest[piece.start : piece.stop]
-        hop = IpAddress(next_hop) if len(next_hop) in (4, 16) else None
-        return Heard(common, communities, hop, self._targets_of(communities)), ()
+        return Heard(common, communities, next_hop, self._targets_of(communities)), ()
 
     def _judge(self, others: bytes) -> bytes | None:
         """The kept form of attributes without communities; None if there is anything wrong with them."""
@@ -119,11 +120,10 @@ class AttributeTable:
             targets = self._targets[found] = frozenset(split)
         return targets
 
-    def _whole(self, rest: bytes, next_hop: bytes) -> Read:
+    def _whole(self, rest: bytes, next_hop: IpAddress | None) -> Read:
         read: Attributes = self._reader.read(rest)
-        if next_hop and not read.withdraws:
+        if next_hop is not None and not read.withdraws:
             read.faults.extend(missing(read.values, self._mandatory))
-        if not next_hop or read.withdraws:
+        if next_hop is None or read.withdraws:
             return None, tuple(read.faults)
-        hop = IpAddress(next_hop) if len(next_hop) in (4, 16) else None
-        return Heard.of(combine(read.values, hop)), tuple(read.faults)
+        return Heard.of(combine(read.values, next_hop)), tuple(read.faults)

@@ -38,5 +38,6 @@ class Family(NamedTuple):
 
 
 EVPN = Family(Afi.L2VPN, Safi.EVPN)
+VPNV4, VPNV6 = Family(Afi.IPV4, Safi.MPLS_VPN), Family(Afi.IPV6, Safi.MPLS_VPN)
 IPV4_UNICAST = Family(Afi.IPV4, Safi.UNICAST)
 """What the UPDATE message's own fields carry (RFC 4271); never offered by this speaker."""

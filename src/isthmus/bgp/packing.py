@@ -15,7 +15,7 @@ from isthmus.bgp.capability import Agreed
 from isthmus.bgp.family import Family
 from isthmus.bgp.frame import HEADER_BYTES, frame
 from isthmus.bgp.iana import AttributeFlag, AttributeType, MessageType
-from isthmus.bgp.nlri import CODECS, Nlri, NlriKey, key_of
+from isthmus.bgp.nlri import CODECS, Nlri, NlriKey
 
 _MP_FLAGS = AttributeFlag.OPTIONAL | AttributeFlag.EXTENDED_LENGTH
 _FIXED_BYTES = HEADER_BYTES + 2 + 2
@@ -35,7 +35,7 @@ def encode_updates(
     latest = {(route.family, route.key()): (attributes, route) for attributes, route in announce}
     gone: dict[Family, dict[NlriKey, None]] = {}
     for route in withdraw:
-        key = key_of(route)
+        key = route.key()
         if (key.family, key) not in latest:
             gone.setdefault(key.family, {})[key] = None
     for family, keys in gone.items():
@@ -64,7 +64,7 @@ def _announcements(
 ) -> Iterator[bytes]:
     assert family in agreed.families, f"{family} was not agreed on"
     assert attributes.next_hop is not None, "a route that is announced has a next hop"
-    hop = attributes.next_hop
+    hop = CODECS[family].write_next_hop(attributes.next_hop)
     head = family.encode() + bytes((len(hop),)) + hop + b"\0"
     rest = encode_attributes(attributes, agreed)
     room = agreed.message_bytes_max - _FIXED_BYTES - (_MP_FIXED_BYTES + 1 + len(hop) + 1) - len(rest)

@@ -134,6 +134,8 @@ class Counters:
     faults_discarded: int = 0
     routes_skipped: int = 0
     """Of types this speaker does not read."""
+    routes_beside: int = 0
+    """Read, and no way to any address."""
     last_error: str = ""
     """Why the last attempt ended that was not ended here."""
     last_fault: str = ""
@@ -349,6 +351,7 @@ class Session:
         assert self._reader is not None
         for update in self._reader.read(body):
             self.counters.routes_skipped += update.skipped
+            self.counters.routes_beside += len(update.beside)
             if update.faults or self.damage:
                 self._damaged(update)
             self._outputs.append(Routes(update))

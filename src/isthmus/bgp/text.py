@@ -37,6 +37,8 @@ def _update_parts(update: Update) -> Iterator[str]:
         yield "announce " + ", ".join(str(route) for route in update.announced)
     if update.attributes is not None:
         yield attributes_text(update.attributes)
+    if update.beside:
+        yield "beside " + ", ".join(str(one) for one in update.beside)
     if update.skipped:
         yield f"{update.skipped} routes of other types"
     for fault in update.faults:

@@ -20,7 +20,8 @@ from isthmus.bgp.family import IPV4_UNICAST, Family
 from isthmus.bgp.heard import Heard
 from isthmus.bgp.iana import AttributeFlag, NotificationCode, UpdateError
 from isthmus.bgp.nlri import CODECS, Nlri, NlriCodec
-from isthmus.bgp.nlri.evpn import BoundaryLost
+from isthmus.bgp.nlri.decoded import BoundaryLost
+from isthmus.model.net import IpAddress
 
 _OPTIONAL = AttributeFlag.OPTIONAL.value
 _WITHDRAW = FaultAction.TREAT_AS_WITHDRAW
@@ -41,6 +42,8 @@ class Update:
     faults: tuple[AttributeFault, ...] = ()
     skipped: int = 0
     """Routes of types this speaker does not read."""
+    beside: tuple[object, ...] = ()
+    """What was read that leads nowhere, said or taken back: EVPN of types 1, 3, 4, and of type 2 without an address."""
 
     @property
     def attributes(self) -> PathAttributes | None:
@@ -56,9 +59,10 @@ class _NlriField(NamedTuple):
     """None when the family was not agreed on; nothing below is filled then but `faults`."""
     empty: bool
     """No NLRI at all."""
-    next_hop: bytes
+    next_hop: IpAddress | None
     routes: list[Nlri]
     skipped: int
+    beside: tuple[object, ...]
     faults: list[AttributeFault]
     """Of the attribute: they cost the whole message."""
     route_faults: list[AttributeFault]
@@ -95,7 +99,7 @@ class UpdateReader:
 
     def _nothing_reachable(self, rest: Split) -> tuple[AttributeFault, ...]:
         """RFC 7606 section 5.2: without routes to withdraw, a malformed attribute can only end the session."""
-        _, faults = self._table.read(rest, b"")
+        _, faults = self._table.read(rest, None)
         for fault in faults:
             if fault.action is _WITHDRAW:
                 raise malformed_list(f"no routes to withdraw, but {fault.kind.value}: {fault.text}")
@@ -120,7 +124,7 @@ class UpdateReader:
             afi, safi = raw[piece.start] << 8 | raw[piece.start + 1], raw[piece.start + 2]
             unasked = Family.of(afi, safi)
             ignored = _not_agreed(str(unasked) if unasked is not None else f"AFI {afi} SAFI {safi}")
-            return _NlriField(unasked, None, begin == piece.stop, b"", [], 0, [ignored], [])
+            return _NlriField(unasked, None, begin == piece.stop, None, [], 0, (), [ignored], [])
         family, codec = known
         try:
             parsed = codec.decode(raw[begin : piece.stop])
@@ -129,12 +133,14 @@ class UpdateReader:
         faults = []
         if (fault := flags_fault(raw[piece.at + 1], raw[piece.at], _OPTIONAL)) is not None:
             faults.append(fault)
-        if next_hop is not None and len(next_hop) not in codec.next_hop_lengths:
+        hop = None if next_hop is None else codec.read_next_hop(next_hop)
+        if next_hop is not None and hop is None:
             # RFC 7606 section 7.11 fears that the NLRI cannot be found behind it. Here they were: each route carries
             # its length and the last one ended with the attribute, so withdrawing them is enough.
             faults.append(AttributeFault(FaultKind.NEXT_HOP_LENGTH, _WITHDRAW, f"{len(next_hop)} octets"))
         empty = begin == piece.stop
-        return _NlriField(family, codec, empty, next_hop or b"", parsed.routes, parsed.skipped, faults, parsed.faults)
+        routes, more, skipped, beside = parsed
+        return _NlriField(family, codec, empty, hop, routes, skipped, beside, faults, more)
 
     def _announcement(self, reach: _NlriField, rest: Split) -> Update | None:
         """What nearly all messages are: routes, and nothing wrong with anything. None for all others."""
@@ -143,7 +149,7 @@ class UpdateReader:
         heard, faults = self._table.read(rest, reach.next_hop)
         if heard is None or faults or reach.codec.check(reach.routes, heard):
             return None
-        return Update(reach.family, tuple(reach.routes), heard=heard, skipped=reach.skipped)
+        return Update(reach.family, tuple(reach.routes), heard=heard, skipped=reach.skipped, beside=reach.beside)
 
     def _update(self, reach: _NlriField | None, unreach: _NlriField | None, rest: Split) -> Update:
         """One family's part of a message."""
@@ -172,6 +178,7 @@ class UpdateReader:
             heard=heard if announced else None,
             faults=tuple(faults),
             skipped=sum(r.skipped for r in there),
+            beside=tuple(one for r in there for one in r.beside),
         )
 
 

@@ -21,6 +21,7 @@ class NotImported(StrEnum):
     REFLECTOR_NEXT_HOP = "its next hop is a reflector: somebody between does not leave next hops as they are"
     RESERVED_PREFIX = "no machine of a VPN has such an address: loopback, link-local, multicast, a router's own"
     BEACON = "it only says that its hypervisor can be heard"
+    BRIDGED_ONLY = "it is for bridging only: it has no second label, by which its PE would route (EVPN type 2)"
     OVERLAY_INDEX = "it resolves through a gateway or segment, which this node does not follow"
 
 

@@ -25,7 +25,7 @@ from isthmus.bgp.family import Family
 from isthmus.bgp.heard import Heard
 from isthmus.bgp.iana import Afi, Safi
 from isthmus.bgp.negotiation import Suspended
-from isthmus.bgp.nlri.evpn import BoundaryLost
+from isthmus.bgp.nlri.decoded import BoundaryLost
 from isthmus.fib.entries import CircuitName, InboundKey
 from isthmus.model.intent import NUMBER_MAX, NUMBER_MIN, from_memory, to_memory
 from isthmus.model.net import IpAddress, Prefix

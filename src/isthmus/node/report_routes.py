@@ -143,14 +143,14 @@ def _received(node: Node, path: Path, story: Story, now: float) -> RouteStatus:
     note = story.note or _staleness(path) or (Note.BLIND if _is_blind(node, path, story) else None)
     return RouteStatus(
         view=_view(story),
-        prefix=str(path.nlri.prefix),
+        prefix=str(path.nlri.destination),
         best=story.best,
         installed=story.best and story.why is None,
         why=story.why.value if story.why else "",
         note=note.value if note else "",
         peer=str(path.peer),
         next_hop=str(a.next_hop) if a.next_hop else "",
-        vni=path.nlri.label,
+        vni=path.nlri.vni,
         router_mac=str(a.router_mac) if a.router_mac else "",
         route_distinguisher=str(path.nlri.rd),
         route_targets=sorted(str(t) for t in path.heard.route_targets),

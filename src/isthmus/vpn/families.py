@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from isthmus.bgp.family import EVPN, Family
+from isthmus.bgp.nlri.ethernet import MacIp
+from isthmus.bgp.nlri.evpn import EvpnPrefix
 from isthmus.fib.entries import InboundKey, NextHop, Target
 from isthmus.model.reason import NotImported
 from isthmus.rib.adj_out import Announcement
@@ -37,18 +39,22 @@ class FamilyUse:
 def _evpn_refusal(path: Path, means: Meaning, speaker: Speaker) -> NotImported | None:
     if (means.originator or path.peer_router_id) == speaker.router_id:
         return NotImported.OWN_ROUTE
-    if path.nlri.gateway is not None or not path.nlri.label or any(path.nlri.esi):
-        return NotImported.OVERLAY_INDEX
+    match path.nlri:
+        case MacIp():
+            return None if path.nlri.routed else NotImported.BRIDGED_ONLY
+        case EvpnPrefix():
+            follows = path.nlri.gateway is not None or not path.nlri.label or any(path.nlri.esi)
+            return NotImported.OVERLAY_INDEX if follows else None
     return None
 
 
 def _evpn_target(path: Path, means: Meaning) -> Target:
     assert means.next_hop is not None and means.router_mac is not None, "such a set of attributes is refused"
-    return NextHop(means.next_hop, means.router_mac, path.nlri.label)
+    return NextHop(means.next_hop, means.router_mac, path.nlri.vni)
 
 
 def _evpn_proof(told: Announcement) -> InboundKey:
-    return InboundKey(told.nlri.label, told.nlri.prefix)
+    return InboundKey(told.nlri.vni, told.nlri.destination)
 
 
 FAMILIES: Mapping[Family, FamilyUse] = {EVPN: FamilyUse(_evpn_refusal, _evpn_target, _evpn_proof, beacon)}

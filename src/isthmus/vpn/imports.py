@@ -154,7 +154,7 @@ def _whose(candidate: Candidate, speaker: Speaker) -> _Whose:
     if isinstance(candidate, Export):
         return _Whose(candidate.site, candidate.vni, candidate.claimant, candidate.mobility)
     means = meaning(candidate.heard, speaker)
-    return _Whose(means.site, candidate.nlri.label, means.claimant, means.mobility)
+    return _Whose(means.site, candidate.nlri.vni, means.claimant, means.mobility)
 
 
 def _ranks(

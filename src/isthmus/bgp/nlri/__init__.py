@@ -1,11 +1,12 @@
 """The families this speaker carries: one file each, and this table.
 
-A route is a value of its family: what makes it itself (`key`), where it leads to (`destination`), and whatever else
-the family says of it. Tables of routes, of what peers were told and the packing of messages know these words only.
+What a family carries is a value of its own: what makes it itself (`key`), and whatever else the family says of it. One
+that leads somewhere is a `Route` (`destination`, `distinguisher`); tables of routes know that word only. Reading,
+packing and what peers were told ask for the key alone.
 
-To add a family: write its file (a value with what `Route` asks for, its key, decode, check, encode, encode_key), widen
-the aliases, give it a row in `CODECS`; `mypy --strict` says what is missing. Two families may lead to one destination:
-the decision compares them.
+To add a family: write its file (a value, its key, decode, check, encode, encode_key, its next hop), widen the aliases,
+give it a row in `CODECS`; `mypy --strict` says what is missing. Two families may lead to one destination: the decision
+compares them.
 """
 
 from __future__ import annotations
@@ -15,17 +16,19 @@ from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 from isthmus.bgp.errors import AttributeFault
-from isthmus.bgp.family import EVPN, Family
+from isthmus.bgp.family import EVPN, VPNV4, VPNV6, Family
 from isthmus.bgp.heard import Heard
-from isthmus.bgp.nlri import evpn
-from isthmus.model.net import Prefix
+from isthmus.bgp.nlri import evpn, vpn
+from isthmus.bgp.nlri.decoded import Decoded
+from isthmus.bgp.nlri.ethernet import MacIp, MacIpDistinguisher, MacIpKey
+from isthmus.model.net import IpAddress, Prefix
 
 Destination: TypeAlias = Prefix
 """Where a route leads to, and so what candidates are compared for."""
-Distinguisher: TypeAlias = evpn.EvpnDistinguisher
+Distinguisher: TypeAlias = evpn.EvpnDistinguisher | MacIpDistinguisher | vpn.VpnDistinguisher
 """What tells a peer's routes of one family to one destination apart."""
-Nlri: TypeAlias = evpn.EvpnPrefix
-NlriKey: TypeAlias = evpn.EvpnKey
+Nlri: TypeAlias = evpn.EvpnPrefix | MacIp | vpn.VpnPrefix
+NlriKey: TypeAlias = evpn.EvpnKey | MacIpKey | vpn.VpnKey
 
 
 class Key(Protocol):
@@ -33,6 +36,9 @@ class Key(Protocol):
 
     @property
     def family(self) -> Family: ...
+
+    def key(self) -> NlriKey:
+        """Of a route; of a key itself."""
 
 
 class Route(Key, Protocol):
@@ -44,10 +50,12 @@ class Route(Key, Protocol):
     @property
     def distinguisher(self) -> Distinguisher: ...
 
-    def key(self) -> NlriKey: ...
+    @property
+    def vni(self) -> int:
+        """By which packets are sent there; 0 where it is no VNI."""
 
 
-R = TypeVar("R", bound=Route)
+R = TypeVar("R", bound=Key)
 K = TypeVar("K", bound=Key)
 
 
@@ -55,19 +63,21 @@ K = TypeVar("K", bound=Key)
 class NlriCodec(Generic[R, K]):
     """How one family's routes are read and written."""
 
-    decode: Callable[[bytes], evpn.EvpnRoutes]
+    decode: Callable[[bytes], Decoded[R]]
     check: Callable[[Sequence[R], Heard], list[tuple[R, AttributeFault]]]
     encode: Callable[[R], bytes]
     encode_key: Callable[[K], bytes]
-    next_hop_lengths: frozenset[int]
+    read_next_hop: Callable[[bytes], IpAddress | None]
+    """None: an impossible length."""
+    write_next_hop: Callable[[IpAddress], bytes]
 
 
 CODECS: Mapping[Family, NlriCodec[Any, Any]] = {
-    # The next hop is a bare address, without an RD in front, whatever the prefix's family (RFC 7432, RFC 9136).
-    EVPN: NlriCodec(evpn.decode, evpn.check, evpn.encode, evpn.encode_key, frozenset((4, 16))),
+    EVPN: NlriCodec(evpn.decode, evpn.check, evpn.encode, evpn.encode_key, evpn.read_next_hop, evpn.write_next_hop),
+    VPNV4: NlriCodec(
+        vpn.decode_vpnv4, vpn.check, vpn.encode, vpn.encode_key, vpn.read_next_hop, vpn.write_next_hop_vpnv4
+    ),
+    VPNV6: NlriCodec(
+        vpn.decode_vpnv6, vpn.check, vpn.encode, vpn.encode_key, vpn.read_next_hop, vpn.write_next_hop_vpnv6
+    ),
 }
-
-
-def key_of(route: Nlri | NlriKey) -> NlriKey:
-    """The key of a route that may already be one."""
-    return route.key() if isinstance(route, evpn.EvpnPrefix) else route

@@ -1,4 +1,5 @@
-"""EVPN routes: type 5, the IP prefix (RFC 9136 section 3). Other types are skipped by their length.
+"""EVPN routes: type 5, the IP prefix (RFC 9136 section 3), and the family as a whole. Types 1 to 4 are ethernet.py's,
+others are skipped by their length.
 
       0                   1
     +--------------------+--------------------+
@@ -19,20 +20,19 @@ the route or of its prefix) is a fault by itself: its octets are counted, so its
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 from struct import Struct
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from isthmus.bgp.errors import AttributeFault, FaultAction, FaultKind
 from isthmus.bgp.family import EVPN, Family
 from isthmus.bgp.heard import Heard
 from isthmus.bgp.iana import EvpnRouteType
+from isthmus.bgp.nlri import ethernet
+from isthmus.bgp.nlri.decoded import BoundaryLost, Decoded, distinguisher, shared
+from isthmus.bgp.nlri.ethernet import ESI_ZERO, Beside, MacIp, MacIpKey
 from isthmus.model.net import IpAddress, Prefix
 from isthmus.model.vpn import RouteDistinguisher
 
-ESI_ZERO = bytes(10)
-REMEMBERED = 8192
-"""Route distinguishers and labels that are one object for all routes which have them."""
 _IP_PREFIX = EvpnRouteType.IP_PREFIX.value
 _IPV4_LENGTH, _IPV6_LENGTH = 34, 58
 # RD, ESI, Ethernet tag, prefix length, prefix, gateway, upper 16 and lower 8 bits of the label
@@ -58,6 +58,9 @@ class EvpnKey(NamedTuple):
     @property
     def family(self) -> Family:
         return EVPN
+
+    def key(self) -> EvpnKey:
+        return self
 
     def __str__(self) -> str:
         return f"{self.rd} {self.prefix}"
@@ -85,6 +88,10 @@ class EvpnPrefix(NamedTuple):
     def distinguisher(self) -> EvpnDistinguisher:
         return EvpnDistinguisher(self.rd, self.ethernet_tag)
 
+    @property
+    def vni(self) -> int:
+        return self.label
+
     def key(self) -> EvpnKey:
         return EvpnKey(self.rd, self.ethernet_tag, self.prefix)
 
@@ -95,38 +102,29 @@ class EvpnPrefix(NamedTuple):
         return text if self.esi == ESI_ZERO else f"{text} esi {self.esi.hex(':')}"
 
 
-class EvpnRoutes(NamedTuple):
-    """What one attribute's NLRI held."""
-
-    routes: list[EvpnPrefix]
-    faults: list[AttributeFault]
-    skipped: int
-    """Routes of types this speaker does not read (RFC 7606 section 5.4: discarded, not an error)."""
+EvpnRoute: TypeAlias = EvpnPrefix | MacIp
+"""What leads somewhere."""
 
 
-_rd = lru_cache(REMEMBERED)(RouteDistinguisher)
-
-
-@lru_cache(REMEMBERED)
-def _label(number: int) -> int:
-    """The same object again: a VPN's routes share it."""
-    return number
-
-
-class BoundaryLost(Exception):
-    """A length runs over the end: where the next route begins is unknown (RFC 7606 section 5.3)."""
-
-
-def decode(raw: bytes) -> EvpnRoutes:
+def decode(raw: bytes) -> Decoded[EvpnRoute]:
     """All routes of an NLRI field. Raises BoundaryLost."""
-    routes: list[EvpnPrefix] = []
+    routes: list[EvpnRoute] = []
     faults: list[AttributeFault] = []
+    beside: list[Beside] = []
     skipped, at, end = 0, 0, len(raw)
     while at < end:
         if end - at < 2 or (after := at + 2 + raw[at + 1]) > end:
             raise BoundaryLost(f"an EVPN route at octet {at} runs over the end of {end} octets")
         if raw[at] != _IP_PREFIX:
-            skipped += 1
+            match ethernet.read(raw[at], raw[at + 2 : after]):
+                case None:
+                    skipped += 1
+                case AttributeFault() as fault:
+                    faults.append(fault)
+                case MacIp() as host:
+                    routes.append(host)
+                case other:
+                    beside.append(other)
         elif (layout := _LAYOUT.get(after - at - 2)) is None:
             faults.append(_bad_length(after - at - 2))
         else:
@@ -137,10 +135,10 @@ def decode(raw: bytes) -> EvpnRoutes:
             else:
                 prefix = Prefix(IpAddress(address), length) if length == bits else Prefix.of(address, length)
                 via = None if gateway == zero else IpAddress(gateway)
-                label = _label(high << 8 | low)
-                routes.append(EvpnPrefix(_rd(rd), tag, prefix, ESI_ZERO if esi == ESI_ZERO else esi, via, label))
+                label, esi = shared(high << 8 | low), ESI_ZERO if esi == ESI_ZERO else esi
+                routes.append(EvpnPrefix(distinguisher(rd), tag, prefix, esi, via, label))
         at = after
-    return EvpnRoutes(routes, faults, skipped)
+    return Decoded(routes, faults, skipped, tuple(beside))
 
 
 def _bad_length(length: int) -> AttributeFault:
@@ -153,10 +151,12 @@ def _bad_prefix(length: int, bits: int) -> AttributeFault:
     return AttributeFault(FaultKind.PREFIX_LENGTH, FaultAction.TREAT_AS_WITHDRAW, text)
 
 
-def check(routes: Sequence[EvpnPrefix], heard: Heard) -> list[tuple[EvpnPrefix, AttributeFault]]:
+def check(routes: Sequence[EvpnRoute], heard: Heard) -> list[tuple[EvpnRoute, AttributeFault]]:
     """Announced routes that RFC 9136 section 3.2 has treated as withdrawn, each with its fault."""
-    bad = []
+    bad: list[tuple[EvpnRoute, AttributeFault]] = []
     for route in routes:
+        if isinstance(route, MacIp):
+            continue
         if route.esi is not ESI_ZERO and route.esi != ESI_ZERO:
             kind = FaultKind.TWO_OVERLAY_INDEXES if route.gateway is not None else None
         else:
@@ -167,8 +167,10 @@ def check(routes: Sequence[EvpnPrefix], heard: Heard) -> list[tuple[EvpnPrefix, 
     return bad
 
 
-def encode(route: EvpnPrefix) -> bytes:
+def encode(route: EvpnRoute) -> bytes:
     """One route as MP_REACH_NLRI carries it."""
+    if isinstance(route, MacIp):
+        return ethernet.encode(route)
     rd, tag, (address, length), esi, gateway, label = route
     struct, via = (_IPV4, bytes(4)) if len(address) == 4 else (_IPV6, bytes(16))
     if gateway is not None:
@@ -177,7 +179,18 @@ def encode(route: EvpnPrefix) -> bytes:
     return bytes((_IP_PREFIX, struct.size)) + struct.pack(rd, esi, tag, length, address, via, label >> 8, label & 0xFF)
 
 
-def encode_key(key: EvpnKey) -> bytes:
+def encode_key(key: EvpnKey | MacIpKey) -> bytes:
     """One route as MP_UNREACH_NLRI carries it: what is not part of the key is zero."""
+    if isinstance(key, MacIpKey):
+        return ethernet.encode_key(key)
     rd, tag, prefix = key
     return encode(EvpnPrefix(rd, tag, prefix, ESI_ZERO, None, 0))
+
+
+def read_next_hop(raw: bytes) -> IpAddress | None:
+    """A bare address, without an RD in front, whatever the prefix's family (RFC 7432, RFC 9136). None: it is none."""
+    return IpAddress(raw) if len(raw) in (4, 16) else None
+
+
+def write_next_hop(address: IpAddress) -> bytes:
+    return address
