@@ -311,7 +311,7 @@ def test_a_route_made_by_gobgp_itself_is_read(tmp_path: Path) -> None:
 
         def came() -> None:
             ours.pump()
-            assert len(held(ours)) == 1 and ours.session.counters.routes_skipped == 1, ours.updates
+            assert len(held(ours)) == 1 and ours.session.counters.routes_beside == 1, ours.updates
 
         eventually(came)
         ((route, attributes),) = held(ours).values()
