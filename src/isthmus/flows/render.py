@@ -7,13 +7,17 @@ fields in the switch's order, no match on a prefix of length 0.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from typing import assert_never
 
 from isthmus.fib.entries import (
     Circuit,
     CircuitName,
     Deliver,
     Forwarding,
+    Inbound,
     InboundKey,
+    LabelKey,
+    LabelledHop,
     NextHop,
     SourceKey,
     Target,
@@ -126,7 +130,7 @@ class Renderer:
         """Where packets from this address are looked up."""
         return dict(self._source(source, view))
 
-    def inbound(self, key: InboundKey, name: CircuitName) -> dict[FlowKey, str]:
+    def inbound(self, key: Inbound, name: CircuitName) -> dict[FlowKey, str]:
         """What is delivered of what comes from tunnels."""
         return dict(self._inbound(key, name))
 
@@ -142,17 +146,28 @@ class Renderer:
 
     def route(self, view: ViewId, prefix: Prefix, target: Target) -> Flow | None:
         """One line of a view, or None while the port it leaves by has no number."""
-        if isinstance(target, Deliver):
-            port = self.circuits.get(target.circuit)
-            return None if port is None else (self._route_key(view, prefix), f"{_TO_ROUTER},output:{port}")
-        if self.tunnel is None:
-            return None
-        actions = self._ways.get(target)
+        actions = self._lead(target)
+        return None if actions is None else (self._route_key(view, prefix), actions)
+
+    def _lead(self, target: Target) -> str | None:
+        match target:
+            case Deliver(circuit):
+                port = self.circuits.get(circuit)
+                return None if port is None else f"{_TO_ROUTER},output:{port}"
+            case NextHop():
+                return None if self.tunnel is None else self._way(target)
+            case LabelledHop():
+                return None  # no port for labels yet
+            case _:
+                assert_never(target)
+
+    def _way(self, hop: NextHop) -> str:
+        actions = self._ways.get(hop)
         if actions is None:
             if len(self._ways) >= WAYS_MAX:
                 self._ways.clear()
-            actions = self._ways[target] = _encapsulate(target)
-        return self._route_key(view, prefix), actions
+            actions = self._ways[hop] = _encapsulate(hop)
+        return actions
 
     @staticmethod
     def route_key(view: ViewId, prefix: Prefix) -> FlowKey:
@@ -239,16 +254,22 @@ class Renderer:
         lane = "" if source.lane is None else f",dl_dst={Lane(source.lane).mac}"
         return FlowKey(Table.SOURCE, ENTRY, _match(Prefix.host(source.address), f"in_port={port}{lane}", "src"))
 
-    def _inbound(self, key: InboundKey, name: CircuitName) -> Iterator[Flow]:
+    def _inbound(self, key: Inbound, name: CircuitName) -> Iterator[Flow]:
         port = self.circuits.get(name)
-        if port is not None:
+        if port is not None and isinstance(key, InboundKey):  # no port for labels yet
             yield self.inbound_key(key), f"{_TO_ROUTER},output:{port}"
 
     @staticmethod
-    def inbound_key(key: InboundKey) -> FlowKey:
+    def inbound_key(key: Inbound) -> FlowKey:
         """The flow without which an address must not be announced."""
-        match = _match(key.prefix, f"tun_id={key.vni:#x}", "dst")
-        return FlowKey(Table.INBOUND, ENTRY + key.prefix.length, match)
+        match key:
+            case InboundKey(vni):
+                head = f"tun_id={vni:#x}"
+            case LabelKey(label):
+                head = f"reg0={label:#x}"
+            case _:
+                assert_never(key)
+        return FlowKey(Table.INBOUND, ENTRY + key.prefix.length, _match(key.prefix, head, "dst"))
 
     @staticmethod
     def endpoint_key(endpoint: IpAddress) -> FlowKey:

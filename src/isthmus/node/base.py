@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Hashable, Iterable, Mapping
 
-from isthmus.fib.entries import Circuit, CircuitName, InboundKey, SourceKey, ViewId
+from isthmus.fib.entries import Circuit, CircuitName, Inbound, SourceKey, ViewId
 from isthmus.flows.render import Renderer
 from isthmus.flows.types import FlowKey
 from isthmus.model.net import IpAddress
@@ -21,7 +21,7 @@ class Base:
 
     def __init__(self) -> None:
         self._pieces: dict[Hashable, dict[FlowKey, str]] = {}
-        self._inbound: dict[InboundKey, CircuitName] = {}
+        self._inbound: dict[Inbound, CircuitName] = {}
         self._sent_to: frozenset[IpAddress] = frozenset()
         self._heard_of: frozenset[IpAddress] = frozenset()
 
@@ -44,7 +44,7 @@ class Base:
 
     def inbound(
         self,
-        wanted: dict[InboundKey, CircuitName],
+        wanted: dict[Inbound, CircuitName],
         replugged: Collection[CircuitName],
         renderer: Renderer,
         changes: Changes,

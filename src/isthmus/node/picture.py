@@ -15,7 +15,7 @@ from collections.abc import Collection, Iterable, Mapping, Set
 from dataclasses import replace
 
 from isthmus.bgp.nlri import Destination
-from isthmus.fib.entries import Circuit, CircuitName, InboundKey, ViewId
+from isthmus.fib.entries import Circuit, CircuitName, Inbound, ViewId
 from isthmus.flows.layout import Table
 from isthmus.flows.render import Renderer
 from isthmus.flows.types import FlowKey, Installed
@@ -272,7 +272,7 @@ class Picture:
                 circuit = Circuit(intent.fallback, intent.subnets, *ways_out)
             self._base.circuit(name, circuit, doors.sources, self._renderer, changes)
         self.circuits = wanted
-        plugged, inbound = self._renderer.circuits, dict[InboundKey, CircuitName](ways)
+        plugged, inbound = self._renderer.circuits, dict[Inbound, CircuitName](ways.items())
         for key, export in self.local.announced.items():
             if export.circuit in plugged or key not in inbound:
                 inbound[key] = export.circuit

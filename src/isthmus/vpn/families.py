@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from isthmus.bgp.family import EVPN, Family
-from isthmus.fib.entries import InboundKey, NextHop, Target
+from isthmus.fib.entries import Inbound, InboundKey, NextHop, Target
 from isthmus.model.reason import NotImported
 from isthmus.rib.adj_out import Announcement
 from isthmus.rib.path import Path
@@ -28,7 +28,7 @@ class FamilyUse:
     """Why a route cannot be used whose attributes can."""
     target: Callable[[Path, Meaning], Target]
     """Where one leads that is not refused."""
-    proof: Callable[[Announcement], InboundKey]
+    proof: Callable[[Announcement], Inbound]
     """What the switch delivers by what comes for a route of ours that was told."""
     beacon: Callable[[Speaker], Announcement] | None
     """What says in this family that we can be heard."""
