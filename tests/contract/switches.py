@@ -113,12 +113,15 @@ class Rundir:
 class Switch:
     """ovsdb-server and ovs-vswitchd in a directory of their own, with `br-int` in it."""
 
-    def __init__(self, system_id: str = "host-1", *, integration_bridge: str = "br-int") -> None:
+    def __init__(
+        self, system_id: str = "host-1", *, integration_bridge: str = "br-int", dummies: str = "override"
+    ) -> None:
+        """`dummies`: which devices are not real: all, tunnels too ("override"), or what the kernel has ("system")."""
         self.dir = Rundir()
         self.run_dir = str(self.dir.path)
         self.db = f"unix:{self.dir.path}/db.sock"
         self.system_id = system_id
-        self.integration_bridge = integration_bridge
+        self.integration_bridge, self.dummies = integration_bridge, dummies
 
     def __enter__(self) -> Self:
         self.start_db()
@@ -143,7 +146,7 @@ class Switch:
             "ovs-vswitchd",
             [
                 "ovs-vswitchd",
-                "--enable-dummy=override",
+                f"--enable-dummy={self.dummies}",
                 "--disable-system",
                 f"--pidfile={self.dir.path}/ovs-vswitchd.pid",
                 f"--log-file={self.dir.path}/ovs-vswitchd.log",

@@ -6,7 +6,18 @@ from collections.abc import Iterator
 
 import pytest
 
-from isthmus.fib.entries import Circuit, CircuitName, Deliver, Forwarding, InboundKey, NextHop, SourceKey, ViewId
+from isthmus.fib.entries import (
+    Circuit,
+    CircuitName,
+    Deliver,
+    Forwarding,
+    InboundKey,
+    LabelKey,
+    LabelledHop,
+    NextHop,
+    SourceKey,
+    ViewId,
+)
 from isthmus.flows.layout import ANSWER_MAC, GONE_ACTIONS, PROBE_MAC, PROBE_TYPE
 from isthmus.flows.parse import parse_dump
 from isthmus.flows.render import Renderer, add_line, delete_line
@@ -31,7 +42,7 @@ OURS, THEIRS = Mac.parse("02:78:ac:1e:01:01"), Mac.parse("02:78:ac:1e:02:01")
 RED, BLUE, MUTE = CircuitName("isthmus-ac-red"), CircuitName("isthmus-ac-blue"), CircuitName("isthmus-ac-mute")
 OUT = CircuitName("isthmus-ac-out")
 VIEW, WIDE = ViewId(0xE7AE25118C30A0C0), ViewId(0x1)
-TUNNEL, RED_PORT, BLUE_PORT, MUTE_PORT, OUT_PORT = 1, 2, 3, 4, 5
+TUNNEL, RED_PORT, BLUE_PORT, MUTE_PORT, OUT_PORT, GRE = 1, 2, 3, 4, 5, 6
 
 FORWARDING = Forwarding(
     circuits={
@@ -48,7 +59,12 @@ FORWARDING = Forwarding(
         **{SourceKey(OUT, ip(a)): WIDE for a in ("10.4.0.5", "10.4.0.6", "2001:db8:4::5")},
         **{SourceKey(BLUE, ip(a), lane): VIEW for a in ("10.2.0.5", "2001:db8:2::5") for lane in (300, CIRCUIT_LANE)},
     },
-    inbound={InboundKey(5001, net("10.1.0.5/32")): RED, InboundKey(5001, net("2001:db8:1::5/128")): RED},
+    inbound={
+        InboundKey(5001, net("10.1.0.5/32")): RED,
+        InboundKey(5001, net("2001:db8:1::5/128")): RED,
+        LabelKey(5001, net("10.1.0.5/32")): RED,
+        LabelKey(70537, net("2001:db8:1::5/128")): RED,
+    },
 )
 ROUTES = {
     net("10.9.0.7/32"): NextHop(ip("172.30.2.1"), THEIRS, 7001),
@@ -56,13 +72,16 @@ ROUTES = {
     net("10.2.0.5/32"): Deliver(BLUE),
     net("2001:db8:9::7/128"): NextHop(ip("172.30.2.1"), THEIRS, 7001),
     net("2001:db8::/32"): Deliver(BLUE),
+    net("10.10.0.7/32"): LabelledHop(ip("172.30.2.1"), (7001,)),
+    net("2001:db8:a::/48"): LabelledHop(ip("172.30.2.9"), (24, 7002)),
+    net("10.10.0.0/16"): LabelledHop(ip("172.30.2.1"), (24, 25, 7001)),
 }
 BY_DEFAULT = [net(p) for p in ("0.0.0.0/0", "128.0.0.0/1", "203.0.0.0/8", "::/0", "2000::/3", "2001:db8:9::/48")]
 """Of another view."""
 
 
 def wanted(sources: tuple[Prefix, ...] | None = None) -> dict[FlowKey, str]:
-    renderer = Renderer(OURS, TUNNEL, {RED: RED_PORT, BLUE: BLUE_PORT, MUTE: MUTE_PORT, OUT: OUT_PORT}, sources)
+    renderer = Renderer(OURS, TUNNEL, {RED: RED_PORT, BLUE: BLUE_PORT, MUTE: MUTE_PORT, OUT: OUT_PORT}, sources, GRE)
     flows = renderer.base(FORWARDING, [ip("172.30.2.1")], asked=[ip("172.30.2.1"), ip("172.30.2.2")])
     lines = [(VIEW, prefix, target) for prefix, target in ROUTES.items()]
     lines += [(WIDE, prefix, NextHop(ip("172.30.2.1"), THEIRS, 7002)) for prefix in BY_DEFAULT]
@@ -82,6 +101,8 @@ def switch() -> Iterator[Switch]:
         "add-br br-vpn",
         "set bridge br-vpn datapath_type=dummy fail_mode=secure protocols=OpenFlow15",
         f"add-port br-vpn tun -- set interface tun {tunnel} ofport_request={TUNNEL}",
+        "add-port br-vpn gre -- set interface gre type=gre options:remote_ip=flow options:packet_type=legacy_l3"
+        f" ofport_request={GRE}",
         f"add-port br-vpn red -- set interface red type=dummy ofport_request={RED_PORT}",
         f"add-port br-vpn blue -- set interface blue type=dummy ofport_request={BLUE_PORT}",
         f"add-port br-vpn out -- set interface out type=dummy ofport_request={OUT_PORT}",
@@ -199,6 +220,8 @@ IN = f"in_port={TUNNEL},dl_src={THEIRS},tun_src=172.30.2.1,tun_dst=172.30.1.1"
         (f"{IN},tun_id=0,dl_dst={PROBE_MAC},ip,nw_dst=10.1.0.5", "drop"),
         (f"{IN},tun_id=0,dl_dst={ANSWER_MAC},dl_type={PROBE_TYPE:#x}", "userspace(pid=0,controller(reason=1"),
         (f"{IN.replace('2.1', '2.3')},tun_id=0,dl_dst={ANSWER_MAC},dl_type={PROBE_TYPE:#x}", "drop"),
+        (f"{IN},mpls,mpls_label=5001,mpls_bos=1", "drop"),  # labels do not come in VXLAN
+        (f"{IN.replace('port=1', 'port=6')},tun_id=5001,dl_dst={OURS},ip,nw_dst=10.1.0.5", "drop"),  # nor VNIs in GRE
     ],
 )
 def test_from_a_tunnel_only_what_was_announced_comes_in(switch: Switch, packet: str, leads: str) -> None:

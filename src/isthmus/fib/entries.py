@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple, NewType
+from typing import Literal, NamedTuple, NewType, assert_never
 
 from isthmus.model.intent import Fallback
 from isthmus.model.net import IpAddress, Mac, Prefix
@@ -47,13 +47,34 @@ class NextHop(NamedTuple):
     vni: int
 
 
+class LabelledHop(NamedTuple):
+    """A PE that takes an IP packet behind labels (RFC 4364)."""
+
+    pe: IpAddress
+    labels: tuple[int, ...]
+    """Outermost first; at least one."""
+
+
 class Deliver(NamedTuple):
     """Into the router behind a circuit of this node."""
 
     circuit: CircuitName
 
 
-Target = NextHop | Deliver
+Target = NextHop | LabelledHop | Deliver
+
+
+def endpoint(target: Target) -> IpAddress | None:
+    """Where the tunnel ends that it leads into."""
+    match target:
+        case NextHop(vtep):
+            return vtep
+        case LabelledHop(pe):
+            return pe
+        case Deliver():
+            return None
+        case _:
+            assert_never(target)
 
 
 class SourceKey(NamedTuple):
@@ -70,6 +91,18 @@ class InboundKey(NamedTuple):
 
     vni: int
     prefix: Prefix
+
+
+class LabelKey(NamedTuple):
+    """What this node announced with a label: exactly this is accepted behind it."""
+
+    label: int
+    prefix: Prefix
+    behind: Literal["mpls"] = "mpls"
+    """Tuples are equal by what they hold: this keeps a label and a VNI of one number apart."""
+
+
+Inbound = InboundKey | LabelKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,4 +125,4 @@ class Forwarding:
 
     circuits: Mapping[CircuitName, Circuit] = field(default_factory=dict)
     sources: Mapping[SourceKey, ViewId] = field(default_factory=dict)
-    inbound: Mapping[InboundKey, CircuitName] = field(default_factory=dict)
+    inbound: Mapping[Inbound, CircuitName] = field(default_factory=dict)

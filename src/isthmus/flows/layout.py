@@ -7,6 +7,9 @@
          100  in_port=<tunnel>,<answer>                  goto ANSWER
           95  in_port=<tunnel>,dl_dst=<our router MAC>   drop, counted: whose tunnels may not end here (below)
           90  in_port=<tunnel>                           drop, counted
+         100  mpls,in_port=<gre>                         goto LABELS
+          95  mpls,in_port=<gre>                         drop, counted: whose tunnels may not end here
+          90  in_port=<gre>                              drop, counted: no label, or one for many receivers
     10 SOURCE     whose packet it is: (circuit, lane, source address) -> view in `metadata`. A lane is the MAC that the
                   router sends to: OVN chooses it by the port that the packet came in by
          200  the router's own TTL error for a packet that falls back: give it the circuit's address, return it
@@ -14,7 +17,8 @@
                                                          packet from the VPN gets the circuit's address first
            1  <circuit>                                  goto FALLBACK
     20 VIEW       longest prefix of the view: priority 100 + prefix length, or 50 + that of a default route
-         108+ metadata=<view>,<destination>              to TUNNEL with VNI, endpoint and router MAC, or into a circuit
+         108+ metadata=<view>,<destination>              to TUNNEL with VNI, endpoint and router MAC, to LABELLED
+                                                         with labels and endpoint, or into a circuit
           61  <circuit>,<source with a floating IP>      goto GONE: a floating IP wins over a default route
           60  <circuit>                                  the same for a router that keeps to its own default route
           50+ metadata=<view>,<destination>              as above, of a default route
@@ -22,8 +26,19 @@
     30 TUNNEL     one flow for each endpoint that can be sent to
          100  tun_dst=<endpoint>                         our router MAC as source, output:<tunnel>
            0  anything                                   drop, counted: the VPN knows it, the endpoint is not there
-    40 INBOUND    exactly what this node announced: (VNI, address) -> circuit
+    32 LABELLED   what has labels, on its way out; TC is the class of DSCP, its upper three bits
+         100  mpls_ttl=1                                 mpls_ttl=2, goto PE: Linux drops 1 without a word
+           0  anything                                   goto PE
+    34 PE         TUNNEL's twin: one flow for each endpoint that can be sent to
+         100  tun_dst=<endpoint>                         output:<gre>
+           0  anything                                   drop, counted
+    36 LABELS     what has labels, on its way in: exactly ours, and nothing further behind it
+         100  mpls_label=<label>,mpls_bos=1              pop it, to the IP version it was given for; reg0=<label>,
+                                                         goto INBOUND
+           0  anything                                   drop, counted
+    40 INBOUND    exactly what this node announced: (VNI or label, address) -> circuit
          100+ tun_id=<vni>,<destination>                 to the router, output:<circuit>
+         100+ reg0=<label>,<destination>                 the same
            0  anything                                   drop, counted
     45 GONE       what the view knew a moment ago does not leave by the router
          100  metadata=<view>,<destination>              drop
@@ -38,10 +53,13 @@
            0  anything                                   drop
 
 Invariants
-* A packet of a VPN from a tunnel reaches only table 40, so nothing unannounced is reachable: no gateway, no NAT, no
-  other VPN. A probe is answered here, without the agent: what answers is what forwards. An answer is no probe, so
-  nothing goes to and fro.
-* Where an operator has said from where tunnels may come, the three flows of the tunnel that let something in are there
+* A packet of a VPN from a tunnel reaches only table 40 (with a label, 36 before it), so nothing unannounced is
+  reachable: no gateway, no NAT, no other VPN. A probe is answered here, without the agent: what answers is what
+  forwards. An answer is no probe, so nothing goes to and fro.
+* No label is below 16 and no VNI comes by the GRE port, so the two kinds of rows of table 40 never meet.
+* A packet behind a label that was given for the other IP version has no address that was announced: it parses to none,
+  or to one that its sender chose, which is why its own address is looked at.
+* Where an operator has said from where tunnels may come, the flows of the tunnels that let something in are there
   once for each such prefix, with tun_src; anybody else's packets end at priority 95 and 90.
 * A packet from a circuit leaves by the tunnel, by another circuit, or by its own circuit through table 50 only.
 * Nothing here decrements TTL: the router before and the router behind do (a TTL of zero here would vanish silently).
@@ -64,6 +82,9 @@ class Table(IntEnum):
     SOURCE = 10
     VIEW = 20
     TUNNEL = 30
+    LABELLED = 32
+    PE = 34
+    LABELS = 36
     INBOUND = 40
     GONE = 45
     FALLBACK = 50

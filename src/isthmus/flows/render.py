@@ -1,24 +1,28 @@
-"""Forwarding into flows, one function for each kind of entry; layout.py has the tables.
+"""Forwarding into flows, one function for each kind of entry; layout.py has the tables, labelled.py what has labels.
 
-Rules: text comes out as the switch prints it back (see types.py): hexadecimal numbers, `ip` or `ipv6` first, then
-fields in the switch's order, no match on a prefix of length 0.
+Rules: text comes out as the switch prints it back (see types.py, match.py).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from typing import assert_never
 
 from isthmus.fib.entries import (
     Circuit,
     CircuitName,
     Deliver,
     Forwarding,
+    Inbound,
     InboundKey,
+    LabelKey,
+    LabelledHop,
     NextHop,
     SourceKey,
     Target,
     ViewId,
 )
+from isthmus.flows import labelled
 from isthmus.flows.layout import (
     ANSWER_BYTES,
     ANSWER_MAC,
@@ -39,6 +43,7 @@ from isthmus.flows.layout import (
     STRANGER,
     Table,
 )
+from isthmus.flows.match import Flow, begins, ends, match
 from isthmus.flows.types import FlowKey
 from isthmus.model.intent import (
     CIRCUIT_IPV4,
@@ -53,8 +58,6 @@ from isthmus.model.intent import (
 )
 from isthmus.model.net import IpAddress, Mac, Prefix
 
-Flow = tuple[FlowKey, str]
-
 _VIEW = Table.VIEW.value
 WAYS_MAX = 8192
 """Next hops, and views, whose text is remembered."""
@@ -66,14 +69,14 @@ _TO_ROUTER = f"set_field:{CIRCUIT_MAC}->eth_src,set_field:{ROUTER_MAC}->eth_dst"
 
 def add_line(key: FlowKey, cookie: int, actions: str) -> str:
     """A line of `ovs-ofctl --bundle add-flows` that adds or replaces a flow."""
-    match = f",{key.match}" if key.match else ""
-    return f"add table={key.table},cookie={cookie:#x},priority={key.priority}{match},actions={actions}"
+    what = f",{key.match}" if key.match else ""
+    return f"add table={key.table},cookie={cookie:#x},priority={key.priority}{what},actions={actions}"
 
 
 def delete_line(key: FlowKey) -> str:
     """A line that removes exactly this flow, whatever its cookie."""
-    match = f",{key.match}" if key.match else ""
-    return f"delete_strict table={key.table},priority={key.priority}{match}"
+    what = f",{key.match}" if key.match else ""
+    return f"delete_strict table={key.table},priority={key.priority}{what}"
 
 
 class Renderer:
@@ -85,14 +88,17 @@ class Renderer:
         tunnel: int | None,
         circuits: Mapping[CircuitName, int],
         sources: tuple[Prefix, ...] | None = None,
+        gre: int | None = None,
     ) -> None:
         self.router_mac = router_mac
         self.tunnel = tunnel
+        self.gre = gre
+        """By which labels go and come; without it nothing that has one renders to anything."""
         self.sources = sources
         """Whence packets may come by tunnels; None: from anywhere."""
         self.circuits = circuits
         self._heads: dict[ViewId, tuple[str, str]] = {}
-        self._ways: dict[NextHop, str] = {}
+        self._ways: dict[NextHop | LabelledHop, str] = {}
         """Text that the routes of a view and those of a next hop have in common: of a route only its address is its
         own, and there are very many routes."""
 
@@ -108,6 +114,8 @@ class Renderer:
             flows |= self.source(source, view)
         for key, name in forwarding.inbound.items():
             flows |= self.inbound(key, name)
+        for number, version in labels(forwarding.inbound).items():
+            flows |= self.label(number, version)
         for endpoint in endpoints:
             flows |= self.endpoint(endpoint)
         for endpoint in asked:
@@ -126,15 +134,22 @@ class Renderer:
         """Where packets from this address are looked up."""
         return dict(self._source(source, view))
 
-    def inbound(self, key: InboundKey, name: CircuitName) -> dict[FlowKey, str]:
+    def inbound(self, key: Inbound, name: CircuitName) -> dict[FlowKey, str]:
         """What is delivered of what comes from tunnels."""
         return dict(self._inbound(key, name))
 
     def endpoint(self, endpoint: IpAddress) -> dict[FlowKey, str]:
         """What is sent to a tunnel endpoint."""
-        if self.tunnel is None:
-            return {}
-        return {self.endpoint_key(endpoint): f"set_field:{self.router_mac}->eth_src,output:{self.tunnel}"}
+        flows = {}
+        if self.tunnel is not None:
+            flows[self.endpoint_key(endpoint)] = f"set_field:{self.router_mac}->eth_src,output:{self.tunnel}"
+        if self.gre is not None:
+            flows[labelled.endpoint_key(endpoint)] = f"output:{self.gre}"
+        return flows
+
+    def label(self, number: int, version: int) -> dict[FlowKey, str]:
+        """What a label of ours has behind it: packets of this IP version."""
+        return {} if self.gre is None else dict([labelled.label(number, version)])
 
     def answer(self, endpoint: IpAddress) -> dict[FlowKey, str]:
         """What makes an endpoint's answers to probes heard."""
@@ -142,17 +157,28 @@ class Renderer:
 
     def route(self, view: ViewId, prefix: Prefix, target: Target) -> Flow | None:
         """One line of a view, or None while the port it leaves by has no number."""
-        if isinstance(target, Deliver):
-            port = self.circuits.get(target.circuit)
-            return None if port is None else (self._route_key(view, prefix), f"{_TO_ROUTER},output:{port}")
-        if self.tunnel is None:
-            return None
-        actions = self._ways.get(target)
+        actions = self._lead(target)
+        return None if actions is None else (self._route_key(view, prefix), actions)
+
+    def _lead(self, target: Target) -> str | None:
+        match target:
+            case Deliver(circuit):
+                port = self.circuits.get(circuit)
+                return None if port is None else f"{_TO_ROUTER},output:{port}"
+            case NextHop():
+                return None if self.tunnel is None else self._way(target)
+            case LabelledHop():
+                return None if self.gre is None else self._way(target)
+            case _:
+                assert_never(target)
+
+    def _way(self, hop: NextHop | LabelledHop) -> str:
+        actions = self._ways.get(hop)
         if actions is None:
             if len(self._ways) >= WAYS_MAX:
                 self._ways.clear()
-            actions = self._ways[target] = _encapsulate(target)
-        return self._route_key(view, prefix), actions
+            actions = self._ways[hop] = _encapsulate(hop) if isinstance(hop, NextHop) else labelled.encapsulate(hop)
+        return actions
 
     @staticmethod
     def route_key(view: ViewId, prefix: Prefix) -> FlowKey:
@@ -181,14 +207,16 @@ class Renderer:
         yield FlowKey(Table.ANSWER, DROP, ""), "drop"
         # By the source they have here. Given back they would leave by the router's gateway.
         for source in (CIRCUIT_IPV4, ROUTER_IPV4, ROUTER_IPV6):
-            yield FlowKey(Table.FALLBACK, OWN_ERROR, _match(Prefix.host(source), "", "src")), "drop"
+            yield FlowKey(Table.FALLBACK, OWN_ERROR, match(Prefix.host(source), "", "src")), "drop"
+        if self.gre is not None:
+            yield from labelled.always(self.gre, self.sources)
         if self.tunnel is not None:
             ours = f"in_port={self.tunnel},dl_dst={self.router_mac}"
             yield FlowKey(Table.CLASSIFY, REFUSED, f"in_port={self.tunnel}"), "drop"
             if self.sources is not None:
                 yield FlowKey(Table.CLASSIFY, STRANGER, ours), "drop"
             probe, answer = _probe(self.tunnel, PROBE_MAC), _probe(self.tunnel, ANSWER_MAC)
-            for head in ("",) if self.sources is None else map(_from, self.sources):
+            for head in ("",) if self.sources is None else map(begins, self.sources):
                 yield FlowKey(Table.CLASSIFY, ENTRY, head + ours), f"goto_table:{Table.INBOUND.value}"
                 yield FlowKey(Table.CLASSIFY, ENTRY, head + probe), _REFLECT
                 yield FlowKey(Table.CLASSIFY, ENTRY, head + answer), f"goto_table:{Table.ANSWER.value}"
@@ -208,9 +236,9 @@ class Renderer:
             back = "drop"
         if circuit.fallback is Fallback.PUBLIC:
             for prefix in PRIVATE_PREFIXES:
-                yield FlowKey(Table.FALLBACK, PRIVATE, _match(prefix, door, "dst")), "drop"
+                yield FlowKey(Table.FALLBACK, PRIVATE, match(prefix, door, "dst")), "drop"
             for prefix in circuit.outside:
-                yield FlowKey(Table.FALLBACK, OUTSIDE, _match(prefix, door, "dst")), back
+                yield FlowKey(Table.FALLBACK, OUTSIDE, match(prefix, door, "dst")), back
         yield FlowKey(Table.FALLBACK, DEFAULT, door), back
 
     @staticmethod
@@ -220,8 +248,8 @@ class Renderer:
         four = subnet.version == 4
         source, instead = (ROUTER_IPV4, CIRCUIT_IPV4) if four else (ROUTER_IPV6, CIRCUIT_IPV6)
         field = "ip_src" if four else "ipv6_src"
-        match = _match(subnet, _match(Prefix.host(source), door, "src"), "dst", bare=True)
-        return FlowKey(Table.SOURCE, ROUTER_ERROR, match), f"set_field:{instead}->{field},{_TO_ROUTER},IN_PORT"
+        whose = match(subnet, match(Prefix.host(source), door, "src"), "dst", bare=True)
+        return FlowKey(Table.SOURCE, ROUTER_ERROR, whose), f"set_field:{instead}->{field},{_TO_ROUTER},IN_PORT"
 
     def _source(self, source: SourceKey, view: ViewId) -> Iterator[Flow]:
         key = self.source_key(source)
@@ -237,24 +265,28 @@ class Renderer:
         if port is None:
             return None
         lane = "" if source.lane is None else f",dl_dst={Lane(source.lane).mac}"
-        return FlowKey(Table.SOURCE, ENTRY, _match(Prefix.host(source.address), f"in_port={port}{lane}", "src"))
+        return FlowKey(Table.SOURCE, ENTRY, match(Prefix.host(source.address), f"in_port={port}{lane}", "src"))
 
-    def _inbound(self, key: InboundKey, name: CircuitName) -> Iterator[Flow]:
+    def _inbound(self, key: Inbound, name: CircuitName) -> Iterator[Flow]:
         port = self.circuits.get(name)
-        if port is not None:
+        if port is not None and (self.gre is not None or isinstance(key, InboundKey)):
             yield self.inbound_key(key), f"{_TO_ROUTER},output:{port}"
 
     @staticmethod
-    def inbound_key(key: InboundKey) -> FlowKey:
+    def inbound_key(key: Inbound) -> FlowKey:
         """The flow without which an address must not be announced."""
-        match = _match(key.prefix, f"tun_id={key.vni:#x}", "dst")
-        return FlowKey(Table.INBOUND, ENTRY + key.prefix.length, match)
+        match key:
+            case InboundKey(vni, prefix):
+                return FlowKey(Table.INBOUND, ENTRY + prefix.length, match(prefix, f"tun_id={vni:#x}", "dst"))
+            case LabelKey():
+                return labelled.inbound_key(key)
+            case _:
+                assert_never(key)
 
     @staticmethod
     def endpoint_key(endpoint: IpAddress) -> FlowKey:
         """The flow without which nothing is sent to this endpoint."""
-        field = "tun_dst" if endpoint.version == 4 else "tun_ipv6_dst"
-        return FlowKey(Table.TUNNEL, ENTRY, f"{field}={endpoint}")
+        return FlowKey(Table.TUNNEL, ENTRY, f"{ends(endpoint)}={endpoint}")
 
     @staticmethod
     def answer_key(endpoint: IpAddress) -> FlowKey:
@@ -263,11 +295,16 @@ class Renderer:
         return FlowKey(Table.ANSWER, ENTRY, f"{field}={endpoint}")
 
 
+def labels(inbound: Iterable[Inbound]) -> dict[int, int]:
+    """Of what is delivered the labels, each with the IP version behind it."""
+    return {key.label: key.prefix.version for key in inbound if isinstance(key, LabelKey)}
+
+
 def _by_the_routers_default(door: str, circuit: Circuit) -> Iterator[Flow]:
     """Whose packets a default route of a view does not lead."""
     fall_back = f"goto_table:{Table.GONE.value}"
     for source in sorted(circuit.floating):
-        yield FlowKey(_VIEW, FLOATING, _match(Prefix.host(source), door, "src")), fall_back
+        yield FlowKey(_VIEW, FLOATING, match(Prefix.host(source), door, "src")), fall_back
     for version in circuit.own_defaults:
         yield FlowKey(_VIEW, OWN_DEFAULT, f"{'ip' if version == 4 else 'ipv6'},{door}"), fall_back
 
@@ -286,25 +323,8 @@ def _probe(tunnel: int, mac: Mac) -> str:
     return f"in_port={tunnel},dl_dst={mac},dl_type={PROBE_TYPE:#x}"
 
 
-def _from(source: Prefix) -> str:
-    if not source.length:
-        return ""
-    return f"tun_src={source.address if source.is_host else source},"
-
-
 def _encapsulate(hop: NextHop) -> str:
-    field = "tun_dst" if hop.vtep.version == 4 else "tun_ipv6_dst"
     return (
-        f"set_field:{hop.router_mac}->eth_dst,set_field:{hop.vni:#x}->tun_id,set_field:{hop.vtep}->{field},"
+        f"set_field:{hop.router_mac}->eth_dst,set_field:{hop.vni:#x}->tun_id,set_field:{hop.vtep}->{ends(hop.vtep)},"
         f"goto_table:{Table.TUNNEL.value}"
     )
-
-
-def _match(prefix: Prefix, rest: str, side: str, *, bare: bool = False) -> str:
-    """`ip,<rest>,nw_dst=…` or `ipv6,<rest>,ipv6_dst=…`; `bare` when `rest` names the protocol already."""
-    four = prefix.version == 4
-    field = f"nw_{side}" if four else f"ipv6_{side}"
-    head = rest if bare else f"{'ip' if four else 'ipv6'}{rest and ','}{rest}"
-    if prefix.length == 0:
-        return head
-    return f"{head},{field}={prefix.address if prefix.is_host else prefix}"

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator
 from enum import Enum
 
-from isthmus.fib.entries import InboundKey
+from isthmus.fib.entries import Inbound
 from isthmus.flows.render import Renderer
 from isthmus.node.local_routes import LocalRoutes
 from isthmus.node.order import GRACEFUL_S, PATIENCE_S
@@ -82,7 +82,7 @@ class Announcing:
         self,
         seen: tuple[int, int, DrainState],
         offers: Iterable[Offer],
-        is_proved: Callable[[InboundKey], bool],
+        is_proved: Callable[[Inbound], bool],
         now: float,
     ) -> None:
         if seen == self._seen:

@@ -44,6 +44,8 @@ class SwitchRead:
     circuits: Mapping[CircuitName, int]
     tunnel: int | None
     """The VXLAN port."""
+    gre: int | None = None
+    """The port by which labels go and come; none where no family with labels is spoken."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from isthmus.bgp.nlri import Destination
-from isthmus.fib.entries import CircuitName, InboundKey
+from isthmus.fib.entries import CircuitName, Inbound, InboundKey
 from isthmus.flows.render import Renderer
 from isthmus.flows.types import FlowKey
 from isthmus.model.reason import Contested
@@ -61,7 +61,7 @@ class LocalRoutes:
         self._at: dict[Destination, set[InboundKey]] = {}
         self.announced: dict[InboundKey, Export] = {}
         """Those that may be announced; what comes for them is delivered."""
-        self.proofs: dict[InboundKey, FlowKey] = {}
+        self.proofs: dict[Inbound, FlowKey] = {}
         """The flow of each."""
         self.offers: dict[RouteKey, Offer] = {}
         """What the peers are to be told, once it is proved."""

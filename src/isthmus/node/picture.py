@@ -15,7 +15,7 @@ from collections.abc import Collection, Iterable, Mapping, Set
 from dataclasses import replace
 
 from isthmus.bgp.nlri import Destination
-from isthmus.fib.entries import Circuit, CircuitName, InboundKey, ViewId
+from isthmus.fib.entries import Circuit, CircuitName, Inbound, ViewId
 from isthmus.flows.layout import Table
 from isthmus.flows.render import Renderer
 from isthmus.flows.types import FlowKey, Installed
@@ -95,8 +95,8 @@ class Picture:
             plugged = self._served_before.circuits | now.circuits.keys()
             self._served_before = self._served_before._replace(circuits=plugged)
         changed = {name for name in was.keys() | now.circuits.keys() if was.get(name) != now.circuits.get(name)}
-        self._renderer = Renderer(self._renderer.router_mac, now.tunnel, now.circuits, self._renderer.sources)
-        if before is None or before.tunnel != now.tunnel:
+        self._renderer = Renderer(self._renderer.router_mac, now.tunnel, now.circuits, self._renderer.sources, now.gre)
+        if before is None or (before.tunnel, before.gre) != (now.tunnel, now.gre):
             self.dirty.note_tunnel(Occasion.PLUGGED)
         self.dirty.note(changed, Occasion.PLUGGED)
         self._replugged |= changed
@@ -145,7 +145,7 @@ class Picture:
             self.tables.render_again(renderer, changes)
             self._base.always(renderer, changes)
         if dirty.base is not None:
-            self._render_base(again, changes)
+            self._render_base(again, changes, tunnel_moved=dirty.tunnel is not None)
         sendable, wanted = self.sendable(reach, switch), self.tables.endpoints
         self._base.endpoints(sendable, wanted, renderer, changes, tunnel_moved=dirty.tunnel is not None)
         self._replugged = set()
@@ -261,7 +261,7 @@ class Picture:
                 del self._looking[number], self._holders[number]
         return before, set(one.views)
 
-    def _render_base(self, again: Collection[CircuitName], changes: Changes) -> None:
+    def _render_base(self, again: Collection[CircuitName], changes: Changes, *, tunnel_moved: bool) -> None:
         ways = self.lingering.ways()
         wanted = frozenset(self.local.circuits).union(ways.values())
         for name in (wanted ^ self.circuits).union(again):
@@ -272,11 +272,11 @@ class Picture:
                 circuit = Circuit(intent.fallback, intent.subnets, *ways_out)
             self._base.circuit(name, circuit, doors.sources, self._renderer, changes)
         self.circuits = wanted
-        plugged, inbound = self._renderer.circuits, dict[InboundKey, CircuitName](ways)
+        plugged, inbound = self._renderer.circuits, dict[Inbound, CircuitName](ways.items())
         for key, export in self.local.announced.items():
             if export.circuit in plugged or key not in inbound:
                 inbound[key] = export.circuit
-        self._base.inbound(inbound, self._replugged, self._renderer, changes)
+        self._base.inbound(inbound, self._replugged, self._renderer, changes, tunnel_moved=tunnel_moved)
 
 
 def _by_network(ports: Iterable[LocalPort]) -> dict[str, list[LocalPort]]:

@@ -293,7 +293,7 @@ def _shuts(key: FlowKey, ofport: int | None, address: str, lane: int | None) -> 
     )
 
 
-_UNASKED = frozenset({(Table.INBOUND.value, DROP), (Table.CLASSIFY.value, REFUSED)})
+_UNASKED = frozenset({(Table.INBOUND.value, DROP), (Table.LABELS.value, DROP), (Table.CLASSIFY.value, REFUSED)})
 """For which nothing was announced."""
 _STRANGERS = frozenset({(Table.CLASSIFY.value, STRANGER)})
 """From where no tunnel may come."""

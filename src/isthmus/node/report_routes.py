@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple, assert_never
 
-from isthmus.fib.entries import NextHop, ViewId
+from isthmus.fib.entries import ViewId, endpoint
 from isthmus.flows.render import Renderer
 from isthmus.model.net import IpAddress, Prefix
 from isthmus.model.reason import NotAccepted, NotBest, Note, NotImported, NotInstalled
@@ -96,7 +96,7 @@ def _why_not_installed(
 ) -> NotInstalled | None:
     if entry.hidden is not None:
         return entry.hidden
-    hop = entry.target.vtep if isinstance(entry.target, NextHop) else None
+    hop = endpoint(entry.target)
     if prefix in node.tables.surplus(view):
         return NotInstalled.VIEW_FULL
     if node.tables.flow_of(view, prefix) is None:

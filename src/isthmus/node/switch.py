@@ -19,7 +19,7 @@ from isthmus.flows.types import FlowKey, Installed, cookie
 from isthmus.node.effects import ApplyFlows, Effect, ReadFlows
 from isthmus.node.order import RETRY_S
 
-LEARNT = frozenset({Table.VIEW.value, Table.TUNNEL.value, Table.GONE.value, Table.ANSWER.value})
+LEARNT = frozenset({Table.VIEW.value, Table.TUNNEL.value, Table.PE.value, Table.GONE.value, Table.ANSWER.value})
 """Tables whose contents come from BGP; the others come from the cloud's intent alone."""
 
 

@@ -17,7 +17,7 @@ from functools import partial
 from typing import NamedTuple
 
 from isthmus.bgp.nlri import Destination
-from isthmus.fib.entries import NextHop, Target, ViewId
+from isthmus.fib.entries import Deliver, Target, ViewId
 from isthmus.flows.render import Renderer
 from isthmus.flows.types import FlowKey
 from isthmus.model.net import IpAddress
@@ -410,5 +410,5 @@ class Tables:
 
 def _place(destination: Destination, entry: Entry | None) -> Slot | None:
     """Of an entry that asks for a flow."""
-    remote = entry is not None and isinstance(entry.target, NextHop)
+    remote = entry is not None and not isinstance(entry.target, Deliver)
     return None if entry is None or entry.hidden is not None else Slot(remote, destination)

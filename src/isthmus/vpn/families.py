@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from isthmus.bgp.family import EVPN, Family
 from isthmus.bgp.nlri.ethernet import MacIp
 from isthmus.bgp.nlri.evpn import EvpnPrefix
-from isthmus.fib.entries import InboundKey, NextHop, Target
+from isthmus.fib.entries import Inbound, InboundKey, NextHop, Target
 from isthmus.model.reason import NotImported
 from isthmus.rib.adj_out import Announcement
 from isthmus.rib.path import Path
@@ -30,7 +30,7 @@ class FamilyUse:
     """Why a route cannot be used whose attributes can."""
     target: Callable[[Path, Meaning], Target]
     """Where one leads that is not refused."""
-    proof: Callable[[Announcement], InboundKey]
+    proof: Callable[[Announcement], Inbound]
     """What the switch delivers by what comes for a route of ours that was told."""
     beacon: Callable[[Speaker], Announcement] | None
     """What says in this family that we can be heard."""

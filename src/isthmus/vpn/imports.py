@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from isthmus.bgp.nlri import Destination
-from isthmus.fib.entries import CircuitName, Deliver, NextHop, Target
+from isthmus.fib.entries import CircuitName, Deliver, Target, endpoint
 from isthmus.model.net import IpAddress
 from isthmus.model.reason import NotBest, Note, NotImported, NotInstalled
 from isthmus.model.vpn import Claimant, RouteTarget, SiteOfOrigin
@@ -274,7 +274,8 @@ def _wide(destination: Destination) -> Note | None:
 def endpoints(entry: Entry) -> Iterable[IpAddress]:
     """The tunnel endpoints of all candidates, winner or not; each once."""
     if not entry.losers:
-        return (entry.target.vtep,) if isinstance(entry.target, NextHop) else ()
+        there = endpoint(entry.target)
+        return () if there is None else (there,)
     return {c.heard.next_hop for c in entry.candidates if isinstance(c, Path) and c.heard.next_hop}
 
 

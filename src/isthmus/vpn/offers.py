@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from isthmus.fib.entries import InboundKey
+from isthmus.fib.entries import Inbound
 from isthmus.model.reason import NotAnnounced
 from isthmus.rib.adj_out import Announcement, RouteKey
 from isthmus.vpn.exports import Export, Speaker, announcement
@@ -20,7 +20,7 @@ class Offer(NamedTuple):
     """One route of ours."""
 
     route: Announcement
-    proof: InboundKey
+    proof: Inbound
     """Told is only what the switch has confirmed this for."""
     why_not: NotAnnounced | None = None
 
