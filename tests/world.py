@@ -91,6 +91,8 @@ class World:
         self.reachable = set(self.reflectors)
         self.flows: dict[FlowKey, Installed] = {}
         self.circuits: dict[CircuitName, int] = {}
+        self.gre: int | None = None
+        """The port for labels."""
         self.resolved: frozenset[IpAddress] = frozenset()
         self.probed: dict[IpAddress, facts.Answer] = {}
         self.log: list[effects.Effect] = []
@@ -162,7 +164,7 @@ class World:
         self.settle()
 
     def switch_on(self) -> None:
-        self.tell(facts.SwitchRead(dict(self.circuits), TUNNEL_PORT), facts.FlowsRead(dict(self.flows)))
+        self.tell(facts.SwitchRead(dict(self.circuits), TUNNEL_PORT, self.gre), facts.FlowsRead(dict(self.flows)))
 
     def says(self, *paths: Path, withdraw: Iterable[EvpnPrefix] = (), by: IpAddress = REFLECTOR) -> None:
         """The reflector passes these routes on."""
@@ -277,7 +279,7 @@ class World:
         for name in sorted(names - self.circuits.keys()):
             self.circuits[name] = self.next_port
             self.next_port += 1
-        self.node.handle(facts.SwitchRead(dict(self.circuits), TUNNEL_PORT), self.now)
+        self.node.handle(facts.SwitchRead(dict(self.circuits), TUNNEL_PORT, self.gre), self.now)
 
     def _far_ends(self) -> bool:
         """Let the reflectors answer; whether anything happened."""

@@ -19,7 +19,7 @@ from isthmus.fib.entries import (
     SourceKey,
     ViewId,
 )
-from isthmus.flows.layout import DROP, REFUSED, STRANGER, Table
+from isthmus.flows.layout import DROP, MISS, REFUSED, STRANGER, Table
 from isthmus.flows.parse import parse_dump
 from isthmus.flows.render import Renderer, add_line, delete_line
 from isthmus.flows.types import FlowKey, cookie
@@ -185,7 +185,7 @@ def test_vxlan_goes_beside_it(wire: Wire) -> None:
     assert int.from_bytes(frame[14 + 20 + 8 + 4 : 14 + 20 + 8 + 7], "big") == FOUR, "the VNI"
 
 
-IN_LABELS, IN_INBOUND = (Table.LABELS, DROP), (Table.INBOUND, DROP)
+IN_LABELS, IN_INBOUND = (Table.LABELS, DROP), (Table.INBOUND, MISS)
 NOT_MPLS = (Table.CLASSIFY, REFUSED)
 
 

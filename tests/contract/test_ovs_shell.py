@@ -21,7 +21,7 @@ from isthmus.shell.config import LocalSwitch
 from isthmus.shell.greeter import Greeter
 from isthmus.shell.neighbours import PATIENCE_S, Neighbours
 from isthmus.shell.ofctl import Ofctl
-from isthmus.shell.ovsdb import TUNNEL, BridgeReady, MachinePorts, Plugged, SwitchDatabase, SystemId
+from isthmus.shell.ovsdb import GRE, TUNNEL, BridgeReady, MachinePorts, Plugged, SwitchDatabase, SystemId
 from tests.contract.switches import Switch, installed
 from tests.eventually import eventually
 from tests.shell.background import Background
@@ -45,10 +45,12 @@ def switch() -> Iterator[Switch]:
 class Watched:
     """The part under test, and everything it said."""
 
-    def __init__(self, switch: Switch, background: Background, datapath_type: str = "") -> None:
+    def __init__(
+        self, switch: Switch, background: Background, datapath_type: str = "", *, labels: bool = False
+    ) -> None:
         self.heard: list[Any] = []
         at = LocalSwitch(endpoint=switch.db, run_dir=Path(switch.run_dir), datapath_type=datapath_type)
-        self.part = SwitchDatabase(at, VTEP, self.heard.append)
+        self.part = SwitchDatabase(at, VTEP, self.heard.append, labels=labels)
         self.future = background.start(self.part.run())
 
     def last(self, kind: type[Any]) -> Any:
@@ -276,6 +278,48 @@ def test_two_bridges_of_different_datapaths_are_said_once(
     watched.part.set_circuits(frozenset({circuit(1)}))
     eventually(lambda: switch.vsctl("port-to-br", circuit(1)))
     assert caplog.text.count("datapath type is netdev, br-int has system: nothing can pass") == 1
+
+
+def test_the_port_for_labels_is_there_where_they_are_spoken(switch: Switch, background: Background) -> None:
+    """Made, found again with its number, and taken away by a run that has no use for it; VXLAN's is left alone."""
+
+    def both(watched: Watched) -> SwitchRead:
+        fact = watched.read()
+        assert fact.gre is not None and fact.gre != fact.tunnel
+        _pinned(switch, GRE)
+        _pinned(switch, TUNNEL)
+        return fact
+
+    first = Watched(switch, background, labels=True)
+    before = eventually(lambda: both(first))
+    assert switch.vsctl("get", "Interface", GRE, "type", "options").split(maxsplit=1) == [
+        "gre",
+        '{local_ip="192.0.2.1", packet_type=legacy_l3, remote_ip=flow}',
+    ]
+    background.end(first.future)
+    again = Watched(switch, background, labels=True)
+    assert both(again) == before
+    background.end(again.future)
+    without = Watched(switch, background)
+
+    def gone() -> None:
+        assert switch.vsctl("list-ports", "br-vpn").split() == [TUNNEL]
+        assert without.read() == SwitchRead({}, before.tunnel)
+
+    eventually(gone)
+
+
+def test_who_takes_labels_away_is_named(
+    switch: Switch, background: Background, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The switch prefers a port that names its peer: seen with real packets."""
+    caplog.set_level("INFO")
+    options = ("type=gre", "options:remote_ip=198.51.100.7")
+    switch.vsctl("add-port", "br-int", "theirs", "--", "set", "Interface", "theirs", *options)
+    watched = Watched(switch, background, labels=True)
+    watched.part.set_circuits(frozenset({circuit(1)}))
+    watched.read(circuit(1))
+    assert caplog.text.count("port theirs takes what comes by GRE from 198.51.100.7: no label from there arrives") == 1
 
 
 class Flows:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from isthmus.flows.layout import Table
+from isthmus.flows.layout import DROP, REFUSED, Table
 from isthmus.flows.types import FlowKey, Installed
 from isthmus.model.reason import NotImported, NotInstalled
 from isthmus.node import facts
@@ -97,6 +99,24 @@ def test_what_comes_by_the_tunnel() -> None:
     said = told(made)
     assert not said.switch.tunnel_open
     assert {p.address: p.delivered for p in said.ports} == {"10.1.0.5": False, "2001:db8::5": True}
+
+
+def test_what_the_port_for_labels_refuses_is_counted_by_itself() -> None:
+    made = world()
+    assert (told(made).switch.gre_ofport, told(made).switch.dropped_labelled) == (None, 0)
+    made.gre = 9
+    made.switch_on()
+    refused = {
+        flow(made, Table.INBOUND, "in_port=9"): 1,
+        FlowKey(Table.CLASSIFY, REFUSED, "in_port=9"): 20,
+        FlowKey(Table.LABELS, DROP, ""): 300,
+        FlowKey(Table.CLASSIFY, REFUSED, "in_port=1"): 4000,
+        FlowKey(Table.INBOUND, DROP, ""): 50000,
+    }
+    for key, packets in refused.items():
+        made.flows[key] = replace(made.flows[key], packets=packets)
+    said = told(made).switch
+    assert (said.gre_ofport, said.dropped_labelled, said.dropped_inbound) == (9, 321, 54000)
 
 
 def test_somebody_elses_flow_is_shown() -> None:

@@ -292,6 +292,8 @@ def troubled() -> NodeStatus:
             swept=False,
             foreign_flows=1,
             dropped_inbound=5,
+            dropped_labelled=6,
+            gre_ofport=9,
             refused_bundles=1,
             southbound="the southbound database at ssl:192.0.2.21:6642 does not answer",
             neighbours_unresolved=["192.0.2.33"],

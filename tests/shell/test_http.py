@@ -169,6 +169,7 @@ def test_metrics_say_what_the_status_says(background: Background, tmp_path: Path
         ("isthmus_bundles_total", ""): 3,
         ("isthmus_bundles_refused_total", ""): 1,
         ("isthmus_inbound_dropped_packets_total", ""): 5,
+        ("isthmus_inbound_labelled_dropped_packets_total", ""): 6,
         ("isthmus_feed_in_sync", "southbound"): 0,
         ("isthmus_feed_in_sync", "switch"): 1,
         ("isthmus_limit_state", "attachments "): 0,

@@ -44,6 +44,7 @@ def test_a_route_of_another_vpn_is_not_in_the_view() -> None:
         (attributes("64512:1", next_hop="2001:db8::1"), NotImported.NEXT_HOP),
         (attributes("64512:1", next_hop="0.0.0.0"), NotImported.NEXT_HOP),
         (attributes("64512:1", encapsulations=(Encapsulation.MPLS,)), NotImported.ENCAPSULATION),
+        (attributes("64512:1", encapsulations=(Encapsulation.MPLS_IN_UDP,)), NotImported.MPLS_IN_UDP),
         (attributes("64512:1", router_mac=None), NotImported.NO_ROUTER_MAC),
         (attributes("64512:1", router_mac="03:00:00:00:00:01"), NotImported.NO_ROUTER_MAC),
         (attributes("64512:1", encapsulations=()), None),

@@ -219,10 +219,12 @@ def switch(s: SwitchStatus) -> str:
         ("left by earlier runs", "swept" if s.swept else "not swept yet: a feed is not in sync"),
         *(("missing", flow) for flow in s.missing),
         ("tunnel port", "not there" if s.tunnel_ofport is None else str(s.tunnel_ofport)),
+        *([] if s.gre_ofport is None else [("GRE port, for labels", str(s.gre_ofport))]),
         ("flows of others", str(s.foreign_flows)),
         *(("not ours", flow) for flow in s.foreign),
         ("bundles", f"{s.bundles} committed, {s.refused_bundles} refused"),
         ("packets refused inbound", str(s.dropped_inbound)),
+        *([] if s.gre_ofport is None else [("packets refused by GRE", str(s.dropped_labelled))]),
         (
             "tunnel neighbours",
             (f"unresolved: {_list(s.neighbours_unresolved)}" if s.neighbours_unresolved else "resolved")

@@ -70,6 +70,8 @@ def _facts(s: NodeStatus, agent: AgentInfo) -> Iterator[str]:
     yield f"views        {len(s.views)}, {installed} of {routes} routes installed{wide}{own}{other}"
     yield f"ports        {told} of {len(s.ports)} addresses announced"
     yield f"inbound      {_number(s.switch.dropped_inbound, 'packet')} refused that no announcement asked for"
+    if s.switch.gre_ofport is not None:
+        yield f"labels       {_number(s.switch.dropped_labelled, 'packet')} refused by the GRE port"
     if s.switch.dropped_strangers:
         yield f"strangers    {_number(s.switch.dropped_strangers, 'packet')} refused from where no tunnel may begin"
 

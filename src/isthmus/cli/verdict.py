@@ -66,7 +66,7 @@ class Cause(StrEnum):
     SWITCH_AWAY = "an agent does not reach Open vSwitch"
     SWITCH_REFUSES = "Open vSwitch refuses the flows"
     CIRCUIT_UNPLUGGED = "an attachment circuit is not plugged"
-    NO_TUNNEL_PORT = "the VXLAN port is not there"
+    NO_TUNNEL_PORT = "a tunnel port is not there"
     FLOW_MISSING = "a flow is missing in Open vSwitch"
     FOREIGN_FLOW = "somebody else's flow is on the bridge"
 

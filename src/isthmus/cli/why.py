@@ -344,7 +344,7 @@ def _not_installed(leg: Leg, route: RouteStatus) -> Verdict:
             cause = Cause.HIDDEN_BY_ROUTER
         case NotInstalled.NO_CIRCUIT.value:
             cause = Cause.CIRCUIT_UNPLUGGED
-        case NotInstalled.NO_TUNNEL_PORT.value:
+        case NotInstalled.NO_TUNNEL_PORT.value | NotInstalled.NO_GRE_PORT.value:
             cause = Cause.NO_TUNNEL_PORT
         case NotInstalled.NEIGHBOUR_UNRESOLVED.value | NotInstalled.SILENT.value:
             cause = Cause.VTEP_UNREACHABLE

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from isthmus.fib.entries import LabelKey, LabelledHop
-from isthmus.flows.layout import DROP, ENTRY, REFUSED, STRANGER, Table
+from isthmus.flows.layout import DROP, ENTRY, MISS, REFUSED, STRANGER, Table
 from isthmus.flows.match import Flow, begins, ends, match
 from isthmus.flows.types import FlowKey
 from isthmus.model.net import IpAddress, Prefix
@@ -27,7 +27,8 @@ def always(port: int, sources: tuple[Prefix, ...] | None) -> Iterator[Flow]:
     """What is there whatever is served. What comes by the port and is not `mpls` (an IP packet in GRE, multicast
     labels) is nobody's."""
     ours = f"in_port={port}"
-    yield FlowKey(Table.CLASSIFY, REFUSED, ours), "drop"
+    for key in refusals(port):
+        yield key, "drop"
     if sources is not None:
         yield FlowKey(Table.CLASSIFY, STRANGER, f"mpls,{ours}"), "drop"
     for head in ("",) if sources is None else map(begins, sources):
@@ -37,7 +38,13 @@ def always(port: int, sources: tuple[Prefix, ...] | None) -> Iterator[Flow]:
     yield FlowKey(Table.LABELLED, ENTRY, _LOWEST_TTL), f"set_field:2->mpls_ttl,goto_table:{Table.PE.value}"
     yield FlowKey(Table.LABELLED, DROP, ""), f"goto_table:{Table.PE.value}"
     yield FlowKey(Table.PE, DROP, ""), "drop"
-    yield FlowKey(Table.LABELS, DROP, ""), "drop"
+
+
+def refusals(port: int) -> Iterator[FlowKey]:
+    """The flows that count what comes by the port and is not asked for."""
+    yield FlowKey(Table.CLASSIFY, REFUSED, f"in_port={port}")
+    yield FlowKey(Table.LABELS, DROP, "")
+    yield FlowKey(Table.INBOUND, MISS, f"in_port={port}")
 
 
 def endpoint_key(endpoint: IpAddress) -> FlowKey:

@@ -39,6 +39,7 @@
     40 INBOUND    exactly what this node announced: (VNI or label, address) -> circuit
          100+ tun_id=<vni>,<destination>                 to the router, output:<circuit>
          100+ reg0=<label>,<destination>                 the same
+           1  in_port=<gre>                              drop, counted
            0  anything                                   drop, counted
     45 GONE       what the view knew a moment ago does not leave by the router
          100  metadata=<view>,<destination>              drop

@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Iterator
 
 from isthmus.bgp.iana import MessageType
 from isthmus.fib.entries import CircuitName, SourceKey, ViewId
+from isthmus.flows import labelled
 from isthmus.flows.layout import DROP, REFUSED, STRANGER, Table
 from isthmus.flows.types import FlowKey
 from isthmus.model.intent import CIRCUIT_MAC, AssociationIntent, AttachmentIntent, UnknownSchema
@@ -293,16 +294,21 @@ def _shuts(key: FlowKey, ofport: int | None, address: str, lane: int | None) -> 
     )
 
 
-_UNASKED = frozenset({(Table.INBOUND.value, DROP), (Table.LABELS.value, DROP), (Table.CLASSIFY.value, REFUSED)})
-"""For which nothing was announced."""
-_STRANGERS = frozenset({(Table.CLASSIFY.value, STRANGER)})
-"""From where no tunnel may come."""
+def _unasked(tunnel: int | None) -> Iterator[FlowKey]:
+    """What counts packets by VXLAN for which nothing was announced."""
+    yield FlowKey(Table.INBOUND, DROP, "")
+    yield FlowKey(Table.CLASSIFY, REFUSED, f"in_port={tunnel}")
 
 
-def _dropped(node: Node, by: frozenset[tuple[int, int]]) -> int:
+def _strangers(node: Node) -> Iterator[FlowKey]:
+    """What counts packets from where no tunnel may come."""
+    return (key for key in node.switch.wanted if (key.table, key.priority) == (Table.CLASSIFY, STRANGER))
+
+
+def _dropped(node: Node, by: Iterable[FlowKey]) -> int:
     """Packets from tunnels, when the switch was last read."""
     there = node.switch.installed or {}
-    return sum(flow.packets for key, flow in there.items() if flow.ours and (key.table, key.priority) in by)
+    return sum(flow.packets for key in by if (flow := there.get(key)) is not None and flow.ours)
 
 
 def _examples(keys: Iterable[FlowKey]) -> list[str]:
@@ -315,7 +321,7 @@ def _examples(keys: Iterable[FlowKey]) -> list[str]:
 def _switch(node: Node, missing: frozenset[FlowKey]) -> SwitchStatus:
     there = node.switch.installed or {}
     foreign = [key for key, flow in there.items() if not flow.ours]
-    tunnel = node.ofports.tunnel if node.ofports else None
+    tunnel, gre = (node.ofports.tunnel, node.ofports.gre) if node.ofports else (None, None)
     return SwitchStatus(
         flows_wanted=len(node.switch.wanted),
         flows_installed=sum(1 for flow in there.values() if flow.ours),
@@ -330,8 +336,10 @@ def _switch(node: Node, missing: frozenset[FlowKey]) -> SwitchStatus:
         and not any(k.table == Table.CLASSIFY and f"in_port={tunnel}" in k.match.split(",") for k in missing),
         southbound=node.asked.state,
         switch=node.switch.state,
-        dropped_inbound=_dropped(node, _UNASKED),
-        dropped_strangers=_dropped(node, _STRANGERS),
+        dropped_inbound=_dropped(node, _unasked(tunnel)),
+        dropped_strangers=_dropped(node, _strangers(node)),
+        dropped_labelled=0 if gre is None else _dropped(node, labelled.refusals(gre)),
+        gre_ofport=gre,
         bundles=node.switch.bundles,
         refused_bundles=node.switch.refused,
         refusal=node.switch.refusal,

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple, assert_never
 
-from isthmus.fib.entries import ViewId, endpoint
+from isthmus.fib.entries import LabelledHop, ViewId, endpoint
 from isthmus.flows.render import Renderer
 from isthmus.model.net import IpAddress, Prefix
 from isthmus.model.reason import NotAccepted, NotBest, Note, NotImported, NotInstalled
@@ -100,7 +100,8 @@ def _why_not_installed(
     if prefix in node.tables.surplus(view):
         return NotInstalled.VIEW_FULL
     if node.tables.flow_of(view, prefix) is None:
-        return NotInstalled.NO_CIRCUIT if hop is None else NotInstalled.NO_TUNNEL_PORT
+        port = NotInstalled.NO_GRE_PORT if isinstance(entry.target, LabelledHop) else NotInstalled.NO_TUNNEL_PORT
+        return NotInstalled.NO_CIRCUIT if hop is None else port
     if not installed(node, view, prefix):
         return NotInstalled.SWITCH
     return None if hop is None else reached[hop]

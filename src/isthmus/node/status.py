@@ -250,6 +250,10 @@ class SwitchStatus:
     """What is made of silence: "on", "warn", "off"; empty from an agent that has no such setting."""
     dropped_strangers: int = 0
     """Packets from tunnels that come from where none may (tunnel_endpoints of all reflectors)."""
+    gre_ofport: int | None = None
+    """By which labels go and come; none where no family with labels is spoken."""
+    dropped_labelled: int = 0
+    """Packets by that port without a label, or behind one that no announcement gave with their address."""
 
 
 @dataclass(frozen=True, slots=True)

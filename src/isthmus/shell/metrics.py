@@ -201,6 +201,11 @@ def _switch(status: NodeStatus) -> Iterator[Metric]:
         "inbound_dropped_packets", "Packets from tunnels that no announcement asked for.", switch.dropped_inbound
     )
     yield _counter(
+        "inbound_labelled_dropped_packets",
+        "Packets by the GRE port without a label, or behind one that no announcement gave with their address.",
+        switch.dropped_labelled,
+    )
+    yield _counter(
         "inbound_stranger_packets",
         "Packets from tunnels that begin where none may, by tunnel_endpoints.",
         switch.dropped_strangers,

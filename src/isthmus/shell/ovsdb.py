@@ -31,7 +31,7 @@ from isthmus.shell.idl import Idl, IdlThread, Row, connection_state, in_sync, ma
 
 log = logging.getLogger(__name__)
 
-TUNNEL = "isthmus-vxlan"
+TUNNEL, GRE = "isthmus-vxlan", "isthmus-gre"
 CIRCUIT_KEY, TUNNEL_KEY = "isthmus:circuit", "isthmus:tunnel"
 INTEGRATION_SUFFIX = "-int"
 """A pair's port on br-vpn is called as the circuit, the one on br-int as that and this."""
@@ -139,10 +139,18 @@ class PortWish:
     """OVN's logical port behind it."""
 
 
-def wanted_ports(circuits: frozenset[CircuitName], vtep: IpAddress, at: LocalSwitch) -> dict[str, PortWish]:
-    """By port name: the tunnel, and a pair of patch ports for each circuit."""
-    tunnel = {"local_ip": str(vtep), "remote_ip": "flow", "key": "flow"}
-    ports = {TUNNEL: PortWish(at.bridge, "vxlan", tuple(sorted(tunnel.items())), (TUNNEL_KEY, "vxlan"))}
+def wanted_ports(
+    circuits: frozenset[CircuitName], vtep: IpAddress, at: LocalSwitch, *, labels: bool = False
+) -> dict[str, PortWish]:
+    """By port name: the tunnels, `labels` with one for them, and a pair of patch ports for each circuit."""
+    ends = {"local_ip": str(vtep), "remote_ip": "flow"}
+    tunnels = {TUNNEL: ("vxlan", ends | {"key": "flow"})}
+    if labels:  # in any other mode a frame with a label goes out as Ethernet in GRE
+        tunnels[GRE] = ("gre", ends | {"packet_type": "legacy_l3"})
+    ports = {
+        name: PortWish(at.bridge, kind, tuple(sorted(options.items())), (TUNNEL_KEY, kind))
+        for name, (kind, options) in tunnels.items()
+    }
     for name in circuits:
         here, there, tag = str(name), name + INTEGRATION_SUFFIX, (CIRCUIT_KEY, str(name))
         ports[here] = PortWish(at.bridge, "patch", (("peer", there),), tag)
@@ -153,8 +161,8 @@ def wanted_ports(circuits: frozenset[CircuitName], vtep: IpAddress, at: LocalSwi
 class _SwitchLooker:
     """What the thread knows of one connection."""
 
-    def __init__(self, at: LocalSwitch, vtep: IpAddress, hear: Callable[[Heard], None]) -> None:
-        self._at, self._vtep, self._hear = at, vtep, hear
+    def __init__(self, at: LocalSwitch, vtep: IpAddress, hear: Callable[[Heard], None], *, labels: bool) -> None:
+        self._at, self._vtep, self._hear, self._labels = at, vtep, hear, labels
         self.circuits: frozenset[CircuitName] | None = None
         self._said: dict[str, Any] = {}
         self._forget()
@@ -232,16 +240,23 @@ class _SwitchLooker:
         actual = {name: wish for name, (bridge, port) in found.items() if (wish := _as_wish(bridge, port))}
         standing = frozenset(CircuitName(w.tag[1]) for w in actual.values() if w.tag[0] == CIRCUIT_KEY)
         names = standing if self.circuits is None else self.circuits
-        wanted = wanted_ports(names, self._vtep, self._at)
+        wanted = wanted_ports(names, self._vtep, self._at, labels=self._labels)
         taken = {i.name for i in idl.tables["Interface"].rows.values()} - set(found)
         for name in sorted(taken & set(wanted)):
             self._say(f"port {name}", "cannot be made: a port of that name is somebody else's")
+        self._others_gre(idl)
         plan = diff({name: wish for name, wish in wanted.items() if name not in taken}, actual)
         unpinned = [i for _, port in found.values() for i in port.interfaces if _number(i) and not i.ofport_request]
         if plan or unpinned:
             self._begin(idl, root, lambda txn: self._change_ports(txn, idl, plan, found, bridges, unpinned))
         self._report(found)
         self._machines(bridges[self._at.integration_bridge])
+
+    def _others_gre(self, idl: Any) -> None:
+        """The switch gives a packet to the port that names its sender, before one that is for anybody."""
+        for i in idl.tables["Interface"].rows.values() if self._labels else ():
+            if i.type == "gre" and (peer := i.options.get("remote_ip", "flow")) != "flow":
+                self._say(f"port {i.name}", f"takes what comes by GRE from {peer}: no label from there arrives")
 
     def _machines(self, bridge: Row) -> None:
         behind = {i.external_ids.get("iface-id", ""): _number(i) for port in bridge.ports for i in port.interfaces}
@@ -276,7 +291,7 @@ class _SwitchLooker:
     def _report(self, found: Mapping[str, tuple[Row, Row]]) -> None:
         """The numbers of our ports on our bridge."""
         circuits: dict[CircuitName, int] = {}
-        tunnel: int | None = None
+        tunnels: dict[str, int] = {}
         for name, (bridge, port) in found.items():
             interface = port.interfaces[0] if port.interfaces else None
             if interface is None or bridge.name != self._at.bridge:
@@ -288,10 +303,10 @@ class _SwitchLooker:
             if not (number := _number(interface)):
                 continue
             if TUNNEL_KEY in port.external_ids:
-                tunnel = number
+                tunnels[port.external_ids[TUNNEL_KEY]] = number
             else:
                 circuits[CircuitName(port.external_ids[CIRCUIT_KEY])] = number
-        self._tell("ports", SwitchRead(circuits, tunnel))
+        self._tell("ports", SwitchRead(circuits, tunnels.get("vxlan"), tunnels.get("gre")))
 
     # Transactions.
 
@@ -378,10 +393,13 @@ def _number(interface: Row) -> int:
 
 
 class SwitchDatabase:
-    """The door for asyncio: wishes in, facts out. `hear` is called in the loop's thread."""
+    """The door for asyncio: wishes in, facts out. `hear` is called in the loop's thread. `labels`: whether a family is
+    spoken whose routes have them."""
 
-    def __init__(self, at: LocalSwitch, vtep: IpAddress, hear: Callable[[Heard], None]) -> None:
-        self._looker = _SwitchLooker(at, vtep, lambda heard: self._thread.post(hear, heard))
+    def __init__(
+        self, at: LocalSwitch, vtep: IpAddress, hear: Callable[[Heard], None], *, labels: bool = False
+    ) -> None:
+        self._looker = _SwitchLooker(at, vtep, lambda heard: self._thread.post(hear, heard), labels=labels)
         self._thread = IdlThread("ovsdb", self._looker)
 
     def set_circuits(self, names: frozenset[CircuitName]) -> None:

@@ -114,6 +114,7 @@ def _tunnel(said: Said) -> NotImported | None:
     # RFC 8365 section 5.1.3 makes MPLS the default when the community is missing; the implementations in the field
     # (FRR among them) mean VXLAN, and the router's MAC that follows has no meaning with MPLS.
     if said.encapsulations and Encapsulation.VXLAN not in said.encapsulations:
-        return NotImported.ENCAPSULATION
+        only_udp = said.encapsulations == {Encapsulation.MPLS_IN_UDP}
+        return NotImported.MPLS_IN_UDP if only_udp else NotImported.ENCAPSULATION
     mac = said.router_mac
     return NotImported.NO_ROUTER_MAC if mac is None or mac.is_multicast or not any(mac) else None
