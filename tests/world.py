@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 from isthmus.bgp import events as bgp
-from isthmus.bgp.family import EVPN
+from isthmus.bgp.family import EVPN, Family
 from isthmus.bgp.nlri.evpn import EvpnPrefix
 from isthmus.bgp.session import Session, SessionConfig
 from isthmus.bgp.update import Update
@@ -38,8 +38,9 @@ TUNNEL_PORT = 1
 class Reflector:
     """The far end of a session, and what it was told."""
 
-    def __init__(self, address: IpAddress) -> None:
-        self.session = Session(SessionConfig(ASN, ASN, address, (EVPN,), hold_time_s=30))
+    def __init__(self, address: IpAddress, families: tuple[Family, ...] = (EVPN,)) -> None:
+        self.session = Session(SessionConfig(ASN, ASN, address, families, hold_time_s=30))
+        self.families = families
         self.routes: dict[Prefix, EvpnPrefix] = {}
         self.history: list[Update] = []
         self.beacons: list[int] = []
@@ -78,16 +79,20 @@ class World:
         trusts: Mapping[IpAddress, Trust] | None = None,
         clouds: Mapping[int, Trust] | None = None,
         view_key: bytes = b"",
+        families: tuple[Family, ...] = (EVPN,),
     ) -> None:
+        """`families`: of the node and of its peers."""
         self.now, self.host = now, host
         self.trust, self.trusts, self.clouds = trust, trusts or {}, clouds or {}
         vtep = ip(f"172.30.1.{host}")
         configs = tuple(
-            PeerConfig(address, ASN, 30, 0.0, long_lived_s, self.trusts.get(address, trust)) for address in peers
+            PeerConfig(address, ASN, 30, 0.0, long_lived_s, self.trusts.get(address, trust), families)
+            for address in peers
         )
         config = NodeConfig(vtep, vtep, ASN, configs, generation, limits or Limits(), liveness, self.clouds, view_key)
         self.node = Node(config, now, memory)
-        self.reflectors = {address: Reflector(address) for address in peers}
+        self.families = families
+        self.reflectors = {address: Reflector(address, families) for address in peers}
         self.reachable = set(self.reflectors)
         self.flows: dict[FlowKey, Installed] = {}
         self.circuits: dict[CircuitName, int] = {}
@@ -123,7 +128,7 @@ class World:
         left = decode(encode(self.node.remember(self.now)))
         for reflector in self.reflectors.values():
             reflector.session.handle(bgp.Closed("connection reset by peer"), self.now)
-        fresh = {address: Reflector(address) for address in self.reflectors}
+        fresh = {address: Reflector(address, one.families) for address, one in self.reflectors.items()}
         return self._after(seconds, change(left) if change else left, fresh)
 
     def _after(
@@ -141,7 +146,9 @@ class World:
             trusts=self.trusts,
             clouds=self.clouds,
             view_key=config.view_key if view_key is None else view_key,
+            families=self.families,
         )
+        fresh.gre = self.gre
         for address, peer in fresh.node.peers.items():
             if peer.resumed:
                 fresh.reflectors[address] = reflectors[address]

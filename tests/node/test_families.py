@@ -1,154 +1,64 @@
 """A family is a row in two tables: what is in sync, told, retained and refreshed is of one family of one peer.
 
-The second family here is a toy, a route distinguisher, a prefix and a label, as VPNv4 has them (RFC 4364), written as a
-newcomer would: a codec, a row, and nothing else of the core changes.
+VPNv4 and VPNv6 beside EVPN, as a node plays them: whose routes lead where, in which order they are preferred, and what
+is told in each.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable
 
 import pytest
 
-from isthmus.bgp.errors import AttributeFault
-from isthmus.bgp.family import EVPN, Family
-from isthmus.bgp.heard import Heard
-from isthmus.bgp.iana import Afi, Safi
-from isthmus.bgp.nlri import CODECS, NlriCodec
-from isthmus.bgp.nlri.decoded import Decoded
-from isthmus.bgp.nlri.evpn import EvpnDistinguisher, read_next_hop, write_next_hop
-from isthmus.bgp.session import Session, SessionConfig
-from isthmus.fib.entries import InboundKey, NextHop, Target
-from isthmus.model.net import IpAddress, Prefix
-from isthmus.model.vpn import RouteDistinguisher
+from isthmus.bgp.family import EVPN, VPNV4, VPNV6, Family
+from isthmus.bgp.nlri import Nlri
+from isthmus.bgp.nlri.vpn import VpnPrefix
+from isthmus.bgp.update import Update
+from isthmus.fib.entries import InboundKey, LabelKey, LabelledHop
+from isthmus.flows.render import Renderer
+from isthmus.model.net import IpAddress
+from isthmus.model.reason import NotBest, NotImported
+from isthmus.model.vpn import Encapsulation, RouteDistinguisher
 from isthmus.node import facts
 from isthmus.node.handed_on import decode, encode
-from isthmus.node.order import LOST_TOO_S
+from isthmus.node.order import LINGER_S, LOST_TOO_S
 from isthmus.node.report import status
-from isthmus.rib.adj_out import Announcement
-from isthmus.rib.path import Channel, Path
-from isthmus.vpn import offers
-from isthmus.vpn.exports import Export, Speaker, announcement
-from isthmus.vpn.families import FAMILIES, FamilyUse
-from isthmus.vpn.meaning import Meaning
-from isthmus.vpn.offers import Offer
-from tests.build import association, attachment, attributes, circuit, net, path, port
-from tests.world import ASN, REFLECTOR, SECOND, Reflector, World
+from isthmus.rib.path import Channel
+from isthmus.vpn.beacons import BEACON_TARGET
+from tests.build import association, attachment, attributes, circuit, ip, net, path, port
+from tests.world import REFLECTOR, SECOND, Reflector, World
 
-TOY = Family(Afi.IPV4, Safi.MPLS_VPN)
+ALL = (EVPN, VPNV4, VPNV6)
 A, RT = "neutron-a", "64512:1"
+INTENT = attachment(1, association(16, networks=(A,), both=(RT,)), networks=(A,), subnets=("10.1.0.0/24", "fd01::/64"))
+PORT = port("p", A, "10.1.0.5", "fd01::5")
+BEHIND_LABELS = {"encapsulations": (), "router_mac": None}
+"""What a PE that knows neither of us nor of VXLAN says."""
 
 
-class ToyKey(NamedTuple):
-    rd: RouteDistinguisher
-    prefix: Prefix
-
-    @property
-    def family(self) -> Family:
-        return TOY
-
-    def key(self) -> ToyKey:
-        return self
-
-
-class ToyRoute(NamedTuple):
-    rd: RouteDistinguisher
-    prefix: Prefix
-    label: int
-
-    @property
-    def family(self) -> Family:
-        return TOY
-
-    @property
-    def destination(self) -> Prefix:
-        return self.prefix
-
-    @property
-    def distinguisher(self) -> EvpnDistinguisher:
-        return EvpnDistinguisher(self.rd, 0)
-
-    @property
-    def vni(self) -> int:
-        return self.label
-
-    def key(self) -> ToyKey:
-        return ToyKey(self.rd, self.prefix)
-
-
-def toy_decode(raw: bytes) -> Decoded[ToyRoute]:
-    pieces = (raw[at : at + 16] for at in range(0, len(raw), 16))
-    found = [
-        ToyRoute(RouteDistinguisher(p[:8]), Prefix(IpAddress(p[8:12]), p[12]), int.from_bytes(p[13:], "big"))
-        for p in pieces
-    ]
-    return Decoded(found, [])
-
-
-def toy_encode(route: ToyRoute) -> bytes:
-    return toy_encode_key(route.key())[:13] + route.label.to_bytes(3, "big")
-
-
-def toy_encode_key(key: ToyKey) -> bytes:
-    return bytes(key.rd) + bytes(key.prefix.address) + bytes((key.prefix.length,)) + bytes(3)
-
-
-def toy_target(path: Path, means: Meaning) -> Target:
-    assert means.next_hop is not None and means.router_mac is not None
-    return NextHop(means.next_hop, means.router_mac, path.nlri.label)
-
-
-def toy_proof(told: Announcement) -> InboundKey:
-    return InboundKey(told.nlri.label, told.nlri.prefix)
-
-
-def no_faults(routes: Sequence[ToyRoute], heard: Heard) -> list[tuple[ToyRoute, AttributeFault]]:
-    return []
-
-
-def in_both(export: Export, speaker: Speaker) -> Iterator[Offer]:
-    """A producer of offers that knows the second family."""
-    first = announcement(export, speaker)
-    yield Offer(first, export.inbound, export.why_not)
-    toy = ToyRoute(first.nlri.rd, first.nlri.prefix, first.nlri.label)
-    yield Offer(Announcement(toy, first.attributes), export.inbound, export.why_not)  # type: ignore[arg-type]
-
-
-class Both(Reflector):
-    """Speaks both families, or only one of them."""
-
-    def __init__(self, address: IpAddress, families: tuple[Family, ...] = (EVPN, TOY)) -> None:
-        super().__init__(address)
-        self.session = Session(SessionConfig(ASN, ASN, address, families, hold_time_s=30))
-
-
-@pytest.fixture
-def two(monkeypatch: pytest.MonkeyPatch) -> None:
-    codec: NlriCodec[ToyRoute, ToyKey] = NlriCodec(toy_decode, no_faults, toy_encode, toy_encode_key, read_next_hop, write_next_hop)
-    monkeypatch.setitem(CODECS, TOY, codec)  # type: ignore[arg-type]
-    use = FamilyUse(lambda path, means, speaker: None, toy_target, toy_proof, None)
-    monkeypatch.setitem(FAMILIES, TOY, use)  # type: ignore[arg-type]
-    monkeypatch.setattr(offers, "of_export", in_both)
-    monkeypatch.setattr("isthmus.node.local_routes.of_export", in_both)
-
-
-def begun(families: tuple[Family, ...] = (EVPN, TOY), peers: tuple[IpAddress, ...] = (REFLECTOR,)) -> World:
-    world = World(peers=peers)
-    world.reflectors = {address: Both(address, families) for address in peers}
+def begun(
+    families: tuple[Family, ...] = ALL,
+    peers: tuple[IpAddress, ...] = (REFLECTOR,),
+    spoken: tuple[Family, ...] | None = None,
+) -> World:
+    """`spoken`: by the reflectors; None: as many."""
+    world = World(peers=peers, families=families)
+    world.gre = 2
+    world.reflectors = {address: Reflector(address, spoken or families) for address in peers}
     world.switch_on()
-    world.intent({circuit(1): attachment(1, association(16, networks=(A,), both=(RT,)), networks=(A,))}, [
-        port("p", A, "10.1.0.5")
-    ])  # fmt: skip
+    world.intent({circuit(1): INTENT}, [PORT])
     return world
 
 
-def toy(prefix: str, label: int = 7001) -> ToyRoute:
-    return ToyRoute(RouteDistinguisher.parse("172.30.2.1:16"), net(prefix), label)
+def labelled(prefix: str, *labels: int, rd: str = "172.30.2.1:16") -> VpnPrefix:
+    return VpnPrefix(RouteDistinguisher.parse(rd), net(prefix), labels or (7001,))
 
 
-def says_toy(world: World, *routes: ToyRoute, withdraw: Iterable[ToyRoute] = ()) -> None:
-    world.reflectors[REFLECTOR].session.send_routes([(attributes(RT), r) for r in routes], withdraw)  # type: ignore[misc]
+def says(
+    world: World, *routes: VpnPrefix, withdraw: Iterable[VpnPrefix] = (), by: IpAddress = REFLECTOR, **how: object
+) -> None:
+    said = attributes(RT, **{**BEHIND_LABELS, **how})  # type: ignore[arg-type]
+    world.reflectors[by].session.send_routes([(said, r) for r in routes], withdraw)
     world.settle()
 
 
@@ -157,55 +67,148 @@ def ends(world: World, family: Family) -> None:
     world.settle()
 
 
+def told(said: Iterable[Update]) -> dict[Family, list[Nlri]]:
+    """What was announced in each family."""
+    found: dict[Family, list[Nlri]] = {}
+    for route in (r for update in said for r in update.announced):
+        found.setdefault(route.family, []).append(route)
+    return found
+
+
 def shown(world: World) -> dict[str, str]:
     """What is routed, and the note on it."""
     return {r.prefix: r.note for r in status(world.node, world.now).routes if r.best and r.peer}
 
 
-def candidates(world: World, prefix: str) -> list[tuple[int, bool]]:
-    return [(r.vni, r.best) for r in status(world.node, world.now).routes if r.prefix == prefix]
-
-
-pytestmark = pytest.mark.usefixtures("two")
+def candidates(world: World, prefix: str) -> list[tuple[list[int], str]]:
+    """Labels, and why not."""
+    return [(r.labels, r.why) for r in status(world.node, world.now).routes if r.prefix == prefix]
 
 
 def test_every_route_goes_in_the_family_that_carries_it_and_each_has_its_end_of_rib() -> None:
     world = begun()
     said = world.reflectors[REFLECTOR].history
-    assert {type(r).__name__ for u in said for r in u.announced} == {"EvpnPrefix", "ToyRoute"}
-    assert {u.end_of_rib for u in said} - {None} == {EVPN, TOY}
-    says_toy(world, toy("10.9.0.1/32"))
+    assert {family: sorted(str(r.destination) for r in routes) for family, routes in told(said).items()} == {
+        EVPN: ["10.1.0.5/32", "fd01::5/128"],
+        VPNV4: ["10.1.0.5/32"],
+        VPNV6: ["fd01::5/128"],
+    }
+    assert {u.end_of_rib for u in said} - {None} == set(ALL)
+    says(world, labelled("10.9.0.1/32"), labelled("fd09::1/128"))
     world.says(path("10.9.0.2/32", attributes(RT)))
-    assert shown(world) == {"10.9.0.1/32": "", "10.9.0.2/32": ""}
+    assert shown(world) == {"10.9.0.1/32": "", "10.9.0.2/32": "", "fd09::1/128": ""}
+
+
+def test_a_route_of_ours_has_the_label_of_its_version_and_says_how_it_is_sent_to() -> None:
+    world = begun()
+    said = world.reflectors[REFLECTOR].history
+    routes = told(said)
+    (four,), (six,) = routes[VPNV4], routes[VPNV6]
+    assert (four.labels, six.labels) == ((16 + 16,), (65_552 + 16,)), "the number of (attachment, BGPVPN) is 16"
+    (attrs,) = {u.attributes for u in said if u.family == VPNV4 and u.announced}
+    assert attrs is not None and attrs.encapsulations == {Encapsulation.MPLS_IN_GRE}
+    assert attrs.router_mac is None and attrs.next_hop == ip("172.30.1.1")
+
+
+def test_what_is_told_with_a_label_is_delivered_by_it_and_by_the_vni() -> None:
+    world = begun()
+    four, six = net("10.1.0.5/32"), net("fd01::5/128")
+    keys = InboundKey(5016, four), LabelKey(32, four), InboundKey(5016, six), LabelKey(65_568, six)
+    assert all(Renderer.inbound_key(key) in world.flows for key in keys)
+    world.intent({circuit(1): INTENT}, ())
+    assert {r.destination for u in world.reflectors[REFLECTOR].history for r in u.withdrawn} == {four, six}
+    assert all(Renderer.inbound_key(key) in world.flows for key in keys), "packets are under way"
+    world.wait(LINGER_S)
+    assert not any(Renderer.inbound_key(key) in world.flows for key in keys)
+
+
+def test_without_a_port_for_labels_nothing_is_told_that_needs_one() -> None:
+    world = World(families=ALL)
+    world.switch_on()
+    world.intent({circuit(1): INTENT}, [PORT])
+    assert told(world.reflectors[REFLECTOR].history).keys() == {EVPN}
+    world.gre = 2
+    world.switch_on()
+    assert told(world.reflectors[REFLECTOR].history).keys() == set(ALL)
 
 
 def test_a_peer_that_speaks_one_of_them_is_told_that_one() -> None:
-    world = begun((EVPN,))
+    world = begun(spoken=(EVPN,))
     said = world.reflectors[REFLECTOR].history
-    assert {type(r).__name__ for u in said for r in u.announced} == {"EvpnPrefix"}
+    assert told(said).keys() == {EVPN}
     world.end_of_rib()
     assert world.node.peers[REFLECTOR].in_sync and world.node.routes_in_sync(world.now)
 
 
+def test_a_node_of_labels_only_is_in_no_vxlan() -> None:
+    world = begun((VPNV4,))
+    assert told(world.reflectors[REFLECTOR].history).keys() == {VPNV4}
+    four = net("10.1.0.5/32")
+    assert Renderer.inbound_key(LabelKey(32, four)) in world.flows
+    assert Renderer.inbound_key(InboundKey(5016, four)) not in world.flows
+
+
+def test_each_family_has_its_beacon() -> None:
+    world = begun()
+    other = Reflector(SECOND, ALL)
+    peer = world.node.peers[REFLECTOR]
+    beacons = {family: one.beacon for family, one in peer.conversations.items()}
+    assert {f: str(b.nlri.destination) for f, b in beacons.items() if b} == {
+        EVPN: "172.30.1.1/32",
+        VPNV4: "172.30.1.1/32",
+        VPNV6: "::ffff:172.30.1.1/128",
+    }
+    assert all(b is not None and BEACON_TARGET in b.attributes.route_targets for b in beacons.values())
+    assert len(world.reflectors[REFLECTOR].beacons) == 3
+    assert other.beacons == []
+
+
 def test_two_families_that_lead_to_one_address_are_two_candidates() -> None:
+    """Whoever announces both is sent to in VXLAN, unless told otherwise, whatever the local preference."""
     world = begun()
     world.says(path("10.9.0.1/32", attributes(RT, local_pref=50)))
-    says_toy(world, toy("10.9.0.1/32", 9009))
-    assert [(r.vni, r.best) for r in status(world.node, world.now).routes if r.prefix == "10.9.0.1/32"] == [
-        (9009, True),
-        (7001, False),
-    ]
-    says_toy(world, withdraw=[toy("10.9.0.1/32")])
-    assert [(r.vni, r.best) for r in status(world.node, world.now).routes if r.prefix == "10.9.0.1/32"] == [
-        (7001, True)
-    ]
+    says(world, labelled("10.9.0.1/32", 9009))
+    assert candidates(world, "10.9.0.1/32") == [([], ""), ([9009], NotBest.ENCAPSULATION.value)]
+    world.says(withdraw=[path("10.9.0.1/32", attributes(RT)).nlri])  # type: ignore[list-item]
+    assert candidates(world, "10.9.0.1/32") == [([9009], "")]
+
+
+def test_a_route_with_labels_leads_to_its_pe() -> None:
+    world = begun()
+    says(world, labelled("10.9.0.0/24", 16, 17, 18))
+    (entries,) = world.node.tables.entries.values()
+    assert entries[net("10.9.0.0/24")].target == LabelledHop(ip("172.30.2.1"), (16, 17, 18))
+
+
+@pytest.mark.parametrize(
+    ("labels", "how", "why"),
+    [
+        ((15,), {}, NotImported.RESERVED_LABEL),
+        ((0,), {}, NotImported.RESERVED_LABEL),
+        ((3,), {}, NotImported.IMPLICIT_NULL),
+        ((16, 17, 18, 19), {}, NotImported.LABEL_STACK),
+        ((16,), {"next_hop": "2001:db8::1"}, NotImported.NEXT_HOP),
+        ((16,), {"encapsulations": (Encapsulation.VXLAN,)}, NotImported.ENCAPSULATION),
+        ((16,), {"encapsulations": (Encapsulation.MPLS,)}, NotImported.ENCAPSULATION),
+        ((16,), {"encapsulations": (Encapsulation.MPLS_IN_UDP,)}, NotImported.MPLS_IN_UDP),
+        ((16,), {"encapsulations": (Encapsulation.MPLS_IN_UDP, Encapsulation.MPLS_IN_GRE)}, None),
+        ((16,), {"encapsulations": (Encapsulation.GRE,)}, None),
+        ((16,), {}, None),
+    ],
+)
+def test_what_cannot_be_sent_to_behind_labels_is_refused(
+    labels: tuple[int, ...], how: dict[str, object], why: NotImported | None
+) -> None:
+    world = begun()
+    says(world, labelled("10.9.0.1/32", *labels), **how)
+    assert candidates(world, "10.9.0.1/32") == [(list(labels), why.value if why else "")]
 
 
 def test_who_is_in_sync_in_one_family_contradicts_nothing_in_the_other() -> None:
-    world = begun(peers=(REFLECTOR, SECOND))
-    says_toy(world, toy("10.9.0.1/32"))
+    world = begun((EVPN, VPNV4), peers=(REFLECTOR, SECOND))
+    says(world, labelled("10.9.0.1/32"))
     world.says(path("10.9.0.2/32", attributes(RT)))
-    for family in (EVPN, TOY):
+    for family in (EVPN, VPNV4):
         ends(world, family)
     world.says(path("10.9.0.3/32", attributes(RT)), by=SECOND)
     world.end_of_rib(by=SECOND)
@@ -213,7 +216,7 @@ def test_who_is_in_sync_in_one_family_contradicts_nothing_in_the_other() -> None
     world.wait(LOST_TOO_S)
     assert list(shown(world)) == ["10.9.0.1/32", "10.9.0.3/32"], "the other reflector has had its say in EVPN only"
     second = world.node.peers[SECOND].conversations
-    assert (second[EVPN].in_sync, second[TOY].in_sync) == (True, False)
+    assert (second[EVPN].in_sync, second[VPNV4].in_sync) == (True, False)
     assert not world.node.peers[SECOND].in_sync
 
 
@@ -221,34 +224,47 @@ def test_a_refresh_asks_for_one_family_and_is_answered_in_it() -> None:
     world = begun()
     far = world.reflectors[REFLECTOR]
     far.history.clear()
-    far.session.ask_refresh(TOY)
+    far.session.ask_refresh(VPNV6)
     world.settle()
-    assert [type(r).__name__ for u in far.history for r in u.announced] == ["ToyRoute"]
+    assert told(far.history).keys() == {VPNV6}
 
 
-def test_an_exchange_hands_on_both() -> None:
+def test_an_exchange_hands_on_all() -> None:
     world = begun()
-    says_toy(world, toy("10.9.0.1/32"))
+    says(world, labelled("10.9.0.1/32"), labelled("fd09::1/128"))
     world.says(path("10.9.0.2/32", attributes(RT)))
-    ends(world, TOY)
+    ends(world, VPNV4)
     memory = world.node.suspend(world.now, [REFLECTOR])
     assert decode(encode(memory)) == memory
     session = memory.peers[REFLECTOR].session
     assert session is not None
     assert {family: (len(c.received), c.in_sync) for family, c in session.channels.items()} == {
         EVPN: (1, False),
-        TOY: (1, True),
+        VPNV4: (1, True),
+        VPNV6: (1, False),
     }
 
 
-def test_a_session_that_ends_makes_both_stale_and_each_ages_by_itself() -> None:
+def test_an_exchange_says_nothing_again_in_any_family() -> None:
     world = begun()
-    says_toy(world, toy("10.9.0.1/32"))
+    says(world, labelled("10.9.0.1/32"))
+    far = world.reflectors[REFLECTOR]
+    before, flows = len(far.history), dict(world.flows)
+    fresh = world.handed_over()
+    fresh.switch_on()
+    fresh.intent({circuit(1): INTENT}, [PORT])
+    assert not [u for u in far.history[before:] if u.announced or u.withdrawn]
+    assert shown(fresh) == {"10.9.0.1/32": ""} and fresh.flows.keys() == flows.keys()
+
+
+def test_a_session_that_ends_makes_all_stale_and_each_ages_by_itself() -> None:
+    world = begun((EVPN, VPNV4))
+    says(world, labelled("10.9.0.1/32"))
     world.says(path("10.9.0.2/32", attributes(RT)))
     world.node.handle(facts.Closed(REFLECTOR, "reset"), world.now)
     world.node.effects(world.now)
     rib = world.node.rib
     assert all(p.stale for p in rib)
-    assert {p.channel for p in rib} == {Channel(REFLECTOR, EVPN), Channel(REFLECTOR, TOY)}
+    assert {p.channel for p in rib} == {Channel(REFLECTOR, EVPN), Channel(REFLECTOR, VPNV4)}
     assert rib.sweep(lambda path: path.nlri.family == EVPN)
-    assert {p.channel.family for p in rib} == {TOY}
+    assert {p.channel.family for p in rib} == {VPNV4}

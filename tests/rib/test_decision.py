@@ -16,6 +16,7 @@ EVEN = Rank(
     later=0,
     remote=True,
     long_lived_stale=False,
+    encapsulation=0,
     local_pref=-100,
     mobility=False,
     as_path_length=1,
@@ -37,6 +38,7 @@ ranks = st.lists(
         later=st.integers(0, 2),
         remote=st.booleans(),
         long_lived_stale=st.booleans(),
+        encapsulation=st.integers(0, 1),
         local_pref=st.integers(-2, 0),
         mobility=st.booleans(),
         as_path_length=st.integers(0, 1),
@@ -72,6 +74,7 @@ def test_the_order_of_arrival_decides_nothing(candidates: list[Rank], random: ob
         (EVEN._replace(second=2, remote=False, local_pref=-999), NotBest.SECOND),
         (EVEN._replace(later=1, remote=False, local_pref=-999), NotBest.LATER),
         (EVEN._replace(long_lived_stale=True, local_pref=-999), NotBest.LONG_LIVED_STALE),
+        (EVEN._replace(encapsulation=1, local_pref=-999), NotBest.ENCAPSULATION),
         (EVEN._replace(local_pref=-99), NotBest.LOCAL_PREF),
         (EVEN._replace(mobility=True), NotBest.MOBILITY),
         (EVEN._replace(as_path_length=2), NotBest.AS_PATH),
@@ -90,5 +93,5 @@ def test_the_first_difference_is_the_reason(worse: Rank, why: NotBest) -> None:
 
 
 def test_an_address_of_this_hypervisor_beats_the_best_of_routes() -> None:
-    here = Rank(False, False, 0, 0, False, True, 0, True, 9, 2, 9, b"\xff", b"\xff", 9, b"\xff", b"\xff")
+    here = Rank(False, False, 0, 0, False, True, 0, 0, True, 9, 2, 9, b"\xff", b"\xff", 9, b"\xff", b"\xff")
     assert choose([EVEN, here]) == (1, (NotBest.REMOTE, None))

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from isthmus.bgp.family import EVPN, VPNV4, VPNV6
 from isthmus.model.net import IpAddress
+from isthmus.model.vpn import Encapsulation
 from isthmus.node.config import Limits, Liveness
 from isthmus.shell.config import Config, ConfigError, LocalSwitch, Reflector, Tls, parse, read
 from isthmus.shell.tcp_guard import Guard
@@ -177,7 +179,7 @@ WRONG = [
     (_set("agent", "color = 1"), "agent.color is not a key of this table; known are as, host, router_id, vtep"),
     (
         lambda t: t + "[agents]",
-        "agents is not a table of this file; known are agent, reflectors, clouds, ovsdb, southbound,",
+        "agents is not a table of this file; known are agent, bgp, reflectors, clouds, ovsdb,",
     ),
     (lambda t: "agent = 3\n" + t.replace("[agent]", "[ovsdb]"), "agent must be a table"),
     (_set("agent", 'host = ""'), "agent.host must be a name without blanks and slashes, not ''"),
@@ -215,6 +217,19 @@ WRONG = [
     (lambda t: t.replace("[[reflectors]]", "[reflectors]"), "reflectors must have at least one [[reflectors]] table"),
     (_set("reflectors", 'address = "rr-1"'), "reflectors #1.address must be an IP address, not 'rr-1'"),
     (_without('address = "192.0.2.1"'), "reflectors #1.address is missing"),
+    (
+        _set("bgp", 'families = ["ipv4"]'),
+        "bgp.families must be a list of at least one of evpn, vpnv4, vpnv6",
+    ),
+    (_set("bgp", "families = []"), "bgp.families must be a list of at least one of evpn, vpnv4, vpnv6"),
+    (
+        _set("bgp", 'prefer = ["mpls"]'),
+        "bgp.prefer must be a list of vxlan and mpls, the preferred first",
+    ),
+    (
+        _set("reflectors", "families = [3]"),
+        "reflectors #1.families must be a list of at least one of evpn",
+    ),
     (_set("reflectors", "port = 0"), "reflectors #1.port must be a number from 1 to 65535, not 0"),
     (_set("reflectors", "hold_time_s = 2"), "reflectors #1.hold_time_s must be 0 or a number from 3 to 65535, not 2"),
     (_set("reflectors", "hold_time_s = 65536"), "reflectors #1.hold_time_s must be 0 or a number from 3 to 65535, not"),
@@ -321,6 +336,15 @@ def test_how_far_a_reflector_is_trusted() -> None:
     said = frozenset(rts("64513:4294967295", "64512:5", "64512:6", "64512:100", "64512:199", "64512:200", "65535:4789"))
     assert said - one.trust.accepted(said) == frozenset(rts("64512:6", "64512:200"))
     assert one.trust.may_end_at(ip("172.30.2.9")) and not one.trust.may_end_at(ip("172.30.3.9"))
+
+
+def test_what_is_spoken_is_said_for_all_or_for_one() -> None:
+    text = GOOD.replace("[southbound]", '[[reflectors]]\naddress = "192.0.2.2"\nas = 64512\n[southbound]')
+    config = parse(text + '[bgp]\nfamilies = ["vpnv4", "evpn"]\nprefer = ["mpls", "vxlan"]', FILE)
+    assert [r.families for r in config.reflectors] == [(EVPN, VPNV4)] * 2
+    assert config.prefer == (Encapsulation.MPLS_IN_GRE, Encapsulation.VXLAN)
+    text = text.replace('address = "192.0.2.2"', 'address = "192.0.2.2"\nfamilies = ["vpnv4", "vpnv6"]')
+    assert [r.families for r in parse(text, FILE).reflectors] == [(EVPN,), (VPNV4, VPNV6)]
 
 
 def test_a_password_is_shown_to_nobody(tmp_path: Path) -> None:

@@ -101,7 +101,7 @@ def routes(rows: Iterable[RouteStatus]) -> str:
                 r.prefix,
                 _flag(r.best and r.installed),
                 r.next_hop or "-",
-                str(r.vni),
+                "/".join(map(str, r.labels)) or str(r.vni),
                 r.peer or "this node",
                 age(r.since_s) if r.peer else "-",
                 _list(r.route_targets),

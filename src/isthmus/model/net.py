@@ -47,7 +47,8 @@ class Mac(bytes):
         return f"Mac({self})"
 
 
-_MAPPED = bytes(10) + b"\xff\xff"
+MAPPED = bytes(10) + b"\xff\xff"
+"""What an IPv4 address in IPv6's clothes begins with (RFC 4291 section 2.5.5.2)."""
 
 
 class IpAddress(bytes):
@@ -87,8 +88,8 @@ class IpAddress(bytes):
         if len(self) == 4:
             a, b, c, d = self
             return f"{a}.{b}.{c}.{d}"
-        if len(self) == 16 and (self[:12] == _MAPPED or (self[:12] == bytes(12) and any(self[12:14]))):
-            return ("::ffff:" if self[:12] == _MAPPED else "::") + str(ipaddress.IPv4Address(self[12:]))
+        if len(self) == 16 and (self[:12] == MAPPED or (self[:12] == bytes(12) and any(self[12:14]))):
+            return ("::ffff:" if self[:12] == MAPPED else "::") + str(ipaddress.IPv4Address(self[12:]))
         return str(ipaddress.ip_address(bytes(self)))
 
     def __repr__(self) -> str:

@@ -8,8 +8,9 @@ A hypervisor whose beacon (`vpn/beacons.py`) is withdrawn has not taken anything
 way, is gone. While its tunnel endpoint answers probes it forwards, and so do we. That is graceful restart (RFC 4724)
 with the packets themselves as the helper, where a reflector is none.
 
-Rules: one peer, one hypervisor, one story; a beacon of the same endpoint that anybody still shows makes every
-withdrawal true. What an endpoint without a beacon withdraws is withdrawn: another maker's PE is treated as ever.
+Rules: one peer, one family, one hypervisor, one story (FRR keeps VPNv4 routes of who is gone and withdraws EVPN's at
+once); a beacon of the same endpoint that anybody still shows in the family makes every withdrawal true. What an
+endpoint without a beacon withdraws is withdrawn: another maker's PE is treated as ever.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+from isthmus.bgp.family import Family
 from isthmus.bgp.nlri import Destination
 from isthmus.model.net import IpAddress
 from isthmus.model.vpn import BEACON_TARGET
@@ -92,22 +94,23 @@ class Beacons:
             found = whose(path.nlri, path.heard)
             if found is None or answers.get(found.endpoint) is not Answer.ANSWERS:
                 continue
-            others = [p for p in rib.paths(destination) if not p.stale and (destination, p.key) not in withdrawn]
+            same = [p for p in rib.paths(destination) if p.nlri.family == path.nlri.family and not p.stale]
+            others = [p for p in same if (destination, p.key) not in withdrawn]
             if not any(whose(other.nlri, other.heard) for other in others):
                 self._gone(HeardBy(path.channel, found), now)
         if announced and BEACON_TARGET in announced[0].heard.route_targets:  # one set of attributes, so all or none
             for path in announced:
                 if (found := whose(path.nlri, path.heard)) is not None:
-                    self._shown(found.endpoint, now)
+                    self._shown(found.endpoint, path.nlri.family, now)
 
     def _gone(self, way: HeardBy, now: float) -> None:
         before = self._absences.get(way)
         self._absences[way] = Absence(before.gone_at if before else now)
 
-    def _shown(self, endpoint: IpAddress, now: float) -> None:
+    def _shown(self, endpoint: IpAddress, family: Family, now: float) -> None:
         """By whatever peer: what it does not say from now on is not so, but it may have more to say."""
         for way, one in self._absences.items():
-            if way.announcer.endpoint == endpoint and one.back_at is None:
+            if (way.announcer.endpoint, way.channel.family) == (endpoint, family) and one.back_at is None:
                 self._absences[way] = replace(one, back_at=now)
 
     def sift(self, rib: AdjRibIn, withdrawn: Withdrawn) -> tuple[list[Path], Withdrawn]:

@@ -6,9 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
+from isthmus.bgp.family import EVPN, Family
 from isthmus.model.net import IpAddress, Mac
+from isthmus.model.vpn import Encapsulation
 from isthmus.rib.budget import Maxima
-from isthmus.vpn.exports import Speaker
+from isthmus.vpn.exports import PREFER, Speaker
+from isthmus.vpn.families import FAMILIES
 from isthmus.vpn.trust import EVERYTHING, Trust
 
 ROUTES_PER_VIEW_MAX = 20_000
@@ -90,6 +93,8 @@ class PeerConfig:
     long_lived_s: int = LONG_LIVED_S
     """How much longer than RFC 4724 asks for routes outlive the session: its routes here, ours with it (RFC 9494)."""
     trust: Trust = EVERYTHING
+    families: tuple[Family, ...] = (EVPN,)
+    """What is spoken with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +113,9 @@ class NodeConfig:
     """How far another cloud is trusted, by its AS, whichever peer passes its routes on."""
     view_key: bytes = b""
     """Of the numbers of views; nobody else knows it, and a restart does not change it (`fib.view_id`)."""
+
+    prefer: tuple[Encapsulation, ...] = PREFER
+    """Of two ways to one address in different encapsulations the first of these."""
 
     @property
     def trust(self) -> Mapping[IpAddress, Trust]:
@@ -128,4 +136,6 @@ class NodeConfig:
             internal=frozenset(p.address for p in self.peers if p.asn == self.asn),
             reflectors=frozenset(p.address for p in self.peers if not p.trust.names(p.address)),
             own_as={p.address: p.trust.allow_own_as for p in self.peers if p.trust.allow_own_as},
+            families=tuple(family for family in FAMILIES if any(family in p.families for p in self.peers)),
+            prefer=self.prefer,
         )

@@ -176,7 +176,7 @@ class Convergence:
 
     def _of(self, family: Family) -> Iterator[Conversation]:
         """What all peers' conversations in a family are."""
-        return (peer.conversations[family] for peer in self._peers.values())
+        return (peer.conversations[family] for peer in self._peers.values() if family in peer.conversations)
 
     def _in_sync(self, one: Conversation, now: float) -> None:
         """It has said all, or has had its time. One that returns may have said so before it knew anything; one that
@@ -263,7 +263,7 @@ class Convergence:
         late = now >= started + SWEEP_WAIT_S
         for family in FAMILIES:
             # A peer that is up and does not speak the family has nothing to say in it.
-            here = [(peer, peer.conversations[family]) for peer in self._peers.values()]
+            here = [(peer, one) for peer in self._peers.values() if (one := peer.conversations.get(family))]
             up = [one.has_settled or not one.spoken for peer, one in here if peer.up_since is not None]
             if not all(up) or not (len(up) == len(here) or (up and late)):
                 return False

@@ -40,6 +40,7 @@ from isthmus.rib.adj_in import AdjRibIn
 from isthmus.rib.budget import Budget
 from isthmus.vpn.exports import Export
 from isthmus.vpn.families import FAMILIES
+from isthmus.vpn.offers import delivered_by
 from isthmus.vpn.trust import Judge
 
 
@@ -191,7 +192,7 @@ class Node:
         before = [a for one in peer.conversations.values() for a in one.before.values()]
         proofs = {FAMILIES[a.nlri.family].proof(a) for a in before}
         if self.picture.version:  # the cloud's intent has been computed
-            proofs &= self.picture.local.announced.keys()
+            proofs &= self.picture.local.delivered.keys()
         keys = {Renderer.inbound_key(proof) for proof in proofs}
         return bool(keys) and all(key in there and there[key].ours for key in keys)
 
@@ -352,5 +353,5 @@ class Node:
         return not any(key.table not in LEARNT for key in self.switch.missing())
 
     def forwards(self, export: Export) -> bool:
-        """Whether the switch is known to deliver this address."""
-        return self.switch.has(Renderer.inbound_key(export.inbound))
+        """Whether the switch is known to deliver this address, by whatever comes for it."""
+        return any(self.switch.has(Renderer.inbound_key(key)) for key in delivered_by(export, self.speaker))

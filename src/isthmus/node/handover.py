@@ -62,6 +62,7 @@ def _resume(config: PeerConfig, node: NodeConfig, convergence: Convergence, left
     session = Session.resume(session_config(config, node), one.suspended, now, config.jitter)
     assert session.agreed is not None
     peer = Peer(config, session, conversations_of(config, node), one.up_since, one.up_since, "", resumed=True)
+    peer.is_told_a_part = len(node.speaker.families) > 1
     said_by = config.address, session.agreed.peer_router_id
     for family in session.agreed.families:
         session.ask_refresh(family)

@@ -1,15 +1,15 @@
 """Addresses that were announced and are no longer: their inbound flow stays a while, for packets that are under way.
 
 One that is from now on delivered by another circuit of the same BGPVPN keeps the old way until that circuit is plugged.
-Rule: a number that is another BGPVPN's now drains nothing: not one packet of that one may come out here.
+Rule: a number or label that is another BGPVPN's now drains nothing: not one packet of that one may come out here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import NamedTuple
 
-from isthmus.fib.entries import CircuitName, InboundKey
+from isthmus.fib.entries import CircuitName, Inbound
 from isthmus.node.order import LINGER_S
 from isthmus.vpn.exports import Export
 
@@ -34,7 +34,7 @@ class Lingering:
     """The old ways, each with its end."""
 
     def __init__(self) -> None:
-        self._old: dict[InboundKey, OldWay] = {}
+        self._old: dict[Inbound, OldWay] = {}
 
     def __len__(self) -> int:
         return len(self._old)
@@ -42,17 +42,19 @@ class Lingering:
     def note(
         self,
         before: Iterable[Export],
-        announced: Mapping[InboundKey, Export],
+        delivered: Mapping[Inbound, Export],
+        ways_to: Callable[[Export], Iterable[Inbound]],
         plugged: Collection[CircuitName],
         now: float,
     ) -> None:
-        """What is announced has changed: `before` are exports that are gone or judged otherwise, `announced` is all
-        there is now; `plugged` are the circuits that are there."""
+        """What is announced has changed: `before` are exports that are gone or judged otherwise, `delivered` is all
+        there is now; `ways_to`: what each is delivered by; `plugged` are the circuits that are there."""
         for e in before:
-            after = announced.get(e.inbound)
-            if e.why_not is None and (after is None or after.circuit != e.circuit) and e.circuit in plugged:
-                self._old[e.inbound] = OldWay(e.circuit, e.bgpvpn, now + LINGER_S)
-        self._old = {key: way for key, way in self._old.items() if way.goes_on(announced.get(key), plugged, now)}
+            for key in ways_to(e) if e.why_not is None and e.circuit in plugged else ():
+                after = delivered.get(key)
+                if after is None or after.circuit != e.circuit:
+                    self._old[key] = OldWay(e.circuit, e.bgpvpn, now + LINGER_S)
+        self._old = {key: way for key, way in self._old.items() if way.goes_on(delivered.get(key), plugged, now)}
 
     def is_due(self, now: float) -> bool:
         """Whether one of them has had its time: `note` takes it away."""
@@ -61,6 +63,6 @@ class Lingering:
     def deadlines(self) -> list[float]:
         return [way.until for way in self._old.values()]
 
-    def ways(self) -> dict[InboundKey, CircuitName]:
+    def ways(self) -> dict[Inbound, CircuitName]:
         """By which circuit each is delivered still."""
         return {key: way.circuit for key, way in self._old.items()}

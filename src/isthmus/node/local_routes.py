@@ -60,7 +60,9 @@ class LocalRoutes:
         """In the order in which their exports were made."""
         self._at: dict[Destination, set[InboundKey]] = {}
         self.announced: dict[InboundKey, Export] = {}
-        """Those that may be announced; what comes for them is delivered."""
+        """Those that may be announced."""
+        self.delivered: dict[Inbound, Export] = {}
+        """What comes for them, family by family."""
         self.proofs: dict[Inbound, FlowKey] = {}
         """The flow of each."""
         self.offers: dict[RouteKey, Offer] = {}
@@ -148,14 +150,17 @@ class LocalRoutes:
     def _offer(self, key: InboundKey, before: Iterable[Export], after: Iterable[Export]) -> None:
         for export in before:
             for offer in of_export(export, self._speaker) if export.why_not is None else ():
+                if self.delivered.get(offer.proof) is not export:
+                    continue  # a BGPVPN has another VNI: by its label the address is delivered for the new one by now
+                del self.delivered[offer.proof], self.proofs[offer.proof]
                 there = self.offers.get(offer.key)
-                if there is not None and there.proof == key:  # else the same route is offered with another VNI by now
+                if there is not None and there.proof == offer.proof:  # else it is offered with another VNI by now
                     del self.offers[offer.key]
         self.announced.pop(key, None)
-        self.proofs.pop(key, None)
         for export in after:
             if export.why_not is None:
                 self.announced[key] = export
-                self.offers |= {offer.key: offer for offer in of_export(export, self._speaker)}
-                self.proofs[key] = Renderer.inbound_key(key)
+                for offer in of_export(export, self._speaker):
+                    self.offers[offer.key], self.delivered[offer.proof] = offer, export
+                    self.proofs[offer.proof] = Renderer.inbound_key(offer.proof)
         self.offers_version += 1

@@ -37,6 +37,8 @@ class Peer:
     reason: str = "not tried yet"
     begun: bool = True
     """False while the first attempt waits for the switch to be read."""
+    is_told_a_part: bool = False
+    """Whether there are routes of ours in families other than one."""
     resumed: bool = False
     """This run goes on with a session of the last one."""
     _told_as: object = field(default=None, init=False)
@@ -51,7 +53,8 @@ class Peer:
             if (one := conversations.get(announcement.nlri.family)) is not None:
                 one.before[announcement.nlri.key()] = announcement
         begun = not any(one.before for one in conversations.values())
-        peer = cls(config, session, conversations, now, begun=begun)
+        several = len(node.speaker.families) > 1
+        peer = cls(config, session, conversations, now, begun=begun, is_told_a_part=several)
         session.restarting = not begun
         if begun:
             session.handle(Start(), now)
@@ -151,13 +154,14 @@ class Peer:
             one.tell(self.session, told, (), complete=drained or late)
 
     def _own(self, routes: Mapping[RouteKey, Announcement], one: Conversation) -> Mapping[RouteKey, Announcement]:
-        if len(self.conversations) > 1:
+        if self.is_told_a_part:
             routes = {key: route for key, route in routes.items() if key.family == one.channel.family}
         trust = self.config.trust
         return routes if trust.announce_targets is None else dict(_as_told(routes, trust))
 
     def told_about(self, key: RouteKey) -> bool:
-        return key in self.conversations[key.family].told
+        one = self.conversations.get(key.family)
+        return one is not None and key in one.told
 
     def deadlines(self) -> Iterable[float]:
         """When somebody should look at this peer again."""
@@ -183,10 +187,11 @@ def _as_told(routes: Mapping[RouteKey, Announcement], trust: Trust) -> Iterator[
 
 
 def conversations_of(config: PeerConfig, node: NodeConfig) -> dict[Family, Conversation]:
-    """One for each family of ours."""
+    """One for each family that it is spoken to in."""
+    beacons = {family: FAMILIES[family].beacon for family in config.families}
     return {
-        family: Conversation(Channel(config.address, family), None if use.beacon is None else use.beacon(node.speaker))
-        for family, use in FAMILIES.items()
+        family: Conversation(Channel(config.address, family), None if make is None else make(node.speaker))
+        for family, make in beacons.items()
     }
 
 
@@ -195,7 +200,7 @@ def session_config(config: PeerConfig, node: NodeConfig) -> SessionConfig:
         local_as=node.asn,
         peer_as=config.asn,
         router_id=node.router_id,
-        families=tuple(FAMILIES),
+        families=config.families,
         hold_time_s=config.hold_time_s,
         restart_time_s=RESTART_TIME_S,
         long_lived_s=config.long_lived_s,

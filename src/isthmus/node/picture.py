@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Set
 from dataclasses import replace
+from functools import partial
 
 from isthmus.bgp.nlri import Destination
 from isthmus.fib.entries import Circuit, CircuitName, Inbound, ViewId
@@ -41,6 +42,7 @@ from isthmus.node.tables import Changes, Tables
 from isthmus.vpn.claims import Hearing
 from isthmus.vpn.exports import Export, of_circuit
 from isthmus.vpn.imports import heard_of
+from isthmus.vpn.offers import delivered_by
 from isthmus.vpn.trust import sources
 from isthmus.vpn.views import Doors, Imports, View, clashes, doors_of, view
 
@@ -178,7 +180,8 @@ class Picture:
         exports = {name: self._exports(name, served, beyond) for name in todo}
         ear = Ear(self._hear, self._convergence.knows, now)
         change = self.local.replace(exports, self._convergence.heard(), ear)
-        self.lingering.note(change.before, self.local.announced, self._renderer.circuits, now)
+        ways_to = partial(delivered_by, speaker=self._speaker)
+        self.lingering.note(change.before, self.local.delivered, ways_to, self._renderer.circuits, now)
         for destinations in change.touched.values():
             for destination in destinations:
                 self.tables.put_exports(destination, self.local.at(destination))
@@ -273,7 +276,7 @@ class Picture:
             self._base.circuit(name, circuit, doors.sources, self._renderer, changes)
         self.circuits = wanted
         plugged, inbound = self._renderer.circuits, dict[Inbound, CircuitName](ways.items())
-        for key, export in self.local.announced.items():
+        for key, export in self.local.delivered.items():
             if export.circuit in plugged or key not in inbound:
                 inbound[key] = export.circuit
         self._base.inbound(inbound, self._replugged, self._renderer, changes, tunnel_moved=tunnel_moved)

@@ -161,6 +161,7 @@ def _received(node: Node, path: Path, story: Story, now: float) -> RouteStatus:
         mobility=a.mobility_sequence or 0,
         since_s=round(now - path.since, 3),
         stale_s=0.0 if path.stale_since is None else round(now - path.stale_since, 3),
+        labels=list(path.nlri.labels),
     )
 
 

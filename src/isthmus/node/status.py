@@ -108,6 +108,8 @@ class RouteStatus:
     since_s: float
     stale_s: float = 0.0
     """For how long nobody has confirmed it; 0: somebody does."""
+    labels: list[int] = field(default_factory=list)
+    """By which packets are sent there instead of a VNI, the outermost first."""
 
 
 @dataclass(frozen=True, slots=True)

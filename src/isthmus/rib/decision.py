@@ -10,6 +10,7 @@ the reason, kept with the loser. It follows RFC 4271 section 9.1.2.2 with some f
     later             another network had it in this view, which unites VPNs that hear nothing of each other
     remote            a virtual machine of this very hypervisor has it
     long_lived_stale  here or where it comes from (RFC 9494 section 4.3: least preferred)
+    encapsulation     what packets go there in: the operator's order, for whoever can be sent to in two ways
     mobility          the address has moved on within one network (RFC 7432 section 15), so that a stale route of a node
                       which it has left cannot take half of its packets
 
@@ -47,6 +48,8 @@ class Rank(NamedTuple):
     """0: who had the line, or it is nobody's; else in another name."""
     remote: bool
     long_lived_stale: bool
+    encapsulation: int
+    """Its place in the operator's order; 0 for what is here."""
     local_pref: int
     mobility: bool
     """Whether the address has moved on: sequences of one claim are compared, and of no two."""

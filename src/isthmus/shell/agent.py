@@ -31,6 +31,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, assert_never
 
+from isthmus.bgp.family import EVPN
 from isthmus.bgp.message import encode_keepalive
 from isthmus.model.net import IpAddress
 from isthmus.model.report import NodeReport
@@ -110,7 +111,8 @@ class Agent:
         self._switch_was_away = False
         self._host_known, self._bridge_ready = asyncio.Event(), asyncio.Event()
         at = config.switch
-        self._switch = SwitchDatabase(at, config.vtep, self._hear_switch)
+        labels = any(family != EVPN for r in config.reflectors for family in r.families)
+        self._switch = SwitchDatabase(at, config.vtep, self._hear_switch, labels=labels)
         self._southbound = Southbound(config.southbound, self._hear_southbound)
         node = Node(node_config(config, generation, key), asyncio.get_running_loop().time(), memory)
         self._adopted = {peer: one for peer, one in (connections or {}).items() if node.peers[peer].resumed}
@@ -400,10 +402,11 @@ def _leads(one: socket.socket, vtep: IpAddress, reflector: Reflector) -> bool:
 def node_config(config: Config, generation: int, key: bytes = b"") -> NodeConfig:
     """What the core needs of the file; chance is made here."""
     peers = tuple(
-        PeerConfig(r.address, r.asn, r.hold_time_s, random.random(), r.long_lived_s, r.trust) for r in config.reflectors
+        PeerConfig(r.address, r.asn, r.hold_time_s, random.random(), r.long_lived_s, r.trust, r.families)
+        for r in config.reflectors
     )
     speaker = IpAddress(config.vtep), config.router_id, config.asn
-    return NodeConfig(*speaker, peers, generation, config.limits, config.liveness, config.clouds, key)
+    return NodeConfig(*speaker, peers, generation, config.limits, config.liveness, config.clouds, key, config.prefer)
 
 
 GC_THRESHOLDS = (100_000, 50, 100)

@@ -15,11 +15,14 @@ from pathlib import Path
 from typing import TypeVar
 
 from isthmus.bgp.capability import LONG_LIVED_MAX_S
+from isthmus.bgp.family import EVPN, Family
 from isthmus.model.net import IpAddress
+from isthmus.model.vpn import Encapsulation
 from isthmus.node.config import LONG_LIVED_S, Limits, Liveness
 from isthmus.shell import config_kinds as kinds
 from isthmus.shell.config_kinds import Listen
 from isthmus.shell.tcp_guard import NO_GUARD, Guard
+from isthmus.vpn.exports import PREFER
 from isthmus.vpn.trust import EVERYTHING, Trust
 
 T = TypeVar("T")
@@ -56,6 +59,7 @@ class Reflector:
     """How much longer than RFC 4724 asks for routes outlive its session (RFC 9494)."""
     guard: Guard = NO_GUARD
     trust: Trust = EVERYTHING
+    families: tuple[Family, ...] = (EVPN,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +103,8 @@ class Config:
     liveness: Liveness
     clouds: Mapping[int, Trust] = field(default_factory=dict)
     """How far other clouds are trusted, by their AS."""
+    prefer: tuple[Encapsulation, ...] = PREFER
+    """Of two ways to one address the first of these."""
 
 
 class _TomlTable:
@@ -141,7 +147,7 @@ class _TomlTable:
                 raise self.fail(key, f"is not a key of this table; known are {known}")
 
 
-def _reflectors(file: Path, value: object) -> tuple[Reflector, ...]:
+def _reflectors(file: Path, value: object, families: tuple[Family, ...]) -> tuple[Reflector, ...]:
     if not isinstance(value, list) or not value:
         raise ConfigError(f"{file}: reflectors must have at least one [[reflectors]] table")
     found: dict[IpAddress, Reflector] = {}
@@ -158,6 +164,7 @@ def _reflectors(file: Path, value: object) -> tuple[Reflector, ...]:
                 hops=table.take("ttl_security_hops", kinds.between(0, HOPS_MAX), 0),
             ),
             trust=_trust(table),
+            families=table.take("families", kinds.families, families),
         )
         table.done()
         if reflector.address in found:
@@ -276,14 +283,14 @@ def parse(text: str, file: Path) -> Config:
     asn = agent.take("as", kinds.between(1, AS_MAX))
     switch = _switch(_TomlTable(file, "ovsdb", whole.get("ovsdb", {})))
     southbound, tls = _southbound(_TomlTable(file, "southbound", whole.get("southbound", {})), switch.endpoint)
-    names = ("show", "metrics", "state", "limits", "liveness")
-    show, metrics, state, limits, liveness = (_TomlTable(file, name, whole.get(name, {})) for name in names)
+    names = ("bgp", "show", "metrics", "state", "limits", "liveness")
+    bgp, show, metrics, state, limits, liveness = (_TomlTable(file, name, whole.get(name, {})) for name in names)
     config = Config(
         host=host,
         vtep=vtep,
         router_id=router_id,
         asn=asn,
-        reflectors=_reflectors(file, whole.get("reflectors")),
+        reflectors=_reflectors(file, whole.get("reflectors"), bgp.take("families", kinds.families, (EVPN,))),
         switch=switch,
         southbound=southbound,
         tls=tls,
@@ -293,14 +300,16 @@ def parse(text: str, file: Path) -> Config:
         limits=_limits(limits),
         liveness=liveness.take("mode", kinds.one_of(Liveness), Liveness.ON),
         clouds=_clouds(file, whole.get("clouds", []), asn),
+        prefer=bgp.take("prefer", kinds.preference, PREFER),
     )
-    for table in (agent, show, metrics, state, limits, liveness):
+    for table in (agent, bgp, show, metrics, state, limits, liveness):
         table.done()
     return config
 
 
 def _known_tables(whole: Mapping[str, object], file: Path) -> None:
-    known = ("agent", "reflectors", "clouds", "ovsdb", "southbound", "show", "metrics", "state", "limits", "liveness")
+    tables = ("agent", "bgp", "reflectors", "clouds", "ovsdb", "southbound")
+    known = (*tables, "show", "metrics", "state", "limits", "liveness")
     for name in whole:
         if name not in known:
             raise ConfigError(f"{file}: {name} is not a table of this file; known are {', '.join(known)}")

@@ -12,7 +12,9 @@ from enum import Enum
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
+from isthmus.bgp.family import EVPN, VPNV4, VPNV6, Family
 from isthmus.model.net import IpAddress, Prefix
+from isthmus.model.vpn import Encapsulation
 from isthmus.shell.tcp_guard import KEY_MAX
 from isthmus.vpn.trust import TargetRange
 
@@ -147,6 +149,25 @@ def _each(value: object, parse: Callable[[str], T], what: str) -> list[T]:
         return [parse(one) for one in value]
     except ValueError as error:
         raise ValueError(f"must be a list of {what}: {error}") from None
+
+
+FAMILIES = {"evpn": EVPN, "vpnv4": VPNV4, "vpnv6": VPNV6}
+ENCAPSULATIONS = {"vxlan": Encapsulation.VXLAN, "mpls": Encapsulation.MPLS_IN_GRE}
+
+
+def families(value: object) -> tuple[Family, ...]:
+    """What is spoken, in the order in which we have it."""
+    said = value if isinstance(value, list) else []
+    if not said or not all(one in FAMILIES for one in said) or len(set(said)) < len(said):
+        raise ValueError(f"must be a list of at least one of {', '.join(FAMILIES)}, each once, not {value!r}")
+    return tuple(family for name, family in FAMILIES.items() if name in said)
+
+
+def preference(value: object) -> tuple[Encapsulation, ...]:
+    """All of them: whatever a route is sent to in has its place."""
+    if not isinstance(value, list) or sorted(map(str, value)) != sorted(ENCAPSULATIONS):
+        raise ValueError(f"must be a list of {' and '.join(ENCAPSULATIONS)}, the preferred first, not {value!r}")
+    return tuple(ENCAPSULATIONS[one] for one in value)
 
 
 def endpoint(value: object) -> str:

@@ -6,6 +6,8 @@ addresses taken back one by one. The beacon tells the two apart: an agent that t
 that cannot be heard does not. It is an ordinary type 5 route to the hypervisor's own tunnel endpoint with a target that
 no BGPVPN has, so any reflector passes it on and nobody else looks at it.
 
+Each family has its own, in its own form: an IPv4 endpoint is an address in IPv6's clothes to VPNv6.
+
 Its number is 0, below any attachment's: a reflector that walks its tables in order withdraws it before what it stands
 for. One that does not walk in order (or a policy that stops it) costs only what was lost without beacons.
 """
@@ -15,13 +17,16 @@ from __future__ import annotations
 from typing import NamedTuple, Protocol
 
 from isthmus.bgp.attribute import PathAttributes, encapsulation_community, router_mac_community
+from isthmus.bgp.family import VPNV6, Family
 from isthmus.bgp.iana import Origin
 from isthmus.bgp.nlri import Nlri
 from isthmus.bgp.nlri.evpn import EvpnPrefix
-from isthmus.model.net import IpAddress, Prefix
-from isthmus.model.vpn import BEACON_TARGET, Encapsulation, RouteDistinguisher, RouteTarget
+from isthmus.bgp.nlri.vpn import VpnPrefix
+from isthmus.model.net import MAPPED, IpAddress, Prefix
+from isthmus.model.vpn import BEACON_TARGET, Encapsulation, ExtendedCommunity, RouteDistinguisher, RouteTarget
 from isthmus.rib.adj_out import Announcement
 from isthmus.rib.decision import LOCAL_PREF_DEFAULT
+from isthmus.vpn import labels
 from isthmus.vpn.exports import Speaker
 
 BEACON_VNI = 0xFFFFFF
@@ -38,11 +43,19 @@ def beacon(speaker: Speaker) -> Announcement:
         gateway=None,
         label=BEACON_VNI,
     )
-    communities = (
-        BEACON_TARGET,
-        encapsulation_community(Encapsulation.VXLAN),
-        router_mac_community(speaker.router_mac),
-    )
+    how = encapsulation_community(Encapsulation.VXLAN), router_mac_community(speaker.router_mac)
+    return _said(nlri, speaker, *how)
+
+
+def labelled_beacon(family: Family, speaker: Speaker) -> Announcement:
+    """Ours in a family with labels."""
+    host = Prefix.host(IpAddress(MAPPED + speaker.vtep) if family == VPNV6 else speaker.vtep)
+    label = labels.label(labels.NOBODYS, host.version)
+    nlri = VpnPrefix(RouteDistinguisher.of(speaker.router_id, labels.NOBODYS), host, (label,))
+    return _said(nlri, speaker, encapsulation_community(Encapsulation.MPLS_IN_GRE))
+
+
+def _said(nlri: Nlri, speaker: Speaker, *how: ExtendedCommunity) -> Announcement:
     return Announcement(
         nlri,
         PathAttributes(
@@ -50,9 +63,17 @@ def beacon(speaker: Speaker) -> Announcement:
             next_hop=speaker.vtep,
             local_pref=LOCAL_PREF_DEFAULT,
             communities=(),
-            extended_communities=communities,
+            extended_communities=(BEACON_TARGET, *how),
         ),
     )
+
+
+def shown(destination: Prefix) -> IpAddress | None:
+    """The endpoint that a beacon to there stands for."""
+    address = destination.address
+    if not destination.is_host:
+        return None
+    return IpAddress(address[len(MAPPED) :]) if address.startswith(MAPPED) and len(address) == 16 else address
 
 
 class Announcer(NamedTuple):
@@ -81,10 +102,10 @@ def announcer(nlri: Nlri, told: Attributed) -> Announcer | None:
 def led_astray(nlri: Nlri, told: Attributed) -> IpAddress | None:
     """The next hop that somebody on the way has put in the place of a hypervisor's own: of a beacon it is known what it
     was. None for what is no beacon, or one as it should be."""
-    rd, host = nlri.distinguisher.rd, nlri.destination
+    rd = nlri.distinguisher.rd
     if BEACON_TARGET not in told.route_targets or rd[:2] != b"\x00\x01" or rd[6:] != b"\x00\x00":
         return None
-    return told.next_hop if told.next_hop is None or host != Prefix.host(told.next_hop) else None
+    return told.next_hop if told.next_hop is None or shown(nlri.destination) != told.next_hop else None
 
 
 def whose(nlri: Nlri, told: Attributed) -> Announcer | None:
@@ -94,4 +115,4 @@ def whose(nlri: Nlri, told: Attributed) -> Announcer | None:
     found = announcer(nlri, told)
     if found is None or nlri.distinguisher.rd != RouteDistinguisher.of(found.router_id, 0):
         return None
-    return found if nlri.destination == Prefix.host(found.endpoint) else None
+    return found if shown(nlri.destination) == found.endpoint else None

@@ -22,19 +22,25 @@ from isthmus.bgp.attribute import (
     mobility_community,
     router_mac_community,
 )
+from isthmus.bgp.family import EVPN, Family
 from isthmus.bgp.iana import Origin
 from isthmus.bgp.nlri.evpn import EvpnPrefix
+from isthmus.bgp.nlri.vpn import VpnPrefix
 from isthmus.fib.entries import CircuitName, InboundKey
 from isthmus.model.intent import AssociationIntent, AttachmentIntent
 from isthmus.model.net import IpAddress, Mac, Prefix
 from isthmus.model.port import LocalPort
 from isthmus.model.reason import Contested, NotAnnounced
-from isthmus.model.vpn import Claimant, Encapsulation, RouteDistinguisher, RouteTarget, SiteOfOrigin
+from isthmus.model.vpn import Claimant, Encapsulation, ExtendedCommunity, RouteDistinguisher, RouteTarget, SiteOfOrigin
 from isthmus.rib.adj_out import Announcement
 from isthmus.rib.decision import LOCAL_PREF_DEFAULT
+from isthmus.vpn.labels import label
 
 TARGETS_MAX = 400
 """Of one route: an UPDATE has 4,096 bytes (RFC 4271 section 4), a target 8, and the other attributes need room."""
+
+PREFER = (Encapsulation.VXLAN, Encapsulation.MPLS_IN_GRE)
+"""All there are, in the order in which they count where the operator says nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +67,12 @@ class Export:
 
     @property
     def inbound(self) -> InboundKey:
+        """What makes it itself on this hypervisor; in VXLAN also what it is delivered by."""
         return InboundKey(self.vni, self.prefix)
+
+    @property
+    def label(self) -> int:
+        return label(self.number, self.prefix.version)
 
 
 class Occupant(NamedTuple):
@@ -217,6 +228,16 @@ class Speaker:
     """The peers whose address is no tunnel endpoint."""
     own_as: Mapping[IpAddress, int] = field(default_factory=dict)
     """How often a peer may say our AS in a path."""
+    families: tuple[Family, ...] = (EVPN,)
+    """Those that some peer is told of."""
+    prefer: tuple[Encapsulation, ...] = PREFER
+    """The first before the others, where routes differ in it."""
+
+
+def labelled(export: Export, speaker: Speaker) -> Announcement:
+    """The route of an export with a label (RFC 4364): by its label packets are known, as by the VNI in VXLAN."""
+    nlri = VpnPrefix(RouteDistinguisher.of(speaker.router_id, export.number), export.prefix, (export.label,))
+    return Announcement(nlri, _attributes(export, speaker, encapsulation_community(Encapsulation.MPLS_IN_GRE)))
 
 
 def announcement(export: Export, speaker: Speaker) -> Announcement:
@@ -229,19 +250,22 @@ def announcement(export: Export, speaker: Speaker) -> Announcement:
         gateway=None,
         label=export.vni,
     )
-    communities = (
-        *sorted(export.targets),
-        export.site,
-        encapsulation_community(Encapsulation.VXLAN),
-        router_mac_community(speaker.router_mac),
-        mobility_community(export.mobility),
-        claimant_community(export.claimant),
-    )
-    attributes = PathAttributes(
+    how = encapsulation_community(Encapsulation.VXLAN), router_mac_community(speaker.router_mac)
+    return Announcement(nlri, _attributes(export, speaker, *how))
+
+
+def _attributes(export: Export, speaker: Speaker, *how: ExtendedCommunity) -> PathAttributes:
+    """`how`: packets are sent to it."""
+    return PathAttributes(
         origin=Origin.IGP,
         next_hop=speaker.vtep,
         local_pref=export.local_pref,
         communities=(),
-        extended_communities=communities,
+        extended_communities=(
+            *sorted(export.targets),
+            export.site,
+            *how,
+            mobility_community(export.mobility),
+            claimant_community(export.claimant),
+        ),
     )
-    return Announcement(nlri, attributes)

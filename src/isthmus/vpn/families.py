@@ -9,15 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
-from isthmus.bgp.family import EVPN, Family
+from isthmus.bgp.family import EVPN, VPNV4, VPNV6, Family
 from isthmus.bgp.nlri.ethernet import MacIp
 from isthmus.bgp.nlri.evpn import EvpnPrefix
-from isthmus.fib.entries import Inbound, InboundKey, NextHop, Target
+from isthmus.fib.entries import Inbound, InboundKey, LabelKey, LabelledHop, NextHop, Target
 from isthmus.model.reason import NotImported
+from isthmus.model.vpn import Encapsulation
 from isthmus.rib.adj_out import Announcement
 from isthmus.rib.path import Path
-from isthmus.vpn.beacons import beacon
+from isthmus.vpn import labels
+from isthmus.vpn.beacons import beacon, labelled_beacon
 from isthmus.vpn.exports import Speaker
 from isthmus.vpn.meaning import Meaning
 
@@ -27,25 +30,30 @@ class FamilyUse:
     """One family's row."""
 
     refusal: Callable[[Path, Meaning, Speaker], NotImported | None]
-    """Why a route cannot be used whose attributes can."""
+    """Why a route cannot be used about whose attributes nothing is wrong that all families would mind."""
     target: Callable[[Path, Meaning], Target]
     """Where one leads that is not refused."""
     proof: Callable[[Announcement], Inbound]
     """What the switch delivers by what comes for a route of ours that was told."""
     beacon: Callable[[Speaker], Announcement] | None
     """What says in this family that we can be heard."""
+    encapsulation: Encapsulation
+    """What packets go there in; two families are compared by it first (`prefer`)."""
+
+
+def _is_own(path: Path, means: Meaning, speaker: Speaker) -> bool:
+    return (means.originator or path.peer_router_id) == speaker.router_id
 
 
 def _evpn_refusal(path: Path, means: Meaning, speaker: Speaker) -> NotImported | None:
-    if (means.originator or path.peer_router_id) == speaker.router_id:
+    if _is_own(path, means, speaker):
         return NotImported.OWN_ROUTE
-    match path.nlri:
-        case MacIp():
-            return None if path.nlri.routed else NotImported.BRIDGED_ONLY
-        case EvpnPrefix():
-            follows = path.nlri.gateway is not None or not path.nlri.label or any(path.nlri.esi)
-            return NotImported.OVERLAY_INDEX if follows else None
-    return None
+    nlri = path.nlri
+    if isinstance(nlri, MacIp) and not nlri.routed:
+        return NotImported.BRIDGED_ONLY
+    if isinstance(nlri, EvpnPrefix) and (nlri.gateway is not None or not nlri.label or any(nlri.esi)):
+        return NotImported.OVERLAY_INDEX
+    return means.vxlan
 
 
 def _evpn_target(path: Path, means: Meaning) -> Target:
@@ -53,8 +61,31 @@ def _evpn_target(path: Path, means: Meaning) -> Target:
     return NextHop(means.next_hop, means.router_mac, path.nlri.vni)
 
 
-def _evpn_proof(told: Announcement) -> InboundKey:
+def _evpn_proof(told: Announcement) -> Inbound:
     return InboundKey(told.nlri.vni, told.nlri.destination)
 
 
-FAMILIES: Mapping[Family, FamilyUse] = {EVPN: FamilyUse(_evpn_refusal, _evpn_target, _evpn_proof, beacon)}
+def _vpn_refusal(path: Path, means: Meaning, speaker: Speaker) -> NotImported | None:
+    if _is_own(path, means, speaker):
+        return NotImported.OWN_ROUTE
+    return labels.refusal(path.nlri.labels) or means.labelled
+
+
+def _vpn_target(path: Path, means: Meaning) -> Target:
+    assert means.next_hop is not None, "such a set of attributes is refused"
+    return LabelledHop(means.next_hop, path.nlri.labels)
+
+
+def _vpn_proof(told: Announcement) -> Inbound:
+    return LabelKey(told.nlri.labels[-1], told.nlri.destination)
+
+
+def _vpn(family: Family) -> FamilyUse:
+    return FamilyUse(_vpn_refusal, _vpn_target, _vpn_proof, partial(labelled_beacon, family), Encapsulation.MPLS_IN_GRE)
+
+
+FAMILIES: Mapping[Family, FamilyUse] = {
+    EVPN: FamilyUse(_evpn_refusal, _evpn_target, _evpn_proof, beacon, Encapsulation.VXLAN),
+    VPNV4: _vpn(VPNV4),
+    VPNV6: _vpn(VPNV6),
+}

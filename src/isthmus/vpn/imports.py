@@ -134,7 +134,7 @@ def _hidden(view: View, destination: Destination) -> NotInstalled | None:
 
 class _Whose(NamedTuple):
     """In whose name a candidate leads there, and in which BGPVPN of which site: a site gives each BGPVPN a VNI of its
-    own. Only within one of these are sequences compared."""
+    own (a route with labels says none). Only within one of these are sequences compared."""
 
     site: SiteOfOrigin | None
     vni: int
@@ -211,6 +211,7 @@ def _rank(path: Path, speaker: Speaker, silent: Collection[IpAddress]) -> Rank:
         later=0,
         remote=True,
         long_lived_stale=path.least_preferred or means.long_lived_stale,
+        encapsulation=speaker.prefer.index(FAMILIES[path.nlri.family].encapsulation),
         local_pref=-means.local_pref,
         mobility=False,
         as_path_length=means.as_path_length,
@@ -233,6 +234,7 @@ def _local_rank(export: Export) -> Rank:
         later=0,
         remote=False,
         long_lived_stale=False,
+        encapsulation=0,
         local_pref=-export.local_pref,
         mobility=False,
         as_path_length=0,

@@ -27,8 +27,10 @@ class Meaning(NamedTuple):
 
     refusal: NotImported | None
     """Whatever the route is."""
-    tunnel: NotImported | None
+    vxlan: NotImported | None
     """Why nothing could be sent to it in VXLAN, if nothing else is wrong with the route."""
+    labelled: NotImported | None
+    """Why nothing with a label could, in GRE."""
     next_hop: IpAddress | None
     router_mac: Mac | None
     local_pref: int
@@ -59,7 +61,8 @@ def _meaning(common: bytes, communities: bytes, next_hop: IpAddress | None, vtep
     said = (_said if len(communities) <= REMEMBERED_OCTETS_MAX else _said.__wrapped__)(communities)
     return Meaning(
         refusal=NotImported.OWN_ROUTE if next_hop == vtep else _hop(next_hop, vtep),
-        tunnel=_tunnel(said),
+        vxlan=_vxlan(said),
+        labelled=_labelled(said),
         next_hop=next_hop,
         router_mac=said.router_mac,
         local_pref=same.local_pref,
@@ -88,7 +91,8 @@ def _of_common(common: bytes, asn: int) -> Meaning:
     local_pref = LOCAL_PREF_DEFAULT if a.local_pref is None else a.local_pref
     return Meaning(
         refusal=None,
-        tunnel=None,
+        vxlan=None,
+        labelled=None,
         next_hop=None,
         router_mac=None,
         local_pref=0 if GRACEFUL_SHUTDOWN in a.communities else local_pref,
@@ -110,7 +114,7 @@ def _hop(next_hop: IpAddress | None, vtep: IpAddress) -> NotImported | None:
     return None
 
 
-def _tunnel(said: Said) -> NotImported | None:
+def _vxlan(said: Said) -> NotImported | None:
     # RFC 8365 section 5.1.3 makes MPLS the default when the community is missing; the implementations in the field
     # (FRR among them) mean VXLAN, and the router's MAC that follows has no meaning with MPLS.
     if said.encapsulations and Encapsulation.VXLAN not in said.encapsulations:
@@ -118,3 +122,15 @@ def _tunnel(said: Said) -> NotImported | None:
         return NotImported.MPLS_IN_UDP if only_udp else NotImported.ENCAPSULATION
     mac = said.router_mac
     return NotImported.NO_ROUTER_MAC if mac is None or mac.is_multicast or not any(mac) else None
+
+
+_GRE = frozenset({Encapsulation.GRE, Encapsulation.MPLS_IN_GRE})
+"""With a label in it both are the same octets (RFC 4023 section 3)."""
+
+
+def _labelled(said: Said) -> NotImported | None:
+    """Nearly nobody says how: then it is GRE, the only way there is here (ADR 12)."""
+    if not said.encapsulations or said.encapsulations & _GRE:
+        return None
+    only_udp = said.encapsulations == {Encapsulation.MPLS_IN_UDP}
+    return NotImported.MPLS_IN_UDP if only_udp else NotImported.ENCAPSULATION

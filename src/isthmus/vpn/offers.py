@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from isthmus.fib.entries import Inbound
+from isthmus.bgp.family import EVPN, VPNV4, VPNV6, Family
+from isthmus.fib.entries import Inbound, LabelKey
 from isthmus.model.reason import NotAnnounced
 from isthmus.rib.adj_out import Announcement, RouteKey
-from isthmus.vpn.exports import Export, Speaker, announcement
+from isthmus.vpn.exports import Export, Speaker, announcement, labelled
 
 
 class Offer(NamedTuple):
@@ -30,5 +31,24 @@ class Offer(NamedTuple):
 
 
 def of_export(export: Export, speaker: Speaker) -> Iterator[Offer]:
-    """The offers of a local address: one for each family and encapsulation that it is reachable by."""
-    yield Offer(announcement(export, speaker), export.inbound, export.why_not)
+    """The offers of a local address: one in each family of its IP version that is spoken."""
+    for family in speaker.families:
+        if (proof := _proof(export, family)) is not None:
+            make = announcement if family == EVPN else labelled
+            yield Offer(make(export, speaker), proof, export.why_not)
+
+
+def delivered_by(export: Export, speaker: Speaker) -> Iterator[Inbound]:
+    """What comes for an export by whatever family: the proofs of its offers."""
+    found = (_proof(export, family) for family in speaker.families)
+    return (proof for proof in found if proof is not None)
+
+
+def _proof(export: Export, family: Family) -> Inbound | None:
+    """None: the family carries no address of that version."""
+    if family == EVPN:
+        return export.inbound
+    return LabelKey(export.label, export.prefix) if family == _WITH_LABELS[export.prefix.version] else None
+
+
+_WITH_LABELS = {4: VPNV4, 6: VPNV6}

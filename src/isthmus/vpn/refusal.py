@@ -43,7 +43,7 @@ def unusable(path: Path, means: Meaning, speaker: Speaker, sites: Set[SiteOfOrig
         return NotImported.REFLECTOR_NEXT_HOP
     if _nobodys(path.nlri.destination):
         return NotImported.RESERVED_PREFIX
-    return FAMILIES[path.nlri.family].refusal(path, means, speaker) or means.tunnel
+    return FAMILIES[path.nlri.family].refusal(path, means, speaker)
 
 
 def _nobodys(destination: Destination) -> bool:

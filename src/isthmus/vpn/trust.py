@@ -18,6 +18,7 @@ from isthmus.bgp.nlri import Destination
 from isthmus.model.net import IpAddress, Prefix
 from isthmus.model.reason import NotAccepted
 from isthmus.model.vpn import BEACON_TARGET, RouteTarget
+from isthmus.vpn.beacons import shown
 
 Targets = frozenset[RouteTarget]
 
@@ -137,8 +138,8 @@ def _foreign(destination: Destination, trusts: Iterable[Trust]) -> NotAccepted |
 
 def _foreign_to_beacons(destination: Destination, trusts: Iterable[Trust]) -> NotAccepted | None:
     """A beacon leads to where tunnels end; with its target and nothing else nobody passes what is none."""
-    where = destination.address
-    shows = destination.is_host and all(trust.may_end_at(where) for trust in trusts)
+    where = shown(destination)
+    shows = where is not None and all(trust.may_end_at(where) for trust in trusts)
     return None if shows else NotAccepted.FOREIGN_PREFIX
 
 

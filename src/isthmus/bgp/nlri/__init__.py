@@ -54,6 +54,10 @@ class Route(Key, Protocol):
     def vni(self) -> int:
         """By which packets are sent there; 0 where it is no VNI."""
 
+    @property
+    def labels(self) -> tuple[int, ...]:
+        """By which they are, the outermost first; empty where it is a VNI."""
+
 
 R = TypeVar("R", bound=Key)
 K = TypeVar("K", bound=Key)

@@ -82,6 +82,10 @@ class MacIp(NamedTuple):
     def vni(self) -> int:
         return self.routed or 0
 
+    @property
+    def labels(self) -> tuple[int, ...]:
+        return ()
+
     def key(self) -> MacIpKey:
         return MacIpKey(self.rd, self.ethernet_tag, self.mac, self.address)
 

@@ -92,6 +92,10 @@ class EvpnPrefix(NamedTuple):
     def vni(self) -> int:
         return self.label
 
+    @property
+    def labels(self) -> tuple[int, ...]:
+        return ()
+
     def key(self) -> EvpnKey:
         return EvpnKey(self.rd, self.ethernet_tag, self.prefix)
 

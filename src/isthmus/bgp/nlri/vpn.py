@@ -27,7 +27,7 @@ from isthmus.bgp.errors import AttributeFault
 from isthmus.bgp.family import VPNV4, VPNV6, Family
 from isthmus.bgp.heard import Heard
 from isthmus.bgp.nlri.decoded import REMEMBERED, BoundaryLost, Decoded, distinguisher
-from isthmus.model.net import IpAddress, Prefix
+from isthmus.model.net import MAPPED, IpAddress, Prefix
 from isthmus.model.vpn import RouteDistinguisher
 
 LABEL_MAX = 2**20 - 1
@@ -36,7 +36,7 @@ _LABEL_OCTETS, _RD_OCTETS = 3, 8
 _NO_PREFIX_BITS = 8 * (_LABEL_OCTETS + _RD_OCTETS)
 WITHDRAWN_LABEL = b"\x80\0\0"
 _ENDS = frozenset({WITHDRAWN_LABEL, bytes(3)})
-_RD_ZERO, _MAPPED = bytes(8), bytes(10) + b"\xff\xff"
+_RD_ZERO = bytes(8)
 
 
 class VpnDistinguisher(NamedTuple):
@@ -176,7 +176,7 @@ def read_next_hop(raw: bytes) -> IpAddress | None:
     if len(raw) not in (24, 48):
         return None
     address = raw[_RD_OCTETS:24]
-    return IpAddress(address[12:] if address.startswith(_MAPPED) else address)
+    return IpAddress(address[12:] if address.startswith(MAPPED) else address)
 
 
 def write_next_hop_vpnv4(address: IpAddress) -> bytes:
@@ -185,4 +185,4 @@ def write_next_hop_vpnv4(address: IpAddress) -> bytes:
 
 def write_next_hop_vpnv6(address: IpAddress) -> bytes:
     """RFC 4659 section 3.2.1.2, and never 48 octets: FRR 10.3 would send to the second address."""
-    return _RD_ZERO + (_MAPPED + address if len(address) == 4 else address)
+    return _RD_ZERO + (MAPPED + address if len(address) == 4 else address)
