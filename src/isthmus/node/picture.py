@@ -120,7 +120,7 @@ class Picture:
 
     def compute(self, reach: Reach, switch: Switch, now: float) -> bool:
         """Bring what the switch shall hold to what is known. False when there was nothing to do."""
-        knows = self._convergence.knows
+        knows = self._convergence.knows(now)
         if not self.dirty and not self._convergence.is_touched and not self._claims.due(knows=knows, now=now):
             return False
         self.version += 1
@@ -176,7 +176,7 @@ class Picture:
             pairs = [(intent.attachment, a.bgpvpn) for a in intent.associations] if intent is not None else []
             self._issued.use(name, pairs)
         exports = {name: self._exports(name, served, beyond) for name in todo}
-        ear = Ear(self._hear, self._convergence.knows, now)
+        ear = Ear(self._hear, self._convergence.knows(now), self._convergence.has_asked, now)
         change = self.local.replace(exports, self._convergence.heard(), ear)
         self.lingering.note(change.before, self.local.announced, self._renderer.circuits, now)
         for destinations in change.touched.values():

@@ -400,7 +400,8 @@ def _leads(one: socket.socket, vtep: IpAddress, reflector: Reflector) -> bool:
 def node_config(config: Config, generation: int, key: bytes = b"") -> NodeConfig:
     """What the core needs of the file; chance is made here."""
     peers = tuple(
-        PeerConfig(r.address, r.asn, r.hold_time_s, random.random(), r.long_lived_s, r.trust) for r in config.reflectors
+        PeerConfig(r.address, r.asn, r.hold_time_s, random.random(), r.long_lived_s, r.trust, r.rt_constrain)
+        for r in config.reflectors
     )
     speaker = IpAddress(config.vtep), config.router_id, config.asn
     return NodeConfig(*speaker, peers, generation, config.limits, config.liveness, config.clouds, key)

@@ -56,6 +56,8 @@ class Reflector:
     """How much longer than RFC 4724 asks for routes outlive its session (RFC 9494)."""
     guard: Guard = NO_GUARD
     trust: Trust = EVERYTHING
+    rt_constrain: bool = True
+    """Whether it is asked for the route targets that are used here, and no others (RFC 4684)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +160,7 @@ def _reflectors(file: Path, value: object) -> tuple[Reflector, ...]:
                 hops=table.take("ttl_security_hops", kinds.between(0, HOPS_MAX), 0),
             ),
             trust=_trust(table),
+            rt_constrain=table.take("rt_constrain", kinds.yes_or_no, True),
         )
         table.done()
         if reflector.address in found:

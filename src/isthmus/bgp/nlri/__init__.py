@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 from isthmus.bgp.errors import AttributeFault
-from isthmus.bgp.family import EVPN, Family
+from isthmus.bgp.family import EVPN, ROUTE_TARGET_CONSTRAIN, Family
 from isthmus.bgp.heard import Heard
-from isthmus.bgp.nlri import evpn
+from isthmus.bgp.nlri import evpn, membership
 from isthmus.model.net import Prefix
 
 Destination: TypeAlias = Prefix
@@ -55,7 +55,7 @@ K = TypeVar("K", bound=Key)
 class NlriCodec(Generic[R, K]):
     """How one family's routes are read and written."""
 
-    decode: Callable[[bytes], evpn.EvpnRoutes]
+    decode: Callable[[bytes], Any]
     check: Callable[[Sequence[R], Heard], list[tuple[R, AttributeFault]]]
     encode: Callable[[R], bytes]
     encode_key: Callable[[K], bytes]
@@ -65,6 +65,10 @@ class NlriCodec(Generic[R, K]):
 CODECS: Mapping[Family, NlriCodec[Any, Any]] = {
     # The next hop is a bare address, without an RD in front, whatever the prefix's family (RFC 7432, RFC 9136).
     EVPN: NlriCodec(evpn.decode, evpn.check, evpn.encode, evpn.encode_key, frozenset((4, 16))),
+    # Of memberships, which lead nowhere: they never come among the routes (update.py).
+    ROUTE_TARGET_CONSTRAIN: NlriCodec(
+        membership.decode, membership.check, membership.encode, membership.encode, frozenset((4, 16))
+    ),
 }
 
 

@@ -27,6 +27,7 @@ from isthmus.bgp.errors import AttributeFault, FaultAction, FaultKind
 from isthmus.bgp.family import EVPN, Family
 from isthmus.bgp.heard import Heard
 from isthmus.bgp.iana import EvpnRouteType
+from isthmus.bgp.nlri.decoded import BoundaryLost
 from isthmus.model.net import IpAddress, Prefix
 from isthmus.model.vpn import RouteDistinguisher
 
@@ -111,10 +112,6 @@ _rd = lru_cache(REMEMBERED)(RouteDistinguisher)
 def _label(number: int) -> int:
     """The same object again: a VPN's routes share it."""
     return number
-
-
-class BoundaryLost(Exception):
-    """A length runs over the end: where the next route begins is unknown (RFC 7606 section 5.3)."""
 
 
 def decode(raw: bytes) -> EvpnRoutes:
