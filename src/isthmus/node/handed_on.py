@@ -31,11 +31,12 @@ from isthmus.bgp.nlri.evpn import EvpnPrefix
 from isthmus.fib.entries import CircuitName, InboundKey
 from isthmus.model.intent import NUMBER_MAX, NUMBER_MIN, from_memory, to_memory
 from isthmus.model.net import IpAddress, Prefix
-from isthmus.model.vpn import Claimant
+from isthmus.model.vpn import Claimant, RouteTarget
 from isthmus.node import memory_2
 from isthmus.node.admission import Served
 from isthmus.node.facts import Answer
 from isthmus.node.issued import Pair
+from isthmus.node.memberships import MembershipsTold
 from isthmus.node.memory import BadMemory, ChannelMemory, Memory, OpenSession, PeerMemory, absence_of
 from isthmus.node.order import END_OF_RIB_WAIT_S
 from isthmus.node.sections import BadSection, HeardRoute, read, write
@@ -194,6 +195,8 @@ def _encode_peer(peer: PeerMemory, sections: _Sections) -> dict[str, Any]:
             "channels": _encode_channels(one.channels, lambda family: family == EVPN, sections),
             "channels" + _BESIDE: _encode_channels(one.channels, lambda family: family != EVPN, sections),
         }
+        if (asked := one.memberships) is not None:
+            found["session"]["memberships"] = [asked.ended, *sorted(target.hex() for target in asked.told)]
     return found
 
 
@@ -227,7 +230,12 @@ def _decode_peer(found: Mapping[str, Any], sections: bytes) -> PeerMemory:
     up_since = _time(one["up_since"])
     all_channels = (*one["channels"], *one.get("channels" + _BESIDE, ()))
     channels = {Family(Afi(a), Safi(s)): _decode_channel(channel, sections, up_since) for a, s, channel in all_channels}
-    return PeerMemory(told, OpenSession(suspended, up_since, channels))
+    memberships = None if "memberships" not in one else _decode_memberships(*one["memberships"])
+    return PeerMemory(told, OpenSession(suspended, up_since, channels, memberships))
+
+
+def _decode_memberships(ended: bool, *targets: str) -> MembershipsTold:
+    return MembershipsTold(frozenset(RouteTarget(bytes.fromhex(target)) for target in targets), bool(ended))
 
 
 def _decode_channel(found: Mapping[str, Any], sections: bytes, up_since: float) -> ChannelMemory:
