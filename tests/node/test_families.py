@@ -191,7 +191,7 @@ def test_a_route_with_labels_leads_to_its_pe() -> None:
         ((0,), {}, NotImported.RESERVED_LABEL),
         ((3,), {}, NotImported.IMPLICIT_NULL),
         ((16, 17, 18, 19), {}, NotImported.LABEL_STACK),
-        ((16,), {"next_hop": "2001:db8::1"}, NotImported.NEXT_HOP),
+        ((16,), {"next_hop": "2001:db8::1"}, NotImported.NEXT_HOP_VERSION),
         ((16,), {"encapsulations": (Encapsulation.VXLAN,)}, NotImported.ENCAPSULATION),
         ((16,), {"encapsulations": (Encapsulation.MPLS,)}, NotImported.ENCAPSULATION),
         ((16,), {"encapsulations": (Encapsulation.MPLS_IN_UDP,)}, NotImported.MPLS_IN_UDP),

@@ -128,7 +128,7 @@ def _conversation(leg: Leg) -> Verdict:
     sentence = f"the path between {leg.source} ({leg.start}) and {leg.destination} ({end}) is whole, both ways"
     asked = f"show routes --prefix {leg.destination}"
     answer = leg.wrong(Cause.WHOLE, Step.WHOLE, sentence, leg.start.node, asked)
-    remarks = tuple(remark for node in nodes for remark in _kept_elsewhere(leg, node))
+    remarks = tuple(remark for node in nodes for remark in (*_kept_elsewhere(leg, node), *_odd(leg, node)))
     tunnel = (nodes[0].status.vtep, nodes[-1].status.vtep) if nodes[1:] else None
     return dataclasses.replace(answer, remarks=remarks, tunnel=tunnel)
 
@@ -183,6 +183,13 @@ def _kept_elsewhere(leg: Leg, node: Told) -> list[str]:
     """A route that somebody else keeps, or we do without him, though our sessions are all well."""
     found = {r.prefix: r for r in _between(leg, node) if r.note in (Note.LLGR_STALE.value, Note.HELD.value)}
     return [f"the route of {node.name} for {prefix} is {r.note}" for prefix, r in found.items()]
+
+
+def _odd(leg: Leg, node: Told) -> list[str]:
+    """What may be wrong with the PE at the other end, though its route is good."""
+    odd = (Note.OTHER_VNI.value, Note.SHARED_DISTINGUISHER.value)
+    found = {r.prefix: r.note for r in _between(leg, node) if r.note in odd}
+    return [f"the route of {node.name} for {prefix}: {note}" for prefix, note in found.items()]
 
 
 def _remarks(known: Known, answer: Verdict) -> list[str]:
