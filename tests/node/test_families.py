@@ -22,7 +22,7 @@ from isthmus.fib.entries import InboundKey, LabelKey, LabelledHop
 from isthmus.flows.render import Renderer
 from isthmus.model.net import IpAddress, Mac
 from isthmus.model.port import LocalPort
-from isthmus.model.reason import NotBest, Note, NotImported
+from isthmus.model.reason import NotAccepted, NotBest, Note, NotImported
 from isthmus.model.vpn import Encapsulation, RouteDistinguisher
 from isthmus.node import facts
 from isthmus.node.handed_on import decode, encode, sealed
@@ -32,6 +32,7 @@ from isthmus.rib.path import Channel
 from isthmus.vpn.beacons import BEACON_TARGET
 from isthmus.vpn.exports import Speaker
 from isthmus.vpn.families import FAMILIES
+from isthmus.vpn.trust import TargetRange, Trust
 from tests.build import association, attachment, attributes, circuit, ip, net, path, port
 from tests.world import REFLECTOR, SECOND, Reflector, World
 
@@ -402,3 +403,27 @@ def test_a_family_that_is_spoken_no_more_costs_nothing_else() -> None:
     assert told(fresh.reflectors[REFLECTOR].history).keys() == {EVPN}
     assert Renderer.inbound_key(InboundKey(5016, net("10.1.0.5/32"))) in fresh.flows
     assert Renderer.inbound_key(LabelKey(32, net("10.1.0.5/32"))) not in fresh.flows
+
+
+def test_how_far_a_peer_is_trusted_holds_for_labels_too() -> None:
+    trust = Trust(
+        accept_targets=(TargetRange.parse(RT),),
+        accept_prefixes=(net("10.9.0.0/16"),),
+        tunnel_endpoints=(net("172.30.2.0/24"),),
+    )
+    world = World(families=ALL, trust=trust)
+    world.gre = 2
+    world.switch_on()
+    world.intent({circuit(1): INTENT}, [PORT])
+    says(world, labelled("10.9.0.1/32"))
+    says(world, labelled("10.9.0.2/32"), next_hop="172.30.3.1")
+    says(world, labelled("10.8.0.3/32"))
+    world.reflectors[REFLECTOR].session.send_routes([(attributes("64512:2", **BEHIND_LABELS), labelled("10.9.0.4/32"))])
+    signs(world, say=ALL)
+    assert shown(world) == {"10.9.0.1/32": ""}
+    peer = world.node.peers[REFLECTOR]
+    assert peer.not_taken == {
+        NotAccepted.FOREIGN_NEXT_HOP: 1,
+        NotAccepted.FOREIGN_PREFIX: 1,
+        NotAccepted.FOREIGN_TARGET: 1,
+    }, "a beacon may be shown by its endpoint, in whatever clothes"
