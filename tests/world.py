@@ -86,7 +86,7 @@ class World:
         self.trust, self.trusts, self.clouds = trust, trusts or {}, clouds or {}
         vtep = ip(f"172.30.1.{host}")
         configs = tuple(
-            PeerConfig(address, ASN, 30, 0.0, long_lived_s, self.trusts.get(address, trust), families)
+            PeerConfig(address, ASN, 30, 0.0, long_lived_s, self.trusts.get(address, trust), families=families)
             for address in peers
         )
         config = NodeConfig(vtep, vtep, ASN, configs, generation, limits or Limits(), liveness, self.clouds, view_key)

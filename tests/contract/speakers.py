@@ -173,6 +173,15 @@ LONG_LIVED = """\
 """And for long (RFC 9494); the time is what GoBGP asks for its own routes."""
 
 
+def rt_constrain(deferral_s: int | None) -> str:
+    """RFC 4684; with a deferral GoBGP waits so long for a client's memberships before it says that this was all."""
+    if deferral_s is None:
+        return ""
+    family = '[[peer-groups.afi-safis]]\n[peer-groups.afi-safis.config]\n  afi-safi-name = "rtc"\n'
+    wait = f"[peer-groups.afi-safis.route-target-membership.config]\n  deferral-time = {deferral_s}\n"
+    return family + (wait if deferral_s else "")
+
+
 def gobgp_config(
     address: str,
     port: int,
@@ -181,6 +190,7 @@ def gobgp_config(
     hold_s: int,
     graceful: bool = False,
     long_lived: bool = False,
+    rtc_deferral_s: int | None = None,
 ) -> str:
     """As `frr_config`. Between ASes GoBGP is a route server, which leaves next hops and paths alone."""
     text = f"""\
@@ -212,7 +222,7 @@ route-reflector-cluster-id = "{address}"'
 [[peer-groups.afi-safis]]
 [peer-groups.afi-safis.config]
   afi-safi-name = "l2vpn-evpn"
-{GRACEFUL if graceful else ""}{LONG_LIVED if long_lived else ""}[[dynamic-neighbors]]
+{GRACEFUL if graceful else ""}{LONG_LIVED if long_lived else ""}{rt_constrain(rtc_deferral_s)}[[dynamic-neighbors]]
 [dynamic-neighbors.config]
   prefix = "{prefix}"
   peer-group = "pe{number}"
@@ -232,13 +242,16 @@ def gobgp(
     config: str = "",
     graceful: bool = False,
     long_lived: bool = False,
+    rtc_deferral_s: int | None = None,
 ) -> Iterator[GoBgp]:
     """GoBGP's daemon; `graceful` keeps EVPN routes of a client that restarts, `long_lived` those of one that stays
-    away."""
+    away; `rtc_deferral_s` is as `rt_constrain` has it."""
     directory.mkdir(parents=True, exist_ok=True)
     port, api_port = port or free_port(address), free_port(address)
     file, log = directory / "gobgpd.toml", directory / "gobgpd.out"
-    file.write_text(config or gobgp_config(address, port, local_as, peers, hold_s, graceful, long_lived))
+    file.write_text(
+        config or gobgp_config(address, port, local_as, peers, hold_s, graceful, long_lived, rtc_deferral_s)
+    )
     command = ["gobgpd", "-f", str(file), "--api-hosts", f"{address}:{api_port}", "--pprof-disable", "-p"]
     with running(command, log) as process:
         eventually(lambda: _listens(address, port, log))

@@ -96,7 +96,8 @@ def test_gobgp_names_every_hypervisor_as_a_client_and_the_other_reflector() -> N
         "172.30.2.5",
     ]
     assert text.count("route-reflector-client = true") == 2
-    assert text.count("[neighbors.afi-safis.mp-graceful-restart.config]") == 3
+    assert text.count("[neighbors.afi-safis.mp-graceful-restart.config]") == 5
+    assert text.count('afi-safi-name = "rtc"') == 2, "clients are asked, other clouds are not"
 
 
 def test_the_two_topologies_differ_in_the_speaker_alone() -> None:

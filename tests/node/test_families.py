@@ -6,21 +6,24 @@ is told in each.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
+from typing import Any
 
 import pytest
 
 from isthmus.bgp.family import EVPN, VPNV4, VPNV6, Family
 from isthmus.bgp.nlri import Nlri
+from isthmus.bgp.nlri.ethernet import MacIp
 from isthmus.bgp.nlri.vpn import VpnPrefix
 from isthmus.bgp.update import Update
 from isthmus.fib.entries import InboundKey, LabelKey, LabelledHop
 from isthmus.flows.render import Renderer
-from isthmus.model.net import IpAddress
+from isthmus.model.net import IpAddress, Mac
 from isthmus.model.reason import NotBest, NotImported
 from isthmus.model.vpn import Encapsulation, RouteDistinguisher
 from isthmus.node import facts
-from isthmus.node.handed_on import decode, encode
+from isthmus.node.handed_on import decode, encode, sealed
 from isthmus.node.order import LINGER_S, LOST_TOO_S
 from isthmus.node.report import status
 from isthmus.rib.path import Channel
@@ -30,6 +33,7 @@ from tests.world import REFLECTOR, SECOND, Reflector, World
 
 ALL = (EVPN, VPNV4, VPNV6)
 A, RT = "neutron-a", "64512:1"
+MAC = Mac.parse("02:00:00:00:00:09")
 INTENT = attachment(1, association(16, networks=(A,), both=(RT,)), networks=(A,), subnets=("10.1.0.0/24", "fd01::/64"))
 PORT = port("p", A, "10.1.0.5", "fd01::5")
 BEHIND_LABELS = {"encapsulations": (), "router_mac": None}
@@ -243,6 +247,33 @@ def test_an_exchange_hands_on_all() -> None:
         VPNV4: (1, True),
         VPNV6: (1, False),
     }
+
+
+def test_an_older_agent_passes_over_what_it_cannot_read() -> None:
+    """It knows type 5 of EVPN and no key of these, and goes on with the rest."""
+    world = begun()
+    says(world, labelled("10.9.0.1/32"))
+    host = MacIp(RouteDistinguisher.parse("172.30.2.1:16"), bytes(10), 0, MAC, ip("10.9.0.3"), 1001, 7001)
+    world.says(path("10.9.0.2/32", attributes(RT)))
+    world.reflectors[REFLECTOR].session.send_routes([(attributes(RT), host)])
+    world.settle()
+    assert shown(world).keys() == {"10.9.0.1/32", "10.9.0.2/32", "10.9.0.3/32"}
+    memory = world.node.suspend(world.now, [REFLECTOR])
+    assert decode(encode(memory)) == memory
+    head, _, routes = encode(memory).partition(b"\n")[2].partition(b"\n")
+    known = json.dumps(_without_beside(json.loads(head))).encode()
+    session = decode(sealed(known + b"\n" + routes)).peers[REFLECTOR].session
+    assert session is not None and session.channels.keys() == {EVPN}
+    assert [str(nlri.destination) for _, nlri in session.channels[EVPN].received] == ["10.9.0.2/32"]
+
+
+def _without_beside(value: Any) -> Any:
+    match value:
+        case dict():
+            return {key: _without_beside(one) for key, one in value.items() if not key.endswith("_beside")}
+        case list():
+            return [_without_beside(one) for one in value]
+    return value
 
 
 def test_an_exchange_says_nothing_again_in_any_family() -> None:

@@ -372,8 +372,8 @@ def offered(world: World) -> bytes:
     return found
 
 
-RESTARTING, PRESERVED, LOST = "c078", "00194680", "00194600"
-"""R and N with 120 seconds; EVPN with F and without (RFC 4724 section 3, RFC 8538)."""
+RESTARTING, PRESERVED, LOST = "c078", "0019468000018480", "0019460000018400"
+"""R and N with 120 seconds; EVPN and RT-Constrain with F and without (RFC 4724 section 3, RFC 8538)."""
 
 
 def test_after_a_crash_the_reflector_is_told_that_forwarding_was_preserved() -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from isthmus.bgp.errors import MessageError
-from isthmus.bgp.family import Family
+from isthmus.bgp.family import ROUTE_TARGET_CONSTRAIN, Family
 from isthmus.bgp.iana import CapabilityCode, NotificationCode, OpenError, words
 from isthmus.model.net import IpAddress
 
@@ -136,13 +136,14 @@ def offer(
     restart: GracefulRestart = GracefulRestart(),
     kept: LongLived | None = None,
 ) -> tuple[Capability, ...]:
-    """What this speaker says of itself."""
+    """What this speaker says of itself. Memberships (RFC 4684) are no routes, and do not live long."""
+    lasting = [f for f in families if f != ROUTE_TARGET_CONSTRAIN]
     return (
         *(multiprotocol(f) for f in families),
         Capability(CapabilityCode.ROUTE_REFRESH, b""),
         Capability(CapabilityCode.FOUR_OCTET_AS, local_as.to_bytes(4, "big")),
         restart.capability(families),
-        *([] if kept is None else [kept.capability(families)]),
+        *([] if kept is None else [kept.capability(lasting)]),
     )
 
 

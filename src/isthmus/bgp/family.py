@@ -39,5 +39,7 @@ class Family(NamedTuple):
 
 EVPN = Family(Afi.L2VPN, Safi.EVPN)
 VPNV4, VPNV6 = Family(Afi.IPV4, Safi.MPLS_VPN), Family(Afi.IPV6, Safi.MPLS_VPN)
+ROUTE_TARGET_CONSTRAIN = Family(Afi.IPV4, Safi.ROUTE_TARGET_CONSTRAIN)
+"""Not of routes but of memberships (RFC 4684), whatever the families of the routes asked for."""
 IPV4_UNICAST = Family(Afi.IPV4, Safi.UNICAST)
 """What the UPDATE message's own fields carry (RFC 4271); never offered by this speaker."""

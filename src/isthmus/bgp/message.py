@@ -21,7 +21,7 @@ from isthmus.bgp.iana import (
     OpenError,
     OptionalParameter,
 )
-from isthmus.bgp.packing import AttributesTooLong, encode_end_of_rib, encode_updates
+from isthmus.bgp.packing import AttributesTooLong, encode_end_of_rib, encode_memberships, encode_updates
 from isthmus.bgp.update import Update, UpdateReader
 from isthmus.model.net import IpAddress
 
@@ -38,6 +38,7 @@ __all__ = [
     "decode_update",
     "encode_end_of_rib",
     "encode_keepalive",
+    "encode_memberships",
     "encode_notification",
     "encode_open",
     "encode_route_refresh",

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from isthmus.bgp.capability import Agreed, GracefulRestart, LongLived, long_lived, multiprotocol
 from isthmus.bgp.errors import MessageError
-from isthmus.bgp.family import Family
+from isthmus.bgp.family import ROUTE_TARGET_CONSTRAIN, Family
 from isthmus.bgp.iana import CapabilityCode, NotificationCode, OpenError
 from isthmus.bgp.message import Open, decode_open
 from isthmus.bgp.nlri import CODECS
@@ -65,6 +65,9 @@ def agree_again(config: SessionConfig, suspended: Suspended) -> Agreed:
     """What the two OPENs agreed on, if we would say the same today. Raises ValueError with what differs."""
     try:
         ours, theirs = decode_open(suspended.sent_open), decode_open(suspended.received_open)
+        if ROUTE_TARGET_CONSTRAIN not in ours.families:  # an older version began this session
+            routes = tuple(f for f in config.families if f != ROUTE_TARGET_CONSTRAIN)
+            config = replace(config, families=routes)
         said = (ours.as_number, ours.router_id, ours.hold_time_s, ours.families)
         if said != (config.local_as, config.router_id, config.hold_time_s, frozenset(config.families)):
             raise ValueError("this run would say something else of itself than the last one did")
@@ -90,7 +93,7 @@ def agree(config: SessionConfig, hello: Open) -> Agreed:
     if hello.hold_time_s in (1, 2):
         raise refuse(OpenError.UNACCEPTABLE_HOLD_TIME, f"a hold time of {hello.hold_time_s} s")
     families = tuple(f for f in config.families if f in hello.families)
-    if not families:
+    if not set(families) - {ROUTE_TARGET_CONSTRAIN}:
         # A session that can carry nothing would only look healthy. RFC 5492 section 3: the data says what is missing.
         wanted = b"".join(multiprotocol(f).encode() for f in config.families)
         text = f"it offers none of {', '.join(str(f) for f in config.families)}"

@@ -12,10 +12,11 @@ from collections.abc import Iterable, Iterator
 from isthmus.bgp.attribute import PathAttributes
 from isthmus.bgp.attribute_writer import encode_attributes
 from isthmus.bgp.capability import Agreed
-from isthmus.bgp.family import Family
+from isthmus.bgp.family import ROUTE_TARGET_CONSTRAIN, Family
 from isthmus.bgp.frame import HEADER_BYTES, frame
 from isthmus.bgp.iana import AttributeFlag, AttributeType, MessageType
-from isthmus.bgp.nlri import CODECS, Nlri, NlriKey
+from isthmus.bgp.nlri import CODECS, Key, Nlri, NlriKey
+from isthmus.bgp.nlri.membership import Membership
 
 _MP_FLAGS = AttributeFlag.OPTIONAL | AttributeFlag.EXTENDED_LENGTH
 _FIXED_BYTES = HEADER_BYTES + 2 + 2
@@ -47,12 +48,21 @@ def encode_updates(
         yield from _announcements(family, attributes, routes, agreed)
 
 
+def encode_memberships(
+    attributes: PathAttributes, announce: Iterable[Membership], withdraw: Iterable[Membership], agreed: Agreed
+) -> Iterator[bytes]:
+    """What targets we want to hear of, and do not any more."""
+    if gone := list(withdraw):
+        yield from _withdrawals(ROUTE_TARGET_CONSTRAIN, gone, agreed)
+    yield from _announcements(ROUTE_TARGET_CONSTRAIN, attributes, announce, agreed)
+
+
 def encode_end_of_rib(family: Family) -> bytes:
     """RFC 4724 section 2: an MP_UNREACH_NLRI that withdraws nothing."""
     return _update(bytes((AttributeFlag.OPTIONAL, AttributeType.MP_UNREACH_NLRI, 3)) + family.encode())
 
 
-def _withdrawals(family: Family, keys: Iterable[NlriKey], agreed: Agreed) -> Iterator[bytes]:
+def _withdrawals(family: Family, keys: Iterable[Key], agreed: Agreed) -> Iterator[bytes]:
     assert family in agreed.families, f"{family} was not agreed on"
     room = agreed.message_bytes_max - _FIXED_BYTES - _MP_FIXED_BYTES
     for chunk in _chunks(map(CODECS[family].encode_key, keys), room):
@@ -60,7 +70,7 @@ def _withdrawals(family: Family, keys: Iterable[NlriKey], agreed: Agreed) -> Ite
 
 
 def _announcements(
-    family: Family, attributes: PathAttributes, routes: Iterable[Nlri], agreed: Agreed
+    family: Family, attributes: PathAttributes, routes: Iterable[Key], agreed: Agreed
 ) -> Iterator[bytes]:
     assert family in agreed.families, f"{family} was not agreed on"
     assert attributes.next_hop is not None, "a route that is announced has a next hop"

@@ -50,6 +50,7 @@ from isthmus.bgp.message import (
     decode_route_refresh,
     encode_end_of_rib,
     encode_keepalive,
+    encode_memberships,
     encode_notification,
     encode_open,
     encode_route_refresh,
@@ -57,6 +58,7 @@ from isthmus.bgp.message import (
 )
 from isthmus.bgp.negotiation import CONNECT_RETRY_MAX_S, SessionConfig, Suspended, agree, agree_again
 from isthmus.bgp.nlri import Nlri, NlriKey
+from isthmus.bgp.nlri.membership import Membership
 
 __all__ = [
     "Closed",
@@ -243,6 +245,13 @@ class Session:
         """Tell the peer; only while Established. Raises AttributesTooLong, and then has sent nothing."""
         assert self.agreed is not None, "only an agreed session carries routes"
         self.send(list(encode_updates(announce, withdraw, self.agreed)))
+
+    def send_memberships(
+        self, attributes: PathAttributes, announce: Iterable[Membership], withdraw: Iterable[Membership] = ()
+    ) -> None:
+        """Of what targets we want to hear (RFC 4684); only while Established. `attributes` need a next hop."""
+        assert self.agreed is not None, "only an agreed session carries memberships"
+        self.send(list(encode_memberships(attributes, announce, withdraw, self.agreed)))
 
     def send_end_of_rib(self, family: Family) -> None:
         """All routes of the family have been told (RFC 4724); only while Established."""

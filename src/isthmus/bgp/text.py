@@ -31,6 +31,10 @@ def _update_parts(update: Update) -> Iterator[str]:
     yield str(update.family) if update.family is not None else "no known family"
     if update.end_of_rib is not None:
         yield "end of rib"
+    if update.memberships_withdrawn:
+        yield "no longer wants " + ", ".join(str(membership) for membership in update.memberships_withdrawn)
+    if update.memberships:
+        yield "wants " + ", ".join(str(membership) for membership in update.memberships)
     if update.withdrawn:
         yield "withdraw " + ", ".join(str(route) for route in update.withdrawn)
     if update.announced:

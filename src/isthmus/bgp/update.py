@@ -16,11 +16,12 @@ from isthmus.bgp.attribute_reader import Piece, Split, flags_fault, malformed_li
 from isthmus.bgp.attribute_table import AttributeTable
 from isthmus.bgp.capability import Agreed
 from isthmus.bgp.errors import AttributeFault, FaultAction, FaultKind, MessageError
-from isthmus.bgp.family import IPV4_UNICAST, Family
+from isthmus.bgp.family import IPV4_UNICAST, ROUTE_TARGET_CONSTRAIN, Family
 from isthmus.bgp.heard import Heard
 from isthmus.bgp.iana import AttributeFlag, NotificationCode, UpdateError
 from isthmus.bgp.nlri import CODECS, Nlri, NlriCodec
 from isthmus.bgp.nlri.decoded import BoundaryLost
+from isthmus.bgp.nlri.membership import Membership
 from isthmus.model.net import IpAddress
 
 _OPTIONAL = AttributeFlag.OPTIONAL.value
@@ -44,6 +45,10 @@ class Update:
     """Routes of types this speaker does not read."""
     beside: tuple[object, ...] = ()
     """What was read that leads nowhere, said or taken back: EVPN of types 1, 3, 4, and of type 2 without an address."""
+    memberships: tuple[Membership, ...] = ()
+    """What targets the peer wants to hear of from now on."""
+    memberships_withdrawn: tuple[Membership, ...] = ()
+    """And not any more; these are taken first."""
 
     @property
     def attributes(self) -> PathAttributes | None:
@@ -60,7 +65,8 @@ class _NlriField(NamedTuple):
     empty: bool
     """No NLRI at all."""
     next_hop: IpAddress | None
-    routes: list[Nlri]
+    routes: list[Any]
+    """Of the codec's kind."""
     skipped: int
     beside: tuple[object, ...]
     faults: list[AttributeFault]
@@ -146,6 +152,8 @@ class UpdateReader:
         """What nearly all messages are: routes, and nothing wrong with anything. None for all others."""
         if reach.codec is None or reach.faults or reach.route_faults or not reach.routes:
             return None
+        if reach.family == ROUTE_TARGET_CONSTRAIN:
+            return None
         heard, faults = self._table.read(rest, reach.next_hop)
         if heard is None or faults or reach.codec.check(reach.routes, heard):
             return None
@@ -157,8 +165,8 @@ class UpdateReader:
             return update
         there = [r for r in (unreach, reach) if r is not None]
         faults = [f for r in there for f in (*r.faults, *r.route_faults)]
-        withdrawn = list(unreach.routes) if unreach is not None else []
-        announced: Iterable[Nlri] = ()
+        withdrawn: list[Any] = list(unreach.routes) if unreach is not None else []
+        announced: Iterable[Any] = ()
         heard = None
         if reach is not None and reach.codec is not None and reach.routes:
             heard, more = self._table.read(rest, reach.next_hop)
@@ -171,11 +179,14 @@ class UpdateReader:
                 withdrawn += [route for route, _ in bad]
                 faults += [fault for _, fault in bad]
                 announced = [r for r in reach.routes if id(r) not in refused] if bad else reach.routes
+        family, ours, gone = there[0].family, tuple(announced), tuple(withdrawn)
+        if family == ROUTE_TARGET_CONSTRAIN:
+            return Update(family, faults=tuple(faults), memberships=ours, memberships_withdrawn=gone)
         return Update(
-            family=there[0].family,
-            announced=tuple(announced),
-            withdrawn=tuple(withdrawn),
-            heard=heard if announced else None,
+            family=family,
+            announced=ours,
+            withdrawn=gone,
+            heard=heard if ours else None,
             faults=tuple(faults),
             skipped=sum(r.skipped for r in there),
             beside=tuple(one for r in there for one in r.beside),

@@ -114,6 +114,17 @@ _CLIENT = """\
   route-reflector-cluster-id = "{address}"
 """
 
+_ASKS = f"""\
+[[neighbors.afi-safis]]
+[neighbors.afi-safis.config]
+  afi-safi-name = "rtc"
+[neighbors.afi-safis.mp-graceful-restart.config]
+  enabled = true
+[neighbors.afi-safis.route-target-membership.config]
+  deferral-time = {DEFERRAL_S}
+"""
+"""A client that says which targets it wants (RFC 4684): so long it is waited for before "that was all" is said."""
+
 _REFLECTOR = """\
 [neighbors.ebgp-multihop.config]
   enabled = true
@@ -148,7 +159,7 @@ def configuration(
     role = _CLIENT.format(address=one.address) + _guard(trust.SAME_LINK, wary=wary)
     said = _password(trust.password(cloud), wary=wary)
     for address in (*(hypervisor.address for hypervisor in cloud.hypervisors), *absent):
-        text += _NEIGHBOUR.format(address=address, asn=cloud.asn, role=role, password=said, **times)
+        text += _NEIGHBOUR.format(address=address, asn=cloud.asn, role=role, password=said, **times) + _ASKS
     role, said = _guard(trust.OVER_THE_WAN, wary=wary) or _REFLECTOR, _password(trust.BETWEEN_CLOUDS, wary=wary)
     for other, peer in others:
         text += _NEIGHBOUR.format(address=peer.address, asn=other.asn, role=role, password=said, **times)

@@ -93,6 +93,8 @@ class PeerConfig:
     long_lived_s: int = LONG_LIVED_S
     """How much longer than RFC 4724 asks for routes outlive the session: its routes here, ours with it (RFC 9494)."""
     trust: Trust = EVERYTHING
+    rt_constrain: bool = True
+    """Whether it is asked for the targets that are used here only, if it knows how (RFC 4684)."""
     families: tuple[Family, ...] = (EVPN,)
     """What is spoken with it."""
 

@@ -11,13 +11,13 @@ is stale, a peer that shows somebody new is looked at again when it has had SETT
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 
 from isthmus.bgp.family import Family
 from isthmus.bgp.nlri import Destination
 from isthmus.bgp.update import Update
 from isthmus.model.net import IpAddress
-from isthmus.model.vpn import BEACON_TARGET
+from isthmus.model.vpn import BEACON_TARGET, RouteTarget
 from isthmus.node.beacons import Absence, Announced, Beacons, Withdrawn, came_by
 from isthmus.node.contradiction import contradicted
 from isthmus.node.conversation import Conversation
@@ -90,10 +90,13 @@ class Convergence:
             # The session has ended since, in the same batch: what it said, End-of-RIB too, is as good as unsaid.
             return
         if update.end_of_rib is not None:
-            self._in_sync(one, now)
+            one.said_all = True
+            if peer.memberships.has_answered(now):
+                self._in_sync(one, now)
         announced, withdrawn = self._said(peer, one, update, agreed.peer_router_id, now)
         if announced:
             self._news(update.family, now)
+            peer.memberships.said(announced[0].heard.route_targets, now)
         if withdrawn or (announced and BEACON_TARGET in announced[0].heard.route_targets):
             self.beacons.listen(self.rib, announced, withdrawn, answers, now)
         self._take(peer, one, announced, withdrawn, now)
@@ -199,6 +202,8 @@ class Convergence:
     def _would_be_here(self, channel: Channel, path: Path) -> bool:
         """Whether this path would be in the table if that peer said it too."""
         destination, key = path.nlri.destination, path.key._replace(peer=channel.peer)
+        if not self._peers[channel.peer].memberships.would_hear(path.heard.route_targets):
+            return False
         if self._peers[channel.peer].conversations[channel.family].refused.may_have(destination, key):
             return False
         return not any(self._judge.look(channel.peer, path.heard, [destination])[1])
@@ -209,8 +214,9 @@ class Convergence:
         """Whoever has had its time to say that this was all, or to settle; what is too old."""
         for peer in self._peers.values():
             until = peer.end_of_rib_until
+            answered = peer.memberships.has_answered(now)
             for one in peer.spoken:
-                if until is not None and not one.in_sync and now >= until:
+                if not one.in_sync and ((one.said_all and answered) or (until is not None and now >= until)):
                     self._in_sync(one, now)
                 if one.settles_at is not None and now >= one.settles_at:
                     one.says_all(now)
@@ -247,11 +253,14 @@ class Convergence:
         """Whether it is still open whom of those that are stale somebody speaks for."""
         return bool(self._look_again)
 
-    @property
-    def knows(self) -> bool:
-        """Whether who is up has said all there is."""
-        spoken = [one.in_sync for peer in self._peers.values() for one in peer.spoken]
-        return bool(spoken) and all(spoken)
+    def knows(self, now: float) -> bool:
+        """Whether who is up has said all there is of what it was asked for."""
+        up = [peer for peer in self._peers.values() if peer.spoken]
+        return bool(up) and all(peer.in_sync and peer.memberships.has_answered(now) for peer in up)
+
+    def has_asked(self, targets: Set[RouteTarget]) -> bool:
+        """Whether everybody who is up would say what has these targets."""
+        return all(peer.memberships.would_hear_all(targets) for peer in self._peers.values())
 
     def heard(self) -> set[Destination]:
         """Where something is touched."""

@@ -37,6 +37,8 @@ class Conversation:
     """What sessions before this one said, of this run or the last: the peer may have kept it for us."""
     spoken: bool = False
     """Whether a session is up that has agreed on the family."""
+    said_all: bool = False
+    """Whether it has said End-of-RIB."""
     in_sync: bool = False
     settles_at: float | None = None
     """In sync, but it may know too little still to contradict what is stale, until then."""
@@ -73,7 +75,7 @@ class Conversation:
 
     def ended(self) -> None:
         """It is down."""
-        self.spoken = self.in_sync = self.end_of_rib_owed = False
+        self.spoken = self.said_all = self.in_sync = self.end_of_rib_owed = False
         self.settles_at = self.settled_at = None
         self.before |= self.told.told
         self.told = AdjRibOut()

@@ -258,6 +258,8 @@ class Node:
         out += self.switch.effects(now, routes_in_sync=self.routes_in_sync(now), unreadable=self.asked.unreadable)
         out += self._probes(self.ofports)
         out += self._gateways.effects(self.asked.ports.values(), now)
+        for peer in self.peers.values():
+            peer.memberships.tell(peer.session, self.tables.targets, now)
         return out + self._tell(now)
 
     def _whole_states(self, ofports: facts.SwitchRead) -> list[Effect]:
@@ -333,7 +335,7 @@ class Node:
                 case bgp.Routes(update):
                     self.convergence.routes(peer, update, self.reach.answers, now)
                 case bgp.RefreshRequested(family):
-                    peer.conversations[family].told.forget()
+                    peer.asked_again(family)
                 case _:
                     assert_never(output)
         return out

@@ -7,7 +7,8 @@ a peer misses a keepalive.
     sha256 of the rest, a line · what is small, JSON in one line · sections: routes, one after the other
 
 Rules: written whole, read whole; what cannot be read is no memory, never half of one. `FORMAT` changes with it, and the
-one before is read still (memory_2.py): an exchange is an upgrade more often than not.
+one before is read still (memory_2.py): an exchange is an upgrade more often than not. What releases before VPNv4 cannot
+read (whatever is not EVPN of type 5) stands beside, under keys that they do not know: they pass it over.
 """
 
 from __future__ import annotations
@@ -21,19 +22,21 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from isthmus.bgp.errors import MessageError
-from isthmus.bgp.family import Family
+from isthmus.bgp.family import EVPN, Family
 from isthmus.bgp.heard import Heard
 from isthmus.bgp.iana import Afi, Safi
 from isthmus.bgp.negotiation import Suspended
 from isthmus.bgp.nlri.decoded import BoundaryLost
+from isthmus.bgp.nlri.evpn import EvpnPrefix
 from isthmus.fib.entries import CircuitName, InboundKey
 from isthmus.model.intent import NUMBER_MAX, NUMBER_MIN, from_memory, to_memory
 from isthmus.model.net import IpAddress, Prefix
-from isthmus.model.vpn import Claimant
+from isthmus.model.vpn import Claimant, RouteTarget
 from isthmus.node import memory_2
 from isthmus.node.admission import Served
 from isthmus.node.facts import Answer
 from isthmus.node.issued import Pair
+from isthmus.node.memberships import MembershipsTold
 from isthmus.node.memory import BadMemory, ChannelMemory, Memory, OpenSession, PeerMemory, absence_of
 from isthmus.node.order import END_OF_RIB_WAIT_S
 from isthmus.node.sections import BadSection, HeardRoute, read, write
@@ -41,6 +44,9 @@ from isthmus.rib.adj_out import Announcement
 from isthmus.vpn.claims import SECOND, SEQUENCE_MAX, Claim, Title
 
 FORMAT = 3
+
+_BESIDE = "_beside"
+"""Ends the name of what earlier releases of this format do not read."""
 
 _UNREADABLE = (
     ValueError,
@@ -88,6 +94,14 @@ class _Sections:
         self.written.append(octets)
         begin, self._end = self._end, self._end + len(octets)
         return [begin, self._end]
+
+    def named(self, name: str, routes: Iterable[HeardRoute]) -> dict[str, list[int]]:
+        """Where what every release reads is, and what stands beside it."""
+        plain: list[HeardRoute] = []
+        beside: list[HeardRoute] = []
+        for heard, route in routes:
+            (plain if isinstance(route, EvpnPrefix) else beside).append((heard, route))
+        return {name: self.add(plain)} | ({name + _BESIDE: self.add(beside)} if beside else {})
 
 
 def sealed(text: bytes) -> bytes:
@@ -171,22 +185,31 @@ def _decode_claim(
 
 
 def _encode_peer(peer: PeerMemory, sections: _Sections) -> dict[str, Any]:
-    found: dict[str, Any] = {"told": sections.add((Heard.of(a.attributes), a.nlri) for a in peer.told)}
+    found: dict[str, Any] = sections.named("told", ((Heard.of(a.attributes), a.nlri) for a in peer.told))
     if (one := peer.session) is not None:
         found["session"] = {
             "sent_open": _text(one.suspended.sent_open),
             "received_open": _text(one.suspended.received_open),
             "unread": _text(one.suspended.unread),
             "up_since": one.up_since,
-            "channels": [[*family, _encode_channel(channel, sections)] for family, channel in one.channels.items()],
+            "channels": _encode_channels(one.channels, lambda family: family == EVPN, sections),
+            "channels" + _BESIDE: _encode_channels(one.channels, lambda family: family != EVPN, sections),
         }
+        if (asked := one.memberships) is not None:
+            found["session"]["memberships"] = [asked.ended, *sorted(target.hex() for target in asked.told)]
     return found
+
+
+def _encode_channels(
+    channels: Mapping[Family, ChannelMemory], are: Callable[[Family], bool], sections: _Sections
+) -> list[Any]:
+    return [[*family, _encode_channel(one, sections)] for family, one in channels.items() if are(family)]
 
 
 def _encode_channel(channel: ChannelMemory, sections: _Sections) -> dict[str, Any]:
     return {
-        "received": sections.add(channel.received),
-        "held": sections.add(channel.held),
+        **sections.named("received", channel.received),
+        **sections.named("held", channel.held),
         "in_sync": channel.in_sync,
         "settles_at": channel.settles_at,
         "end_of_rib_owed": channel.end_of_rib_owed,
@@ -199,16 +222,20 @@ def _encode_channel(channel: ChannelMemory, sections: _Sections) -> dict[str, An
 
 
 def _decode_peer(found: Mapping[str, Any], sections: bytes) -> PeerMemory:
-    told = tuple(Announcement(nlri, heard.read()) for heard, nlri in _section(found["told"], sections))
+    told = tuple(Announcement(nlri, heard.read()) for heard, nlri in _section(found, "told", sections))
     one = found.get("session")
     if one is None:
         return PeerMemory(told)
     suspended = Suspended(*(_octets(one[name]) for name in ("sent_open", "received_open", "unread")))
     up_since = _time(one["up_since"])
-    channels = {
-        Family(Afi(a), Safi(s)): _decode_channel(channel, sections, up_since) for a, s, channel in one["channels"]
-    }
-    return PeerMemory(told, OpenSession(suspended, up_since, channels))
+    all_channels = (*one["channels"], *one.get("channels" + _BESIDE, ()))
+    channels = {Family(Afi(a), Safi(s)): _decode_channel(channel, sections, up_since) for a, s, channel in all_channels}
+    memberships = None if "memberships" not in one else _decode_memberships(*one["memberships"])
+    return PeerMemory(told, OpenSession(suspended, up_since, channels, memberships))
+
+
+def _decode_memberships(ended: bool, *targets: str) -> MembershipsTold:
+    return MembershipsTold(frozenset(RouteTarget(bytes.fromhex(target)) for target in targets), bool(ended))
 
 
 def _decode_channel(found: Mapping[str, Any], sections: bytes, up_since: float) -> ChannelMemory:
@@ -216,8 +243,8 @@ def _decode_channel(found: Mapping[str, Any], sections: bytes, up_since: float) 
     # Who wrote no such key did not tell whether the peer settles or has not said End-of-RIB.
     settles_at = found.get("settles_at", None if in_sync else up_since + END_OF_RIB_WAIT_S)
     return ChannelMemory(
-        received=_section(found["received"], sections),
-        held=_section(found["held"], sections),
+        received=_section(found, "received", sections),
+        held=_section(found, "held", sections),
         in_sync=in_sync,
         settles_at=None if settles_at is None else _time(settles_at),
         end_of_rib_owed=bool(found["end_of_rib_owed"]),
@@ -226,9 +253,9 @@ def _decode_channel(found: Mapping[str, Any], sections: bytes, up_since: float) 
     )
 
 
-def _section(where: Sequence[int], sections: bytes) -> tuple[HeardRoute, ...]:
-    begin, end = where
-    return tuple(read(sections[begin:end]))
+def _section(found: Mapping[str, Any], name: str, sections: bytes) -> tuple[HeardRoute, ...]:
+    (begin, end), (more, last) = found[name], found.get(name + _BESIDE, (0, 0))
+    return tuple(read(sections[begin:end]) + read(sections[more:last]))
 
 
 def _text(octets: bytes) -> str:

@@ -12,12 +12,14 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 
+from isthmus.bgp.family import ROUTE_TARGET_CONSTRAIN
 from isthmus.bgp.heard import Heard
 from isthmus.bgp.nlri import Nlri
 from isthmus.bgp.session import Session
 from isthmus.model.net import IpAddress
 from isthmus.node.config import NodeConfig, PeerConfig
 from isthmus.node.convergence import Convergence
+from isthmus.node.memberships import MembershipsTold
 from isthmus.node.memory import ChannelMemory, Memory, OpenSession, PeerMemory
 from isthmus.node.order import FOREVER_S
 from isthmus.node.peers import Peer, conversations_of, session_config
@@ -64,7 +66,9 @@ def _resume(config: PeerConfig, node: NodeConfig, convergence: Convergence, left
     peer = Peer(config, session, conversations_of(config, node), one.up_since, one.up_since, "", resumed=True)
     peer.is_told_a_part = len(node.speaker.families) > 1
     said_by = config.address, session.agreed.peer_router_id
-    for family in session.agreed.families:
+    if ROUTE_TARGET_CONSTRAIN in session.agreed.families:
+        peer.memberships.resume(one.memberships or MembershipsTold(frozenset(), ended=False), now)
+    for family in peer.conversations.keys() & session.agreed.families:
         session.ask_refresh(family)
         conversation, known = peer.conversations[family], one.channels.get(family, ChannelMemory())
         told = [a for a in left.told if a.nlri.family == family]
@@ -139,11 +143,11 @@ def _suspend(peer: Peer, received: Mapping[Channel, list[Path]], convergence: Co
         )
         for family, one in channels.items()
     }
-    up_since = peer.up_since
+    up_since, memberships = peer.up_since, peer.memberships.left
     suspended = peer.session.suspend()
     if suspended is None or up_since is None or not memories:
         return None
-    return OpenSession(suspended, up_since, memories)
+    return OpenSession(suspended, up_since, memories, memberships)
 
 
 def _routes(paths: Collection[Path], standing: Standing) -> Iterator[tuple[Heard, Nlri]]:

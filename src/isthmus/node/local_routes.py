@@ -7,7 +7,7 @@ everything and the same occupants gives the same (a test says so for random hist
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Set
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -16,6 +16,7 @@ from isthmus.fib.entries import CircuitName, Inbound, InboundKey
 from isthmus.flows.render import Renderer
 from isthmus.flows.types import FlowKey
 from isthmus.model.reason import Contested
+from isthmus.model.vpn import RouteTarget
 from isthmus.node.claims import Claims
 from isthmus.rib.adj_in import Touched, touch
 from isthmus.rib.adj_out import RouteKey
@@ -45,6 +46,8 @@ class Ear(NamedTuple):
     hear: Callable[[Export], Hearing]
     knows: bool
     """Whether peers have said all there is."""
+    has_asked: Callable[[Set[RouteTarget]], bool]
+    """Whether they have been asked for what has these targets."""
     now: float
 
 
@@ -141,8 +144,8 @@ class LocalRoutes:
         if first is None or first.why_not is not None:
             self._claims.drop(key, ear.now)
             return () if first is None else (first, *others)
-        hearing = ear.hear(first)
-        claim = self._claims.judge(key, first.claimant, first.circuit, hearing, knows=ear.knows, now=ear.now)
+        hearing, knows = ear.hear(first), ear.knows and ear.has_asked(first.heard_with)
+        claim = self._claims.judge(key, first.claimant, first.circuit, hearing, knows=knows, now=ear.now)
         contested = hearing.contested or any(other.claimant != first.claimant for other in others)
         words = _CONTESTED.get(claim.title) if contested else None
         return (replace(first, mobility=claim.sequence, contested=words), *others)

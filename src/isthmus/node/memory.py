@@ -20,6 +20,7 @@ from isthmus.node.admission import NOBODY, Served
 from isthmus.node.beacons import Absence
 from isthmus.node.facts import Answer
 from isthmus.node.issued import Pair
+from isthmus.node.memberships import MembershipsTold
 from isthmus.node.sections import HeardRoute
 from isthmus.rib.adj_out import Announcement
 from isthmus.vpn.beacons import Announcer
@@ -56,6 +57,8 @@ class OpenSession:
     suspended: Suspended
     up_since: float
     channels: Mapping[Family, ChannelMemory]
+    memberships: MembershipsTold | None = None
+    """The targets that its peer was asked for; None: it was not, or an older version wrote this."""
 
 
 @dataclass(frozen=True, slots=True)

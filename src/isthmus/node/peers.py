@@ -11,12 +11,13 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from isthmus.bgp.events import Start
-from isthmus.bgp.family import Family
+from isthmus.bgp.family import ROUTE_TARGET_CONSTRAIN, Family
 from isthmus.bgp.session import Session, SessionConfig
 from isthmus.model.net import IpAddress
 from isthmus.model.reason import NotAccepted
 from isthmus.node.config import NodeConfig, PeerConfig
 from isthmus.node.conversation import Conversation
+from isthmus.node.memberships import Memberships
 from isthmus.node.order import END_OF_RIB_WAIT_MAX_S, END_OF_RIB_WAIT_S, INVENTORY_WAIT_S, RESTART_TIME_S
 from isthmus.rib.adj_out import Announcement, RouteKey
 from isthmus.rib.path import Channel
@@ -39,6 +40,7 @@ class Peer:
     """False while the first attempt waits for the switch to be read."""
     is_told_a_part: bool = False
     """Whether there are routes of ours in families other than one."""
+    memberships: Memberships = field(default_factory=Memberships)
     resumed: bool = False
     """This run goes on with a session of the last one."""
     _told_as: object = field(default=None, init=False)
@@ -117,6 +119,7 @@ class Peer:
         self.up_since = self.changed_at = now
         self.reason, self._told_as = "", None
         agreed = self.session.agreed
+        self.memberships.began(agreed=agreed is not None and ROUTE_TARGET_CONSTRAIN in agreed.families)
         for family, one in self.conversations.items():
             one.began(agreed=agreed is not None and family in agreed.families)
 
@@ -124,6 +127,7 @@ class Peer:
         if self.up_since is not None:
             self.changed_at = now
         self.up_since, self.reason = None, why
+        self.memberships.ended_all()
         for one in self.conversations.values():
             one.ended()
 
@@ -159,12 +163,21 @@ class Peer:
         trust = self.config.trust
         return routes if trust.announce_targets is None else dict(_as_told(routes, trust))
 
+    def asked_again(self, family: Family) -> None:
+        """The peer wants to hear everything of a family once more (RFC 2918)."""
+        if family == ROUTE_TARGET_CONSTRAIN:
+            self.memberships.again = True
+        else:
+            self.conversations[family].told.forget()
+
     def told_about(self, key: RouteKey) -> bool:
         one = self.conversations.get(key.family)
         return one is not None and key in one.told
 
     def deadlines(self) -> Iterable[float]:
         """When somebody should look at this peer again."""
+        if (answer := self.memberships.answer_due) is not None:
+            yield answer
         if (session := self.session.next_deadline()) is not None:
             yield session
         for one in self.conversations.values():
@@ -200,7 +213,7 @@ def session_config(config: PeerConfig, node: NodeConfig) -> SessionConfig:
         local_as=node.asn,
         peer_as=config.asn,
         router_id=node.router_id,
-        families=config.families,
+        families=(*config.families, ROUTE_TARGET_CONSTRAIN) if config.rt_constrain else config.families,
         hold_time_s=config.hold_time_s,
         restart_time_s=RESTART_TIME_S,
         long_lived_s=config.long_lived_s,

@@ -207,6 +207,7 @@ def _peer(node: Node, peer: Peer, beacons: int, astray: Collection[IpAddress], n
         kept="" if kept is None else _KEPT[kept[1]].value,
         kept_s=0.0 if kept is None else round(now - kept[0], 3),
         asks_long_lived_s=max((one.time_s for _, one in agreed.long_lived), default=0) if agreed else 0,
+        targets_asked_for=len(peer.memberships.told) if peer.memberships.spoken else None,
     )
 
 

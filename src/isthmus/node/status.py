@@ -154,6 +154,8 @@ class PeerStatus:
     """Since when they have been kept."""
     asks_long_lived_s: int = 0
     """For how long it asks to have its routes kept (RFC 9494). What is kept here does not depend on it."""
+    targets_asked_for: int | None = None
+    """Route targets that it is asked for (RFC 4684); None: it says all it knows."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from isthmus.flows.render import Renderer
 from isthmus.flows.types import FlowKey
 from isthmus.model.net import IpAddress
 from isthmus.model.reason import NotImported
-from isthmus.model.vpn import Claimant, Encapsulation, RouteTarget, SiteOfOrigin
+from isthmus.model.vpn import BEACON_TARGET, Claimant, Encapsulation, RouteTarget, SiteOfOrigin
 from isthmus.node.config import ROUTES_PER_VIEW_MAX
 from isthmus.node.overfull import SORT_AGAIN_FROM, Overfull, Seat, Slot
 from isthmus.rib.adj_in import AdjRibIn, Targets, Touched
@@ -117,6 +117,9 @@ class Tables:
     uses_version: int = 0
     """Another number whenever some view uses other endpoints."""
     _known_endpoints: frozenset[IpAddress] | None = frozenset()
+    _claimable: Counter[RouteTarget] = field(default_factory=Counter)
+    """How many of `exports` others may claim with each target."""
+    _known_targets: frozenset[RouteTarget] | None = None
 
     @property
     def endpoints(self) -> frozenset[IpAddress]:
@@ -145,11 +148,22 @@ class Tables:
     def imported(self) -> Set[RouteTarget]:
         return self._importers.keys()
 
+    @property
+    def targets(self) -> frozenset[RouteTarget]:
+        """What routes must have to matter here: what a view imports, what others may claim an address of ours with, and
+        the beacons'. The same object while it is so."""
+        if self._known_targets is None:
+            self._known_targets = frozenset((*self._importers, *self._claimable, BEACON_TARGET))
+        return self._known_targets
+
     # What may have changed
 
     def put_exports(self, destination: Destination, exports: tuple[Export, ...]) -> None:
         """What leads there here; to be touched by whoever says it."""
-        for target in {t for export in self.exports.pop(destination, ()) for t in export.targets}:
+        before = self.exports.pop(destination, ())
+        self._count_claimable(before, -1)
+        self._count_claimable(exports, +1)
+        for target in {t for export in before for t in export.targets}:
             self._local[target].discard(destination)
             if not self._local[target]:
                 del self._local[target]
@@ -157,6 +171,16 @@ class Tables:
             self.exports[destination] = exports
             for target in {t for export in exports for t in export.targets}:
                 self._local.setdefault(target, set()).add(destination)
+
+    def _count_claimable(self, exports: Iterable[Export], by: int) -> None:
+        for target in (t for export in exports for t in export.heard_with):
+            count = self._claimable[target] + by
+            if count in (0, by):
+                self._known_targets = None
+            if count:
+                self._claimable[target] = count
+            else:
+                del self._claimable[target]
 
     def drop_views(self, numbers: Iterable[ViewId], changes: Changes) -> None:
         """Nobody looks there any more."""
@@ -357,7 +381,9 @@ class Tables:
         self.views[view.id], self.entries[view.id], self._flows[view.id] = view, {}, {}
         self._led[view.id], self._uses[view.id], self._sites[view.id] = {}, {}, view.sites
         for target in view.imports:
-            self._importers.setdefault(target, set()).add(view.id)
+            if target not in self._importers:
+                self._importers[target], self._known_targets = set(), None
+            self._importers[target].add(view.id)
 
     def _drop(self, number: ViewId, changes: Changes) -> None:
         if (view := self.views.pop(number, None)) is None:
@@ -366,6 +392,7 @@ class Tables:
             self._importers[target].discard(number)
             if not self._importers[target]:
                 del self._importers[target]
+                self._known_targets = None
         changes.gone |= set(self._flows.pop(number).values())
         for destination in list(self._led[number]):
             self._lead(number, destination, None)

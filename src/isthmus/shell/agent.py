@@ -402,7 +402,9 @@ def _leads(one: socket.socket, vtep: IpAddress, reflector: Reflector) -> bool:
 def node_config(config: Config, generation: int, key: bytes = b"") -> NodeConfig:
     """What the core needs of the file; chance is made here."""
     peers = tuple(
-        PeerConfig(r.address, r.asn, r.hold_time_s, random.random(), r.long_lived_s, r.trust, r.families)
+        PeerConfig(
+            r.address, r.asn, r.hold_time_s, random.random(), r.long_lived_s, r.trust, r.rt_constrain, r.families
+        )
         for r in config.reflectors
     )
     speaker = IpAddress(config.vtep), config.router_id, config.asn

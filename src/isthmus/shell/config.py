@@ -59,6 +59,8 @@ class Reflector:
     """How much longer than RFC 4724 asks for routes outlive its session (RFC 9494)."""
     guard: Guard = NO_GUARD
     trust: Trust = EVERYTHING
+    rt_constrain: bool = True
+    """Whether it is asked for the route targets that are used here, and no others (RFC 4684)."""
     families: tuple[Family, ...] = (EVPN,)
 
 
@@ -164,6 +166,7 @@ def _reflectors(file: Path, value: object, families: tuple[Family, ...]) -> tupl
                 hops=table.take("ttl_security_hops", kinds.between(0, HOPS_MAX), 0),
             ),
             trust=_trust(table),
+            rt_constrain=table.take("rt_constrain", kinds.yes_or_no, True),
             families=table.take("families", kinds.families, families),
         )
         table.done()

@@ -58,6 +58,12 @@ def between(low: int, high: int) -> Callable[[object], int]:
     return kind
 
 
+def yes_or_no(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError(f"must be true or false, not {value!r}")
+    return value
+
+
 def one_of(kind: type[W]) -> Callable[[object], W]:
     """The member of an enum that has this value."""
 

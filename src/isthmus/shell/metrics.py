@@ -34,6 +34,10 @@ _PEER_GAUGES: dict[str, tuple[str, Callable[[PeerStatus], float]]] = {
         "For how long its routes are kept without its session; 0: they are not.",
         lambda p: p.kept_s,
     ),
+    "targets_asked_for": (
+        "Route targets that the peer is asked for (RFC 4684); -1: it says all it knows.",
+        lambda p: -1 if p.targets_asked_for is None else p.targets_asked_for,
+    ),
     "routes_announced": ("Routes this node has announced to the peer.", lambda p: p.announced),
 }
 _PEER_COUNTERS: dict[str, tuple[str, Callable[[PeerStatus], float]]] = {

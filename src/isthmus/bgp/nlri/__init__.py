@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 from isthmus.bgp.errors import AttributeFault
-from isthmus.bgp.family import EVPN, VPNV4, VPNV6, Family
+from isthmus.bgp.family import EVPN, ROUTE_TARGET_CONSTRAIN, VPNV4, VPNV6, Family
 from isthmus.bgp.heard import Heard
-from isthmus.bgp.nlri import evpn, vpn
+from isthmus.bgp.nlri import evpn, membership, vpn
 from isthmus.bgp.nlri.decoded import Decoded
 from isthmus.bgp.nlri.ethernet import MacIp, MacIpDistinguisher, MacIpKey
 from isthmus.model.net import IpAddress, Prefix
@@ -37,15 +37,14 @@ class Key(Protocol):
     @property
     def family(self) -> Family: ...
 
-    def key(self) -> NlriKey:
-        """Of a route; of a key itself."""
-
 
 class Route(Key, Protocol):
     """What every family's route must be able to say; hashable, compared by value."""
 
     @property
     def destination(self) -> Destination: ...
+
+    def key(self) -> NlriKey: ...
 
     @property
     def distinguisher(self) -> Distinguisher: ...
@@ -83,5 +82,14 @@ CODECS: Mapping[Family, NlriCodec[Any, Any]] = {
     ),
     VPNV6: NlriCodec(
         vpn.decode_vpnv6, vpn.check, vpn.encode, vpn.encode_key, vpn.read_next_hop, vpn.write_next_hop_vpnv6
+    ),
+    # Of memberships, which lead nowhere: they never come among the routes (update.py). Their next hop is as EVPN's.
+    ROUTE_TARGET_CONSTRAIN: NlriCodec(
+        membership.decode,
+        membership.check,
+        membership.encode,
+        membership.encode,
+        evpn.read_next_hop,
+        evpn.write_next_hop,
     ),
 }
