@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from isthmus.cli.path_mtu import GRE_OVERHEAD, LABEL_OVERHEAD
 from isthmus.fib.entries import (
     Circuit,
     CircuitName,
@@ -131,7 +132,9 @@ P6 = ipv6(ASKER6, HOST6, udp(b"six"))
 def test_a_packet_crosses_behind_its_label(wire: Wire, packet: bytes, number: int, kind: int) -> None:
     """RFC 4023: IP, GRE without a key, the label, the packet as it was; at the other end a frame for the router."""
     before = len(wire.there.sent("red"))
-    assert inside(wire.sends(packet)) == label(number, ttl=63) + packet
+    frame = wire.sends(packet)
+    assert inside(frame) == label(number, ttl=63) + packet
+    assert len(frame) - 14 == len(packet) + GRE_OVERHEAD + LABEL_OVERHEAD, "28 octets, where VXLAN takes 50"
     assert wire.there.next("red", before) == ethernet(ROUTER_MAC, CIRCUIT_MAC, kind, packet)
 
 
