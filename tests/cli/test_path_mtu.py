@@ -19,3 +19,5 @@ def test_a_narrow_way_says_what_machines_may_send() -> None:
     path = Path(1500, 1400)
     assert path.narrow
     assert "172.30.2.11 carries 1400 bytes, so of a virtual machine packets of 1350" in path.remark("172.30.2.11")
+    assert "packets of 1372" in path.remark("172.30.2.11", labels=1)
+    assert "packets of 1364" in path.remark("172.30.2.11", labels=3)

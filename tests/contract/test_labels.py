@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import pytest
 
+from isthmus.cli.path_mtu import GRE_OVERHEAD, LABEL_OVERHEAD
 from isthmus.fib.entries import (
     Circuit,
     CircuitName,
@@ -19,12 +21,15 @@ from isthmus.fib.entries import (
     SourceKey,
     ViewId,
 )
-from isthmus.flows.layout import DROP, MISS, REFUSED, STRANGER, Table
+from isthmus.flows.layout import ANSWER_LABEL, ASK_LABEL, DROP, MISS, REFUSED, STRANGER, Table
 from isthmus.flows.parse import parse_dump
 from isthmus.flows.render import Renderer, add_line, delete_line
 from isthmus.flows.types import FlowKey, cookie
 from isthmus.model.intent import CIRCUIT_MAC, ROUTER_MAC, Fallback
 from isthmus.model.net import IpAddress, Mac, Prefix
+from isthmus.node.effects import SetProbes
+from isthmus.node.facts import Answer, AnswersRead
+from isthmus.shell.liveness import Prober
 from tests.build import ip, net
 from tests.contract.wire import (
     CIRCUIT,
@@ -42,6 +47,7 @@ from tests.contract.wire import (
     udp,
 )
 from tests.eventually import eventually
+from tests.shell.background import Background
 
 pytestmark = pytest.mark.contract
 
@@ -91,7 +97,7 @@ def flows(me: IpAddress, other: IpAddress, sources: tuple[Prefix, ...] | None = 
     renderer = Renderer(ROUTERS[me], VXLAN, {RED: CIRCUIT}, sources, GRE)
     askers = {} if me != HERE else {SourceKey(RED, a): VIEW for a in (ASKER4, ASKER6)}
     forwarding = Forwarding({RED: Circuit(Fallback.NONE, ())}, askers, INBOUND if me == THERE else {})
-    found = renderer.base(forwarding, [other])
+    found = renderer.base(forwarding, [other], asked=[other])
     for prefix, target in ROUTES.items() if me == HERE else ():
         flow = renderer.route(VIEW, prefix, target)
         assert flow is not None
@@ -126,7 +132,9 @@ P6 = ipv6(ASKER6, HOST6, udp(b"six"))
 def test_a_packet_crosses_behind_its_label(wire: Wire, packet: bytes, number: int, kind: int) -> None:
     """RFC 4023: IP, GRE without a key, the label, the packet as it was; at the other end a frame for the router."""
     before = len(wire.there.sent("red"))
-    assert inside(wire.sends(packet)) == label(number, ttl=63) + packet
+    frame = wire.sends(packet)
+    assert inside(frame) == label(number, ttl=63) + packet
+    assert len(frame) - 14 == len(packet) + GRE_OVERHEAD + LABEL_OVERHEAD, "28 octets, where VXLAN takes 50"
     assert wire.there.next("red", before) == ethernet(ROUTER_MAC, CIRCUIT_MAC, kind, packet)
 
 
@@ -226,6 +234,33 @@ def test_a_key_of_0_is_none(wire: Wire) -> None:
     before = len(wire.there.sent("red"))
     wire.from_here(gre(MPLS, label(FOUR) + P4, key=0))
     assert wire.there.next("red", before) == ethernet(ROUTER_MAC, CIRCUIT_MAC, IPV4, P4)
+
+
+def test_a_hypervisor_is_asked_behind_a_label(wire: Wire, background: Background) -> None:
+    """By GRE there and back, answered by the switch alone; its silence is known, and VXLAN is not asked instead."""
+    heard: list[AnswersRead] = []
+
+    async def make() -> Prober:
+        return Prober(Path(wire.here.switch.run_dir) / "br-vpn.mgmt", heard.append)
+
+    def says(answer: Answer) -> None:
+        assert heard and heard[-1].answers == {THERE: answer}, heard
+
+    before = len(wire.here.sent("wire"))
+    prober: Any = background.call(make)
+    background.start(prober.run())
+    background.do(prober.ask, SetProbes({THERE: Answer.UNKNOWN}, VXLAN, gre=GRE, labelled=frozenset({THERE})))
+    eventually(lambda: says(Answer.ANSWERS), every=0.01)
+    asked = wire.here.sent("wire")[before:]
+    assert {inside(frame)[:4] for frame in asked} == {label(ASK_LABEL)}
+    for frame in wire.there.sent("wire"):
+        assert frame[38:42] == label(ANSWER_LABEL)
+    (reflects,) = (key for key in flows(THERE, HERE) if str(ASK_LABEL) in key.match)
+    wire.there.flows([delete_line(reflects)])
+    eventually(lambda: says(Answer.SILENT), every=0.01)
+    wire.there.flows([add_line(reflects, cookie(7), flows(THERE, HERE)[reflects])])
+    eventually(lambda: says(Answer.ANSWERS), every=0.01)
+    background.do(prober.ask, SetProbes({}, None))
 
 
 def test_where_tunnels_may_begin_is_said_labels_come_from_nowhere_else(wire: Wire) -> None:

@@ -64,10 +64,11 @@ def _brought(file: Path) -> Told:
 
 def measured(verdict: Verdict) -> Verdict:
     """With a remark if the underlay is narrower than it looks from here, which only this end's machine can measure."""
-    path = path_mtu.measure(*verdict.tunnel) if verdict.tunnel else None
-    if verdict.tunnel is None or path is None or not path.narrow:
+    tunnel = verdict.tunnel
+    path = path_mtu.measure(tunnel.near, tunnel.far) if tunnel else None
+    if tunnel is None or path is None or not path.narrow:
         return verdict
-    return dataclasses.replace(verdict, remarks=(*verdict.remarks, path.remark(verdict.tunnel[1])))
+    return dataclasses.replace(verdict, remarks=(*verdict.remarks, path.remark(tunnel.far, tunnel.labels)))
 
 
 def text(verdict: Verdict) -> str:

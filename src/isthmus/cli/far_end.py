@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from isthmus.cli.absent import led_astray, silent
 from isthmus.cli.known import Place, Told
 from isthmus.cli.leg import Leg, flow_missing, no_tunnel_port, port_down, row_unreadable, switch_away, unplugged
-from isthmus.cli.verdict import Cause, Step, Verdict
+from isthmus.cli.verdict import Cause, Step, Tunnel, Verdict
 from isthmus.node.status import PortStatus, RouteStatus
+
+
+def how(route: RouteStatus) -> str:
+    """What packets go in to where a route leads."""
+    if not route.labels:
+        return f"with VNI {route.vni}"
+    number = "label" if len(route.labels) == 1 else "labels"
+    return f"behind {number} {'/'.join(map(str, route.labels))} in GRE"
 
 
 def duplicate(leg: Leg, whose: str) -> Verdict:
@@ -44,11 +54,7 @@ def by_tunnel(leg: Leg, node: Told, route: RouteStatus) -> Place | Verdict:
     far, export = announcer
     if leg.wanted is not None and export.port != leg.wanted.machine.port:
         return duplicate(leg, f"port {export.port[:8]} on {far.name} and {leg.wanted}")
-    for what, sent, received in (
-        ("next hop", far.status.vtep, route.next_hop),
-        ("router's MAC", far.status.router_mac, route.router_mac),
-        ("VNI", str(export.vni), str(route.vni)),
-    ):
+    for what, sent, received in _compared(far, export, route):
         if sent != received:
             sentence = f"{far.name} announces {leg.destination} with the {what} {sent}, {node.name} receives {received}"
             sentence += ": a reflector between them changes it"
@@ -58,6 +64,16 @@ def by_tunnel(leg: Leg, node: Told, route: RouteStatus) -> Place | Verdict:
         sentence = f"{far.name} announces {leg.destination} of port {export.port[:8]}, which is not there any more"
         return leg.wrong(Cause.ROUTE_STALE, Step.FAR_END, sentence, far, "show machines")
     return entry(leg, end, export) or end
+
+
+def _compared(far: Told, export: PortStatus, route: RouteStatus) -> Iterator[tuple[str, str, str]]:
+    """What the far end says and a reflector must leave as it is, as it was sent and as it came."""
+    yield "next hop", far.status.vtep, route.next_hop
+    if route.labels:
+        yield "label", str(export.label), str(route.labels[-1])
+    else:
+        yield "router's MAC", far.status.router_mac, route.router_mac
+        yield "VNI", str(export.vni), str(route.vni)
 
 
 def _nobody_there(leg: Leg, node: Told, route: RouteStatus) -> Verdict | None:
@@ -97,7 +113,7 @@ def _beyond(leg: Leg, route: RouteStatus) -> Verdict:
         return silent(
             leg, f"the route for {route.prefix} leads to {route.next_hop}, which is none of those that answer"
         )
-    sentence = f"this side is whole: {node.name} sends {leg.destination} to {route.next_hop} with VNI {route.vni}"
+    sentence = f"this side is whole: {node.name} sends {leg.destination} to {route.next_hop} {how(route)}"
     command = f"on {route.next_hop}: isthmus why --from {leg.destination} --to {leg.source}"
-    tunnel = (node.status.vtep, route.next_hop)
+    tunnel = Tunnel(node.status.vtep, route.next_hop, len(route.labels))
     return Verdict(Cause.WHOLE_HERE, Step.WHOLE, f"{sentence}; ask there", command, leg.way, tunnel=tunnel)

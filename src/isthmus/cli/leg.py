@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from isthmus.bgp.events import DownReason
-from isthmus.bgp.family import EVPN
+from isthmus.bgp.family import EVPN, VPNV4, VPNV6
 from isthmus.bgp.iana import OpenError, words
 from isthmus.bgp.session import State
 from isthmus.cli.known import UNREADABLE, Known, Place, Told
@@ -122,9 +122,12 @@ def flow_missing(leg: Leg, node: Told, what: str, step: Step, about: str = "") -
     return leg.wrong(Cause.FLOW_MISSING, step, sentence, node, "show switch")
 
 
+_OF_ROUTES = frozenset(map(str, (EVPN, VPNV4, VPNV6)))
+
+
 def speaks(peer: PeerStatus) -> bool:
     """Whether routes can be exchanged with it."""
-    return peer.state == State.ESTABLISHED and str(EVPN) in peer.families
+    return peer.state == State.ESTABLISHED and not _OF_ROUTES.isdisjoint(peer.families)
 
 
 def no_session(leg: Leg, node: Told, step: Step) -> Verdict | None:

@@ -18,6 +18,8 @@ HEADERS = 28
 """IPv4 and UDP."""
 VXLAN_OVERHEAD = 50
 """IPv4, UDP, VXLAN and the inner Ethernet header (RFC 7348)."""
+GRE_OVERHEAD, LABEL_OVERHEAD = 24, 4
+"""IPv4 and GRE without a key (RFC 4023), and each label behind them."""
 ANSWER_S = 0.3
 TRIES_MAX = 4
 """Each narrower link of the path is told of once."""
@@ -33,9 +35,9 @@ class Path(NamedTuple):
     def narrow(self) -> bool:
         return self.whole < self.link
 
-    def remark(self, far: str) -> str:
-        """What it means for machines behind it."""
-        inner = self.whole - VXLAN_OVERHEAD
+    def remark(self, far: str, labels: int = 0) -> str:
+        """What it means for machines behind it. `labels`: how many go before each packet; 0: they go in VXLAN."""
+        inner = self.whole - (GRE_OVERHEAD + labels * LABEL_OVERHEAD if labels else VXLAN_OVERHEAD)
         sentence = f"the underlay to {far} carries {self.whole} bytes, so of a virtual machine packets of {inner}"
         return f"{sentence}: the plugin's vpn_mtu must be at most that"
 

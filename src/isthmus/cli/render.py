@@ -94,14 +94,14 @@ def views(rows: Iterable[ViewStatus]) -> str:
 
 def routes(rows: Iterable[RouteStatus]) -> str:
     return table(
-        ("VIEW", "PREFIX", "USED", "NEXT HOP", "VNI", "FROM", "AGE", "TARGETS", "WHY NOT"),
+        ("VIEW", "PREFIX", "USED", "NEXT HOP", "BY", "FROM", "AGE", "TARGETS", "WHY NOT"),
         (
             (
                 r.view or "-",
                 r.prefix,
                 _flag(r.best and r.installed),
                 r.next_hop or "-",
-                "/".join(map(str, r.labels)) or str(r.vni),
+                f"labels {'/'.join(map(str, r.labels))}" if r.labels else f"VNI {r.vni}",
                 r.peer or "this node",
                 age(r.since_s) if r.peer else "-",
                 _list(r.route_targets),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class BadQuestion(ValueError):
@@ -75,7 +76,7 @@ class Cause(StrEnum):
     NODE_FULL = "the hypervisor serves as many attachments or ports as it may"
 
     SESSION_DOWN = "no BGP session"
-    NO_COMMON_FAMILY = "no BGP session, because the peer offers no EVPN"
+    NO_COMMON_FAMILY = "no BGP session, because the peer offers no family of routes that is spoken here"
     NOT_IN_SYNC = "a reflector has not sent all its routes yet"
     NOT_PASSED_ON = "the route is announced and does not arrive"
     ROUTE_MALFORMED = "an UPDATE was malformed"
@@ -90,6 +91,14 @@ class Cause(StrEnum):
 WHOLE = frozenset({Cause.WHOLE, Cause.WHOLE_HERE, Cause.NOT_THE_VPNS})
 
 
+class Tunnel(NamedTuple):
+    """From where to where, and how many labels go before each packet; none: VXLAN."""
+
+    near: str
+    far: str
+    labels: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """The answer."""
@@ -102,8 +111,8 @@ class Verdict:
     way: Way = Way.THERE
     remarks: tuple[str, ...] = ()
     """True things beside the point."""
-    tunnel: tuple[str, str] | None = None
-    """The VTEPs between which a whole path runs."""
+    tunnel: Tunnel | None = None
+    """By which a whole path runs."""
 
     @property
     def whole(self) -> bool:

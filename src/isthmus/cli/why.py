@@ -14,7 +14,7 @@ import dataclasses
 
 from isthmus.cli import render
 from isthmus.cli.absent import absent, candidates
-from isthmus.cli.far_end import by_tunnel, delivered_here, duplicate, entry
+from isthmus.cli.far_end import by_tunnel, delivered_here, duplicate, entry, how
 from isthmus.cli.known import Known, Place, Told, address_of, covers, length_of, version_of
 from isthmus.cli.leg import (
     Leg,
@@ -29,7 +29,7 @@ from isthmus.cli.leg import (
     switch_away,
     unplugged,
 )
-from isthmus.cli.verdict import BadQuestion, Cause, Step, Verdict, Way
+from isthmus.cli.verdict import BadQuestion, Cause, Step, Tunnel, Verdict, Way
 from isthmus.model.reason import NotAnnounced, Note, NotInstalled
 from isthmus.node.status import DoorStatus, RouteStatus, ViewStatus
 
@@ -128,8 +128,11 @@ def _conversation(leg: Leg) -> Verdict:
     sentence = f"the path between {leg.source} ({leg.start}) and {leg.destination} ({end}) is whole, both ways"
     asked = f"show routes --prefix {leg.destination}"
     answer = leg.wrong(Cause.WHOLE, Step.WHOLE, sentence, leg.start.node, asked)
-    remarks = tuple(remark for node in nodes for remark in (*_kept_elsewhere(leg, node), *_odd(leg, node)))
-    tunnel = (nodes[0].status.vtep, nodes[-1].status.vtep) if nodes[1:] else None
+    beside = (_kept_elsewhere, _odd, _behind_labels)
+    remarks = tuple(remark for node in nodes for look in beside for remark in look(leg, node))
+    there = _followed(leg, leg.start.node)
+    labels = len(there.labels) if there is not None else 0
+    tunnel = Tunnel(nodes[0].status.vtep, nodes[-1].status.vtep, labels) if nodes[1:] else None
     return dataclasses.replace(answer, remarks=remarks, tunnel=tunnel)
 
 
@@ -173,6 +176,11 @@ def _between(leg: Leg, node: Told) -> list[RouteStatus]:
     return found
 
 
+def _followed(leg: Leg, node: Told) -> RouteStatus | None:
+    """Of those the one that packets follow."""
+    return max(_between(leg, node), key=lambda r: length_of(r.prefix), default=None)
+
+
 def _learnt_before(leg: Leg, node: Told) -> str:
     oldest = max(_between(leg, node), key=lambda r: r.stale_s, default=None)
     kept = f": {render.since(oldest.note, oldest.stale_s)}" if oldest is not None and oldest.stale_s else ""
@@ -190,6 +198,12 @@ def _odd(leg: Leg, node: Told) -> list[str]:
     odd = (Note.OTHER_VNI.value, Note.SHARED_DISTINGUISHER.value)
     found = {r.prefix: r.note for r in _between(leg, node) if r.note in odd}
     return [f"the route of {node.name} for {prefix}: {note}" for prefix, note in found.items()]
+
+
+def _behind_labels(leg: Leg, node: Told) -> list[str]:
+    """Who thinks of VXLAN would look in the wrong place."""
+    one = _followed(leg, node)
+    return [f"{node.name} sends {one.prefix} to {one.next_hop} {how(one)}"] if one is not None and one.labels else []
 
 
 def _remarks(known: Known, answer: Verdict) -> list[str]:

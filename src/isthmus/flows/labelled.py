@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from isthmus.fib.entries import LabelKey, LabelledHop
-from isthmus.flows.layout import DROP, ENTRY, MISS, REFUSED, STRANGER, Table
-from isthmus.flows.match import Flow, begins, ends, match
+from isthmus.flows.layout import ANSWER_LABEL, ASK_LABEL, DROP, ENTRY, MISS, REFUSED, STRANGER, Table
+from isthmus.flows.match import TURN_ROUND, Flow, begins, ends, match
 from isthmus.flows.types import FlowKey
 from isthmus.model.net import IpAddress, Prefix
 
@@ -38,6 +38,8 @@ def always(port: int, sources: tuple[Prefix, ...] | None) -> Iterator[Flow]:
     yield FlowKey(Table.LABELLED, ENTRY, _LOWEST_TTL), f"set_field:2->mpls_ttl,goto_table:{Table.PE.value}"
     yield FlowKey(Table.LABELLED, DROP, ""), f"goto_table:{Table.PE.value}"
     yield FlowKey(Table.PE, DROP, ""), "drop"
+    yield _label_key(ASK_LABEL), f"{TURN_ROUND},set_field:{ANSWER_LABEL}->mpls_label,IN_PORT"
+    yield _label_key(ANSWER_LABEL), f"goto_table:{Table.ANSWER.value}"
 
 
 def refusals(port: int) -> Iterator[FlowKey]:
@@ -54,8 +56,11 @@ def endpoint_key(endpoint: IpAddress) -> FlowKey:
 
 def label(number: int, version: int) -> Flow:
     """What is behind a label of ours."""
-    key = FlowKey(Table.LABELS, ENTRY, f"mpls,mpls_label={number},mpls_bos=1")
-    return key, f"{_POP[version]},set_field:{number:#x}->reg0,goto_table:{Table.INBOUND.value}"
+    return _label_key(number), f"{_POP[version]},set_field:{number:#x}->reg0,goto_table:{Table.INBOUND.value}"
+
+
+def _label_key(number: int) -> FlowKey:
+    return FlowKey(Table.LABELS, ENTRY, f"mpls,mpls_label={number},mpls_bos=1")
 
 
 def inbound_key(key: LabelKey) -> FlowKey:

@@ -33,6 +33,8 @@
          100  tun_dst=<endpoint>                         output:<gre>
            0  anything                                   drop, counted
     36 LABELS     what has labels, on its way in: exactly ours, and nothing further behind it
+         100  mpls_label=<asking>,mpls_bos=1             a probe: back where it came from, with the label of answers
+         100  mpls_label=<answering>,mpls_bos=1          goto ANSWER
          100  mpls_label=<label>,mpls_bos=1              pop it, to the IP version it was given for; reg0=<label>,
                                                          goto INBOUND
            0  anything                                   drop, counted
@@ -111,5 +113,7 @@ PROBE_TYPE = 0x88B5
 """EtherType of a probe and of its answer: IEEE 802's first for local experiments."""
 PROBE_MAC, ANSWER_MAC = (Mac.parse(f"02:69:73:74:68:{end}") for end in ("01", "02"))
 """Their destinations. No router's MAC is among them: those begin 02:78 (node/config.py)."""
+ASK_LABEL, ANSWER_LABEL = 0xFFFFE, 0xFFFFF
+"""Of a probe behind a label: the highest there are. Ours of addresses end far below (`vpn/labels.py`)."""
 ANSWER_BYTES = 128
 """How much of an answer the switch hands to the agent: all of it, and never much."""

@@ -10,6 +10,9 @@ from isthmus.model.net import IpAddress, Prefix
 
 Flow = tuple[FlowKey, str]
 
+TURN_ROUND = "move:NXM_NX_TUN_IPV4_SRC[]->NXM_NX_TUN_IPV4_DST[]"
+"""To whom it came from. Between IPv4 addresses only, as everywhere in this release; the source is the port's."""
+
 
 def match(prefix: Prefix, rest: str, side: str, *, bare: bool = False) -> str:
     """`ip,<rest>,nw_dst=…` or `ipv6,<rest>,ipv6_dst=…`; `bare` when `rest` names the protocol already."""

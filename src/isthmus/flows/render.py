@@ -43,7 +43,7 @@ from isthmus.flows.layout import (
     STRANGER,
     Table,
 )
-from isthmus.flows.match import Flow, begins, ends, match
+from isthmus.flows.match import TURN_ROUND, Flow, begins, ends, match
 from isthmus.flows.types import FlowKey
 from isthmus.model.intent import (
     CIRCUIT_IPV4,
@@ -62,8 +62,7 @@ _VIEW = Table.VIEW.value
 WAYS_MAX = 8192
 """Next hops, and views, whose text is remembered."""
 
-# Tunnels between IPv4 addresses only, as everywhere in this release. The source is the port's own `local_ip`.
-_REFLECT = f"move:NXM_NX_TUN_IPV4_SRC[]->NXM_NX_TUN_IPV4_DST[],set_field:{ANSWER_MAC}->eth_dst,IN_PORT"
+_REFLECT = f"{TURN_ROUND},set_field:{ANSWER_MAC}->eth_dst,IN_PORT"
 _TO_ROUTER = f"set_field:{CIRCUIT_MAC}->eth_src,set_field:{ROUTER_MAC}->eth_dst"
 
 

@@ -28,7 +28,7 @@ from isthmus.node.facts import Answer
 from isthmus.node.order import RESTART_TIME_S, SETTLE_S
 from isthmus.rib.adj_in import AdjRibIn
 from isthmus.rib.path import Channel, Path, PathKey, Standing
-from isthmus.vpn.beacons import Announcer, announcer, whose
+from isthmus.vpn.beacons import Announcer, announcer, forms, whose
 
 Announced = Sequence[Path]
 Withdrawn = Sequence[tuple[Destination, PathKey]]
@@ -61,6 +61,8 @@ class Beacons:
 
     def __init__(self) -> None:
         self._absences: dict[HeardBy, Absence] = {}
+        self.version = 0
+        """Another number whenever a beacon has come."""
 
     def __bool__(self) -> bool:
         """Whether anything may be held."""
@@ -99,6 +101,7 @@ class Beacons:
             if not any(whose(other.nlri, other.heard) for other in others):
                 self._gone(HeardBy(path.channel, found), now)
         if announced and BEACON_TARGET in announced[0].heard.route_targets:  # one set of attributes, so all or none
+            self.version += 1
             for path in announced:
                 if (found := whose(path.nlri, path.heard)) is not None:
                     self._shown(found.endpoint, path.nlri.family, now)
@@ -144,6 +147,11 @@ class Beacons:
     def deadlines(self) -> Iterator[float]:
         for one in self._absences.values():
             yield one.until
+
+
+def is_shown(rib: AdjRibIn, endpoint: IpAddress) -> bool:
+    """Whether a beacon of this endpoint is in the table: it is a hypervisor's."""
+    return any(whose(path.nlri, path.heard) for form in forms(endpoint) for path in rib.paths(form))
 
 
 def came_by(ways: Collection[HeardBy]) -> Callable[[Path], bool]:

@@ -21,11 +21,12 @@ from isthmus.node import facts, handover
 from isthmus.node.admission import NOBODY
 from isthmus.node.announcing import Announcing, DrainState
 from isthmus.node.asked import Asked
+from isthmus.node.beacons import is_shown
 from isthmus.node.claims import Claims
 from isthmus.node.config import Liveness, NodeConfig
 from isthmus.node.convergence import Convergence
 from isthmus.node.dirty import Occasion
-from isthmus.node.effects import Dial, Effect, Hangup, Send, SetCircuits, SetNeighbours
+from isthmus.node.effects import Dial, Effect, Hangup, Send, SetCircuits, SetNeighbours, SetProbes
 from isthmus.node.gateways import Gateways
 from isthmus.node.issued import Issued
 from isthmus.node.memory import Memory
@@ -147,7 +148,9 @@ class Node:
                 if self.reach.neighbours(resolved, in_vain):
                     self.picture.dirty.note_base(Occasion.NEIGHBOURS)
             case facts.AnswersRead(answers):
-                self._use_others(self.reach.answered(answers, self._whole.probed, now))
+                # Another maker's PE is not asked, and may be a better way like one that never answered.
+                known = self._whole.probed | self.tables.by_labels_alone
+                self._use_others(self.reach.answered(answers, known, now))
             case facts.AnswersForgotten(endpoints):
                 self._use_others(self.reach.forget_answers(endpoints, now))
                 self._whole.ask_anew()
@@ -268,13 +271,23 @@ class Node:
         ]
 
     def _probes(self, ofports: facts.SwitchRead) -> list[Effect]:
-        """Asked are those whose answers the switch would hand to us: without that flow everybody is silent."""
-        if not self._whole.looks_otherwise(self.switch.version, self.tables.uses_version, ofports.tunnel):
+        """Asked are those whose answers the switch would hand to us: without that flow everybody is silent. Behind a
+        label only hypervisors are: what another maker's PE does with a label it never gave is nobody's to try."""
+        versions = self.switch.version, self.tables.uses_version, self.convergence.beacons.version
+        if not self._whole.looks_otherwise(*versions, ofports.tunnel, ofports.gre):
             return []
-        endpoints = self.tables.endpoints if self.config.liveness is not Liveness.OFF else ()
-        asked = frozenset(e for e in endpoints if self.switch.has(Renderer.answer_key(e)))
+        endpoints = self.tables.endpoints if self.config.liveness is not Liveness.OFF else frozenset[IpAddress]()
+        labelled = self.tables.by_labels_alone & endpoints
+        strange = frozenset(e for e in labelled if ofports.gre is None or not self._is_hypervisor(e))
+        asked = frozenset(e for e in endpoints - strange if self.switch.has(Renderer.answer_key(e)))
         known = {e: self.reach.answers.get(e, facts.Answer.UNKNOWN) for e in asked}
-        return self._whole.probes(known, ofports.tunnel, self.tables.shares())
+        ways = ofports.tunnel, self.tables.shares(), ofports.gre, labelled & asked
+        return self._whole.probes(SetProbes(known, *ways))
+
+    def _is_hypervisor(self, endpoint: IpAddress) -> bool:
+        """One whose beacon is shown, or which knew our probes."""
+        knew = self.reach.answers.get(endpoint, facts.Answer.UNKNOWN) is not facts.Answer.UNKNOWN
+        return knew or is_shown(self.rib, endpoint)
 
     def _tell(self, now: float) -> list[Effect]:
         self.announcing.look(self.picture.local, self.switch, now)

@@ -62,6 +62,9 @@ class SetProbes:
     """By which port; None only when there is nobody to ask."""
     shares: Mapping[IpAddress, float] = field(default_factory=dict)
     """What each is worth of the probes that there are."""
+    gre: int | None = None
+    labelled: frozenset[IpAddress] = frozenset()
+    """Those that are asked behind a label, by that port: nothing else leads to them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 
 from isthmus.bgp.iana import MessageType
-from isthmus.fib.entries import CircuitName, SourceKey, ViewId
+from isthmus.fib.entries import CircuitName, LabelKey, SourceKey, ViewId
 from isthmus.flows import labelled
 from isthmus.flows.layout import DROP, REFUSED, STRANGER, Table
 from isthmus.flows.types import FlowKey
@@ -39,7 +39,7 @@ from isthmus.node.status import (
 )
 from isthmus.vpn.beacons import led_astray, whose
 from isthmus.vpn.exports import Export
-from isthmus.vpn.offers import of_export
+from isthmus.vpn.offers import delivered_by, of_export
 from isthmus.vpn.views import Doors, View, network_imports
 
 EXAMPLES_MAX = 10
@@ -239,6 +239,7 @@ def _port(node: Node, export: Export) -> PortStatus:
         announced_to=told,
         why_not="" if told else _why_not_announced(node, export).value,
         contested=export.contested.value if export.contested else "",
+        label=next((k.label for k in delivered_by(export, node.speaker) if isinstance(k, LabelKey)), 0),
     )
 
 

@@ -177,6 +177,8 @@ class PortStatus:
     why_not: str
     contested: str = ""
     """A `Contested` in words; empty: nobody else claims it."""
+    label: int = 0
+    """By which it is delivered beside the VNI; 0: no family with labels is spoken."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,14 +22,24 @@ from isthmus.flows.render import Renderer
 from isthmus.flows.types import FlowKey
 from isthmus.model.net import IpAddress
 from isthmus.model.reason import NotImported
-from isthmus.model.vpn import BEACON_TARGET, Claimant, RouteTarget, SiteOfOrigin
+from isthmus.model.vpn import BEACON_TARGET, Claimant, Encapsulation, RouteTarget, SiteOfOrigin
 from isthmus.node.config import ROUTES_PER_VIEW_MAX
 from isthmus.node.overfull import SORT_AGAIN_FROM, Overfull, Seat, Slot
 from isthmus.rib.adj_in import AdjRibIn, Targets, Touched
 from isthmus.rib.path import Path
 from isthmus.vpn.claims import TITLE_S
 from isthmus.vpn.exports import Export, Speaker
-from isthmus.vpn.imports import Entry, Past, claimant_of, decide, endpoints, is_of_another_site, why_not_imported
+from isthmus.vpn.imports import (
+    Entry,
+    Past,
+    Way,
+    claimant_of,
+    decide,
+    endpoints,
+    is_of_another_site,
+    ways,
+    why_not_imported,
+)
 from isthmus.vpn.views import View
 
 FORGET_BELOW = 0.8
@@ -96,6 +106,8 @@ class Tables:
     """How many of them have each tunnel endpoint among their candidates."""
     _endpoints: dict[IpAddress, int] = field(default_factory=dict)
     """How many views use each."""
+    _ways: dict[Way, int] = field(default_factory=dict)
+    """How many of them, in whatever view, have each among their candidates."""
     _refusals: dict[ViewId, dict[Destination, tuple[tuple[NotImported, Targets], ...]]] = field(default_factory=dict)
     """Why routes with a target of the view cannot be used, and their targets; of nearly all views nothing."""
     _sites: dict[ViewId, frozenset[SiteOfOrigin]] = field(default_factory=dict)
@@ -115,6 +127,14 @@ class Tables:
         if self._known_endpoints is None:
             self._known_endpoints = frozenset(self._endpoints)
         return self._known_endpoints
+
+    @property
+    def by_labels_alone(self) -> frozenset[IpAddress]:
+        """Endpoints that labels lead to, or would, and nothing else does."""
+        by: dict[Encapsulation, set[IpAddress]] = {}
+        for encapsulation, endpoint in self._ways:
+            by.setdefault(encapsulation, set()).add(endpoint)
+        return frozenset(by.pop(Encapsulation.MPLS_IN_GRE, set())).difference(*by.values())
 
     def shares(self) -> dict[IpAddress, float]:
         """What each endpoint is worth of what is done for all of them: every view has as much, and shares it among its
@@ -406,6 +426,8 @@ class Tables:
     def _use(self, number: ViewId, entry: Entry, by: int) -> None:
         if is_of_another_site(entry, self._sites[number], self.speaker):
             self._far[number] = self._far.get(number, 0) + by
+        for way in ways(entry):
+            self._use_way(way, by)
         here = self._uses[number]
         for endpoint in endpoints(entry):
             uses = here.get(endpoint, 0) + by
@@ -415,6 +437,15 @@ class Tables:
                 del here[endpoint]
             if uses in (0, by):
                 self._used(endpoint, by)
+
+    def _use_way(self, way: Way, by: int) -> None:
+        uses = self._ways.get(way, 0) + by
+        if uses:
+            self._ways[way] = uses
+        else:
+            del self._ways[way]
+        if uses in (0, by):
+            self.uses_version += 1
 
     def _used(self, endpoint: IpAddress, by: int) -> None:
         """By one view more or less."""

@@ -16,7 +16,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-from isthmus.flows.layout import ANSWER_MAC, PROBE_MAC, PROBE_TYPE
+from isthmus.flows.layout import ANSWER_MAC, ASK_LABEL, PROBE_MAC, PROBE_TYPE
 from isthmus.model.net import IpAddress
 from isthmus.node.effects import SetProbes
 from isthmus.node.facts import Answer, AnswersRead
@@ -41,7 +41,10 @@ BURST = 50
 
 RECONNECT_S = 0.1
 
-_HEAD = len(PROBE_MAC) + len(ANSWER_MAC) + 2
+_PROBE_HEAD = PROBE_MAC + ANSWER_MAC + PROBE_TYPE.to_bytes(2, "big")
+_MPLS = b"\x88\x47"
+_LABEL_HEAD = bytes(12) + _MPLS + (ASK_LABEL << 12 | 1 << 8 | 64).to_bytes(4, "big")
+"""Its Ethernet header stays here. One label, the bottom of its stack (RFC 3032)."""
 _SECRET_BYTES = 8
 
 
@@ -98,13 +101,15 @@ class Prober:
         self._socket, self._hear = socket, hear
         self._watch = Watch()
         self._tunnel: int | None = None
+        self._gre: int | None = None
+        self._labelled: frozenset[IpAddress] = frozenset()
         self._secret = os.urandom(_SECRET_BYTES)
         """Of this run: an answer without it is none of ours."""
 
     def ask(self, wish: SetProbes) -> None:
         """From the next round on."""
         self._watch.ask(wish.endpoints, wish.shares)
-        self._tunnel = wish.tunnel
+        self._tunnel, self._gre, self._labelled = wish.tunnel, wish.gre, wish.labelled
 
     async def run(self) -> None:
         """Until cancelled: connect, ask; and again."""
@@ -138,8 +143,7 @@ class Prober:
                 there = [endpoint for endpoint in burst if endpoint in self._watch.answers]
                 if self._watch.round(there):
                     self._tell()
-                if self._tunnel is not None:
-                    line.write(b"".join(self._probe(endpoint, self._tunnel) for endpoint in there))
+                line.write(b"".join(map(self._probe, there)))
                 echo = line.echo()
                 due = max(due, clock() - PROBE_S) + pause  # what a burst costs is made up for, a little each time
                 await asyncio.sleep(max(due - clock(), pause * 3 / 4))
@@ -147,14 +151,17 @@ class Prober:
                     await echo
                     await asyncio.sleep(pause)  # the far ends have as long as ever
 
-    def _probe(self, endpoint: IpAddress, tunnel: int) -> bytes:
-        frame = PROBE_MAC + ANSWER_MAC + PROBE_TYPE.to_bytes(2, "big") + self._secret + endpoint
-        return packet_out(frame.ljust(60, b"\0"), endpoint, tunnel)
+    def _probe(self, endpoint: IpAddress) -> bytes:
+        """By the way that leads there; nothing while it has no port."""
+        head, port = (_LABEL_HEAD, self._gre) if endpoint in self._labelled else (_PROBE_HEAD, self._tunnel)
+        frame = (head + self._secret + endpoint).ljust(60, b"\0")
+        return b"" if port is None else packet_out(frame, endpoint, port)
 
     def _answered(self, frame: bytes) -> None:
-        """An answer is the probe as it went, but for its destination."""
-        begin = _HEAD + _SECRET_BYTES
-        if frame[_HEAD:begin] == self._secret and self._watch.came_from(IpAddress(frame[begin : begin + 4])):
+        """An answer is the probe as it went, but for its destination or its label."""
+        head = len(_LABEL_HEAD if frame[12:14] == _MPLS else _PROBE_HEAD)
+        begin = head + _SECRET_BYTES
+        if frame[head:begin] == self._secret and self._watch.came_from(IpAddress(frame[begin : begin + 4])):
             self._tell()
 
     def _tell(self) -> None:

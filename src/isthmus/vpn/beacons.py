@@ -49,7 +49,8 @@ def beacon(speaker: Speaker) -> Announcement:
 
 def labelled_beacon(family: Family, speaker: Speaker) -> Announcement:
     """Ours in a family with labels."""
-    host = Prefix.host(IpAddress(MAPPED + speaker.vtep) if family == VPNV6 else speaker.vtep)
+    plain, mapped = forms(speaker.vtep)
+    host = mapped if family == VPNV6 else plain
     label = labels.label(labels.NOBODYS, host.version)
     nlri = VpnPrefix(RouteDistinguisher.of(speaker.router_id, labels.NOBODYS), host, (label,))
     return _said(nlri, speaker, encapsulation_community(Encapsulation.MPLS_IN_GRE))
@@ -66,6 +67,11 @@ def _said(nlri: Nlri, speaker: Speaker, *how: ExtendedCommunity) -> Announcement
             extended_communities=(BEACON_TARGET, *how),
         ),
     )
+
+
+def forms(endpoint: IpAddress) -> tuple[Prefix, Prefix]:
+    """Where beacons of an endpoint lead to: to itself, and in VPNv6 to itself in IPv6's clothes."""
+    return Prefix.host(endpoint), Prefix.host(IpAddress(MAPPED + endpoint))
 
 
 def shown(destination: Prefix) -> IpAddress | None:

@@ -13,7 +13,7 @@ from isthmus.bgp.nlri import Destination
 from isthmus.fib.entries import CircuitName, Deliver, Target, endpoint
 from isthmus.model.net import IpAddress
 from isthmus.model.reason import NotBest, Note, NotImported, NotInstalled
-from isthmus.model.vpn import Claimant, RouteTarget, SiteOfOrigin
+from isthmus.model.vpn import Claimant, Encapsulation, RouteTarget, SiteOfOrigin
 from isthmus.rib.decision import Rank, choose
 from isthmus.rib.path import Path, Standing
 from isthmus.vpn.claims import SECOND, Hearing, contends, hear
@@ -279,6 +279,23 @@ def endpoints(entry: Entry) -> Iterable[IpAddress]:
         there = endpoint(entry.target)
         return () if there is None else (there,)
     return {c.heard.next_hop for c in entry.candidates if isinstance(c, Path) and c.heard.next_hop}
+
+
+class Way(NamedTuple):
+    """How a tunnel endpoint is sent to."""
+
+    encapsulation: Encapsulation
+    endpoint: IpAddress
+
+
+def ways(entry: Entry) -> Iterable[Way]:
+    """The same with the encapsulation of each."""
+    if isinstance(entry.best, Path) and not entry.losers:
+        there = endpoint(entry.target)
+        return () if there is None else (Way(FAMILIES[entry.best.nlri.family].encapsulation, there),)
+    paths = (c for c in entry.candidates if isinstance(c, Path))
+    found = ((FAMILIES[path.nlri.family].encapsulation, path.heard.next_hop) for path in paths)
+    return {Way(encapsulation, hop) for encapsulation, hop in found if hop is not None}
 
 
 def why_not_imported(view: View, path: Path, speaker: Speaker) -> NotImported | None:
