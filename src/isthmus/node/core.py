@@ -54,6 +54,7 @@ class Node:
         budget, judge = Budget(*config.limits.of_peer_and_target), Judge(config.trust, config.clouds)
         self.convergence = Convergence(self.peers, long_lived, budget, judge)
         self.peers |= handover.begin(config, self.convergence, memory, now)
+        self.convergence.count_beacons()
         self.switch = Switch(config.generation)
         self.asked = Asked(memory.circuits if memory else None)
         self.issued = Issued(memory.numbers if memory else None)
@@ -208,6 +209,7 @@ class Node:
         for peer in self.peers.values():
             peer.session.tick(now)
         self.convergence.tick(now)
+        self.convergence.count_beacons()
         if self.picture.lingering.is_due(now) or self.picture.departed.is_due(now):
             self.picture.dirty.note_base(Occasion.DRAINED)
         self.announcing.tick(now)
@@ -243,6 +245,7 @@ class Node:
             if not peer.begun and (self.switch.installed is not None or now >= self.started + LOOK_WAIT_S):
                 peer.begin(now)
             out += self._take_outputs(peer, now)
+        self.convergence.count_beacons()
         if self.asked.fact is None or self.ofports is None:
             # Nothing is known of what should be, so nothing is known to be wrong: only look, and say what stands.
             return out + self._tell_before_intent(now) + self.switch.look(now)
@@ -268,12 +271,12 @@ class Node:
 
     def _probes(self, ofports: facts.SwitchRead) -> list[Effect]:
         """Asked are those whose answers the switch would hand to us: without that flow everybody is silent."""
-        if not self._whole.looks_otherwise(self.switch.version, self.tables.uses_version, ofports.tunnel):
+        if not self._whole.looks_otherwise(self.switch.version, self.tables.leads.version, ofports.tunnel):
             return []
         endpoints = self.tables.endpoints if self.config.liveness is not Liveness.OFF else ()
         asked = frozenset(e for e in endpoints if self.switch.has(Renderer.answer_key(e)))
         known = {e: self.reach.answers.get(e, facts.Answer.UNKNOWN) for e in asked}
-        return self._whole.probes(known, ofports.tunnel, self.tables.shares())
+        return self._whole.probes(known, ofports.tunnel, self.tables.leads.shares())
 
     def _tell(self, now: float) -> list[Effect]:
         self.announcing.look(self.picture.local, self.switch, now)
@@ -306,6 +309,8 @@ class Node:
         out: list[Effect] = []
         for output in peer.session.outputs():
             match output:
+                case bgp.Routes(update):  # nearly all there are
+                    self.convergence.routes(peer, update, self.reach.answers, now)
                 case bgp.Dial():
                     out.append(Dial(peer.address))
                 case bgp.Hangup():
@@ -318,8 +323,6 @@ class Node:
                     peer.went_down(f"{reason.value}: {text}" if text else reason.value, now)
                     if was_up:  # an attempt that failed ends nothing that anybody has said
                         self.convergence.ended(peer, now)
-                case bgp.Routes(update):
-                    self.convergence.routes(peer, update, self.reach.answers, now)
                 case bgp.RefreshRequested(family):
                     peer.asked_again(family)
                 case _:

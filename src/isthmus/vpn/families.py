@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from isthmus.bgp.family import EVPN, Family
+from isthmus.bgp.nlri.evpn import ESI_ZERO
 from isthmus.fib.entries import InboundKey, NextHop, Target
 from isthmus.model.reason import NotImported
 from isthmus.rib.adj_out import Announcement
@@ -35,9 +36,10 @@ class FamilyUse:
 
 
 def _evpn_refusal(path: Path, means: Meaning, speaker: Speaker) -> NotImported | None:
-    if (means.originator or path.peer_router_id) == speaker.router_id:
+    if (means.common.originator or path.peer_router_id) == speaker.router_id:
         return NotImported.OWN_ROUTE
-    if path.nlri.gateway is not None or not path.nlri.label or any(path.nlri.esi):
+    nlri = path.nlri
+    if nlri.gateway is not None or not nlri.label or nlri.esi != ESI_ZERO:
         return NotImported.OVERLAY_INDEX
     return None
 
