@@ -8,7 +8,6 @@ value. How attributes look on the wire is in attribute_reader.py and attribute_w
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -60,9 +59,8 @@ class RawAttribute(NamedTuple):
 
 
 class Said(NamedTuple):
-    """What extended communities say, in the order of PathAttributes' fields."""
+    """What extended communities say beside targets, in the order of PathAttributes' fields."""
 
-    route_targets: frozenset[RouteTarget]
     encapsulations: frozenset[int]
     router_mac: Mac | None
     site_of_origin: SiteOfOrigin | None
@@ -84,35 +82,32 @@ COMMUNITY_OCTETS = 8
 """Of an extended community (RFC 4360 section 2)."""
 
 
-def is_route_target(communities: bytes, at: int) -> bool:
-    """Whether a target begins at this octet."""
-    return communities[at + 1] == RouteTarget.SUBTYPE and communities[at] in _AS_SPECIFIC_TYPES
+ROUTE_TARGET_HEADS = frozenset(bytes((kind, RouteTarget.SUBTYPE)) for kind in _AS_SPECIFIC_TYPES)
+"""What a target begins with."""
 
 
-def read_communities(communities: Iterable[ExtendedCommunity]) -> Said:
-    """Of several site, MAC or mobility communities the first counts; none of their RFCs gives several a meaning."""
-    targets: list[RouteTarget] = []
+def read_communities(communities: bytes) -> Said:
+    """The attribute's value. Of several site, MAC or mobility communities the first counts; none of their RFCs gives
+    several a meaning."""
     encapsulations: list[int] = []
     mac: Mac | None = None
     site: SiteOfOrigin | None = None
     sequence: int | None = None
     claimant: Claimant | None = None
-    for community in communities:
-        kind, subtype = community[0], community[1]
+    for at in range(0, len(communities), COMMUNITY_OCTETS):
+        kind, subtype, end = communities[at], communities[at + 1], at + COMMUNITY_OCTETS
         if kind in _AS_SPECIFIC_TYPES:
-            if subtype == RouteTarget.SUBTYPE:
-                targets.append(community if isinstance(community, RouteTarget) else RouteTarget(community))
-            elif subtype == SiteOfOrigin.SUBTYPE and site is None:
-                site = SiteOfOrigin(community)
+            if subtype == SiteOfOrigin.SUBTYPE and site is None:
+                site = SiteOfOrigin(communities[at:end])
         elif kind == _OPAQUE and subtype == _ENCAPSULATION:
-            encapsulations.append(int.from_bytes(community[6:], "big"))
+            encapsulations.append(int.from_bytes(communities[at + 6 : end], "big"))
         elif kind == _EVPN and subtype == _ROUTER_MAC and mac is None:
-            mac = Mac(community[2:])
+            mac = Mac(communities[at + 2 : end])
         elif kind == _EVPN and subtype == _MAC_MOBILITY and sequence is None:
-            sequence = int.from_bytes(community[4:], "big")
+            sequence = int.from_bytes(communities[at + 4 : end], "big")
         elif kind == _EXPERIMENTAL and subtype == _CLAIMANT and claimant is None:
-            claimant = Claimant(community[2:])
-    return Said(frozenset(targets), frozenset(encapsulations), mac, site, sequence, claimant)
+            claimant = Claimant(communities[at + 2 : end])
+    return Said(frozenset(encapsulations), mac, site, sequence, claimant)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,8 +137,9 @@ class PathAttributes:
     as_path_length: int = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        write, said = object.__setattr__, read_communities(self.extended_communities)
-        write(self, "route_targets", said.route_targets)
+        write, said = object.__setattr__, read_communities(b"".join(self.extended_communities))
+        targets = frozenset(RouteTarget(c) for c in self.extended_communities if c[:2] in ROUTE_TARGET_HEADS)
+        write(self, "route_targets", targets)
         write(self, "encapsulations", said.encapsulations)
         write(self, "router_mac", said.router_mac)
         write(self, "site_of_origin", said.site_of_origin)

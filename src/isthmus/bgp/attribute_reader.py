@@ -72,7 +72,8 @@ def span(raw: bytes, at: int, end: int) -> tuple[int, int]:
 
 def split(raw: bytes) -> Split:
     """Set MP_REACH_NLRI and MP_UNREACH_NLRI apart. Raises MessageError if one is there twice or cut short."""
-    found: dict[int, Piece] = {}
+    reach: Piece | None = None
+    unreach: Piece | None = None
     communities: Piece | None = None
     kept, begin, at, end, taken = [], 0, 0, len(raw), 0
     while at < end:
@@ -80,24 +81,27 @@ def split(raw: bytes) -> Split:
             start, stop = at + 3, at + 3 + raw[at + 2]
         else:
             start, stop = span(raw, at, end)
-        multiprotocol = end - at >= 2 and _MP_REACH <= raw[at + 1] <= _MP_UNREACH
+        code = raw[at + 1] if at + 1 < end else 0
+        multiprotocol = _MP_REACH <= code <= _MP_UNREACH
         if stop > end:  # RFC 7606 section 4
             if multiprotocol:
                 raise malformed_list("a multiprotocol attribute runs over the end of the attributes")
             break
         if multiprotocol:
-            code = raw[at + 1]
-            if code in found:  # RFC 7606 section 3 g
+            if (reach if code == _MP_REACH else unreach) is not None:  # RFC 7606 section 3 g
                 raise malformed_list(f"{words(AttributeType(code))} appears twice")
-            found[code] = Piece(at, start, stop)
+            if code == _MP_REACH:
+                reach = Piece(at, start, stop)
+            else:
+                unreach = Piece(at, start, stop)
             kept.append(raw[begin:at])
             begin = stop
             taken += stop - at
-        elif raw[at + 1] == EXTENDED_COMMUNITIES and communities is None:
+        elif code == EXTENDED_COMMUNITIES and communities is None:
             communities = Piece(at - taken, start - taken, stop - taken)
         at = stop
     rest = raw[begin:] if not kept else b"".join((*kept, raw[begin:]))
-    return Split(found.get(_MP_REACH), found.get(_MP_UNREACH), rest, communities)
+    return Split(reach, unreach, rest, communities)
 
 
 def malformed_list(text: str) -> MessageError:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from isthmus.bgp.attribute import COMMUNITY_OCTETS, is_route_target
+from isthmus.bgp.attribute import COMMUNITY_OCTETS, ROUTE_TARGET_HEADS
 from isthmus.bgp.attribute_reader import (
     EXTENDED_COMMUNITIES,
     EXTENDED_COMMUNITIES_FLAGS,
@@ -25,7 +25,7 @@ from isthmus.bgp.attribute_reader import (
 from isthmus.bgp.attribute_writer import keep
 from isthmus.bgp.capability import Agreed
 from isthmus.bgp.errors import AttributeFault
-from isthmus.bgp.heard import REMEMBERED_OCTETS_MAX, Heard
+from isthmus.bgp.heard import Heard
 from isthmus.model.net import IpAddress
 from isthmus.model.vpn import RouteTarget
 
@@ -56,8 +56,6 @@ class AttributeTable:
         self._common: dict[bytes, bytes] = {}
         """Good attributes without communities, as they came and as they are kept."""
         self._targets: dict[bytes, frozenset[RouteTarget]] = {}
-        self._by_communities: dict[bytes, frozenset[RouteTarget]] = {}
-        """The targets among short lists of communities: all PEs of a VPN say the same."""
         self._last = _Last(b"", None, (None, ()))
 
     def read(self, parts: Split, next_hop: IpAddress | None) -> Read:
@@ -99,19 +97,9 @@ class AttributeTable:
         return kept
 
     def _targets_of(self, communities: bytes) -> frozenset[RouteTarget]:
-        known = self._by_communities.get(communities)
-        if known is None:
-            known = self._find_targets(communities)
-            if len(self._by_communities) >= SETS_MAX:
-                self._by_communities.clear()
-            if len(communities) <= REMEMBERED_OCTETS_MAX:
-                self._by_communities[communities] = known
-        return known
-
-    def _find_targets(self, communities: bytes) -> frozenset[RouteTarget]:
-        found = b"".join(
-            [communities[at : at + 8] for at in range(0, len(communities), 8) if is_route_target(communities, at)]
-        )
+        """The same object for all that have the same."""
+        each = [communities[at : at + COMMUNITY_OCTETS] for at in range(0, len(communities), COMMUNITY_OCTETS)]
+        found = b"".join([community for community in each if community[:2] in ROUTE_TARGET_HEADS])
         targets = self._targets.get(found)
         if targets is None:
             if len(self._targets) >= SETS_MAX:

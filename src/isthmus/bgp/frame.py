@@ -6,12 +6,15 @@ the pieces that arrive. Nothing past the first message with a bad header is look
 
 from __future__ import annotations
 
+from struct import Struct
+
 from isthmus.bgp.capability import MESSAGE_BYTES_MAX
 from isthmus.bgp.errors import MessageError
 from isthmus.bgp.iana import HeaderError, MessageType, NotificationCode, words
 
 MARKER = b"\xff" * 16
 HEADER_BYTES = 19
+_HEADER = Struct(">16sHB")  # marker, length, type
 
 _BYTES_MIN = {
     MessageType.OPEN: 29,
@@ -20,6 +23,7 @@ _BYTES_MIN = {
     MessageType.KEEPALIVE: 19,
     MessageType.ROUTE_REFRESH: 23,
 }
+_KINDS = {kind.value: kind for kind in MessageType}
 _BYTES_EXACT = frozenset((MessageType.KEEPALIVE, MessageType.ROUTE_REFRESH))
 
 
@@ -72,22 +76,21 @@ class Stream:
 
     def _header(self) -> tuple[MessageType, int]:
         """RFC 4271 section 6.1, in its order: marker, length, type."""
-        header = self._joined[self._at : self._at + HEADER_BYTES]
-        if not header.startswith(MARKER):
+        marker, length, number = _HEADER.unpack_from(self._joined, self._at)
+        if marker != MARKER:
             raise MessageError(
                 NotificationCode.MESSAGE_HEADER, HeaderError.CONNECTION_NOT_SYNCHRONIZED, "the marker is not all ones"
             )
-        length, number = int.from_bytes(header[16:18], "big"), header[18]
         if not HEADER_BYTES <= length <= self._message_bytes_max:
             raise _bad_length(length, "a message")
-        if not MessageType.OPEN <= number <= MessageType.ROUTE_REFRESH:
+        kind = _KINDS.get(number)
+        if kind is None:
             raise MessageError(
                 NotificationCode.MESSAGE_HEADER,
                 HeaderError.BAD_MESSAGE_TYPE,
                 f"message type {number}",
                 bytes((number,)),
             )
-        kind = MessageType(number)
         if length < _BYTES_MIN[kind] or (kind in _BYTES_EXACT and length != _BYTES_MIN[kind]):
             raise _bad_length(length, words(kind))
         return kind, length

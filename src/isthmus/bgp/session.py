@@ -310,6 +310,9 @@ class Session:
 
     def _message(self, kind: MessageType, body: bytes, now: float) -> None:
         match self.state, kind:
+            case State.ESTABLISHED, MessageType.UPDATE:  # nearly all there are
+                self._heard(now)
+                self._update(body)
             case _, MessageType.NOTIFICATION:
                 self._end(DownReason.NOTIFICATION, str(decode_notification(body)), now, hangup=True)
             case State.OPEN_SENT, MessageType.OPEN:
@@ -319,9 +322,6 @@ class Session:
                 self._establish(now)
             case State.ESTABLISHED, MessageType.KEEPALIVE:
                 self._heard(now)
-            case State.ESTABLISHED, MessageType.UPDATE:
-                self._heard(now)
-                self._update(body)
             case State.ESTABLISHED, MessageType.ROUTE_REFRESH:
                 self._refresh_requested(body)
             case _:

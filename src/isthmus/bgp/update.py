@@ -86,6 +86,10 @@ class UpdateReader:
         withdrawn, raw, announced = _fields(body)
         parts = split(raw)
         reach = self._reach(raw, parts.reach) if parts.reach is not None else None
+        if reach is not None and parts.unreach is None and not withdrawn and not announced:
+            update = self._announcement(reach, parts)
+            if update is not None:
+                return (update,)
         unreach = self._unreach(raw, parts.unreach) if parts.unreach is not None else None
         updates = self._by_family(reach, unreach, parts)
         if (reach is None or reach.empty) and not announced:
@@ -161,8 +165,6 @@ class UpdateReader:
 
     def _update(self, reach: _NlriField | None, unreach: _NlriField | None, rest: Split) -> Update:
         """One family's part of a message."""
-        if reach is not None and unreach is None and (update := self._announcement(reach, rest)) is not None:
-            return update
         there = [r for r in (unreach, reach) if r is not None]
         faults = [f for r in there for f in (*r.faults, *r.route_faults)]
         withdrawn: list[Any] = list(unreach.routes) if unreach is not None else []
@@ -199,7 +201,7 @@ def _fields(body: bytes) -> tuple[bytes, bytes, bytes]:
     if at + 2 > len(body):
         raise malformed_list("the withdrawn routes run over the end of the message")
     begin = at + 2
-    end = begin + int.from_bytes(body[at:begin], "big")
+    end = begin + (body[at] << 8 | body[at + 1])
     if end > len(body):
         raise malformed_list("the attributes run over the end of the message")
     return body[2:at], body[begin:end], body[end:]

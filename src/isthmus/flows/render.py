@@ -310,12 +310,11 @@ def _by_the_routers_default(door: str, circuit: Circuit) -> Iterator[Flow]:
 
 def _route_key(head: str, prefix: Prefix) -> FlowKey:
     address, length = prefix
-    four = len(address) == 4
+    field = "nw_dst" if len(address) == 4 else "ipv6_dst"
+    if length == len(address) * 8:  # nearly all there are
+        return FlowKey(_VIEW, ENTRY + length, f"{head},{field}={address}")
     priority = length + (DEFAULT_ROUTE if prefix.is_default_route else ENTRY)
-    if length == 0:
-        return FlowKey(_VIEW, priority, head)
-    text = str(address) if length == len(address) * 8 else f"{address}/{length}"
-    return FlowKey(_VIEW, priority, f"{head},nw_dst={text}" if four else f"{head},ipv6_dst={text}")
+    return FlowKey(_VIEW, priority, f"{head},{field}={address}/{length}" if length else head)
 
 
 def _probe(tunnel: int, mac: Mac) -> str:

@@ -161,7 +161,7 @@ def _details(node: Node) -> dict[CircuitName, dict[str, str]]:
         found.setdefault(circuit, {}).setdefault(bgpvpn, []).append(f"nobody answers for {where}")
     full = [refusal for peer in node.peers.values() for refusal in peer.budget_refusals]
     for number, view in node.tables.views.items():
-        refused, alone = node.tables.refusals(number), node.tables.is_alone(number)
+        refused, alone = node.tables.refusals(number), node.tables.leads.is_alone(number)
         for circuit, one in _behind(node, view):
             counted = Counter[str]()
             for (why, targets), count in refused.items():
@@ -200,7 +200,7 @@ def _blind(node: Node) -> Iterator[tuple[CircuitName, str, str]]:
     """The circuits and BGPVPNs with routes to somewhere that nobody answers for, and where that is."""
     blind = node.reach.blind
     for number, view in node.tables.views.items():
-        if not blind or not node.tables.uses_some(number, blind):
+        if not blind or not node.tables.leads.uses_some(number, blind):
             continue
         led: dict[IpAddress, set[RouteTarget]] = {}
         for e in node.tables.entries[number].values():

@@ -17,6 +17,7 @@ from isthmus.bgp.family import Family
 from isthmus.bgp.nlri import Destination
 from isthmus.bgp.update import Update
 from isthmus.model.net import IpAddress
+from isthmus.model.reason import NotAccepted
 from isthmus.model.vpn import BEACON_TARGET, RouteTarget
 from isthmus.node.beacons import Absence, Announced, Beacons, Withdrawn, came_by
 from isthmus.node.contradiction import contradicted
@@ -25,6 +26,7 @@ from isthmus.node.facts import Answer
 from isthmus.node.order import LOST_TOO_S, SETTLE_S, SWEEP_WAIT_S
 from isthmus.node.peers import Peer
 from isthmus.node.retention import Age, Retention
+from isthmus.node.shown import Shown
 from isthmus.rib.adj_in import AdjRibIn, Touched, merge
 from isthmus.rib.budget import Budget
 from isthmus.rib.path import Channel, Path, PathKey
@@ -44,8 +46,9 @@ class Convergence:
         budget: Budget,
         judge: Judge,
     ) -> None:
-        self.rib = AdjRibIn(budget)
+        self.rib = AdjRibIn(budget, BEACON_TARGET)
         self.beacons = Beacons()
+        self.shown = Shown()
         self.retention = Retention(long_lived_s)
         self._peers = peers
         self._judge = judge
@@ -66,6 +69,10 @@ class Convergence:
     def touch(self, touched: Touched) -> None:
         """Somebody else (an endpoint that fell silent, an address of ours) wants these decided anew."""
         merge(self._touched, touched)
+
+    def count_beacons(self) -> None:
+        """Some may have come or gone since this was last done."""
+        self.shown.look(self.rib)
 
     def adopt(
         self,
@@ -93,42 +100,54 @@ class Convergence:
             one.said_all = True
             if peer.memberships.has_answered(now):
                 self._in_sync(one, now)
-        announced, withdrawn = self._said(peer, one, update, agreed.peer_router_id, now)
+        announced, withdrawn = self._said(one, update, agreed.peer_router_id, now)
         if announced:
-            self._news(update.family, now)
+            self._heard_at[update.family] = now
+            if self.retention.concerns(update.family):  # whom it is of may be stale
+                self._look_again.setdefault(update.family, now + SETTLE_S)
             peer.memberships.said(announced[0].heard.route_targets, now)
         if withdrawn or (announced and BEACON_TARGET in announced[0].heard.route_targets):
             self.beacons.listen(self.rib, announced, withdrawn, answers, now)
         self._take(peer, one, announced, withdrawn, now)
 
-    def _news(self, family: Family, now: float) -> None:
-        """Something is announced: of whom it is may be stale."""
-        self._heard_at[family] = now
-        if self.retention.concerns(family):
-            self._look_again.setdefault(family, now + SETTLE_S)
-
-    def _said(
-        self, peer: Peer, one: Conversation, update: Update, router_id: IpAddress, now: float
-    ) -> tuple[Announced, Withdrawn]:
+    def _said(self, one: Conversation, update: Update, router_id: IpAddress, now: float) -> tuple[Announced, Withdrawn]:
         """What counts of an UPDATE: as far as the peer may say so. What it may not say is as good as withdrawn."""
-        withdrawn = [(route.destination, PathKey.of(peer.address, route)) for route in update.withdrawn]
-        if one.forbidden:
+        address = one.channel.peer
+        withdrawn = [(route.destination, PathKey.of(address, route)) for route in update.withdrawn]
+        forbade = bool(one.forbidden)
+        if forbade:
             for destination, key in withdrawn:
                 if self.rib.path(destination, key) is None:
                     one.forbidden.withdraw(destination, key)
         if update.heard is None:
             return (), withdrawn
-        heard, whys = self._judge.look(peer.address, update.heard, [route.destination for route in update.announced])
-        said = [Path(peer.address, router_id, route, heard, now) for route in update.announced]
-        refused = [(path, why) for path, why in zip(said, whys, strict=False) if why is not None]
-        for path, why in refused:
-            one.forbidden.refuse(path, Refusal(why))
-            withdrawn.append((path.nlri.destination, path.key))
-        announced = [path for path, why in zip(said, whys, strict=False) if why is None] if refused else said
-        if one.forbidden:
+        heard = update.heard
+        whys: Sequence[NotAccepted | None] = ()
+        if not self._judge.trusts_all:
+            heard, whys = self._judge.look(address, heard, [route.destination for route in update.announced])
+        announced = [Path(address, router_id, route, heard, now) for route in update.announced]
+        if whys and any(whys):
+            announced = self._forbid(one, zip(announced, whys, strict=True), withdrawn)
+        if forbade:
             for path in announced:
                 one.forbidden.admit(path)
         return announced, withdrawn
+
+    @staticmethod
+    def _forbid(
+        one: Conversation,
+        judged: Iterable[tuple[Path, NotAccepted | None]],
+        withdrawn: list[tuple[Destination, PathKey]],
+    ) -> list[Path]:
+        """What its peer may say; the rest is refused, and withdrawn."""
+        allowed = []
+        for path, why in judged:
+            if why is None:
+                allowed.append(path)
+            else:
+                one.forbidden.refuse(path, Refusal(why))
+                withdrawn.append((path.nlri.destination, path.key))
+        return allowed
 
     def _allowed(self, paths: Sequence[Path]) -> Sequence[Path]:
         """Of what an earlier run took in."""
@@ -139,7 +158,8 @@ class Convergence:
 
     def _take(self, peer: Peer, one: Conversation, announced: Announced, withdrawn: Withdrawn, now: float) -> None:
         """Remember what a peer said, as far as it may have so much."""
-        if one.refused:
+        refused = bool(one.refused)
+        if refused:
             for destination, key in withdrawn:
                 if self.rib.path(destination, key) is None:
                     one.refused.withdraw(destination, key)
@@ -148,22 +168,26 @@ class Convergence:
             self.touch(self.rib.hold(held, now))
             self.rib.apply((), gone, self._touched)
         admitted, beyond = self.rib.admit(announced, self._touched)
-        if one.refused:
+        if refused:
             for path in admitted:
                 one.refused.admit(path)
         for path, refusal in beyond:
+            self.rib.budget.watch()
             one.refused.refuse(path, refusal)
-        self._ask_again(peer)
+        self._ask_again((peer,))
 
-    def _ask_again(self, peer: Peer) -> None:
-        """There may be room again for what was refused."""
-        for one in peer.conversations.values():
-            if one.refused:
+    def _ask_again(self, peers: Iterable[Peer]) -> None:
+        """There may be room again for what these were refused."""
+        moved = self.rib.budget.moved
+        if moved is None:  # as nearly always
+            return
+        waiting = [one for peer in self._peers.values() for one in peer.conversations.values() if one.refused]
+        for one in waiting:
+            one.refused.look_again(moved)
+        self.rib.budget.moved = set() if waiting else None
+        for peer in peers:
+            for one in peer.conversations.values():
                 one.ask_again(peer.session, self.rib.budget)
-
-    def _ask_all_again(self) -> None:
-        for peer in self._peers.values():
-            self._ask_again(peer)
 
     def ended(self, peer: Peer, now: float) -> None:
         """The session is over that was up."""
@@ -197,7 +221,7 @@ class Convergence:
             return
         self.touch(self.rib.sweep(contradicted(self.rib, settled, now, self._would_be_here)))
         self.retention.contradicted(family, self.rib.stale_sessions)
-        self._ask_all_again()
+        self._ask_again(self._peers.values())
 
     def _would_be_here(self, channel: Channel, path: Path) -> bool:
         """Whether this path would be in the table if that peer said it too."""
@@ -225,7 +249,7 @@ class Convergence:
         self._age(now)
         if over := self.beacons.over(now):
             self.touch(self.rib.release(came_by(over)))
-            self._ask_all_again()
+            self._ask_again(self._peers.values())
 
     def _look(self, now: float) -> None:
         """Whoever was new has been said whole; those who came meanwhile have their time still."""

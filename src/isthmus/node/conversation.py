@@ -123,7 +123,8 @@ class Conversation:
         asked has it refused still."""
         if not self.refused or not self.spoken:
             return
-        room = budget.has_room_again(self.channel.peer, self.refused, ROOM_AGAIN)
+        peer = self.channel.peer
+        room = self.refused.has_room(lambda why, largest: budget.has_room_again(peer, why, largest, ROOM_AGAIN))
         if room and session.ask_refresh(self.channel.family):
             self.refused.clear()
             self.forbidden.clear()

@@ -56,6 +56,7 @@ class Node:
         budget, judge = Budget(*config.limits.of_peer_and_target), Judge(config.trust, config.clouds)
         self.convergence = Convergence(self.peers, long_lived, budget, judge)
         self.peers |= handover.begin(config, self.convergence, memory, now)
+        self.convergence.count_beacons()
         self.switch = Switch(config.generation)
         self.asked = Asked(memory.circuits if memory else None)
         self.issued = Issued(memory.numbers if memory else None)
@@ -149,7 +150,7 @@ class Node:
                     self.picture.dirty.note_base(Occasion.NEIGHBOURS)
             case facts.AnswersRead(answers):
                 # Another maker's PE is not asked, and may be a better way like one that never answered.
-                known = self._whole.probed | self.tables.by_labels_alone
+                known = self._whole.probed | self.tables.leads.by_labels_alone
                 self._use_others(self.reach.answered(answers, known, now))
             case facts.AnswersForgotten(endpoints):
                 self._use_others(self.reach.forget_answers(endpoints, now))
@@ -212,6 +213,7 @@ class Node:
         for peer in self.peers.values():
             peer.session.tick(now)
         self.convergence.tick(now)
+        self.convergence.count_beacons()
         if self.picture.lingering.is_due(now) or self.picture.departed.is_due(now):
             self.picture.dirty.note_base(Occasion.DRAINED)
         self.announcing.tick(now)
@@ -247,6 +249,7 @@ class Node:
             if not peer.begun and (self.switch.installed is not None or now >= self.started + LOOK_WAIT_S):
                 peer.begin(now)
             out += self._take_outputs(peer, now)
+        self.convergence.count_beacons()
         if self.asked.fact is None or self.ofports is None:
             # Nothing is known of what should be, so nothing is known to be wrong: only look, and say what stands.
             return out + self._tell_before_intent(now) + self.switch.look(now)
@@ -273,15 +276,15 @@ class Node:
     def _probes(self, ofports: facts.SwitchRead) -> list[Effect]:
         """Asked are those whose answers the switch would hand to us: without that flow everybody is silent. Behind a
         label only hypervisors are: what another maker's PE does with a label it never gave is nobody's to try."""
-        versions = self.switch.version, self.tables.uses_version, self.convergence.beacons.version
+        versions = self.switch.version, self.tables.leads.version, self.convergence.beacons.version
         if not self._whole.looks_otherwise(*versions, ofports.tunnel, ofports.gre):
             return []
         endpoints = self.tables.endpoints if self.config.liveness is not Liveness.OFF else frozenset[IpAddress]()
-        labelled = self.tables.by_labels_alone & endpoints
+        labelled = self.tables.leads.by_labels_alone & endpoints
         strange = frozenset(e for e in labelled if ofports.gre is None or not self._is_hypervisor(e))
         asked = frozenset(e for e in endpoints - strange if self.switch.has(Renderer.answer_key(e)))
         known = {e: self.reach.answers.get(e, facts.Answer.UNKNOWN) for e in asked}
-        ways = ofports.tunnel, self.tables.shares(), ofports.gre, labelled & asked
+        ways = ofports.tunnel, self.tables.leads.shares(), ofports.gre, labelled & asked
         return self._whole.probes(SetProbes(known, *ways))
 
     def _is_hypervisor(self, endpoint: IpAddress) -> bool:
@@ -320,6 +323,8 @@ class Node:
         out: list[Effect] = []
         for output in peer.session.outputs():
             match output:
+                case bgp.Routes(update):  # nearly all there are
+                    self.convergence.routes(peer, update, self.reach.answers, now)
                 case bgp.Dial():
                     out.append(Dial(peer.address))
                 case bgp.Hangup():
@@ -332,8 +337,6 @@ class Node:
                     peer.went_down(f"{reason.value}: {text}" if text else reason.value, now)
                     if was_up:  # an attempt that failed ends nothing that anybody has said
                         self.convergence.ended(peer, now)
-                case bgp.Routes(update):
-                    self.convergence.routes(peer, update, self.reach.answers, now)
                 case bgp.RefreshRequested(family):
                     peer.asked_again(family)
                 case _:

@@ -6,7 +6,7 @@ Rules: computes nothing that decides anything; every "why not" is a member of mo
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 
 from isthmus.bgp.iana import MessageType
 from isthmus.fib.entries import CircuitName, LabelKey, SourceKey, ViewId
@@ -14,10 +14,9 @@ from isthmus.flows import labelled
 from isthmus.flows.layout import DROP, REFUSED, STRANGER, Table
 from isthmus.flows.types import FlowKey
 from isthmus.model.intent import CIRCUIT_MAC, AssociationIntent, AttachmentIntent, UnknownSchema
-from isthmus.model.net import IpAddress
 from isthmus.model.port import LocalPort
 from isthmus.model.reason import AttachmentState, NotAnnounced, Note
-from isthmus.model.vpn import BEACON_TARGET, RouteDistinguisher
+from isthmus.model.vpn import RouteDistinguisher
 from isthmus.node.announcing import DrainState
 from isthmus.node.config import Liveness
 from isthmus.node.core import Node
@@ -37,7 +36,6 @@ from isthmus.node.status import (
     SwitchStatus,
     ViewStatus,
 )
-from isthmus.vpn.beacons import led_astray, whose
 from isthmus.vpn.exports import Export
 from isthmus.vpn.offers import delivered_by, of_export
 from isthmus.vpn.views import Doors, View, network_imports
@@ -50,7 +48,6 @@ def status(node: Node, now: float, detail: Detail = Detail.ALL) -> NodeStatus:
     """As much as is wanted at this instant; `now` on the node's clock, seconds."""
     missing = node.switch.missing()
     everything, numbers = detail is Detail.ALL, detail is not Detail.STATES
-    beacons, astray = _beacons(node)
     return NodeStatus(
         router_id=str(node.config.router_id),
         vtep=str(node.config.vtep),
@@ -60,9 +57,7 @@ def status(node: Node, now: float, detail: Detail = Detail.ALL) -> NodeStatus:
         attachments=list(_attachments(node, everybody=numbers)),
         views=list(_views(node)) if numbers else [],
         routes=routes(node, now) if everything else [],
-        peers=[
-            _peer(node, peer, beacons[peer.address], astray.get(peer.address, ()), now) for peer in node.peers.values()
-        ],
+        peers=[_peer(node, peer, now) for peer in node.peers.values()],
         ports=[_port(node, export) for export in node.picture.local] if numbers else [],
         machines=list(_machines(node, missing)) if everything else [],
         skipped=dict(sorted(node.asked.fact.skipped.items())) if node.asked.fact else {},
@@ -157,7 +152,7 @@ def _views(node: Node) -> Iterator[ViewStatus]:
             sources=sorted(address for _, address in sources.get(number, ())),
             routes=len(entries),
             installed=sum(1 for prefix in entries if installed(node, number, prefix)),
-            alone=node.tables.is_alone(number),
+            alone=node.tables.leads.is_alone(number),
             departed=sorted(departed.get(f"{number:#x}", ())),
         )
 
@@ -176,19 +171,9 @@ def _bgpvpns(node: Node, view: View) -> list[str]:
 _KEPT = {Age.STALE: Note.STALE, Age.LONG_LIVED: Note.LONG_LIVED_STALE}
 
 
-def _beacons(node: Node) -> tuple[Counter[IpAddress], dict[IpAddress, set[IpAddress]]]:
-    """How many each peer shows, and what it puts in the place of their next hops."""
-    rib = node.convergence.rib
-    count, changed = Counter[IpAddress](), dict[IpAddress, set[IpAddress]]()
-    for path in (path for destination in rib.destinations((BEACON_TARGET,)) for path in rib.paths(destination)):
-        if whose(path.nlri, path.heard) is not None:
-            count[path.peer] += 1
-        elif (hop := led_astray(path.nlri, path.heard)) is not None:
-            changed.setdefault(path.peer, set()).add(hop)
-    return count, changed
-
-
-def _peer(node: Node, peer: Peer, beacons: int, astray: Collection[IpAddress], now: float) -> PeerStatus:
+def _peer(node: Node, peer: Peer, now: float) -> PeerStatus:
+    shown = node.convergence.shown
+    beacons, astray = shown.beacons(peer.address), shown.astray(peer.address)
     counters, agreed = peer.session.counters, peer.session.agreed
     received, retention = node.convergence.rib.count(peer.address) - beacons, node.convergence.retention
     kept, missing = retention.kept(peer.address) if received else None, peer.session.damage.named()

@@ -55,7 +55,7 @@ class Retention:
 
     def concerns(self, family: Family) -> bool:
         """Whether something of it may be stale."""
-        return any(channel.family == family for channel, _ in self._ages)
+        return bool(self._ages) and any(channel.family == family for channel, _ in self._ages)
 
     def due(self, now: float, up: Collection[Channel]) -> Iterator[Aged]:
         """What gets older now, but for channels that are `up`."""

@@ -22,24 +22,15 @@ from isthmus.flows.render import Renderer
 from isthmus.flows.types import FlowKey
 from isthmus.model.net import IpAddress
 from isthmus.model.reason import NotImported
-from isthmus.model.vpn import BEACON_TARGET, Claimant, Encapsulation, RouteTarget, SiteOfOrigin
+from isthmus.model.vpn import BEACON_TARGET, Claimant, RouteTarget
 from isthmus.node.config import ROUTES_PER_VIEW_MAX
+from isthmus.node.leads import Leads
 from isthmus.node.overfull import SORT_AGAIN_FROM, Overfull, Seat, Slot
 from isthmus.rib.adj_in import AdjRibIn, Targets, Touched
 from isthmus.rib.path import Path
 from isthmus.vpn.claims import TITLE_S
 from isthmus.vpn.exports import Export, Speaker
-from isthmus.vpn.imports import (
-    Entry,
-    Past,
-    Way,
-    claimant_of,
-    decide,
-    endpoints,
-    is_of_another_site,
-    ways,
-    why_not_imported,
-)
+from isthmus.vpn.imports import Entry, Past, claimant_of, decide, endpoints, only, why_not_imported
 from isthmus.vpn.views import View
 
 FORGET_BELOW = 0.8
@@ -85,6 +76,8 @@ class Tables:
     routes_max: int = ROUTES_PER_VIEW_MAX
     decisions: int = 0
     """Made since the start."""
+    leads: Leads = field(default_factory=Leads)
+    """Of the entries that ask for a flow and are not beyond the maximum."""
     inherited: dict[FlowKey, str] = field(default_factory=dict)
     """Lines of views that the switch had when this run began, as far as they were never given up."""
     now: float = 0.0
@@ -100,23 +93,8 @@ class Tables:
     _local: dict[RouteTarget, set[Destination]] = field(default_factory=dict)
     """Where `exports` with each target lead to."""
     _flows: dict[ViewId, dict[Destination, FlowKey]] = field(default_factory=dict)
-    _led: dict[ViewId, dict[Destination, Entry]] = field(default_factory=dict)
-    """The entries whose endpoints count: those that ask for a flow and are not beyond the maximum."""
-    _uses: dict[ViewId, dict[IpAddress, int]] = field(default_factory=dict)
-    """How many of them have each tunnel endpoint among their candidates."""
-    _endpoints: dict[IpAddress, int] = field(default_factory=dict)
-    """How many views use each."""
-    _ways: dict[Way, int] = field(default_factory=dict)
-    """How many of them, in whatever view, have each among their candidates."""
     _refusals: dict[ViewId, dict[Destination, tuple[tuple[NotImported, Targets], ...]]] = field(default_factory=dict)
     """Why routes with a target of the view cannot be used, and their targets; of nearly all views nothing."""
-    _sites: dict[ViewId, frozenset[SiteOfOrigin]] = field(default_factory=dict)
-    """The names of this cloud, when the view was made."""
-    _far: dict[ViewId, int] = field(default_factory=dict)
-    """How many of those in `_led` are of another site than the view's."""
-    uses_version: int = 0
-    """Another number whenever some view uses other endpoints."""
-    _known_endpoints: frozenset[IpAddress] | None = frozenset()
     _claimable: Counter[RouteTarget] = field(default_factory=Counter)
     """How many of `exports` others may claim with each target."""
     _known_targets: frozenset[RouteTarget] | None = None
@@ -124,26 +102,7 @@ class Tables:
     @property
     def endpoints(self) -> frozenset[IpAddress]:
         """Every tunnel endpoint that an entry leads to, or would if others went. The same object while it is so."""
-        if self._known_endpoints is None:
-            self._known_endpoints = frozenset(self._endpoints)
-        return self._known_endpoints
-
-    @property
-    def by_labels_alone(self) -> frozenset[IpAddress]:
-        """Endpoints that labels lead to, or would, and nothing else does."""
-        by: dict[Encapsulation, set[IpAddress]] = {}
-        for encapsulation, endpoint in self._ways:
-            by.setdefault(encapsulation, set()).add(endpoint)
-        return frozenset(by.pop(Encapsulation.MPLS_IN_GRE, set())).difference(*by.values())
-
-    def shares(self) -> dict[IpAddress, float]:
-        """What each endpoint is worth of what is done for all of them: every view has as much, and shares it among its
-        own. So the many endpoints of one VPN take nothing from the few of another."""
-        found: dict[IpAddress, float] = dict.fromkeys(self._endpoints, 0.0)
-        for uses in self._uses.values():
-            for endpoint in uses:
-                found[endpoint] += 1 / len(uses)
-        return found
+        return self.leads.endpoints
 
     def imported(self) -> Set[RouteTarget]:
         return self._importers.keys()
@@ -250,28 +209,35 @@ class Tables:
         renderer: Renderer,
         changes: Changes,
     ) -> None:
-        entries, view = self.entries[number], self.views[number]
+        entries, view, speaker = self.entries[number], self.views[number], self.speaker
         changed: dict[Destination, Entry | None] = {}
+        size = self._sizes[number]
         for destination in destinations:
             local, paths = self.exports.get(destination, ()), rib.paths(destination)
             before = changed[destination] = entries.get(destination)
-            past = partial(self._past, number, destination, before, renderer)
-            entry = decide(view, destination, paths, local, self.speaker, self.silent, renderer.circuits, past)
-            if entry is None or len(paths) > 1 or local:
+            alone = len(paths) == 1 and not local  # nearly all there are
+            if alone:
+                entry = only(view, destination, paths[0], speaker)
+            else:
+                past = partial(self._past, number, destination, before, renderer)
+                entry = decide(view, destination, paths, local, speaker, self.silent, renderer.circuits, past)
+            if entry is None or not alone:
                 self._note_refusals(view, destination, paths)
             elif number in self._refusals:
                 self._refusals[number].pop(destination, None)
-            self._note_first(number, destination, entry)
+            if number in self._firsts or (entry is not None and entry.losers):
+                self._note_first(number, destination, entry)
             if before is not None:
-                self._count(number, before, -1)
+                size -= before.hidden is None
             if entry is not None:
-                self._count(number, entry, +1)
+                size += entry.hidden is None
                 entries[destination] = entry
             elif before is not None:
                 del entries[destination]
                 if self.inherited:
                     self.inherited.pop(Renderer.route_key(number, destination), None)
         self.decisions += len(changed)
+        self._sizes[number] = size
         moved = self._fit(number, changed)
         self._render(number, changed.keys() | moved if moved else changed, renderer, changes)
 
@@ -286,14 +252,6 @@ class Tables:
     def refusals(self, number: ViewId) -> Counter[tuple[NotImported, Targets]]:
         """Routes with a target of the view that cannot be used, by the reason and their targets."""
         return Counter(why for whys in self._refusals.get(number, {}).values() for why in whys)
-
-    def uses_some(self, number: ViewId, endpoints: Set[IpAddress]) -> bool:
-        """Whether something in the view leads to one of these, or would if others went."""
-        return not self._uses[number].keys().isdisjoint(endpoints)
-
-    def is_alone(self, number: ViewId) -> bool:
-        """Whether no route of another site is in the view."""
-        return not self._far.get(number)
 
     def _past(self, number: ViewId, destination: Destination, before: Entry | None, renderer: Renderer) -> Past:
         """What is known from before of a line that is decided."""
@@ -315,7 +273,7 @@ class Tables:
         titles = self._firsts.get(number)
         title = titles.get(destination) if titles else None
         if title is None and (entry is None or not entry.losers):
-            return  # nearly all there are
+            return
         first = title.claimant if title is not None else None
         if entry is not None and entry.first is not None:
             first = entry.first
@@ -333,19 +291,21 @@ class Tables:
     ) -> None:
         """The flows of these entries as they are now, in place of those they had."""
         flows, entries, surplus, put = self._flows[number], self.entries[number], self.surplus(number), changes.put
+        leading: dict[Destination, Entry | None] = {}
         for destination in destinations:
             entry, flow = entries.get(destination), None
-            if entry is not None and entry.hidden is None and destination not in surplus:
+            if entry is not None and (entry.hidden is not None or destination in surplus):
+                entry = None
+            leading[destination] = entry
+            if entry is not None:
                 flow = renderer.route(number, destination, entry.target)
-                self._lead(number, destination, entry)
-            else:
-                self._lead(number, destination, None)
             if flow is not None:
                 key, put[key] = flow
                 flows[destination] = key
             elif (old := flows.pop(destination, None)) is not None:
                 changes.drop(old)
                 changes.left.add((number, destination))
+        self.leads.replace(number, leading)
 
     def surplus(self, number: ViewId) -> Set[Destination]:
         """What a full view refuses."""
@@ -354,7 +314,7 @@ class Tables:
 
     def _fit(self, number: ViewId, changed: Mapping[Destination, Entry | None]) -> set[Destination]:
         """Which routes of a view may be beyond its maximum now and were not, or were. `changed`: as they were."""
-        size, full = self._sizes.get(number, 0), self._overfull.get(number)
+        size, full = self._sizes[number], self._overfull.get(number)
         if size <= self.routes_max and (full is None or size < self.routes_max * FORGET_BELOW):
             return set() if full is None else self._overfull.pop(number).surplus
         entries = self.entries[number]
@@ -379,7 +339,8 @@ class Tables:
 
     def _add(self, view: View) -> None:
         self.views[view.id], self.entries[view.id], self._flows[view.id] = view, {}, {}
-        self._led[view.id], self._uses[view.id], self._sites[view.id] = {}, {}, view.sites
+        self._sizes[view.id] = 0
+        self.leads.add(view.id)
         for target in view.imports:
             if target not in self._importers:
                 self._importers[target], self._known_targets = set(), None
@@ -394,69 +355,11 @@ class Tables:
                 del self._importers[target]
                 self._known_targets = None
         changes.gone |= set(self._flows.pop(number).values())
-        for destination in list(self._led[number]):
-            self._lead(number, destination, None)
-        del self._led[number], self._uses[number], self.entries[number]
+        self.leads.drop(number)
+        del self.entries[number], self._sizes[number]
         self._refusals.pop(number, None)
-        self._far.pop(number, None)
-        del self._sites[number]
         self._overfull.pop(number, None)
         self._firsts.pop(number, None)
-        self._sizes.pop(number, None)
-
-    def _count(self, number: ViewId, entry: Entry, by: int) -> None:
-        if entry.hidden is not None:
-            return
-        self._sizes[number] = self._sizes.get(number, 0) + by
-
-    def _lead(self, number: ViewId, destination: Destination, entry: Entry | None) -> None:
-        """The entry whose endpoints count for a destination, in place of the one that did."""
-        led = self._led[number]
-        before = led.get(destination)
-        if before is entry:
-            return
-        if entry is not None:
-            led[destination] = entry
-            self._use(number, entry, +1)
-        else:
-            del led[destination]
-        if before is not None:
-            self._use(number, before, -1)
-
-    def _use(self, number: ViewId, entry: Entry, by: int) -> None:
-        if is_of_another_site(entry, self._sites[number], self.speaker):
-            self._far[number] = self._far.get(number, 0) + by
-        for way in ways(entry):
-            self._use_way(way, by)
-        here = self._uses[number]
-        for endpoint in endpoints(entry):
-            uses = here.get(endpoint, 0) + by
-            if uses:
-                here[endpoint] = uses
-            else:
-                del here[endpoint]
-            if uses in (0, by):
-                self._used(endpoint, by)
-
-    def _use_way(self, way: Way, by: int) -> None:
-        uses = self._ways.get(way, 0) + by
-        if uses:
-            self._ways[way] = uses
-        else:
-            del self._ways[way]
-        if uses in (0, by):
-            self.uses_version += 1
-
-    def _used(self, endpoint: IpAddress, by: int) -> None:
-        """By one view more or less."""
-        self.uses_version += 1
-        views = self._endpoints.get(endpoint, 0) + by
-        if views:
-            self._endpoints[endpoint] = views
-        else:
-            del self._endpoints[endpoint]
-        if views in (0, by):
-            self._known_endpoints = None
 
     def size(self, view: ViewId) -> int:
         """How many entries ask for a flow, those beyond the maximum among them."""

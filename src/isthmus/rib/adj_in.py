@@ -46,13 +46,16 @@ Several = dict[PathKey, Path]
 class AdjRibIn:
     """All received paths."""
 
-    def __init__(self, budget: Budget | None = None) -> None:
+    def __init__(self, budget: Budget | None = None, watched: RouteTarget | None = None) -> None:
+        """`watched`: a target of which somebody wants to know what comes and goes (`take_moved`)."""
         self.budget = budget or Budget()
+        self._watched = watched
         self._paths: dict[Destination, Path | Several] = {}
         """Nearly every destination has one path: a dictionary for each would be a third of all memory."""
         self._destinations: dict[Targets, dict[Destination, int]] = {}
         """How many paths each destination has with exactly these targets. A cloud has few sets of targets."""
         self._sets: dict[RouteTarget, set[Targets]] = {}
+        self._moved: set[Destination] = set()
 
     def paths(self, destination: Destination) -> Sequence[Path]:
         there = self._paths.get(destination)
@@ -68,6 +71,11 @@ class AdjRibIn:
         """Every one that has a path with one of these targets."""
         sets = {one for target in targets for one in self._sets.get(target, ())}
         return set[Destination]().union(*(self._destinations[one] for one in sets))
+
+    def take_moved(self) -> set[Destination]:
+        """Where a path with the watched target has come or gone since this was last asked."""
+        taken, self._moved = self._moved, set()
+        return taken
 
     def path(self, destination: Destination, key: PathKey) -> Path | None:
         there = self._paths.get(destination)
@@ -90,10 +98,9 @@ class AdjRibIn:
         refused, and what it would have replaced is gone: the peer does not say that any more."""
         if not announced:
             return (), []
-        if self.budget.has_room(announced):
+        if self.budget.take(announced):
             fresh = [path for path in announced if self._put(path, touched)]
-            if fresh:
-                self.budget.add(fresh)
+            self.budget.took(announced, fresh)
             return announced, []
         admitted, refused = [], []
         for path in announced:
@@ -255,8 +262,12 @@ class AdjRibIn:
             for target in targets:
                 self._sets.setdefault(target, set()).add(targets)
         there[destination] = there.get(destination, 0) + 1
+        if self._watched in targets:
+            self._moved.add(destination)
 
     def _unindex(self, targets: Targets, destination: Destination) -> None:
+        if self._watched in targets:
+            self._moved.add(destination)
         there = self._destinations[targets]
         there[destination] -= 1
         if there[destination]:

@@ -15,13 +15,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple
 
-from isthmus.bgp.heard import Heard
 from isthmus.bgp.nlri import Destination
 from isthmus.model.net import IpAddress
 from isthmus.model.reason import NotAccepted
 from isthmus.model.vpn import BEACON_TARGET, RouteTarget
 from isthmus.rib.path import Path
-from isthmus.rib.refused import Refusal, Refused
+from isthmus.rib.refused import Counted, Refusal
 
 CROWDED_FROM = 16
 """Paths of one prefix: with so many it is counted whose they are. Hardly any has."""
@@ -93,15 +92,6 @@ class _Account:
     def usage(self) -> Usage:
         return Usage(self.routes, self.octets, len(self.hops))
 
-    def has_room(self, heard: Heard, many: int, besides: int) -> bool:
-        """`besides`: octets that are not the routes' own."""
-        most = self.most
-        return (
-            self.routes + many <= most.routes
-            and self.octets + many * heard.octets + besides <= most.octets
-            and (heard.next_hop in self.hops or len(self.hops) < most.next_hops)
-        )
-
     def beyond(self, path: Path, old: Path | None, besides: int) -> NotAccepted | None:
         """What keeps this path out that would take the place of `old`, if that counts here."""
         if old is None and self.routes >= self.most.routes:
@@ -126,38 +116,56 @@ class Budget:
         self._crowded_from = min(CROWDED_FROM, of_peer.paths - 1, of_target.paths - 1)
         self._crowds: dict[Destination, dict[Whose, int]] = {}
         """How many paths of a prefix with many are whose."""
+        self.moved: set[Counted] | None = None
+        """Of what there is more now, or less, whosever it is; None while nobody asks (`watch`)."""
+
+    def watch(self) -> None:
+        """From now on `moved` is wanted; whoever takes it empties it."""
+        if self.moved is None:
+            self.moved = set()
 
     # What is there
 
     def add(self, paths: Sequence[Path]) -> None:
         """Of one set of attributes."""
-        self._count(paths, len(paths))
+        accounts, heard = self._of(paths[0]), paths[0].heard
+        self._count(accounts, heard.next_hop, len(paths), len(paths) * heard.octets)
+        if self._crowds:
+            self._count_crowds(paths, accounts, 1)
 
     def remove(self, path: Path) -> None:
-        self._count((path,), -1)
+        accounts = self._of(path)
+        self._count(accounts, path.heard.next_hop, -1, -path.heard.octets)
+        self._forget(accounts)
+        if self._crowds:
+            self._count_crowds((path,), accounts, -1)
 
-    def _count(self, paths: Sequence[Path], by: int) -> None:
-        heard, accounts = paths[0].heard, self._of(paths[0])
-        hop, octets = heard.next_hop, by * heard.octets
+    def _count(self, accounts: Sequence[_Account], hop: IpAddress | None, by: int, octets: int) -> None:
+        of_peer = accounts[0]
         for account in accounts:
             before = account.routes
             account.routes += by
             account.octets += octets
-            if not (before and account.routes) and account is not accounts[0]:
-                accounts[0].octets += TARGET_OCTETS if by > 0 else -TARGET_OCTETS
+            if not (before and account.routes) and account is not of_peer:
+                of_peer.octets += TARGET_OCTETS if by > 0 else -TARGET_OCTETS
             hops = account.hops
             uses = hops.get(hop, 0) + by
             if uses:
                 hops[hop] = uses
             else:
                 del hops[hop]
-        if by < 0:
-            self._forget(accounts)
-        if self._crowds:
-            step = 1 if by > 0 else -1
-            for crowd in (c for path in paths if (c := self._crowds.get(path.nlri.destination)) is not None):
-                for account in accounts:
-                    crowd[account.whose] = crowd.get(account.whose, 0) + step
+        if self.moved is not None:
+            self.moved.update(account.whose[1] for account in accounts)
+
+    def _count_crowds(self, paths: Sequence[Path], accounts: Collection[_Account], step: int) -> None:
+        for destination in (path.nlri.destination for path in paths):
+            crowd = self._crowds.get(destination)
+            if crowd is None:
+                continue
+            for account in accounts:
+                crowd[account.whose] = crowd.get(account.whose, 0) + step
+            if self.moved is not None:
+                self.moved.add(destination)
 
     def _of(self, path: Path) -> tuple[_Account, ...]:
         """The accounts that it counts in; the peer's own is the first."""
@@ -190,24 +198,38 @@ class Budget:
                 crowd = self._crowds[destination] = {}
                 for account in (one for path in others for one in self._of(path)):
                     crowd[account.whose] = crowd.get(account.whose, 0) + 1
-        elif self._crowds:
-            self._crowds.pop(destination, None)
+        elif self._crowds.pop(destination, None) is not None and self.moved is not None:
+            self.moved.add(destination)
 
     # What may come
 
-    def has_room(self, announced: Sequence[Path]) -> bool:
-        """Whether all of these, of one set of attributes, surely may come; cheaper than to ask for each."""
-        first, many = announced[0], len(announced)
-        accounts = self._of(first)
+    def take(self, announced: Sequence[Path]) -> bool:
+        """Count all of these, of one set of attributes, if they surely may come; cheaper than to ask for each. `took`
+        is to be told what became of them."""
+        many, accounts, heard = len(announced), self._of(announced[0]), announced[0].heard
+        octets, hop = many * heard.octets, heard.next_hop
         besides = self._new_targets(accounts) * TARGET_OCTETS
         for account in accounts:
-            if not account.has_room(first.heard, many, besides):
+            most, hops = account.most, account.hops
+            if account.routes + many > most.routes or account.octets + octets + besides > most.octets:
+                return False
+            if hop not in hops and len(hops) >= most.next_hops:
                 return False
             besides = 0  # the first is the peer's
-        if many == 1 and not self._crowds:
-            return True
-        destinations = {one.nlri.destination for one in announced}
-        return len(destinations) == many and (not self._crowds or destinations.isdisjoint(self._crowds))
+        if many > 1 or self._crowds:
+            destinations = {one.nlri.destination for one in announced}
+            if len(destinations) < many or not destinations.isdisjoint(self._crowds):
+                return False
+        self._count(accounts, hop, many, octets)
+        return True
+
+    def took(self, announced: Sequence[Path], fresh: Sequence[Path]) -> None:
+        """The table has them now, and had all but `fresh` before: those were counted twice."""
+        if again := len(announced) - len(fresh):
+            heard = announced[0].heard
+            self._count(self._of(announced[0]), heard.next_hop, -again, -again * heard.octets)
+        if self._crowds:
+            self._count_crowds(fresh, self._of(announced[0]), 1)
 
     def beyond(self, path: Path, old: Path | None) -> Refusal | None:
         """What keeps this path out; `old`: what it takes the place of."""
@@ -233,7 +255,10 @@ class Budget:
 
     @staticmethod
     def _new_targets(accounts: tuple[_Account, ...]) -> int:
-        return sum(not account.routes for account in accounts[1:])
+        new = 0
+        for account in accounts[1:]:
+            new += not account.routes
+        return new
 
     # What others ask
 
@@ -265,14 +290,11 @@ class Budget:
         of_peer = max((many for (_, target), many in mine if target is None), default=0)
         return of_peer, max((many for (_, target), many in mine if target is not None), default=0)
 
-    def has_room_again(self, peer: IpAddress, refused: Refused, share: float) -> bool:
-        """Whether every maximum that something was refused for has come down to this share of it, and the largest of
-        what was refused would go in: else it would be asked for again and again."""
-        return all(
-            (taken := self._taken(peer, refusal)) <= share * (most := self._maximum(refusal.why))
-            and (refusal.why not in _BY_SIZE or taken + largest <= most)
-            for refusal, largest in refused.refusals
-        )
+    def has_room_again(self, peer: IpAddress, refusal: Refusal, largest: int, share: float) -> bool:
+        """Whether a maximum that refused something has come down to this share of it, and the largest of what was
+        refused would go in: else it would be asked for again and again."""
+        taken, most = self._taken(peer, refusal), self._maximum(refusal.why)
+        return taken <= share * most and (refusal.why not in _BY_SIZE or taken + largest <= most)
 
     def _maximum(self, why: NotAccepted) -> int:
         return self.of_peer[OF_PEER.index(why)] if why in OF_PEER else self.of_target[OF_TARGET.index(why)]

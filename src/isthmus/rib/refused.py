@@ -8,7 +8,7 @@ announcements: all in all it is never too little.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from isthmus.bgp.nlri import Destination
@@ -23,11 +23,15 @@ PATHS_MAX = 200
 """An operator looks at a few; each may have 4 KB of attributes."""
 
 
+Counted = RouteTarget | Destination | None
+"""What a maximum is of, if it is not the peer's own."""
+
+
 class Refusal(NamedTuple):
-    """Why, and what the maximum is of that was reached, if it is not the peer's own."""
+    """Why, and what the maximum is of that was reached."""
 
     why: NotAccepted
-    of: RouteTarget | Destination | None = None
+    of: Counted = None
 
 
 class Refused:
@@ -42,6 +46,12 @@ class Refused:
         self._largest: dict[Refusal, int] = {}
         """The most octets that one of them had."""
         self._more: Counter[NotAccepted] = Counter()
+        self._by: dict[Counted, set[Refusal]] = {}
+        """Those of `_largest`, by what their maximum is of."""
+        self._full: set[Refusal] = set()
+        """Those of them without room, when that was last asked."""
+        self._unsure: set[Refusal] = set()
+        """For which that may be otherwise now."""
 
     def __len__(self) -> int:
         return len(self._names) + self._more.total()
@@ -57,6 +67,8 @@ class Refused:
             self._names[name] = refusal
             self._counts[refusal] += 1
             self._largest[refusal] = max(path.heard.octets, self._largest.get(refusal, 0))
+            self._by.setdefault(refusal.of, set()).add(refusal)
+            self._unsure.add(refusal)
             if len(self._paths) < self._paths_max:
                 self._paths[name] = path
         else:
@@ -82,8 +94,10 @@ class Refused:
 
     def clear(self) -> None:
         """The peer says all again."""
-        for table in (self._names, self._paths, self._counts, self._largest, self._more):
+        for table in (self._names, self._paths, self._counts, self._largest, self._more, self._by):
             table.clear()
+        self._full.clear()
+        self._unsure.clear()
 
     def reasons(self) -> Counter[NotAccepted]:
         """How many for each."""
@@ -101,6 +115,25 @@ class Refused:
         """What those known by name were refused for, each once, and the most octets that one of them had."""
         return iter(self._largest.items())
 
+    # Whether there is room again
+
+    def look_again(self, moved: Iterable[Counted]) -> None:
+        """Of these there is more now, or less."""
+        for one in moved:
+            self._unsure |= self._by.get(one, set())
+
+    def has_room(self, fits: Callable[[Refusal, int], bool]) -> bool:
+        """Whether every maximum that something was refused for has room again. `fits` says so of one, and of the most
+        octets that it refused; it is asked only for those that may have changed."""
+        for refusal in self._unsure:
+            largest = self._largest.get(refusal)
+            if largest is None or fits(refusal, largest):
+                self._full.discard(refusal)
+            else:
+                self._full.add(refusal)
+        self._unsure.clear()
+        return not self._full
+
     @property
     def paths(self) -> Iterator[tuple[Path, NotAccepted]]:
         """Some of them, whole."""
@@ -114,3 +147,7 @@ class Refused:
         self._counts[refusal] -= 1
         if not self._counts[refusal]:
             del self._counts[refusal], self._largest[refusal]
+            self._full.discard(refusal)
+            self._by[refusal.of].discard(refusal)
+            if not self._by[refusal.of]:
+                del self._by[refusal.of]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from isthmus.bgp.family import EVPN, VPNV4, VPNV6, Family
-from isthmus.bgp.nlri.ethernet import MacIp
+from isthmus.bgp.nlri.ethernet import ESI_ZERO, MacIp
 from isthmus.bgp.nlri.evpn import EvpnPrefix
 from isthmus.fib.entries import Inbound, InboundKey, LabelKey, LabelledHop, NextHop, Target
 from isthmus.model.reason import NotImported
@@ -42,7 +42,7 @@ class FamilyUse:
 
 
 def _is_own(path: Path, means: Meaning, speaker: Speaker) -> bool:
-    return (means.originator or path.peer_router_id) == speaker.router_id
+    return (means.common.originator or path.peer_router_id) == speaker.router_id
 
 
 def _evpn_refusal(path: Path, means: Meaning, speaker: Speaker) -> NotImported | None:
@@ -51,7 +51,7 @@ def _evpn_refusal(path: Path, means: Meaning, speaker: Speaker) -> NotImported |
     nlri = path.nlri
     if isinstance(nlri, MacIp) and not nlri.routed:
         return NotImported.BRIDGED_ONLY
-    if isinstance(nlri, EvpnPrefix) and (nlri.gateway is not None or not nlri.label or any(nlri.esi)):
+    if isinstance(nlri, EvpnPrefix) and (nlri.gateway is not None or not nlri.label or nlri.esi != ESI_ZERO):
         return NotImported.OVERLAY_INDEX
     return means.vxlan
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from isthmus.bgp.nlri import Destination
-from isthmus.fib.entries import CircuitName, Deliver, Target, endpoint
+from isthmus.fib.entries import CircuitName, Deliver, LabelledHop, Target, endpoint
 from isthmus.model.net import IpAddress
 from isthmus.model.reason import NotBest, Note, NotImported, NotInstalled
 from isthmus.model.vpn import Claimant, Encapsulation, RouteTarget, SiteOfOrigin
@@ -36,6 +36,8 @@ class Entry(NamedTuple):
     note: Note | None = None
     first: Claimant | None = None
     """Of several networks that claim it whose it is in this view."""
+    far: bool = False
+    """Whether the winner was announced by somebody outside this cloud, another maker's PE too."""
 
     @property
     def candidates(self) -> tuple[Candidate, ...]:
@@ -84,7 +86,7 @@ def decide(
     endpoints that answered once and do not any more. `plugged`: the circuits that can be delivered to; None: all.
     `past`: asked for where several are compared."""
     if len(paths) == 1 and not local:  # nearly all there are: nothing is compared, nobody loses
-        return _only(view, destination, paths[0], speaker)
+        return only(view, destination, paths[0], speaker)
     mine = [e for e in local if e.why_not is None and not e.targets.isdisjoint(view.imports)]
     candidates: list[Candidate] = [e for e in mine if plugged is None or e.circuit in plugged]
     candidates += [p for p in paths if _may(view, p) and refusal(p, speaker, view.sites) is None]
@@ -98,9 +100,10 @@ def decide(
         best=candidates[best],
         target=_target(candidates[best], speaker),
         losers=tuple((c, why) for c, why in zip(candidates, reasons, strict=True) if why is not None),
-        hidden=_hidden(view, destination),
+        hidden=NotInstalled.HIDDEN_BY_ROUTER if view.hides(destination) else None,
         note=_note(destination, candidates, speaker),
         first=had[0] if had else claimant_of(candidates[best], speaker),
+        far=_is_far(candidates[best], view, speaker),
     )
 
 
@@ -114,22 +117,25 @@ def claimant_of(candidate: Candidate, speaker: Speaker) -> Claimant | None:
     return candidate.claimant if isinstance(candidate, Export) else meaning(candidate.heard, speaker).claimant
 
 
-def _only(view: View, destination: Destination, path: Path, speaker: Speaker) -> Entry | None:
+def only(view: View, destination: Destination, path: Path, speaker: Speaker) -> Entry | None:
+    """`decide` where this one path is all there is."""
     heard, nlri = path.heard, path.nlri
     if view.imports.isdisjoint(heard.route_targets):
         return None
-    means, use = meaning(heard, speaker), FAMILIES[nlri.family]
+    means, target = meaning(heard, speaker), FAMILIES[nlri.family].target
     if is_beacon(path) or unusable(path, means, speaker, view.sites) is not None:
         return None
-    return Entry(path, use.target(path, means), (), _hidden(view, destination), _wide(destination))
+    hidden = NotInstalled.HIDDEN_BY_ROUTER if view.hides(destination) else None
+    note = Note.DEFAULT_ROUTE if destination.is_default_route else None
+    return Entry(path, target(path, means), (), hidden, note, None, means.site not in view.sites)
 
 
 def _may(view: View, path: Path) -> bool:
     return not view.imports.isdisjoint(path.heard.route_targets)
 
 
-def _hidden(view: View, destination: Destination) -> NotInstalled | None:
-    return NotInstalled.HIDDEN_BY_ROUTER if view.hides(destination) else None
+def _is_far(best: Candidate, view: View, speaker: Speaker) -> bool:
+    return isinstance(best, Path) and meaning(best.heard, speaker).site not in view.sites
 
 
 class _Whose(NamedTuple):
@@ -204,20 +210,21 @@ def _later(claim: _Whose, had: Sequence[Claimant]) -> int:
 
 def _rank(path: Path, speaker: Speaker, silent: Collection[IpAddress]) -> Rank:
     means = meaning(path.heard, speaker)
+    common = means.common
     return Rank(
         shared=False,
         silent=means.next_hop in silent,
         second=0,
         later=0,
         remote=True,
-        long_lived_stale=path.least_preferred or means.long_lived_stale,
+        long_lived_stale=path.least_preferred or common.long_lived_stale,
         encapsulation=speaker.prefer.index(FAMILIES[path.nlri.family].encapsulation),
-        local_pref=-means.local_pref,
+        local_pref=-common.local_pref,
         mobility=False,
-        as_path_length=means.as_path_length,
-        origin=means.origin,
-        med=means.med,
-        router_id=means.originator or path.peer_router_id,
+        as_path_length=common.as_path_length,
+        origin=common.origin,
+        med=common.med,
+        router_id=common.originator or path.peer_router_id,
         route_distinguisher=path.nlri.distinguisher.rd,
         ethernet_tag=path.nlri.distinguisher.ethernet_tag,
         peer=path.peer,
@@ -258,7 +265,7 @@ def _note(destination: Destination, candidates: Iterable[Candidate], speaker: Sp
     """The same address in two sites, or of two networks, is somebody's mistake; a prefix in two sites is a design
     (anycast, ECMP)."""
     if not destination.is_host:
-        return _wide(destination)
+        return Note.DEFAULT_ROUTE if destination.is_default_route else None
     if len({claimant_of(c, speaker) for c in candidates} - {None}) > 1:
         return Note.CONTESTED
     sites = {
@@ -269,10 +276,6 @@ def _note(destination: Destination, candidates: Iterable[Candidate], speaker: Sp
     return Note.DUPLICATE_ADDRESS if len(sites - {None}) > 1 else None
 
 
-def _wide(destination: Destination) -> Note | None:
-    return Note.DEFAULT_ROUTE if destination.is_default_route else None
-
-
 def endpoints(entry: Entry) -> Iterable[IpAddress]:
     """The tunnel endpoints of all candidates, winner or not; each once."""
     if not entry.losers:
@@ -281,29 +284,19 @@ def endpoints(entry: Entry) -> Iterable[IpAddress]:
     return {c.heard.next_hop for c in entry.candidates if isinstance(c, Path) and c.heard.next_hop}
 
 
-class Way(NamedTuple):
-    """How a tunnel endpoint is sent to."""
-
-    encapsulation: Encapsulation
-    endpoint: IpAddress
-
-
-def ways(entry: Entry) -> Iterable[Way]:
-    """The same with the encapsulation of each."""
-    if isinstance(entry.best, Path) and not entry.losers:
-        there = endpoint(entry.target)
-        return () if there is None else (Way(FAMILIES[entry.best.nlri.family].encapsulation, there),)
-    paths = (c for c in entry.candidates if isinstance(c, Path))
-    found = ((FAMILIES[path.nlri.family].encapsulation, path.heard.next_hop) for path in paths)
-    return {Way(encapsulation, hop) for encapsulation, hop in found if hop is not None}
+def by_labels_alone(entry: Entry) -> Iterable[IpAddress]:
+    """Of those the ones that are sent to behind labels, or would be, and no other way."""
+    if not entry.losers:
+        return (entry.target.pe,) if isinstance(entry.target, LabelledHop) else ()
+    labelled, otherwise = set[IpAddress](), set[IpAddress]()
+    for path in (c for c in entry.candidates if isinstance(c, Path)):
+        by_label = FAMILIES[path.nlri.family].encapsulation is Encapsulation.MPLS_IN_GRE
+        if (hop := path.heard.next_hop) is not None:
+            (labelled if by_label else otherwise).add(hop)
+    return labelled - otherwise
 
 
 def why_not_imported(view: View, path: Path, speaker: Speaker) -> NotImported | None:
     """Why a route with a target of the view cannot be used; None if it can, or if nobody would miss it."""
     why = refusal(path, speaker, view.sites) if _may(view, path) else None
     return None if why in (NotImported.BEACON, NotImported.OWN_ROUTE) else why
-
-
-def is_of_another_site(entry: Entry, sites: Collection[SiteOfOrigin], speaker: Speaker) -> bool:
-    """Whether the winner was announced by somebody outside this cloud, another maker's PE too."""
-    return isinstance(entry.best, Path) and meaning(entry.best.heard, speaker).site not in sites

@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from isthmus.bgp.attribute import Said, read_communities
-from isthmus.bgp.attribute_reader import combine, communities_of
+from isthmus.bgp.attribute_reader import combine
 from isthmus.bgp.heard import REMEMBERED_OCTETS_MAX, Heard, read_common
 from isthmus.model.net import IpAddress, Mac
 from isthmus.model.reason import NotImported
@@ -20,6 +20,21 @@ from isthmus.vpn.exports import Speaker
 
 SETS_MAX = 16_384
 """Sets whose meaning is remembered."""
+_NO_MAC = Mac(bytes(6))
+
+
+class Common(NamedTuple):
+    """What is said by the attributes that are the same for all that comes the same way."""
+
+    local_pref: int
+    """As it counts here: LOCAL_PREF does not cross an eBGP session, the wish to be shut down gracefully does."""
+    as_path_length: int
+    origin: int
+    med: int
+    originator: IpAddress | None
+    own_as: int
+    """How often our AS is in its path."""
+    long_lived_stale: bool
 
 
 class Meaning(NamedTuple):
@@ -33,20 +48,12 @@ class Meaning(NamedTuple):
     """Why nothing with a label could, in GRE."""
     next_hop: IpAddress | None
     router_mac: Mac | None
-    local_pref: int
-    """As it counts here: LOCAL_PREF does not cross an eBGP session, the wish to be shut down gracefully does."""
     mobility: int
-    as_path_length: int
-    origin: int
-    med: int
-    originator: IpAddress | None
-    own_as: int
-    """How often our AS is in its path."""
-    long_lived_stale: bool
-    """Where it comes from."""
     site: SiteOfOrigin | None
+    """Where it comes from."""
     claimant: Claimant | None
     """In whose name it is announced; None: an older release of ours, or another maker's."""
+    common: Common
 
 
 def meaning(heard: Heard, speaker: Speaker) -> Meaning:
@@ -57,58 +64,39 @@ def meaning(heard: Heard, speaker: Speaker) -> Meaning:
 
 @lru_cache(SETS_MAX)
 def _meaning(common: bytes, communities: bytes, next_hop: IpAddress | None, vtep: IpAddress, asn: int) -> Meaning:
-    same = _of_common(common, asn)
-    said = (_said if len(communities) <= REMEMBERED_OCTETS_MAX else _said.__wrapped__)(communities)
+    said = read_communities(communities)
     return Meaning(
-        refusal=NotImported.OWN_ROUTE if next_hop == vtep else _hop(next_hop, vtep),
+        refusal=_hop(next_hop, vtep),
         vxlan=_vxlan(said),
         labelled=_labelled(said),
         next_hop=next_hop,
         router_mac=said.router_mac,
-        local_pref=same.local_pref,
         mobility=said.mobility_sequence or 0,
-        as_path_length=same.as_path_length,
-        origin=same.origin,
-        med=same.med,
-        originator=same.originator,
-        own_as=same.own_as,
-        long_lived_stale=same.long_lived_stale,
         site=said.site_of_origin,
         claimant=said.claimant,
+        common=_common(common, asn),
     )
 
 
 @lru_cache(SETS_MAX)
-def _said(communities: bytes) -> Said:
-    """The same for all PEs of a VPN whose machines have moved equally often."""
-    return read_communities(communities_of(communities))
-
-
-@lru_cache(SETS_MAX)
-def _of_common(common: bytes, asn: int) -> Meaning:
-    """What does not depend on communities and next hop."""
+def _common(common: bytes, asn: int) -> Common:
     a = combine(read_common(common), None)
     local_pref = LOCAL_PREF_DEFAULT if a.local_pref is None else a.local_pref
-    return Meaning(
-        refusal=None,
-        vxlan=None,
-        labelled=None,
-        next_hop=None,
-        router_mac=None,
+    return Common(
         local_pref=0 if GRACEFUL_SHUTDOWN in a.communities else local_pref,
-        mobility=0,
         as_path_length=a.as_path_length,
         origin=int(a.origin),
         med=a.med or 0,
         originator=a.originator_id,
         own_as=sum(segment.numbers.count(asn) for segment in a.as_path),
         long_lived_stale=LLGR_STALE in a.communities,
-        site=None,
-        claimant=None,
     )
 
 
+@lru_cache(SETS_MAX)
 def _hop(next_hop: IpAddress | None, vtep: IpAddress) -> NotImported | None:
+    if next_hop == vtep:
+        return NotImported.OWN_ROUTE
     if next_hop is None or not next_hop.can_be_endpoint:
         return NotImported.NEXT_HOP
     return None if next_hop.version == vtep.version else NotImported.NEXT_HOP_VERSION
@@ -121,7 +109,7 @@ def _vxlan(said: Said) -> NotImported | None:
         only_udp = said.encapsulations == {Encapsulation.MPLS_IN_UDP}
         return NotImported.MPLS_IN_UDP if only_udp else NotImported.ENCAPSULATION
     mac = said.router_mac
-    return NotImported.NO_ROUTER_MAC if mac is None or mac.is_multicast or not any(mac) else None
+    return NotImported.NO_ROUTER_MAC if mac is None or mac.is_multicast or mac == _NO_MAC else None
 
 
 _GRE = frozenset({Encapsulation.GRE, Encapsulation.MPLS_IN_GRE})

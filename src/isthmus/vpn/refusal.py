@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Set
 
-from isthmus.bgp.nlri import Destination
 from isthmus.model.intent import LANES_IPV6_LENGTH, ROUTER_IPV6
 from isthmus.model.net import Prefix
 from isthmus.model.reason import NotImported
@@ -20,6 +19,7 @@ from isthmus.vpn.meaning import Meaning, meaning
 
 _CIRCUITS = Prefix.of(ROUTER_IPV6, LANES_IPV6_LENGTH)
 """What every router has towards br-vpn, lanes too; the IPv4 ones are link-local anyway."""
+_CIRCUITS_HEAD = _CIRCUITS.address[0]
 
 
 def refusal(path: Path, speaker: Speaker, sites: Set[SiteOfOrigin] = frozenset()) -> NotImported | None:
@@ -35,16 +35,14 @@ def unusable(path: Path, means: Meaning, speaker: Speaker, sites: Set[SiteOfOrig
     """Of a route that is no beacon."""
     if means.refusal is not None:
         return means.refusal
-    if means.own_as > speaker.own_as.get(path.peer, 0):
+    own_as = means.common.own_as
+    if own_as and own_as > speaker.own_as.get(path.peer, 0):
         return NotImported.AS_LOOP
-    if means.site in sites and (means.own_as or (means.as_path_length and path.peer in speaker.internal)):
+    if means.site in sites and (own_as or (means.common.as_path_length and path.peer in speaker.internal)):
         return NotImported.SITE_LOOP
     if means.next_hop in speaker.reflectors:
         return NotImported.REFLECTOR_NEXT_HOP
-    if _nobodys(path.nlri.destination):
+    destination = path.nlri.destination
+    if destination.is_reserved or (destination.address[0] == _CIRCUITS_HEAD and _CIRCUITS.covers(destination)):
         return NotImported.RESERVED_PREFIX
     return FAMILIES[path.nlri.family].refusal(path, means, speaker)
-
-
-def _nobodys(destination: Destination) -> bool:
-    return destination.is_reserved or _CIRCUITS.covers(destination)

@@ -99,10 +99,8 @@ class Judge:
     def __init__(self, peers: Mapping[IpAddress, Trust], clouds: Mapping[int, Trust]) -> None:
         self._peers = {peer: trust for peer, trust in peers.items() if trust != EVERYTHING}
         self._clouds = clouds
-
-    @property
-    def trusts_all(self) -> bool:
-        return not self._clouds and not self._peers
+        self.trusts_all = not self._clouds and not self._peers
+        """Everything counts, whoever says it."""
 
     def look(
         self, peer: IpAddress, heard: Heard, destinations: Sequence[Destination]

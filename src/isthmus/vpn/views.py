@@ -64,20 +64,24 @@ class View:
     _covers: tuple[tuple[Cover, ...], ...] = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_covers", tuple(tuple(Cover.of(s) for s in subnets) for subnets in self.hiding))
+        # One circuit that has nothing itself, and nothing is hidden from the view.
+        hiding = self.hiding if all(self.hiding) else ()
+        object.__setattr__(self, "_covers", tuple(tuple(Cover.of(s) for s in subnets) for subnets in hiding))
 
     def hides(self, prefix: Prefix) -> bool:
         """Whether every router in front of this view has a prefix of its own over this one. Asked for each route, so
         the subnets are ready to be compared with."""
+        if not self._covers:
+            return False
         address, length = prefix
         octets, number = len(address), int.from_bytes(address, "big")
         for subnets in self._covers:
-            for cover in subnets:
-                if cover.octets == octets and cover.length <= length and number >> cover.shift == cover.bits:
+            for of_octets, shortest, shift, bits in subnets:
+                if of_octets == octets and shortest <= length and number >> shift == bits:
                     break
             else:
                 return False
-        return bool(self._covers)
+        return True
 
 
 @dataclass(frozen=True, slots=True)
