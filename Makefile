@@ -93,6 +93,7 @@ bench: install .venv-bagpipe/.stamp ## docs/figures.md: routes to flows, beside 
 	$(BIN)/python -m benchmarks.clouds
 	BAGPIPE=.venv-bagpipe $(BIN)/python -m benchmarks.speakers
 	$(BIN)/python -m benchmarks.swarm
+	$(BIN)/python -m benchmarks.asked
 
 bench-api: install .venv-upstream/.stamp ## docs/api-speed.md: the API beside networking-bgpvpn (half an hour)
 	$(BIN)/python -W ignore -m benchmarks.api --write docs/api-speed.md

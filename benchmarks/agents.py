@@ -66,13 +66,15 @@ class Agent:
 
     def __init__(self, number: int, plan: Plan) -> None:
         self.number, self._plan = number, plan
-        peers = tuple(PeerConfig(ip(at), ASN, HOLD_S, (number % 97) / 97) for at in plan.reflectors)
+        peers = tuple(
+            PeerConfig(ip(at), ASN, HOLD_S, (number % 97) / 97, rt_constrain=plan.asked) for at in plan.reflectors
+        )
         own = ip(address(number))
         node = Node(NodeConfig(own, own, ASN, peers, 1), asyncio.get_running_loop().time())
         self.node = Metered(node, self._computed)
         self.loop = NodeLoop(self.node, self._carry_out)  # type: ignore[arg-type]
         self._tcp = BgpTcp(own, {peer.address: 179 for peer in peers}, self._hear)
-        self.sessions = {peer.address: Counter(number, plan.wanted, plan.routes) for peer in peers}
+        self.sessions = {peer.address: Counter(number, plan.wanted_of(number), plan.routes) for peer in peers}
         self.up: set[Any] = set()
         self.ended: dict[Any, float] = {}
         """When a session had said that this was all and the switch had what follows from it; 0 until then."""
@@ -105,7 +107,7 @@ class Agent:
         self.loop.tell(fact)
 
     def _forget(self, peer: Any) -> None:
-        self.sessions[peer] = Counter(self.number, self._plan.wanted, self._plan.routes)
+        self.sessions[peer] = Counter(self.number, self._plan.wanted_of(self.number), self._plan.routes)
         self.up.discard(peer)
         self.ended.pop(peer, None)
 
@@ -160,7 +162,7 @@ class Agent:
 def wanted(number: int, plan: Plan) -> tuple[dict[Any, Any], list[Any]]:
     """Its own VPN with all its addresses, and others of which it has one machine each that only listens."""
     circuits, ports = {}, []
-    others = [vpn((number + 10 * k) % plan.hypervisors) for k in range(1, plan.vpns)]
+    others = plan.imported(number)[1:]
     network = f"neutron-{uuid(0)}"
     own = (f"{ASN}:{vpn(number)}",)
     one = association(NUMBER, networks=(network,), both=own, imports=(f"{ASN}:{plan.common}",), vni=vpn(number))

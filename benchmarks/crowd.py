@@ -67,11 +67,24 @@ class Plan:
     """How many a whole agent imports besides."""
     profile: bool = False
     """Whether whole agents say at their end where their time went."""
+    asked: bool = False
+    """Whether whole agents are told what they ask for only (RFC 4684)."""
 
     @property
     def wanted(self) -> int:
         """Routes of others that a session has to bring, the changed one apart."""
         return self.routes * (self.hypervisors - 1)
+
+    def wanted_of(self, number: int) -> int:
+        """And those that a session of a whole agent has to bring."""
+        if not self.asked:
+            return self.wanted
+        mine = self.imported(number)
+        return self.routes * sum(vpn(one) in mine for one in range(self.hypervisors) if one != number)
+
+    def imported(self, number: int) -> list[int]:
+        """The VPNs of a whole agent, its own first; the common one apart."""
+        return [vpn((number + 10 * k) % self.hypervisors) for k in range(self.vpns)]
 
 
 @dataclass(slots=True)

@@ -61,8 +61,24 @@ def frr(at: str, home: Path, clients: int, extra: str) -> list[str]:
     return [*command, "--vty_socket", str(home), "--limit-fds", str(clients * 2 + 100)]
 
 
-def gobgp(at: str, home: Path, clients: int, extra: str) -> list[str]:
-    """`extra` is for FRR only."""
+RT_CONSTRAIN = """\
+[[neighbors.afi-safis]]
+[neighbors.afi-safis.config]
+  afi-safi-name = "rtc"
+[neighbors.afi-safis.mp-graceful-restart.config]
+  enabled = true
+[neighbors.afi-safis.route-target-membership.config]
+  deferral-time = 8
+"""
+
+
+def gobgp_asked(at: str, home: Path, clients: int, extra: str) -> list[str]:
+    """Tells whole agents what they ask for (RFC 4684); light speakers do not know it and hear all."""
+    return gobgp(at, home, clients, extra, RT_CONSTRAIN)
+
+
+def gobgp(at: str, home: Path, clients: int, extra: str, families: str = "") -> list[str]:
+    """`extra` is for FRR only; `families` are spoken besides."""
     text = f'[global.config]\n  as = {ASN}\n  router-id = "{at}"\n  local-address-list = ["{at}"]\n'
     for number in range(clients):
         text += f"""\
@@ -85,9 +101,12 @@ def gobgp(at: str, home: Path, clients: int, extra: str) -> list[str]:
   afi-safi-name = "l2vpn-evpn"
 [neighbors.afi-safis.mp-graceful-restart.config]
   enabled = true
-"""
+{families}"""
     (home / "gobgpd.toml").write_text(text)
     return ["gobgpd", "-r", "-f", str(home / "gobgpd.toml"), "--api-hosts", f"{at}:50051", "--pprof-disable"]
+
+
+REFLECTOR_KINDS = {"frr": frr, "gobgp": gobgp, "gobgp-asked": gobgp_asked}
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,7 +246,8 @@ class Hosts:
 
     def __init__(self, ground: Ground) -> None:
         swarm = ground.swarm
-        every = Plan(list(REFLECTORS), [], swarm.hypervisors, ROUTES, COMMON, swarm.vpns, swarm.profile)
+        asked = swarm.reflector is gobgp_asked
+        every = Plan(list(REFLECTORS), [], swarm.hypervisors, ROUTES, COMMON, swarm.vpns, swarm.profile, asked)
         light = [0, *range(swarm.whole + 1, swarm.hypervisors)]
         self.light = ground.host("crowd", replace(every, speakers=light))
         shares = [list(range(1 + n, swarm.whole + 1, AGENT_PROCESSES)) for n in range(AGENT_PROCESSES)]
@@ -324,10 +344,13 @@ SWARMS = (
     Swarm("FRR, 1,000, 10 of them whole", frr, 1000, 10),
     Swarm("GoBGP, 100 whole agents", gobgp, 101, 100, limit_s=120),
     Swarm("GoBGP, 1,000, 10 of them whole", gobgp, 1000, 10),
+    Swarm("GoBGP that is asked for targets, 100 whole agents", gobgp_asked, 101, 100, limit_s=120),
+    Swarm("GoBGP that is asked for targets, 1,000, 10 of them whole", gobgp_asked, 1000, 10),
 )
 SLOPES = (
     *(Swarm(f"a cloud of {n}", frr, n, 10) for n in SLOPE_CLOUD),
     *(Swarm(f"a cloud of 500, VPNs here: {n}", frr, 500, 10, vpns=n) for n in SLOPE_OWN),
+    *(Swarm(f"GoBGP that is asked for targets, a cloud of {n}", gobgp_asked, n, 10) for n in SLOPE_CLOUD),
 )
 AIM_AGAIN_S, AIM_CHANGED_S = 8.0, 0.3
 ABOUT = """\
@@ -391,8 +414,10 @@ def verdict(found: Found) -> str:
 
 
 def text(run: Run, found: list[Found], slopes: list[Found], profile: str) -> str:
-    few, more, one, sixteen = slopes
-    cloud = slope(few, more, (SLOPE_CLOUD[1] - SLOPE_CLOUD[0]) * ROUTES)
+    few, more, one, sixteen, few_asked, more_asked = slopes
+    cloud, asked = (
+        slope(a, b, (SLOPE_CLOUD[1] - SLOPE_CLOUD[0]) * ROUTES) for a, b in ((few, more), (few_asked, more_asked))
+    )
     own = slope(one, sixteen, (SLOPE_OWN[1] - SLOPE_OWN[0]) * 10 * ROUTES)
     rows = [
         (f.swarm.name, f"{f.swarm.hypervisors * ROUTES:,}", f"{f.flows:,}", f"{ms(f.agent_cpu)} ms") for f in slopes
@@ -405,7 +430,8 @@ def text(run: Run, found: list[Found], slopes: list[Found], profile: str) -> str
     parts += [table(("where", "routes of the cloud", "flows here", "processor"), rows)]
     parts += [
         f"One route more in the cloud costs each agent {cloud:.0f} µs, one more in its own VPNs {own:.0f} µs on top of "
-        "that (both heard from two reflectors, decoded and forgotten or decided and installed)."
+        "that (both heard from two reflectors, decoded and forgotten or decided and installed). Where the reflector is "
+        f"asked for targets (RFC 4684), one route more in the cloud costs {asked:.0f} µs."
     ]
     if profile:
         parts += ["Where the time of a process of whole agents goes, its whole life (own time under a profiler):"]
@@ -415,7 +441,9 @@ def text(run: Run, found: list[Found], slopes: list[Found], profile: str) -> str
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.swarm")
-    parser.add_argument("--reflector", choices=("frr", "gobgp"), help="only one swarm of one's own; writes nothing")
+    parser.add_argument(
+        "--reflector", choices=("frr", "gobgp", "gobgp-asked"), help="only one swarm of one's own; writes nothing"
+    )
     parser.add_argument("--hypervisors", type=int, default=101)
     parser.add_argument("--whole", type=int, default=100)
     parser.add_argument("--line", default=f" coalesce-time {COALESCE_MS}", help="of FRR's configuration")
@@ -426,7 +454,7 @@ def main() -> None:
     run = Run()
     with tempfile.TemporaryDirectory(prefix="swarm") as directory:
         if words.reflector:
-            kind = frr if words.reflector == "frr" else gobgp
+            kind = REFLECTOR_KINDS[words.reflector]
             swarm = Swarm(words.reflector, kind, words.hypervisors, words.whole, extra=words.line, limit_s=words.limit)
             own = measure(replace(swarm, profile=words.profile), Path(directory) / "0")
             print(json.dumps(asdict(replace(own, profile="")), default=str, indent=1) + own.profile)

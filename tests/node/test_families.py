@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from isthmus.bgp.family import EVPN, VPNV4, VPNV6, Family
+from isthmus.bgp.iana import CapabilityCode
 from isthmus.bgp.nlri import Nlri
 from isthmus.bgp.nlri.ethernet import MacIp
 from isthmus.bgp.nlri.vpn import VpnPrefix
@@ -20,14 +21,18 @@ from isthmus.bgp.update import Update
 from isthmus.fib.entries import InboundKey, LabelKey, LabelledHop
 from isthmus.flows.render import Renderer
 from isthmus.model.net import IpAddress, Mac
-from isthmus.model.reason import NotBest, NotImported
+from isthmus.model.port import LocalPort
+from isthmus.model.reason import NotAccepted, NotBest, Note, NotImported
 from isthmus.model.vpn import Encapsulation, RouteDistinguisher
 from isthmus.node import facts
 from isthmus.node.handed_on import decode, encode, sealed
-from isthmus.node.order import LINGER_S, LOST_TOO_S
+from isthmus.node.order import LINGER_S, LOST_TOO_S, RESTART_TIME_S
 from isthmus.node.report import status
 from isthmus.rib.path import Channel
 from isthmus.vpn.beacons import BEACON_TARGET
+from isthmus.vpn.exports import Speaker
+from isthmus.vpn.families import FAMILIES
+from isthmus.vpn.trust import TargetRange, Trust
 from tests.build import association, attachment, attributes, circuit, ip, net, path, port
 from tests.world import REFLECTOR, SECOND, Reflector, World
 
@@ -191,7 +196,7 @@ def test_a_route_with_labels_leads_to_its_pe() -> None:
         ((0,), {}, NotImported.RESERVED_LABEL),
         ((3,), {}, NotImported.IMPLICIT_NULL),
         ((16, 17, 18, 19), {}, NotImported.LABEL_STACK),
-        ((16,), {"next_hop": "2001:db8::1"}, NotImported.NEXT_HOP),
+        ((16,), {"next_hop": "2001:db8::1"}, NotImported.NEXT_HOP_VERSION),
         ((16,), {"encapsulations": (Encapsulation.VXLAN,)}, NotImported.ENCAPSULATION),
         ((16,), {"encapsulations": (Encapsulation.MPLS,)}, NotImported.ENCAPSULATION),
         ((16,), {"encapsulations": (Encapsulation.MPLS_IN_UDP,)}, NotImported.MPLS_IN_UDP),
@@ -299,3 +304,126 @@ def test_a_session_that_ends_makes_all_stale_and_each_ages_by_itself() -> None:
     assert {p.channel for p in rib} == {Channel(REFLECTOR, EVPN), Channel(REFLECTOR, VPNV4)}
     assert rib.sweep(lambda path: path.nlri.family == EVPN)
     assert {p.channel.family for p in rib} == {VPNV4}
+
+
+# Who cannot be heard, and restarts
+
+
+def signs(world: World, withdraw: Iterable[Family] = (), say: Iterable[Family] = ()) -> None:
+    """Another hypervisor's beacons."""
+    there = ip("172.30.2.1")
+    ours = Speaker(there, there, Mac(b"\x02\x78" + there), 64513)
+    said = {family: make(ours) for family, use in FAMILIES.items() if (make := use.beacon) is not None}
+    world.reflectors[REFLECTOR].session.send_routes(
+        [(said[family].attributes, said[family].nlri) for family in say], [said[family].nlri for family in withdraw]
+    )
+    world.settle()
+
+
+def test_a_beacon_says_something_of_its_own_family_only() -> None:
+    """FRR keeps the VPNv4 routes of a hypervisor whose agent is gone, its beacon too, and withdraws those of EVPN."""
+    world = begun((EVPN, VPNV4))
+    signs(world, say=(EVPN, VPNV4))
+    world.says(path("10.9.0.1/32", attributes(RT)), path("10.9.0.2/32", attributes(RT)))
+    says(world, labelled("10.9.0.1/32"))
+    world.probe(ip("172.30.2.1"), facts.Answer.ANSWERS)
+    signs(world, withdraw=[EVPN])
+    world.says(withdraw=[path(p, attributes(RT)).nlri for p in ("10.9.0.1/32", "10.9.0.2/32")])  # type: ignore[misc]
+    assert shown(world) == {"10.9.0.1/32": "", "10.9.0.2/32": Note.HELD.value}
+    assert candidates(world, "10.9.0.1/32") == [([7001], ""), ([], NotBest.LONG_LIVED_STALE.value)]
+    says(world, withdraw=[labelled("10.9.0.1/32")])
+    assert shown(world) == {"10.9.0.1/32": Note.HELD.value, "10.9.0.2/32": Note.HELD.value}, "the one was taken back"
+
+
+def test_routes_with_labels_are_held_as_others_are() -> None:
+    world = begun()
+    signs(world, say=ALL)
+    says(world, labelled("10.9.0.1/32"), labelled("fd09::1/128"))
+    world.probe(ip("172.30.2.1"), facts.Answer.ANSWERS)
+    signs(world, withdraw=[VPNV4, VPNV6])
+    says(world, withdraw=[labelled("10.9.0.1/32"), labelled("fd09::1/128")])
+    assert set(shown(world).values()) == {Note.HELD.value}
+    world.wait(RESTART_TIME_S)
+    assert shown(world) == {}
+
+
+def preserved(world: World) -> set[Family]:
+    """The families of which the last OPEN says that what was told is forwarded still."""
+    agreed = world.reflectors[REFLECTOR].session.agreed
+    assert agreed is not None
+    (found,) = [c.value for c in agreed.peer_capabilities if c.code == CapabilityCode.GRACEFUL_RESTART]
+    each = (found[at : at + 4] for at in range(2, len(found), 4))
+    named = {Family.of(int.from_bytes(one[:2], "big"), one[2]) for one in each if one[3] & 0x80}
+    return {family for family in ALL if family in named}
+
+
+def again(world: World, *ports: LocalPort) -> World:
+    """A fresh run after a crash."""
+    fresh = world.crashed()
+    fresh.switch_on()
+    fresh.intent({circuit(1): INTENT}, ports)
+    return fresh
+
+
+def test_after_a_crash_all_that_is_gone_is_withdrawn_by_name_in_its_family() -> None:
+    fresh = again(begun(), port("q", A, "10.1.0.6"))
+    said = fresh.reflectors[REFLECTOR].history
+    gone = {(r.family, str(r.destination)) for u in said for r in u.withdrawn}
+    assert gone == {
+        (EVPN, "10.1.0.5/32"),
+        (EVPN, "fd01::5/128"),
+        (VPNV4, "10.1.0.5/32"),
+        (VPNV6, "fd01::5/128"),
+    }
+    for family in ALL:
+        ends_at = [u.end_of_rib for u in said].index(family)
+        assert not [u for u in said[ends_at:] if u.family == family and u.withdrawn], "End-of-RIB is the last word"
+
+
+def test_after_a_crash_forwarding_is_preserved_if_the_labels_are_there_too() -> None:
+    world = begun()
+    assert preserved(again(world, PORT)) == set(ALL)
+    world = begun()
+    key = Renderer.inbound_key(LabelKey(32, net("10.1.0.5/32")))
+    fresh = world.crashed()
+    del fresh.flows[key]
+    fresh.switch_on()
+    fresh.intent({circuit(1): INTENT}, [PORT])
+    assert preserved(fresh) == set()
+
+
+def test_a_family_that_is_spoken_no_more_costs_nothing_else() -> None:
+    """The file of today has EVPN alone: what was told with labels is not said again, and its flows go."""
+    world = begun()
+    left = decode(encode(world.node.remember(world.now)))
+    fresh = World(memory=left, generation=2, now=world.now + 1)
+    fresh.flows, fresh.circuits, fresh.next_port = dict(world.flows), dict(world.circuits), world.next_port
+    fresh.switch_on()
+    fresh.intent({circuit(1): INTENT}, [PORT])
+    assert told(fresh.reflectors[REFLECTOR].history).keys() == {EVPN}
+    assert Renderer.inbound_key(InboundKey(5016, net("10.1.0.5/32"))) in fresh.flows
+    assert Renderer.inbound_key(LabelKey(32, net("10.1.0.5/32"))) not in fresh.flows
+
+
+def test_how_far_a_peer_is_trusted_holds_for_labels_too() -> None:
+    trust = Trust(
+        accept_targets=(TargetRange.parse(RT),),
+        accept_prefixes=(net("10.9.0.0/16"),),
+        tunnel_endpoints=(net("172.30.2.0/24"),),
+    )
+    world = World(families=ALL, trust=trust)
+    world.gre = 2
+    world.switch_on()
+    world.intent({circuit(1): INTENT}, [PORT])
+    says(world, labelled("10.9.0.1/32"))
+    says(world, labelled("10.9.0.2/32"), next_hop="172.30.3.1")
+    says(world, labelled("10.8.0.3/32"))
+    world.reflectors[REFLECTOR].session.send_routes([(attributes("64512:2", **BEHIND_LABELS), labelled("10.9.0.4/32"))])
+    signs(world, say=ALL)
+    assert shown(world) == {"10.9.0.1/32": ""}
+    peer = world.node.peers[REFLECTOR]
+    assert peer.not_taken == {
+        NotAccepted.FOREIGN_NEXT_HOP: 1,
+        NotAccepted.FOREIGN_PREFIX: 1,
+        NotAccepted.FOREIGN_TARGET: 1,
+    }, "a beacon may be shown by its endpoint, in whatever clothes"

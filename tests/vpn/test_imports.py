@@ -41,7 +41,7 @@ def test_a_route_of_another_vpn_is_not_in_the_view() -> None:
         (attributes("64512:1", next_hop="172.30.1.1"), NotImported.OWN_ROUTE),
         (attributes("64512:1", originator="172.30.1.1"), NotImported.OWN_ROUTE),
         (attributes("64512:1", as_path=(64513, 64512)), NotImported.AS_LOOP),
-        (attributes("64512:1", next_hop="2001:db8::1"), NotImported.NEXT_HOP),
+        (attributes("64512:1", next_hop="2001:db8::1"), NotImported.NEXT_HOP_VERSION),
         (attributes("64512:1", next_hop="0.0.0.0"), NotImported.NEXT_HOP),
         (attributes("64512:1", encapsulations=(Encapsulation.MPLS,)), NotImported.ENCAPSULATION),
         (attributes("64512:1", encapsulations=(Encapsulation.MPLS_IN_UDP,)), NotImported.MPLS_IN_UDP),

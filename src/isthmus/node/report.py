@@ -23,7 +23,7 @@ from isthmus.node.config import Liveness
 from isthmus.node.core import Node
 from isthmus.node.peers import Peer
 from isthmus.node.report_limits import limits
-from isthmus.node.report_routes import installed, routes, unused
+from isthmus.node.report_routes import installed, noted, routes, unused
 from isthmus.node.retention import Age
 from isthmus.node.status import (
     AssociationStatus,
@@ -72,7 +72,18 @@ def status(node: Node, now: float, detail: Detail = Detail.ALL) -> NodeStatus:
         limits=list(limits(node)),
         looks={occasion.name: count for occasion, count in sorted(node.picture.looks.items())},
         decisions=node.tables.decisions,
+        refused=_refused(node),
+        noted=dict(sorted(noted(node).items())) if numbers else {},
     )
+
+
+def _refused(node: Node) -> dict[str, int]:
+    """View by view: nearly all have nothing of it."""
+    found: Counter[str] = Counter()
+    for number in node.tables.views:
+        for (why, _), count in node.tables.refusals(number).items():
+            found[why.value] += count
+    return dict(sorted(found.items()))
 
 
 def _attachments(node: Node, *, everybody: bool) -> Iterator[AttachmentStatus]:

@@ -14,6 +14,7 @@ from isthmus.flows.render import Renderer
 from isthmus.model.net import IpAddress, Prefix
 from isthmus.model.reason import NotAccepted, NotBest, Note, NotImported, NotInstalled
 from isthmus.node.core import Node
+from isthmus.node.oddities import Oddities
 from isthmus.node.status import RouteStatus
 from isthmus.rib.decision import LLGR_STALE, LOCAL_PREF_DEFAULT
 from isthmus.rib.path import Path, Standing
@@ -67,9 +68,16 @@ def unused(node: Node) -> dict[str, int]:
     return dict(sorted(found.items()))
 
 
+def noted(node: Node) -> Counter[str]:
+    """The best routes by their notes."""
+    odd = Oddities(node)
+    notes = (_note(node, story.candidate, story, odd) for story in stories(node) if story.best)
+    return Counter(note.value for note in notes if note is not None)
+
+
 def routes(node: Node, now: float) -> list[RouteStatus]:
-    told = stories(node, in_order=True)
-    return [_local(s) if isinstance(s.candidate, Export) else _received(node, s.candidate, s, now) for s in told]
+    told, odd = stories(node, in_order=True), Oddities(node)
+    return [_local(s) if isinstance(s.candidate, Export) else _received(node, s.candidate, s, odd, now) for s in told]
 
 
 def installed(node: Node, view: ViewId, prefix: Prefix) -> bool:
@@ -139,9 +147,16 @@ def _local(story: Story) -> RouteStatus:
     )
 
 
-def _received(node: Node, path: Path, story: Story, now: float) -> RouteStatus:
+def _note(node: Node, candidate: Candidate, story: Story, odd: Oddities) -> Note | None:
+    if isinstance(candidate, Export):
+        return story.note
+    path = node.convergence.rib.now(candidate)
+    return story.note or _staleness(path) or (Note.BLIND if _is_blind(node, path, story) else odd.of(path, story.view))
+
+
+def _received(node: Node, path: Path, story: Story, odd: Oddities, now: float) -> RouteStatus:
+    note = _note(node, path, story, odd)
     a, path = path.attributes, node.convergence.rib.now(path)
-    note = story.note or _staleness(path) or (Note.BLIND if _is_blind(node, path, story) else None)
     return RouteStatus(
         view=_view(story),
         prefix=str(path.nlri.destination),

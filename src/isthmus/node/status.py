@@ -307,3 +307,7 @@ class NodeStatus:
     """How often something was computed since the start, by the occasion (`dirty.Occasion`)."""
     decisions: int = 0
     """Where a destination of a view leads, decided since the start."""
+    refused: dict[str, int] = field(default_factory=dict)
+    """Routes with a target that a view imports, and none can use, by the reason; known to the log too."""
+    noted: dict[str, int] = field(default_factory=dict)
+    """Best routes by what is worth telling of them though nothing is refused (`Note`)."""

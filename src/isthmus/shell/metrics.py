@@ -128,6 +128,13 @@ def _views(status: NodeStatus) -> Iterator[Metric]:
         "why",
         {reason: float(count) for reason, count in status.unused.items()},
     )
+    yield _labelled(
+        GaugeMetricFamily,
+        "routes_noted",
+        "Best routes of which something is worth telling though nothing is refused, by what it is.",
+        "note",
+        {note: float(count) for note, count in status.noted.items()},
+    )
 
 
 def _attachments(status: NodeStatus) -> Iterator[Metric]:

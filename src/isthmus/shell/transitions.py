@@ -6,7 +6,7 @@ are logged where they are seen.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from isthmus.bgp.session import State
 from isthmus.model.reason import AttachmentState, LimitState, Note
@@ -27,6 +27,7 @@ def lines(before: NodeStatus | None, after: NodeStatus) -> Iterator[str]:
     yield from _doubted(before.switch.endpoints_doubted if before else [], after.switch)
     yield from _unheard(before.switch.endpoints_unheard if before else [], after.switch.endpoints_unheard)
     yield from _attachments({a.circuit: a for a in before.attachments} if before else {}, after.attachments)
+    yield from _refused(before.refused if before else {}, after.refused)
     yield from _limits({(one.limit, one.of): one for one in before.limits} if before else {}, after.limits)
     if after.switch.swept and not (before and before.switch.swept):
         yield "switch: what earlier runs left and nobody wants is swept"
@@ -75,6 +76,14 @@ def _unheard(before: list[str], after: list[str]) -> Iterator[str]:
         yield f"tunnels: not heard by BGP, but answering, so that withdrawals are held a while: {_some(fresh)}"
     if gone := sorted(set(before) - set(after)):
         yield f"tunnels: heard again, or held no longer: {_some(gone)}"
+
+
+def _refused(before: Mapping[str, int], after: Mapping[str, int]) -> Iterator[str]:
+    """One line for each reason when there is somebody of whom it is true, and one when nobody is left."""
+    for why in sorted(after.keys() - before.keys()):
+        yield f"routes: {after[why]} that a VPN here imports cannot be used: {why}"
+    for why in sorted(before.keys() - after.keys()):
+        yield f"routes: none any more that cannot be used because: {why}"
 
 
 def _some(names: list[str]) -> str:

@@ -109,9 +109,9 @@ def _of_common(common: bytes, asn: int) -> Meaning:
 
 
 def _hop(next_hop: IpAddress | None, vtep: IpAddress) -> NotImported | None:
-    if next_hop is None or next_hop.version != vtep.version or not next_hop.can_be_endpoint:
+    if next_hop is None or not next_hop.can_be_endpoint:
         return NotImported.NEXT_HOP
-    return None
+    return None if next_hop.version == vtep.version else NotImported.NEXT_HOP_VERSION
 
 
 def _vxlan(said: Said) -> NotImported | None:
