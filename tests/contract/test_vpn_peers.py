@@ -1,6 +1,7 @@
 """VPNv4 and VPNv6 beside EVPN with FRR and GoBGP as reflectors: what they see of us, and what they pass on.
 
-FRR's neighbours are static: 8.4 does not survive VPN families with listen ranges (docs/operator/reflectors.md).
+FRR is as docs/operator/mpls.md says it: neighbours are static, because 8.4 does not survive VPN families with listen
+ranges, and duplicates are not suppressed, because a label that changes alone counts as one.
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ router bgp {ASN}
  bgp router-id 127.0.0.10
  bgp cluster-id 127.0.0.10
  no bgp default ipv4-unicast
+ no bgp suppress-duplicates
 """
     + "".join(
         f" neighbor {one} remote-as {ASN}\n neighbor {one} passive\n neighbor {one} advertisement-interval 0\n"

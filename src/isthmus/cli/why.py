@@ -128,8 +128,8 @@ def _conversation(leg: Leg) -> Verdict:
     sentence = f"the path between {leg.source} ({leg.start}) and {leg.destination} ({end}) is whole, both ways"
     asked = f"show routes --prefix {leg.destination}"
     answer = leg.wrong(Cause.WHOLE, Step.WHOLE, sentence, leg.start.node, asked)
-    about = (_kept_elsewhere, _behind_labels, _odd)
-    remarks = tuple(remark for node in nodes for ask in about for remark in ask(leg, node))
+    beside = (_kept_elsewhere, _odd, _behind_labels)
+    remarks = tuple(remark for node in nodes for look in beside for remark in look(leg, node))
     there = _followed(leg, leg.start.node)
     labels = len(there.labels) if there is not None else 0
     tunnel = Tunnel(nodes[0].status.vtep, nodes[-1].status.vtep, labels) if nodes[1:] else None
@@ -193,17 +193,17 @@ def _kept_elsewhere(leg: Leg, node: Told) -> list[str]:
     return [f"the route of {node.name} for {prefix} is {r.note}" for prefix, r in found.items()]
 
 
-def _behind_labels(leg: Leg, node: Told) -> list[str]:
-    """Who thinks of VXLAN would look in the wrong place."""
-    one = _followed(leg, node)
-    return [f"{node.name} sends {one.prefix} to {one.next_hop} {how(one)}"] if one is not None and one.labels else []
-
-
 def _odd(leg: Leg, node: Told) -> list[str]:
     """What may be wrong with the PE at the other end, though its route is good."""
     odd = (Note.OTHER_VNI.value, Note.SHARED_DISTINGUISHER.value)
     found = {r.prefix: r.note for r in _between(leg, node) if r.note in odd}
     return [f"the route of {node.name} for {prefix}: {note}" for prefix, note in found.items()]
+
+
+def _behind_labels(leg: Leg, node: Told) -> list[str]:
+    """Who thinks of VXLAN would look in the wrong place."""
+    one = _followed(leg, node)
+    return [f"{node.name} sends {one.prefix} to {one.next_hop} {how(one)}"] if one is not None and one.labels else []
 
 
 def _remarks(known: Known, answer: Verdict) -> list[str]:
