@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from isthmus.flows.layout import FLOATING, Table
+from isthmus.flows.layout import OUTWARD, Table
 from isthmus.model.intent import AttachmentIntent, BadIntent, UnknownSchema
 from isthmus.model.reason import NotAccepted, NotAnnounced, Note, NotInstalled
 from isthmus.model.report import DOWN, IN_SYNC, UP, AttachmentReport, NodeReport
@@ -269,7 +269,8 @@ def test_a_floating_ip_that_comes_and_goes_changes_a_flow() -> None:
     w.says(path("0.0.0.0/0", attributes(RT)))
 
     def by_the_router() -> list[str]:
-        return [key.match for key in w.flows if (key.table, key.priority) == (Table.VIEW, FLOATING)]
+        marks = f"set_field:{OUTWARD:#x}->reg0"
+        return [key.match for key, flow in w.flows.items() if key.table == Table.SOURCE and marks in flow.actions]
 
     assert by_the_router() == []
     plain = port("p", A, "10.1.0.5")

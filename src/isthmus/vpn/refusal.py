@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Set
 
 from isthmus.bgp.nlri import Destination
-from isthmus.model.intent import LANES_IPV6_LENGTH, ROUTER_IPV6
-from isthmus.model.net import Prefix
+from isthmus.model.intent import CIRCUITS_IPV6
 from isthmus.model.reason import NotImported
 from isthmus.model.vpn import BEACON_TARGET, SiteOfOrigin
 from isthmus.rib.path import Path
@@ -17,9 +16,6 @@ from isthmus.vpn.beacons import whose
 from isthmus.vpn.exports import Speaker
 from isthmus.vpn.families import FAMILIES
 from isthmus.vpn.meaning import Meaning, meaning
-
-_CIRCUITS = Prefix.of(ROUTER_IPV6, LANES_IPV6_LENGTH)
-"""What every router has towards br-vpn, lanes too; the IPv4 ones are link-local anyway."""
 
 
 def refusal(path: Path, speaker: Speaker, sites: Set[SiteOfOrigin] = frozenset()) -> NotImported | None:
@@ -47,4 +43,4 @@ def unusable(path: Path, means: Meaning, speaker: Speaker, sites: Set[SiteOfOrig
 
 
 def _nobodys(destination: Destination) -> bool:
-    return destination.is_reserved or _CIRCUITS.covers(destination)
+    return destination.is_reserved or CIRCUITS_IPV6.covers(destination)

@@ -29,6 +29,8 @@ CIRCUIT_LANE = 2
 NOBODYS_LANE = 3
 """What leaves by our default route and by no policy: it is in no BGPVPN."""
 LANES_IPV4_LENGTH, LANES_IPV6_LENGTH = 20, 112
+CIRCUITS_IPV6 = Prefix.of(ROUTER_IPV6, LANES_IPV6_LENGTH)
+"""What every router has towards br-vpn, lanes too; the IPv4 ones are link-local anyway."""
 _LANES_MAC, _LANES_IPV4 = Mac.parse("02:00:5e:00:00:00"), IpAddress.parse("169.254.128.0")
 _LANES_IPV6 = IpAddress.parse("fd00:56:50:4e::")
 
