@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from uuid import UUID
 
 import pytest
 
@@ -94,3 +95,12 @@ def test_subnets_that_are_left_out_are_said_beside() -> None:
     assert Skipped(str(LONE.subnets[0].prefix), Unserved.NO_GATEWAY_IP) in made.skipped
     assert is_overfull(made)
     assert any(key.table is Table.SWITCH_PORT for key in made.rows)
+
+
+def test_a_router_with_more_networks_than_there_are_lanes_says_so_and_raises_nothing() -> None:
+    first = PRIVATE.interfaces[0]
+    many = tuple(replace(first, port=f"p{n}", network=str(UUID(int=n))) for n in range(4065))
+    whole = Attachment(replace(PRIVATE, interfaces=many), (association(1), association(2)))
+    made = fitting(whole, HERE, 7, 2)
+    assert (made.rows, sorted(left(made))) == ({}, [1, 2])
+    assert "4065 networks" in broken(whole, form=2), "what an interface too many is answered"

@@ -65,7 +65,7 @@ class Unserved(StrEnum):
     NO_INTERFACE = "the router has no interface on any network"
     NO_SUBNET = "the network has no subnet that could be served"
     NO_GATEWAY_IP = "the subnet has no gateway_ip"
-    TOO_LARGE = "its router or network is in more BGPVPNs, or with more route targets, than one row can carry"
+    TOO_LARGE = "its router has more networks, or is in more BGPVPNs or with more route targets, than one row can carry"
     FLAVOUR = "the router has a flavour: OVN serves routers without one only"
     GATEWAY_TAKEN = "a port of the network has the subnet's gateway_ip"
 
