@@ -110,6 +110,8 @@ class Tables:
     """How many of them, in whatever view, have each among their candidates."""
     _refusals: dict[ViewId, dict[Destination, tuple[tuple[NotImported, Targets], ...]]] = field(default_factory=dict)
     """Why routes with a target of the view cannot be used, and their targets; of nearly all views nothing."""
+    _default_routes: dict[ViewId, set[Destination]] = field(default_factory=dict)
+    """Those that each view has; few views have any."""
     _sites: dict[ViewId, frozenset[SiteOfOrigin]] = field(default_factory=dict)
     """The names of this cloud, when the view was made."""
     _far: dict[ViewId, int] = field(default_factory=dict)
@@ -262,6 +264,9 @@ class Tables:
             elif number in self._refusals:
                 self._refusals[number].pop(destination, None)
             self._note_first(number, destination, entry)
+            if destination.is_default_route:
+                known = self._default_routes.setdefault(number, set())
+                known.discard(destination) if entry is None else known.add(destination)
             if before is not None:
                 self._count(number, before, -1)
             if entry is not None:
@@ -286,6 +291,10 @@ class Tables:
     def refusals(self, number: ViewId) -> Counter[tuple[NotImported, Targets]]:
         """Routes with a target of the view that cannot be used, by the reason and their targets."""
         return Counter(why for whys in self._refusals.get(number, {}).values() for why in whys)
+
+    def default_routes(self, number: ViewId) -> list[Destination]:
+        """Those of a view that lead somewhere, the widest first."""
+        return sorted(self._default_routes.get(number, ()), key=lambda d: (d.version, d.length, d))
 
     def uses_some(self, number: ViewId, endpoints: Set[IpAddress]) -> bool:
         """Whether something in the view leads to one of these, or would if others went."""
@@ -398,6 +407,7 @@ class Tables:
             self._lead(number, destination, None)
         del self._led[number], self._uses[number], self.entries[number]
         self._refusals.pop(number, None)
+        self._default_routes.pop(number, None)
         self._far.pop(number, None)
         del self._sites[number]
         self._overfull.pop(number, None)
