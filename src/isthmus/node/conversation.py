@@ -11,7 +11,7 @@ Rules: the session decides about octets, this file about routes of one family. N
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from isthmus.bgp.session import Session
@@ -83,18 +83,15 @@ class Conversation:
     def tell(
         self,
         session: Session,
-        routes: Mapping[RouteKey, Announcement],
-        kept: Collection[RouteKey],
+        wanted: Mapping[RouteKey, Announcement],
         *,
         complete: bool,
     ) -> None:
-        """Bring the peer to these routes; of `kept` it keeps what it knows. `complete` when nothing of ours is still on
-        its way into the switch, or that is not waited for any longer."""
+        """Bring the peer to these routes. `complete` when nothing of ours is still on its way into the switch, or that
+        is not waited for any longer."""
         if not self.spoken:
             return
-        told = self.told.told
         self.beacon_owed |= self.told.again
-        wanted = {**{key: told[key] for key in kept if key in told}, **routes}
         if plan := self.told.plan(wanted):
             session.send_routes([(a.attributes, a.nlri) for a in plan.put.values()], plan.delete.keys())
         self.told.done(wanted)
