@@ -6,15 +6,18 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from isthmus.bgp.attribute import PathAttributes
+from isthmus.bgp.family import EVPN
 from isthmus.bgp.heard import Heard
 from isthmus.flows.layout import Table
 from isthmus.model.intent import AttachmentIntent
 from isthmus.model.net import Mac
 from isthmus.model.reason import NotAccepted, NotAnnounced, Note, NotImported
 from isthmus.model.vpn import BEACON_TARGET, SiteOfOrigin
+from isthmus.node.config import Limits
 from isthmus.node.report import status
 from isthmus.node.status import PeerStatus, RouteStatus
 from isthmus.rib.path import Path
+from isthmus.rib.refused import Refused
 from isthmus.vpn.beacons import beacon
 from isthmus.vpn.exports import Speaker
 from isthmus.vpn.trust import TargetRange, Trust
@@ -30,9 +33,9 @@ TRUST = Trust(
 )
 
 
-def world(trust: Trust = TRUST, clouds: Mapping[int, Trust] | None = None) -> World:
+def world(trust: Trust = TRUST, clouds: Mapping[int, Trust] | None = None, limits: Limits | None = None) -> World:
     """Two VPNs: one agreed on with the other cloud, one that it has no business in."""
-    made = World(trust=trust, clouds=clouds)
+    made = World(trust=trust, clouds=clouds, limits=limits)
     made.switch_on()
     made.intent(
         {
@@ -78,6 +81,19 @@ def test_a_route_that_becomes_foreign_is_gone() -> None:
     assert destinations(made) == set() and peer(made).not_taken == {NotAccepted.FOREIGN_TARGET.value: 1}
     made.says(path("10.9.0.1/32", attributes(AGREED)))
     assert destinations(made) == {"10.9.0.1"} and peer(made).not_taken == {}
+
+
+def test_foreign_routes_make_nobody_forget_what_was_refused_for_want_of_room() -> None:
+    """However many were refused: when there is room, the peer is asked for them."""
+    made = world(limits=Limits(routes_per_peer=2))
+    made.node.peers[REFLECTOR].conversations[EVPN].refused = Refused(names_max=1)
+    good = [path(f"10.9.0.{n}/32", attributes(AGREED)) for n in range(1, 6)]
+    made.says(*good)
+    made.says(*(path(f"10.9.9.{n}/32", attributes(OURS)) for n in range(9)))
+    assert peer(made).refused == 3
+    made.reflectors[REFLECTOR].answers = good[3:]
+    made.says(withdraw=[one.nlri for one in good[:3]])
+    assert destinations(made) == {"10.9.0.4", "10.9.0.5"}
 
 
 def test_a_foreign_target_beside_an_agreed_one_does_not_count() -> None:

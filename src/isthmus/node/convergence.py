@@ -112,16 +112,17 @@ class Convergence:
     ) -> tuple[Announced, Withdrawn]:
         """What counts of an UPDATE: as far as the peer may say so. What it may not say is as good as withdrawn."""
         withdrawn = [(route.destination, PathKey.of(peer.address, route)) for route in update.withdrawn]
-        if one.forbidden:
+        if one.forbidden or one.refused:
             for destination, key in withdrawn:
                 if self.rib.path(destination, key) is None:
-                    one.forbidden.withdraw(destination, key)
+                    one.take_back(destination, key)
         if update.heard is None:
             return (), withdrawn
         heard, whys = self._judge.look(peer.address, update.heard, [route.destination for route in update.announced])
         said = [Path(peer.address, router_id, route, heard, now) for route in update.announced]
         refused = [(path, why) for path, why in zip(said, whys, strict=False) if why is not None]
         for path, why in refused:
+            one.refused.admit(path)  # for want of room it was refused, as it was said before
             one.forbidden.refuse(path, Refusal(why))
             withdrawn.append((path.nlri.destination, path.key))
         announced = [path for path, why in zip(said, whys, strict=False) if why is None] if refused else said
@@ -139,10 +140,6 @@ class Convergence:
 
     def _take(self, peer: Peer, one: Conversation, announced: Announced, withdrawn: Withdrawn, now: float) -> None:
         """Remember what a peer said, as far as it may have so much."""
-        if one.refused:
-            for destination, key in withdrawn:
-                if self.rib.path(destination, key) is None:
-                    one.refused.withdraw(destination, key)
         if withdrawn:
             held, gone = self.beacons.sift(self.rib, withdrawn)
             self.touch(self.rib.hold(held, now))

@@ -14,11 +14,12 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from isthmus.bgp.nlri import Destination
 from isthmus.bgp.session import Session
 from isthmus.model.reason import NotAccepted
 from isthmus.rib.adj_out import AdjRibOut, Announcement, RouteKey
 from isthmus.rib.budget import Budget
-from isthmus.rib.path import Channel
+from isthmus.rib.path import Channel, PathKey
 from isthmus.rib.refused import Refused
 
 ROOM_AGAIN = 0.8
@@ -124,6 +125,12 @@ class Conversation:
         if room and session.ask_refresh(self.channel.family):
             self.refused.clear()
             self.forbidden.clear()
+
+    def take_back(self, destination: Destination, key: PathKey) -> None:
+        """The peer does not say any more what was not taken. Where nobody knows which it was, both fall."""
+        both = (self.refused, self.forbidden)
+        for table in [one for one in both if one.knows(destination, key)] or both:
+            table.withdraw(destination, key)
 
     @property
     def not_taken(self) -> Counter[NotAccepted]:

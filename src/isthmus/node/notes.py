@@ -21,7 +21,7 @@ from isthmus.vpn.exports import Export
 from isthmus.vpn.views import View
 
 NAMED_MAX = 4
-"""Default routes of a view that are named: a report has little room, and somebody may announce one in very many pieces."""
+"""Default routes of a view that are named: a report has little room, and one may come in very many pieces."""
 
 
 def notes(node: Node) -> dict[CircuitName, dict[str, list[str]]]:

@@ -154,10 +154,18 @@ class Budget:
         if by < 0:
             self._forget(accounts)
         if self._crowds:
-            step = 1 if by > 0 else -1
-            for crowd in (c for path in paths if (c := self._crowds.get(path.nlri.destination)) is not None):
-                for account in accounts:
-                    crowd[account.whose] = crowd.get(account.whose, 0) + step
+            for path in paths:
+                self._count_crowd(path.nlri.destination, accounts, 1 if by > 0 else -1)
+
+    def _count_crowd(self, destination: Destination, accounts: Collection[_Account], step: int) -> None:
+        if (crowd := self._crowds.get(destination)) is None:
+            return
+        for account in accounts:
+            many = crowd.pop(account.whose, 0) + step
+            if many:
+                crowd[account.whose] = many
+        if not crowd:  # the last path of the prefix: nobody says so of one alone
+            del self._crowds[destination]
 
     def _of(self, path: Path) -> tuple[_Account, ...]:
         """The accounts that it counts in; the peer's own is the first."""
