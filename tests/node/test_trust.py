@@ -10,7 +10,7 @@ from isthmus.bgp.family import EVPN
 from isthmus.bgp.heard import Heard
 from isthmus.flows.layout import Table
 from isthmus.model.intent import AttachmentIntent
-from isthmus.model.net import Mac
+from isthmus.model.net import IpAddress, Mac
 from isthmus.model.reason import NotAccepted, NotAnnounced, Note, NotImported
 from isthmus.model.vpn import BEACON_TARGET, SiteOfOrigin
 from isthmus.node.config import Limits
@@ -20,7 +20,7 @@ from isthmus.rib.path import Path
 from isthmus.rib.refused import Refused
 from isthmus.vpn.beacons import beacon
 from isthmus.vpn.exports import Speaker
-from isthmus.vpn.trust import TargetRange, Trust
+from isthmus.vpn.trust import EVERYTHING, TargetRange, Trust
 from tests.build import ELSEWHERE, SITE, association, attachment, attributes, circuit, ip, net, nlri, path, port, rts
 from tests.world import REFLECTOR, World
 
@@ -230,6 +230,34 @@ def test_nobodys_addresses_are_never_imported() -> None:
     shown = {r.prefix: r.why for r in status(made.node, made.now).routes if r.peer}
     assert {prefix for prefix, why in shown.items() if why == NotImported.RESERVED_PREFIX.value} == set(junk)
     assert {prefix for prefix, why in shown.items() if not why} == set(good)
+
+
+def test_a_routers_own_addresses_are_nobody_elses_in_its_vpn() -> None:
+    """Neither those on its networks nor the ones beyond its gateway; in the VPNs of others they are like any."""
+    made = world(trust=EVERYTHING)
+    own = ("10.7.0.1/32", "203.0.113.9/32", "2001:db8:7::1/128")
+
+    def intent(addresses: tuple[IpAddress, ...]) -> None:
+        circuits = {
+            circuit(1): attachment(1, association(16, networks=(A,), both=(AGREED,)), networks=(A,)),
+            circuit(2): attachment(2, association(17, networks=(B,), both=(OURS,)), networks=(B,)),
+        }
+        circuits[circuit(1)] = replace(circuits[circuit(1)], addresses=addresses)
+        made.intent(dict(circuits), [port("p", A, "10.1.0.5"), port("q", B, "10.2.0.5")])
+
+    intent(tuple(net(one).address for one in own))
+    made.says(*(path(one, attributes(AGREED)) for one in (*own, "10.7.0.0/24", "10.7.0.2/32")))
+    assert destinations(made) == {"10.7.0.0/24", "10.7.0.2"}
+    assert {route(made, one).why for one in own} == {NotImported.ROUTER_ADDRESS.value}
+    assert status(made.node, made.now).unused[NotImported.ROUTER_ADDRESS.value] == len(own)
+    made.says(*(path(one, attributes(OURS), rd="172.30.2.1:17") for one in own))
+    assert destinations(made) >= {"10.7.0.1", "203.0.113.9", "2001:db8:7::1"}
+    made.says(withdraw=[nlri(one, rd="172.30.2.1:17") for one in own])
+    assert destinations(made) == {"10.7.0.0/24", "10.7.0.2"}
+    intent((net("10.7.0.2/32").address,))
+    assert destinations(made) == {"10.7.0.0/24", "10.7.0.1", "203.0.113.9", "2001:db8:7::1"}, (
+        "no longer; and now one is"
+    )
 
 
 def test_a_next_hop_that_is_no_machines_gets_neither_packet_nor_probe() -> None:

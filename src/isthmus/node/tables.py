@@ -20,7 +20,7 @@ from isthmus.bgp.nlri import Destination
 from isthmus.fib.entries import Deliver, Target, ViewId
 from isthmus.flows.render import Renderer
 from isthmus.flows.types import FlowKey
-from isthmus.model.net import IpAddress
+from isthmus.model.net import IpAddress, Prefix
 from isthmus.model.reason import NotImported
 from isthmus.model.vpn import BEACON_TARGET, Claimant, Encapsulation, RouteTarget, SiteOfOrigin
 from isthmus.node.config import ROUTES_PER_VIEW_MAX
@@ -205,6 +205,8 @@ class Tables:
                 self._refresh(number, rib.destinations(view.imports) | local, rib, renderer, changes)
             else:
                 self.views[number] = view
+                if others := view.routers ^ before.routers:
+                    self._refresh(number, map(Prefix.host, others), rib, renderer, changes)
                 if view.hiding != before.hiding:
                     hidden = [d for d in self.entries[number] if view.hides(d) != before.hides(d)]
                     self._refresh(number, hidden, rib, renderer, changes)

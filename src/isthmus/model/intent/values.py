@@ -135,7 +135,8 @@ class AttachmentIntent:
     associations: tuple[AssociationIntent, ...]
     fallback: Fallback = Fallback.ALL
     outside: tuple[Prefix, ...] = ()
-    """Private prefixes that the router itself has a route to beyond its gateway: `public` lets them through."""
+    """Private prefixes that the router itself has a route of its own to, beyond its gateway or by a default route into
+    a network of its own: `public` lets them through, and a floating IP is answered there."""
     unresolved: tuple[tuple[str, str], ...] = ()
     """(BGPVPN, why): associations with it are left out, because its row is missing or cannot be read."""
     unread: tuple[str, ...] = ()
@@ -150,6 +151,8 @@ class AttachmentIntent:
     """Prefixes of the router's own routes into its networks: they hide what the VPN has there."""
     own_defaults: tuple[int, ...] = ()
     """IP versions in which the router keeps to a default route of its own, whatever the VPN has."""
+    addresses: tuple[IpAddress, ...] = ()
+    """The router's own, on its networks and beyond its gateway: nobody else's, whoever says so."""
 
     def lane(self, network: str) -> int | None:
         """By which lane packets of a network come; None if there are none."""
