@@ -104,3 +104,13 @@ def test_a_router_with_more_networks_than_there_are_lanes_says_so_and_raises_not
     made = fitting(whole, HERE, 7, 2)
     assert (made.rows, sorted(left(made))) == ({}, [1, 2])
     assert "4065 networks" in broken(whole, form=2), "what an interface too many is answered"
+
+
+def test_a_guest_yields_to_the_owner_where_the_cloud_wants_no_overlaps() -> None:
+    strict = HERE._replace(refuses_overlaps=True)
+    whole = attachment(association(1), association(2, guest=True, yields=True))
+    assert (told(fitting(whole, HERE, 7)), told(fitting(whole, strict, 7))) == ({1, 2}, {1})
+    made = fitting(whole, strict, 7)
+    assert [(s.what[-1], s.why) for s in made.skipped] == [("2", Unserved.OVERLAPS)]
+    assert is_overfull(made), "a list says so too"
+    assert fitting(attachment(association(2, guest=True, yields=True)), strict, 7).rows == {}

@@ -74,14 +74,15 @@ class Unserved(StrEnum):
     NO_SUBNET = "the network has no subnet that could be served"
     NO_GATEWAY_IP = "the subnet has no gateway_ip"
     TOO_LARGE = "its router has more networks, or is in more BGPVPNs or with more route targets, than one row can carry"
+    OVERLAPS = "its subnets overlap with those of the BGPVPN's owner, which come first"
     FLAVOUR = "the router has a flavour: OVN serves routers without one only"
     GATEWAY_TAKEN = "a port of the network has the subnet's gateway_ip"
 
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """Something that is not served, and why: a subnet's prefix, the id of an association (TOO_LARGE), or the attachment
-    itself (blank)."""
+    """Something that is not served, and why: a subnet's prefix, the id of an association (TOO_LARGE, OVERLAPS), or the
+    attachment itself (blank)."""
 
     what: str
     why: Unserved
@@ -160,6 +161,8 @@ class Association:
     """Higher is younger."""
     fallback: Fallback | None = None
     """The BGPVPN's own; None: the cloud's."""
+    yields: bool = False
+    """Whether it is a guest's and overlaps with what the BGPVPN's owner has in it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,7 @@ from isthmus.neutron.attachments.desired import (
     router_attachment,
 )
 from isthmus.neutron.attachments.own_routes import ExtraRoute, inside
-from isthmus.neutron.rows import models
+from isthmus.neutron.rows import models, overlaps
 from isthmus.neutron.words import apidef
 
 CENTRALISED_TYPES = (constants.TYPE_VLAN, constants.TYPE_FLAT)
@@ -211,6 +211,7 @@ def _associations(
     session: Any, members: Sequence[Bound], numbers: Mapping[tuple[str, str], int], numbered: bool
 ) -> dict[str, list[Association]]:
     lists = targets(session, {m.bgpvpn for m in members})
+    yielding = overlaps.yielding(session, {m.bgpvpn for m in members if m.guest})
     found: dict[str, list[Association]] = defaultdict(list)
     for m in members:
         number = numbers.get((m.attachment, m.bgpvpn))
@@ -231,6 +232,7 @@ def _associations(
                 guest=bool(m.guest),
                 age=m.age,
                 fallback=Fallback(m.fallback) if m.fallback else None,
+                yields=m.id in yielding,
             )
         )
     return found
