@@ -49,9 +49,8 @@ def stories(node: Node, *, in_order: bool = False) -> Iterator[Story]:
     for path in node.convergence.rib:
         if not imported.isdisjoint(path.heard.route_targets):
             refused = refusal(path, node.speaker, sites)
-            if refused is None and not of_routers.get(path.nlri.destination, _NONE).isdisjoint(
-                path.heard.route_targets
-            ):
+            theirs = of_routers.get(path.nlri.destination, _NONE)
+            if refused is None and not theirs.isdisjoint(path.heard.route_targets):
                 refused = NotImported.ROUTER_ADDRESS
         elif whose(path.nlri, path.heard) is None:  # what nobody imports is not looked at further: it is nearly all
             refused = NotImported.NO_IMPORT_TARGET

@@ -214,6 +214,6 @@ def _settle(
             if policy is Overlapping.REFUSE:
                 raise exceptions.BGPVPNOverlappingSubnets(bgpvpn_id=bgpvpn, overlap=told(overlap))
             LOG.warning("in BGPVPN %s, %s", bgpvpn, overlap)
-        for overlap in (o for o in disputed if any(map(is_ours, o))):
-            LOG.warning("in BGPVPN %s, %s: what is a guest's is left out", bgpvpn, overlap)
+        if new := [o for o in disputed if any(map(is_ours, o))]:
+            LOG.warning("in BGPVPN %s, %s: what is a guest's is left out", bgpvpn, "; ".join(map(str, new)))
             dirty.mark(session, reading.behind(session, bgpvpn))
