@@ -11,7 +11,8 @@ An AC row (logical port `isthmus-ac-<place>`, type localport):
     isthmus:subnets       the prefixes of its networks, blank separated: the router serves these itself
     isthmus:fallback      what happens to a packet that the VPN does not know: "all", "public" or "none"
     isthmus:outside       form 2, only with "public": private prefixes that the router has a route to beyond its
-                          gateway, blank separated: they are let through. Beside it `isthmus:fallback` says "all", for
+                          gateway, and 0.0.0.0/0 or ::/0 where it has a default route into a network of the
+                          tenant's, blank separated: they are let through. Beside it `isthmus:fallback` says "all", for
                           readers that do not know this key: they go on as before it was there and cut nothing off
     isthmus:beyond        form 2, only without "public", may be missing: the same prefixes; they matter to what has a
                           floating IP
