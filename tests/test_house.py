@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -114,6 +115,8 @@ def test_a_word_of_the_glossary_is_used_where_it_says() -> None:
     rows = re.findall(r"^\| ([a-z]+) \| .*? \| (.*?) ?\|$", glossary, re.MULTILINE)
     allowed = {word: re.findall(r"`([a-z_/.0-9]+)`", homes) for word, homes in rows if word != "word"}
     assert len(allowed) > 25, "the glossary has lost its table"
+    explained = Counter([word for word, _ in rows] + re.findall(r"\*([a-z]+)\*", glossary))
+    assert not (twice := [word for word, n in explained.items() if n > 1]), f"one word, explained twice: {twice}"
     faults, seen = [], set[str]()
     for path in python_files(*(f"src/isthmus/{room}" for room in AGENT)):
         file = str(path.relative_to(ROOT / "src/isthmus"))

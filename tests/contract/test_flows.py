@@ -49,7 +49,7 @@ FORWARDING = Forwarding(
         RED: Circuit(Fallback.ALL, (net("10.1.0.0/24"), net("2001:db8:1::/64"))),
         BLUE: Circuit(Fallback.PUBLIC, (net("10.2.0.0/24"),), outside=(net("172.24.4.0/24"), net("fd99::/64"))),
         MUTE: Circuit(Fallback.NONE, ()),
-        OUT: Circuit(Fallback.ALL, (net("10.4.0.0/24"),), frozenset({ip("10.4.0.5")}), (6,)),
+        OUT: Circuit(Fallback.ALL, (net("10.4.0.0/24"),), frozenset({ip("10.4.0.5")}), (6,), (net("10.77.0.0/24"),)),
     },
     sources={
         SourceKey(RED, ip("10.1.0.5")): VIEW,
@@ -57,6 +57,7 @@ FORWARDING = Forwarding(
         SourceKey(RED, ROUTER_IPV4): VIEW,
         SourceKey(RED, ROUTER_IPV6): VIEW,
         **{SourceKey(OUT, ip(a)): WIDE for a in ("10.4.0.5", "10.4.0.6", "2001:db8:4::5")},
+        **{SourceKey(RED, ip(a)): WIDE for a in ("10.1.0.7", "2001:db8:1::7")},
         **{SourceKey(BLUE, ip(a), lane): VIEW for a in ("10.2.0.5", "2001:db8:2::5") for lane in (300, CIRCUIT_LANE)},
     },
     inbound={
@@ -76,7 +77,14 @@ ROUTES = {
     net("2001:db8:a::/48"): LabelledHop(ip("172.30.2.9"), (24, 7002)),
     net("10.10.0.0/16"): LabelledHop(ip("172.30.2.1"), (24, 25, 7001)),
 }
-BY_DEFAULT = [net(p) for p in ("0.0.0.0/0", "128.0.0.0/1", "203.0.0.0/8", "::/0", "2000::/3", "2001:db8:9::/48")]
+BY_DEFAULT = [
+    net(p)
+    for p in (
+        *("0.0.0.0/0", "128.0.0.0/1", "203.0.0.0/8", "203.0.113.0/25", "203.0.113.9/32", "10.0.0.0/8", "10.77.0.8/32"),
+        *("::/0", "2000::/3", "2001:db8:9::/48"),
+        *("168.0.0.0/7", "169.254.0.0/15", "126.0.0.0/7", "224.0.0.0/3", "::/100", "fe00::/7", "fd00::/8"),
+    )
+]
 """Of another view."""
 
 
@@ -92,6 +100,12 @@ def wanted(sources: tuple[Prefix, ...] | None = None) -> dict[FlowKey, str]:
     for gone in ("10.9.9.9/32", "10.8.0.0/16", "2001:db8:9::9/128"):
         flows[renderer.gone(VIEW, net(gone))] = GONE_ACTIONS
     return flows
+
+
+NOBODYS_ADDRESSES = (
+    *("169.254.169.254", "169.254.0.1", "169.254.128.9", "127.0.0.1", "0.0.0.1", "224.0.0.5", "239.255.255.250"),
+    *("240.0.0.1", "255.255.255.255", "::1", "::ffff:10.9.0.7", "fe80::1", "febf::1", "ff02::5", "fd00:56:50:4e::9"),
+)
 
 
 @pytest.fixture(scope="module")
@@ -177,10 +191,18 @@ TO_ROUTER = f"set(eth(src={CIRCUIT_MAC},dst={ROUTER_MAC}))"
         (f"in_port={BLUE_PORT},{V6},ipv6_src=fd00::1,ipv6_dst=fd99::9", f"{TO_ROUTER},blue"),
         (f"in_port={BLUE_PORT},{V4},nw_src=10.1.0.5,nw_dst=8.8.8.8", f"{TO_ROUTER},blue"),
         (f"in_port={BLUE_PORT},{V6},ipv6_src=fd00::1,ipv6_dst=fd01::1", "drop"),
-        # A floating IP wins over the VPN's default route, whole or in pieces, and over nothing longer.
+        # A floating IP wins over the VPN's default route, whole or in pieces; for whoever is outside over all prefixes.
         (f"in_port={OUT_PORT},{V4},nw_src=10.4.0.5,nw_dst=8.8.8.8", f"{TO_ROUTER},out"),
         (f"in_port={OUT_PORT},{V4},nw_src=10.4.0.5,nw_dst=198.51.100.1", f"{TO_ROUTER},out"),
-        (f"in_port={OUT_PORT},{V4},nw_src=10.4.0.5,nw_dst=203.0.113.1", TO_TUNNEL),
+        (f"in_port={OUT_PORT},{V4},nw_src=10.4.0.5,nw_dst=203.0.113.1", f"{TO_ROUTER},out"),
+        (f"in_port={OUT_PORT},{V4},nw_src=10.4.0.5,nw_dst=203.7.7.7", f"{TO_ROUTER},out"),
+        (f"in_port={OUT_PORT},{V4},nw_src=10.4.0.5,nw_dst=203.0.113.9", TO_TUNNEL),  # the VPN's own machine
+        (f"in_port={OUT_PORT},{V4},nw_src=10.4.0.5,nw_dst=10.7.7.7", TO_TUNNEL),  # private: the VPN's
+        (f"in_port={OUT_PORT},{V4},nw_src=10.4.0.5,nw_dst=172.16.0.1", f"{TO_ROUTER},out"),  # but by default it is not
+        (f"in_port={OUT_PORT},{V4},nw_src=10.4.0.5,nw_dst=10.77.0.7", f"{TO_ROUTER},out"),  # the router's outside
+        (f"in_port={OUT_PORT},{V4},nw_src=10.4.0.5,nw_dst=10.77.0.8", TO_TUNNEL),
+        (f"in_port={OUT_PORT},{V4},nw_src=10.4.0.6,nw_dst=203.0.113.1", TO_TUNNEL),  # it has none
+        (f"in_port={OUT_PORT},{V4},nw_src=10.4.0.6,nw_dst=10.77.0.7", TO_TUNNEL),
         (f"in_port={OUT_PORT},{V4},nw_src=10.4.0.6,nw_dst=8.8.8.8", TO_TUNNEL),
         # A router that keeps to its own default route, here for IPv6.
         (f"in_port={OUT_PORT},{V6},ipv6_src=2001:db8:4::5,ipv6_dst=2600::1", f"{TO_ROUTER},out"),
@@ -198,6 +220,14 @@ TO_ROUTER = f"set(eth(src={CIRCUIT_MAC},dst={ROUTER_MAC}))"
 )
 def test_a_packet_from_a_circuit_goes_where_it_should(switch: Switch, packet: str, leads: str) -> None:
     assert leads in fate(switch, packet)
+
+
+@pytest.mark.parametrize("address", NOBODYS_ADDRESSES)
+def test_nobodys_destination_never_enters_the_vpn_whatever_covers_it(switch: Switch, address: str) -> None:
+    """The metadata service's among them: it goes where it would go without a VPN."""
+    field, source, head = ("ipv6", "2001:db8:1::7", V6) if ":" in address else ("nw", "10.1.0.7", V4)
+    packet = f"in_port={RED_PORT},{head},{field}_src={source},{field}_dst={address}"
+    assert f"{TO_ROUTER},red" in fate(switch, packet)
 
 
 IN = f"in_port={TUNNEL},dl_src={THEIRS},tun_src=172.30.2.1,tun_dst=172.30.1.1"

@@ -20,6 +20,7 @@ from isthmus.model.intent import (
     NUMBER_MAX,
     NUMBER_MIN,
     READS,
+    ROW_BYTES_MAX,
     WRITES,
     AssociationIntent,
     AssociationKind,
@@ -42,7 +43,7 @@ from isthmus.model.intent import (
     to_memory,
     written_by,
 )
-from isthmus.model.net import VNI_MAX, Prefix
+from isthmus.model.net import VNI_MAX, IpAddress, Prefix
 from isthmus.model.vpn import RouteTarget, SiteOfOrigin
 from tests.build import association, attachment, uuid
 
@@ -104,7 +105,9 @@ any_of_them = attachments(st.none() | numbers, st.booleans())
 def with_lanes(intent: AttachmentIntent) -> AttachmentIntent:
     """Each network by its own, and what else form 1 has no words for."""
     lanes = tuple(LANE_MAX - n for n in range(len(intent.networks)))
-    return replace(intent, lanes=lanes, routes=intent.subnets, own_defaults=(4, 6)[: len(intent.networks)])
+    own = tuple(sorted({prefix.address for prefix in intent.subnets}))
+    defaults = (4, 6)[: len(intent.networks)]
+    return replace(intent, lanes=lanes, routes=intent.subnets, own_defaults=defaults, addresses=own)
 
 
 def vpn_of(a: AssociationIntent, revision: int = 1) -> BgpvpnIntent:
@@ -137,6 +140,24 @@ def test_what_lies_outside_is_told_to_who_can_read_it(intent: AttachmentIntent, 
     assert row["isthmus:fallback"] == "all", "who passes the other key over cuts nothing off"
     with pytest.raises(BadIntent, match="isthmus:outside"):
         to_external_ids(replace(intent, outside=let_through.outside, fallback=Fallback.PUBLIC), 1)
+    for fallback in (Fallback.ALL, Fallback.NONE):
+        row = to_external_ids(replace(intent, fallback=fallback, outside=let_through.outside), 2)
+        assert (row["isthmus:fallback"], "isthmus:outside" in row) == (fallback.value, False), (
+            "it is 'public' that asks"
+        )
+        assert read_attachment(row).outside == let_through.outside
+
+
+def test_a_row_without_room_for_the_routers_own_addresses_does_without_them() -> None:
+    """Whatever the revision, for equal content makes equal rows."""
+    for number in range(0, 1600, 20):
+        own = tuple(IpAddress.parse(f"10.0.{n // 250}.{n % 250}") for n in range(number))
+        rows = [to_external_ids(replace(ONE, addresses=own, revision=revision), 2) for revision in (0, 2**63 - 1)]
+        said = {row.get("isthmus:addresses") for row in rows}
+        assert len(said) == 1
+        assert read_attachment(rows[0]).addresses in (own, ())
+        assert sum(len(k) + len(v) for k, v in rows[1].items()) <= ROW_BYTES_MAX
+    assert said == {None}
 
 
 def test_a_memory_of_the_release_before_knows_nothing_of_what_lies_outside() -> None:
@@ -261,6 +282,8 @@ OF_FORM_2 = [
     ("isthmus:lanes", "4080", "lane 4080 is not within 16 to 4079"),
     ("isthmus:routes", "10.0.0.1/24", "has host bits set"),
     ("isthmus:outside", "10.0.0.1/24", "has host bits set"),
+    ("isthmus:beyond", "10.0.0.1/24", "has host bits set"),
+    ("isthmus:addresses", "10.0.0.0/24", "is not an IP address"),
     ("isthmus:own-defaults", "4 5", "'5' is not one of 4, 6"),
 ]
 
@@ -388,7 +411,7 @@ def test_a_node_remembers_an_intent_as_it_was(
     remembered = replace(intent, unresolved=unresolved, unread=(uuid(1),) * len(unresolved), ignored=ignored)
     for one in (remembered, with_lanes(remembered)):
         assert from_memory(json.loads(json.dumps(to_memory(one)))) == one
-    new = {"lanes", "routes", "own_defaults"}
+    new = {"lanes", "routes", "own_defaults", "addresses"}
     earlier = {key: value for key, value in to_memory(remembered).items() if key not in new}
     assert from_memory(earlier) == remembered, "as an earlier release wrote it"
 

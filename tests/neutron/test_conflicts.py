@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from isthmus.neutron.attachments.desired import Unserved
 from tests.neutron.cloud import V4, V6, Answer, Cloud, User
 
 pytestmark = pytest.mark.neutron
@@ -294,6 +295,34 @@ def test_a_subnet_or_an_interface_that_would_overlap_is_refused_too(strict: Clou
     assert owner.get("subnets", network_id=late["id"]) == []
     owner.make("subnets", **{**subnet, "cidr": "10.3.0.0/24"})
     assert owner.plug(router, owner.network(OTHER_V4)["subnet_ids"][0]).status == 200
+
+
+def test_a_guest_who_came_first_holds_no_owner_up_and_is_left_out(strict: Cloud, admin: User) -> None:
+    """Whatever the owner adds: an association, an interface, a subnet. What he has made a guest does not overlap."""
+    owner, guest = (strict.user(uuid.uuid4().hex) for _ in range(2))
+    one, router = make(admin, owner), owner.make("routers", name="r")["id"]
+    late = owner.network()
+    policy = {"object_type": "bgpvpn", "object_id": one.rsplit("/", 1)[-1], "action": "access_as_shared"}
+    answer = owner.call("POST", "rbac-policies", {"rbac_policy": {**policy, "target_tenant": guest.project}})
+    assert answer.status == 201, answer.message
+    bind(owner, one, "router", router)
+    bind(owner, one, "network", late["id"])
+    guests = [bind(guest, one, "network", guest.network({**V4, "cidr": f"10.{n}.0.0/24"})["id"]) for n in (1, 2, 3, 4)]
+    reasons = [guest.get(association)["status_reason"] for association in guests]
+    assert not any("owner" in reason for reason in reasons)
+    wide = owner.network({**V4, "cidr": "10.1.0.0/16"})
+    bound = bind(owner, one, "network", wide["id"])
+    assert owner.plug(router, owner.network({**V4, "cidr": "10.2.0.128/25"})["subnet_ids"][0]).status == 200
+    owner.make("subnets", network_id=late["id"], **{**V4, "cidr": "10.3.0.0/25"})
+    for association in guests[:3]:
+        shown = guest.get(association)
+        assert (shown["status"], shown["status_reason"]) == ("DOWN", Unserved.OVERLAPS.value)
+        assert wide["id"] not in str(shown)
+    assert "owner" not in guest.get(guests[3])["status_reason"]
+    refused = associate(guest, one, "network", guest.network({**V4, "cidr": "10.1.9.0/24"})["id"])
+    assert (refused.status, refused.kind) == (409, "BGPVPNOverlappingSubnets")
+    owner.delete(bound)
+    assert "owner" not in guest.get(guests[0])["status_reason"], "there is nothing left to yield to"
 
 
 def test_the_address_of_a_port_overlaps_with_the_subnets_of_other_networks_only(strict: Cloud, admin: User) -> None:

@@ -177,6 +177,31 @@ def test_with_a_gateway_too_what_the_vpn_does_not_know_is_shared_as_before() -> 
     assert hops == {"10.1.0.77", "192.0.2.1"}
 
 
+def test_what_is_private_follows_a_default_route_into_the_tenants_own_network_and_leaves_by_no_gateway() -> None:
+    """Behind that machine may be any network: what the VPN does not know there goes where the router's route leads."""
+    tenants = (ExtraRoute(EVERYWHERE, VIA_A), ExtraRoute(Prefix.parse("::/0"), IpAddress.parse("2001:db8:1::77")))
+    router = replace(PRIVATE, routes=tenants, own_defaults=frozenset({4, 6}))
+    attachment = Attachment(router, (association(),))
+    assert fallback(attachment) == ("public", ("0.0.0.0/0", "::/0"))
+    assert fallback(attachment, HERE._replace(fallback=Fallback.NONE)) == ("none", ())
+    assert steered(rows_of_form_2(router), 1096) == [], "it goes nowhere else anyway"
+    both = replace(router, gateways=("g",), uplinks=frozenset({IpAddress.parse("192.0.2.1")}))
+    back = f'inport == {{"{PORT}", "lrp-g"}} && outport == "{PORT}" && ip4'
+    private = "{10.0.0.0/8, 100.64.0.0/10, 172.16.0.0/12, 192.168.0.0/16}"
+    assert steered(rows_of_form_2(both), 1096) == [(f"{back} && ip4.dst == {private}", {"10.1.0.77"})]
+    assert steered(rows_of_form_2(both), 1095)[0] == (back, {"10.1.0.77", "192.0.2.1"})
+    assert steered(rows_of_form_2(both, HERE._replace(fallback=Fallback.ALL)), 1096) == []
+
+
+def test_nodes_are_told_the_routers_own_addresses() -> None:
+    own = tuple(map(IpAddress.parse, ("10.1.0.1", "192.0.2.9")))
+    gateways = tuple(sorted(s.gateway for s in LONE.subnets if s.gateway is not None))
+    for place, said in ((replace(PRIVATE, addresses=frozenset(own)), own), (LONE, gateways)):
+        made = desired(Attachment(place, (association(),)), HERE, 7, 2).rows
+        [row] = [dict(row) for key, row in made.items() if "isthmus-ac-" in key.name]
+        assert read_attachment(dict(row["external_ids"])).addresses == said  # type: ignore[arg-type]
+
+
 def test_an_extra_route_that_hides_the_vpn_is_told_to_the_nodes() -> None:
     half = ExtraRoute(Prefix.parse("0.0.0.0/1"), VIA_A)
     router = replace(PRIVATE, routes=(ExtraRoute(FAR, VIA_A), half, ExtraRoute(EVERYWHERE, VIA_A)))
@@ -232,6 +257,8 @@ def test_private_networks_that_the_router_has_a_route_to_are_let_through() -> No
     attachment = Attachment(replace(PRIVATE, outside=beyond), (association(),))
     assert fallback(attachment) == ("public", ("10.20.0.0/16", "172.24.4.0/24"))
     assert fallback(attachment, form=1) == ("all", ()), "the first release has no words for it, and must cut nothing"
+    everything = fallback(attachment, HERE._replace(fallback=Fallback.ALL))
+    assert everything == ("all", ("10.20.0.0/16", "172.24.4.0/24")), "whoever has a floating IP is answered there"
     assert fallback(attachment, HERE._replace(fallback=Fallback.NONE)) == ("none", ())
     only_public = Attachment(replace(PRIVATE, outside=beyond[2:]), (association(),))
     assert fallback(only_public, form=1) == ("public", ())

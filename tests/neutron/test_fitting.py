@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from uuid import UUID
 
 import pytest
 
@@ -94,3 +95,22 @@ def test_subnets_that_are_left_out_are_said_beside() -> None:
     assert Skipped(str(LONE.subnets[0].prefix), Unserved.NO_GATEWAY_IP) in made.skipped
     assert is_overfull(made)
     assert any(key.table is Table.SWITCH_PORT for key in made.rows)
+
+
+def test_a_router_with_more_networks_than_there_are_lanes_says_so_and_raises_nothing() -> None:
+    first = PRIVATE.interfaces[0]
+    many = tuple(replace(first, port=f"p{n}", network=str(UUID(int=n))) for n in range(4065))
+    whole = Attachment(replace(PRIVATE, interfaces=many), (association(1), association(2)))
+    made = fitting(whole, HERE, 7, 2)
+    assert (made.rows, sorted(left(made))) == ({}, [1, 2])
+    assert "4065 networks" in broken(whole, form=2), "what an interface too many is answered"
+
+
+def test_a_guest_yields_to_the_owner_where_the_cloud_wants_no_overlaps() -> None:
+    strict = HERE._replace(refuses_overlaps=True)
+    whole = attachment(association(1), association(2, guest=True, yields=True))
+    assert (told(fitting(whole, HERE, 7)), told(fitting(whole, strict, 7))) == ({1, 2}, {1})
+    made = fitting(whole, strict, 7)
+    assert [(s.what[-1], s.why) for s in made.skipped] == [("2", Unserved.OVERLAPS)]
+    assert is_overfull(made), "a list says so too"
+    assert fitting(attachment(association(2, guest=True, yields=True)), strict, 7).rows == {}

@@ -245,7 +245,18 @@ def test_the_external_subnets_gateway_moves_our_default_route(cloud: Cloud, owne
         assert OURS[0] in default_routes(cloud, router)
         cloud.admin.put(subnet, {"subnet": {"gateway_ip": "192.0.2.1"}})
         assert OURS[0] not in default_routes(cloud, router)
+        [port] = cloud.admin.get("ports", device_id=router, device_owner="network:router_gateway")
+        there = {ip["ip_address"] for ip in port["fixed_ips"]}
+        assert {str(a) for a in vpn.told(router).addresses} == {"10.1.0.1", *there}, "the router's own"
+        owner.put(f"routers/{router}", {"router": {"routes": [{"destination": "0.0.0.0/0", "nexthop": "10.1.0.77"}]}})
+        private = {
+            (p["match"].rpartition(" == ")[2], p["nexthops"])
+            for p in cloud.northbound.router(f"neutron-{router}")["policies"]
+            if p["priority"] == 1096
+        }
+        assert private == {("{10.0.0.0/8, 100.64.0.0/10, 172.16.0.0/12, 192.168.0.0/16}", "10.1.0.77")}
     finally:
+        owner.put(f"routers/{router}", {"router": {"routes": []}})
         cloud.admin.put(subnet, {"subnet": {"gateway_ip": "192.0.2.1"}})
         owner.put(f"routers/{router}", {"router": {"external_gateway_info": None}})
 
@@ -259,6 +270,8 @@ def test_a_default_route_of_the_routers_own_is_asked_after_the_vpn(cloud: Cloud,
     rows = cloud.northbound.router(f"neutron-{router}")["policies"]
     onward = {(p["priority"], p["nexthops"]) for p in rows if p["priority"] in (900, 1095)}
     assert onward == {(900, "10.1.0.77"), (1095, "10.1.0.77")}
+    told = vpn.told(router)
+    assert (told.fallback, [str(p) for p in told.outside]) == (Fallback.PUBLIC, ["0.0.0.0/0"]), "private ones follow it"
     owner.put(f"routers/{router}", {"router": {"routes": [{"destination": "10.50.0.0/16", "nexthop": "10.1.0.77"}]}})
     assert [str(p) for p in vpn.told(router).routes] == ["10.50.0.0/16"]
     owner.put(f"routers/{router}", {"router": {"routes": []}})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from isthmus.flows.layout import FLOATING, Table
+from isthmus.flows.layout import OUTWARD, Table
 from isthmus.model.intent import AttachmentIntent, BadIntent, UnknownSchema
 from isthmus.model.reason import NotAccepted, NotAnnounced, Note, NotInstalled
 from isthmus.model.report import DOWN, IN_SYNC, UP, AttachmentReport, NodeReport
@@ -264,12 +264,31 @@ def test_a_default_route_of_the_vpn_and_a_route_of_the_routers_own_that_hides_it
     assert shown["0.0.0.0/0"] == ("", Note.DEFAULT_ROUTE.value)
 
 
+def test_a_default_route_in_pieces_is_one_however_many_there_are() -> None:
+    w = world()
+
+    def said() -> list[str]:
+        return one(told(w)).notes.get(uuid(1016), "").replace(Note.DEFAULT_ROUTE.value, "one").split("; ")
+
+    quarters = [path(f"{n}.0.0.0/2", attributes(RT)) for n in (0, 64, 128, 192)]
+    w.says(*quarters, path("2000::/4", attributes(RT)))
+    assert said() == [
+        *(f"{n}.0.0.0/2 is one" for n in (0, 64, 128, 192)),
+        "and 1 more shorter than /8",
+    ]
+    w.says(withdraw=[quarter.nlri for quarter in quarters[1:]])
+    assert said() == ["0.0.0.0/2 is one", "2000::/4 is one"]
+    w.says(*(path(f"{n}.0.0.0/7", attributes(RT)) for n in range(0, 256, 2)))
+    assert len("; ".join(said())) < 300, "a report has little room"
+
+
 def test_a_floating_ip_that_comes_and_goes_changes_a_flow() -> None:
     w = world()
     w.says(path("0.0.0.0/0", attributes(RT)))
 
     def by_the_router() -> list[str]:
-        return [key.match for key in w.flows if (key.table, key.priority) == (Table.VIEW, FLOATING)]
+        marks = f"set_field:{OUTWARD:#x}->reg0"
+        return [key.match for key, flow in w.flows.items() if key.table == Table.SOURCE and marks in flow.actions]
 
     assert by_the_router() == []
     plain = port("p", A, "10.1.0.5")

@@ -185,3 +185,22 @@ def test_each_reflector_is_told_all_targets_that_it_may_hear_of(after: str) -> N
         fresh.wait(LOOK_BACK_WAIT_S)
         told = {by: targets_told(fresh, by) for by in (REFLECTOR, SECOND)}
         assert told == (before if after == "a crash" else {REFLECTOR: set(), SECOND: set()}), trusts
+
+
+def test_a_reflector_keeps_no_target_of_what_waits_that_it_may_not_hear_of_any_more() -> None:
+    """At an exchange the file may have become stricter while a flow has yet to be written again."""
+    world = World()
+    world.switch_on()
+    both = attachment(1, association(16, networks=(A,), both=(RT, "64512:2")), networks=(A,), subnets=("10.1.0.0/24",))
+    world.intent({circuit(1): both}, [vm()])
+    world.end_of_rib()
+    assert targets_told(world, REFLECTOR) == set(rts(RT, "64512:2"))
+    world.trust = Trust(announce_targets=(TargetRange.parse(RT),))
+    fresh = world.handed_over()
+    fresh.flows = {key: flow for key, flow in fresh.flows.items() if key.table != Table.INBOUND}
+    fresh.obedient = False
+    fresh.reflectors[REFLECTOR].history.clear()
+    fresh.switch_on()
+    fresh.intent({circuit(1): both}, [vm()])
+    assert not fresh.node.announcing.complete
+    assert targets_told(fresh, REFLECTOR) == set(rts(RT))

@@ -6,18 +6,21 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from isthmus.bgp.attribute import PathAttributes
+from isthmus.bgp.family import EVPN
 from isthmus.bgp.heard import Heard
 from isthmus.flows.layout import Table
 from isthmus.model.intent import AttachmentIntent
-from isthmus.model.net import Mac
+from isthmus.model.net import IpAddress, Mac
 from isthmus.model.reason import NotAccepted, NotAnnounced, Note, NotImported
 from isthmus.model.vpn import BEACON_TARGET, SiteOfOrigin
+from isthmus.node.config import Limits
 from isthmus.node.report import status
 from isthmus.node.status import PeerStatus, RouteStatus
 from isthmus.rib.path import Path
+from isthmus.rib.refused import Refused
 from isthmus.vpn.beacons import beacon
 from isthmus.vpn.exports import Speaker
-from isthmus.vpn.trust import TargetRange, Trust
+from isthmus.vpn.trust import EVERYTHING, TargetRange, Trust
 from tests.build import ELSEWHERE, SITE, association, attachment, attributes, circuit, ip, net, nlri, path, port, rts
 from tests.world import REFLECTOR, World
 
@@ -30,9 +33,9 @@ TRUST = Trust(
 )
 
 
-def world(trust: Trust = TRUST, clouds: Mapping[int, Trust] | None = None) -> World:
+def world(trust: Trust = TRUST, clouds: Mapping[int, Trust] | None = None, limits: Limits | None = None) -> World:
     """Two VPNs: one agreed on with the other cloud, one that it has no business in."""
-    made = World(trust=trust, clouds=clouds)
+    made = World(trust=trust, clouds=clouds, limits=limits)
     made.switch_on()
     made.intent(
         {
@@ -78,6 +81,19 @@ def test_a_route_that_becomes_foreign_is_gone() -> None:
     assert destinations(made) == set() and peer(made).not_taken == {NotAccepted.FOREIGN_TARGET.value: 1}
     made.says(path("10.9.0.1/32", attributes(AGREED)))
     assert destinations(made) == {"10.9.0.1"} and peer(made).not_taken == {}
+
+
+def test_foreign_routes_make_nobody_forget_what_was_refused_for_want_of_room() -> None:
+    """However many were refused: when there is room, the peer is asked for them."""
+    made = world(limits=Limits(routes_per_peer=2))
+    made.node.peers[REFLECTOR].conversations[EVPN].refused = Refused(names_max=1)
+    good = [path(f"10.9.0.{n}/32", attributes(AGREED)) for n in range(1, 6)]
+    made.says(*good)
+    made.says(*(path(f"10.9.9.{n}/32", attributes(OURS)) for n in range(9)))
+    assert peer(made).refused == 3
+    made.reflectors[REFLECTOR].answers = good[3:]
+    made.says(withdraw=[one.nlri for one in good[:3]])
+    assert destinations(made) == {"10.9.0.4", "10.9.0.5"}
 
 
 def test_a_foreign_target_beside_an_agreed_one_does_not_count() -> None:
@@ -214,6 +230,34 @@ def test_nobodys_addresses_are_never_imported() -> None:
     shown = {r.prefix: r.why for r in status(made.node, made.now).routes if r.peer}
     assert {prefix for prefix, why in shown.items() if why == NotImported.RESERVED_PREFIX.value} == set(junk)
     assert {prefix for prefix, why in shown.items() if not why} == set(good)
+
+
+def test_a_routers_own_addresses_are_nobody_elses_in_its_vpn() -> None:
+    """Neither those on its networks nor the ones beyond its gateway; in the VPNs of others they are like any."""
+    made = world(trust=EVERYTHING)
+    own = ("10.7.0.1/32", "203.0.113.9/32", "2001:db8:7::1/128")
+
+    def intent(addresses: tuple[IpAddress, ...]) -> None:
+        circuits = {
+            circuit(1): attachment(1, association(16, networks=(A,), both=(AGREED,)), networks=(A,)),
+            circuit(2): attachment(2, association(17, networks=(B,), both=(OURS,)), networks=(B,)),
+        }
+        circuits[circuit(1)] = replace(circuits[circuit(1)], addresses=addresses)
+        made.intent(dict(circuits), [port("p", A, "10.1.0.5"), port("q", B, "10.2.0.5")])
+
+    intent(tuple(net(one).address for one in own))
+    made.says(*(path(one, attributes(AGREED)) for one in (*own, "10.7.0.0/24", "10.7.0.2/32")))
+    assert destinations(made) == {"10.7.0.0/24", "10.7.0.2"}
+    assert {route(made, one).why for one in own} == {NotImported.ROUTER_ADDRESS.value}
+    assert status(made.node, made.now).unused[NotImported.ROUTER_ADDRESS.value] == len(own)
+    made.says(*(path(one, attributes(OURS), rd="172.30.2.1:17") for one in own))
+    assert destinations(made) >= {"10.7.0.1", "203.0.113.9", "2001:db8:7::1"}
+    made.says(withdraw=[nlri(one, rd="172.30.2.1:17") for one in own])
+    assert destinations(made) == {"10.7.0.0/24", "10.7.0.2"}
+    intent((net("10.7.0.2/32").address,))
+    assert destinations(made) == {"10.7.0.0/24", "10.7.0.1", "203.0.113.9", "2001:db8:7::1"}, (
+        "no longer; and now one is"
+    )
 
 
 def test_a_next_hop_that_is_no_machines_gets_neither_packet_nor_probe() -> None:

@@ -58,6 +58,25 @@ def test_counts_are_those_of_the_table_and_no_maximum_is_ever_passed(
         assert rib.count(ip(peer)) == sum(1 for p in rib if p.peer == ip(peer))
 
 
+@given(steps, st.integers(2, 4))
+def test_what_has_gone_leaves_nothing_behind(
+    history: list[tuple[bool, int, int, str, tuple[str, ...], int]], paths: int
+) -> None:
+    """However few paths of a prefix are allowed, and whoever came and went beside others."""
+    rib = AdjRibIn(Budget(Maxima(99, 99_999, 99, paths), Maxima(99, 99_999, 99, 2)))
+    empty = vars(rib.budget)["_crowds"].copy()
+    for announce, number, rd, peer, targets, hop in history:
+        one = path(f"10.0.0.{number}/32", attributes(*targets), rd=f"172.30.2.{rd}:{15 + hop}", peer=peer)
+        rib.admit([one], {}) if announce else rib.apply((), [(one.nlri.destination, one.key)])
+        crowds = vars(rib.budget)["_crowds"]
+        assert all(many for crowd in crowds.values() for many in crowd.values())
+        there = Counter(p.nlri.destination for p in rib)
+        assert all(there[destination] for destination in crowds)
+    rib.apply((), [(p.nlri.destination, p.key) for p in rib])
+    assert vars(rib.budget)["_crowds"] == empty
+    assert dict(rib.budget.usages()) == {}
+
+
 def test_a_cloud_of_more_hypervisors_than_a_vpn_may_have_keeps_all_beacons() -> None:
     rib = AdjRibIn(Budget(Maxima(9, 99_999, 9, 9), Maxima(3, 99_999, 3, 3)))
     for number in range(1, 7):

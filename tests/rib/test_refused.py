@@ -33,9 +33,20 @@ def test_beyond_the_names_there_is_a_number_that_falls_too() -> None:
         refused.refuse(route(number), FULL)
     refused.refuse(route(0), FULL)
     assert len(refused) == 5
-    for number in (4, 0, 3, 1, 2, 7):
+    for number in (4, 0, 3, 1):
         refused.withdraw(route(number).nlri.prefix, route(number).key)
-    assert len(refused) == 0
-    refused.refuse(route(1), FULL)
+    assert len(refused) == 1
+
+
+def test_nobody_takes_back_what_he_never_said() -> None:
+    """Route reflectors do: whether there is still one nobody knows, so it is there until all is said again."""
+    refused = Refused(names_max=1)
+    for number in range(3):
+        refused.refuse(route(number), FULL)
+    for number in range(3, 9):
+        refused.withdraw(route(number).nlri.prefix, route(number).key)
+    assert refused.may_have(route(2).nlri.destination, route(2).key)
+    refused.withdraw(route(0).nlri.prefix, route(0).key)
+    assert refused, "the peer is asked again when there is room"
     refused.clear()
     assert not refused

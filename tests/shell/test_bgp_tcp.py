@@ -269,6 +269,26 @@ def test_packets_from_farther_away_than_the_peer_are_not_taken() -> None:
             background.call(near.tcp.close)
 
 
+def test_a_connection_that_was_handed_over_may_come_from_farther_away_when_the_file_says_so_now() -> None:
+    with Background() as background, socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, 255)
+        near = World(background, listener, guard=Guard(hops=1))
+        with near.dial() as peer:
+            handed = background.call(near.tcp.hand_over)
+            background.call(near.tcp.close)
+            after = World(background, listener)
+
+            async def adopt() -> None:
+                await after.tcp.adopt(PEER, handed[PEER])
+
+            background.call(adopt)
+            peer.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, 200)
+            peer.sendall(b"from behind many routers")
+            after.hears(Received(PEER, b"from behind many routers"))
+            assert handed[PEER].getsockopt(socket.IPPROTO_IP, socket.IP_TTL) not in (200, 255), "the system's own"
+            background.call(after.tcp.close)
+
+
 def retransmissions(sock: socket.socket) -> int:
     """tcpi_total_retrans of tcp(7)'s TCP_INFO."""
     return int.from_bytes(sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104)[100:104], sys.byteorder)

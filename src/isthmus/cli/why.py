@@ -30,8 +30,10 @@ from isthmus.cli.leg import (
     unplugged,
 )
 from isthmus.cli.verdict import BadQuestion, Cause, Step, Tunnel, Verdict, Way
-from isthmus.model.reason import NotAnnounced, Note, NotInstalled
-from isthmus.node.status import DoorStatus, RouteStatus, ViewStatus
+from isthmus.model.intent import is_private
+from isthmus.model.net import LARGEST, IpAddress, Prefix
+from isthmus.model.reason import NotAnnounced, Note, NotImported, NotInstalled
+from isthmus.node.status import AttachmentStatus, DoorStatus, RouteStatus, ViewStatus
 
 MEANT_MAX = 4
 """Ports named when a word means several."""
@@ -250,7 +252,7 @@ def _walk(leg: Leg) -> Place | Verdict:
         return leg.wrong(Cause.NOT_SERVED, Step.VIEW, f"{sentence}that subnet", node, "show attachments")
     if leg.source in door.closed:
         return flow_missing(leg, node, f"takes packets from {leg.source} into its view", Step.VIEW, leg.source)
-    if (wrong := _kept_by_router(leg, door, view) or _by_own_default(leg, door)) is not None:
+    if (wrong := _kept_by_router(leg, door, view) or _by_another_way(leg, door)) is not None:
         return wrong
     return _by_route(leg, view)
 
@@ -295,22 +297,31 @@ def _kept_by_router(leg: Leg, door: DoorStatus, view: ViewStatus) -> Verdict | N
     return leg.wrong(Cause.HIDDEN_BY_ROUTER, Step.ROUTE, sentence, leg.start.node, asked)
 
 
-def _by_own_default(leg: Leg, door: DoorStatus) -> Verdict | None:
-    """What only a default route of the VPN covers a router may prefer to send by its own, or by a floating IP."""
+def _by_another_way(leg: Leg, door: DoorStatus) -> Verdict | None:
+    """What does not go by the VPN's route that covers it: nobody's destinations, and what a router prefers to send by
+    its own default route, or by a floating IP."""
     route, attachment = _route(leg, door.view), leg.start.node.attachment(door.circuit)
-    if route is None or route.note != Note.DEFAULT_ROUTE.value or attachment is None:
+    asked = f"show routes --prefix {leg.destination}"
+    if IpAddress.parse(leg.destination).is_reserved:
+        sentence = f"{leg.destination} is in no VPN: {NotImported.RESERVED_PREFIX.value}"
+        return leg.wrong(Cause.NOT_THE_VPNS, Step.ROUTE, sentence, leg.start.node, asked)
+    if route is None or attachment is None or _is_host(route):
         return None
-    version = 4 if "." in leg.source else 6
-    if version == 4 and leg.start.machine.floating:
+    version, by_default = version_of(leg.destination), route.note == Note.DEFAULT_ROUTE.value
+    if version == 4 and leg.start.machine.floating and (by_default or _is_outside(leg.destination, attachment)):
         way = "by its floating IP"
-    elif version in attachment.own_defaults:
+    elif by_default and version in attachment.own_defaults:
         way = "by its router's own default route"
     else:
         return None
     sentence = f"{leg.start} goes to {leg.destination} {way}: the VPN has nothing but {route.prefix} for it"
-    return leg.wrong(
-        Cause.NOT_THE_VPNS, Step.ROUTE, sentence, leg.start.node, f"show routes --prefix {leg.destination}"
-    )
+    return leg.wrong(Cause.NOT_THE_VPNS, Step.ROUTE, sentence, leg.start.node, asked)
+
+
+def _is_outside(destination: str, attachment: AttachmentStatus) -> bool:
+    """Whether somebody outside may have it, who then means the floating IP."""
+    private = is_private(Prefix.host(IpAddress.parse(destination)))
+    return not private or any(covers(p, destination) for p in attachment.outside if length_of(p) >= LARGEST)
 
 
 def _by_route(leg: Leg, view: ViewStatus) -> Place | Verdict:

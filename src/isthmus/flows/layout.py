@@ -1,7 +1,7 @@
 """The tables of br-vpn, on one page.
 
     0  CLASSIFY   which door the packet came in by
-         100  in_port=<circuit>                          goto SOURCE
+         100  in_port=<circuit>                          goto NOBODYS
          100  in_port=<tunnel>,dl_dst=<our router MAC>   goto INBOUND
          100  in_port=<tunnel>,<probe>                   back where it came from, as an answer
          100  in_port=<tunnel>,<answer>                  goto ANSWER
@@ -10,16 +10,27 @@
          100  mpls,in_port=<gre>                         goto LABELS
           95  mpls,in_port=<gre>                         drop, counted: whose tunnels may not end here
           90  in_port=<gre>                              drop, counted: no label, or one for many receivers
+     5 NOBODYS    what no machine of a VPN can have is in none, whatever prefix covers it
+         100  <link-local, loopback, multicast, ...>     goto FALLBACK
+           0  anything                                   goto SOURCE
     10 SOURCE     whose packet it is: (circuit, lane, source address) -> view in `metadata`. A lane is the MAC that the
                   router sends to: OVN chooses it by the port that the packet came in by
          200  the router's own TTL error for a packet that falls back: give it the circuit's address, return it
          100  <circuit>,<lane>,<source>                  metadata=<view>, goto VIEW; the router's own error about a
                                                          packet from the VPN gets the circuit's address first
+         100  <circuit>,<lane>,<source with floating IP> the same, marked 1 in reg0, goto FLOATING
            1  <circuit>                                  goto FALLBACK
-    20 VIEW       longest prefix of the view: priority 100 + prefix length, or 50 + that of a default route
-         108+ metadata=<view>,<destination>              to TUNNEL with VNI, endpoint and router MAC, to LABELLED
+    15 FLOATING   whether who has a floating IP means somebody outside
+          30  <circuit>,<where its router goes outside>  goto VIEW
+          20  <private destination>                      marked 2, goto VIEW
+           0  anything                                   goto VIEW
+    20 VIEW       longest prefix of the view: 100 + prefix length of a host route, one less of others, 50 + that of a
+                  default route
+         132  metadata=<view>,<IPv4 address>             to TUNNEL with VNI, endpoint and router MAC, to LABELLED
                                                          with labels and endpoint, or into a circuit
-          61  <circuit>,<source with a floating IP>      goto GONE: a floating IP wins over a default route
+         131  <circuit>,reg0=1                           goto GONE: outside, a floating IP wins over every prefix
+         107+ metadata=<view>,<destination>              as above, of a prefix
+          61  <circuit>,reg0=2                           goto GONE: inside, it wins over a default route
           60  <circuit>                                  the same for a router that keeps to its own default route
           50+ metadata=<view>,<destination>              as above, of a default route
            1  anything                                   goto GONE
@@ -65,6 +76,8 @@ Invariants
 * Where an operator has said from where tunnels may come, the flows of the tunnels that let something in are there
   once for each such prefix, with tun_src; anybody else's packets end at priority 95 and 90.
 * A packet from a circuit leaves by the tunnel, by another circuit, or by its own circuit through table 50 only.
+* What no machine of a VPN can have (`Prefix.is_reserved`, and the circuits' own network) is looked up in no view: a
+  prefix that covers such a destination leads nobody's metadata request to somebody else.
 * Nothing here decrements TTL: the router before and the router behind do (a TTL of zero here would vanish silently).
 * A goto always goes to a higher table, so no packet loops inside the bridge; between circuit and router the loop ends
   in OVN's priority 1090 policy.
@@ -82,7 +95,9 @@ class Table(IntEnum):
     """Table numbers; gaps leave room."""
 
     CLASSIFY = 0
+    NOBODYS = 5
     SOURCE = 10
+    FLOATING = 15
     VIEW = 20
     TUNNEL = 30
     LABELLED = 32
@@ -98,7 +113,8 @@ ROUTER_ERROR = 200
 ENTRY = 100
 """Exact entries; in VIEW and INBOUND the prefix length is added: longest prefix wins."""
 STRANGER, REFUSED = 95, 90
-FLOATING, OWN_DEFAULT = 61, 60
+FLOATING_OUTSIDE, FLOATING_INSIDE, OWN_DEFAULT = 131, 61, 60
+"""IPv4 only. In VIEW, what is shorter than a host route has one less than its length: between stands the first."""
 DEFAULT_ROUTE = 50
 """Of a default route, its length is added; what may be preferred to it stands between it and longer prefixes."""
 OWN_ERROR = 40
@@ -108,6 +124,9 @@ PRIVATE = 20
 DEFAULT = 10
 MISS = 1
 DROP = 0
+
+OUTWARD, INWARD = 1, 2
+"""In reg0: whom a machine with a floating IP means. 0: it has none."""
 
 PROBE_TYPE = 0x88B5
 """EtherType of a probe and of its answer: IEEE 802's first for local experiments."""

@@ -30,9 +30,12 @@ from isthmus.flows.layout import (
     DEFAULT_ROUTE,
     DROP,
     ENTRY,
-    FLOATING,
+    FLOATING_INSIDE,
+    FLOATING_OUTSIDE,
+    INWARD,
     MISS,
     OUTSIDE,
+    OUTWARD,
     OWN_DEFAULT,
     OWN_ERROR,
     PRIVATE,
@@ -49,6 +52,7 @@ from isthmus.model.intent import (
     CIRCUIT_IPV4,
     CIRCUIT_IPV6,
     CIRCUIT_MAC,
+    CIRCUITS_IPV6,
     PRIVATE_PREFIXES,
     ROUTER_IPV4,
     ROUTER_IPV6,
@@ -56,7 +60,7 @@ from isthmus.model.intent import (
     Fallback,
     Lane,
 )
-from isthmus.model.net import IpAddress, Mac, Prefix
+from isthmus.model.net import RESERVED, IpAddress, Mac, Prefix
 
 _VIEW = Table.VIEW.value
 WAYS_MAX = 8192
@@ -110,7 +114,7 @@ class Renderer:
         for name, circuit in forwarding.circuits.items():
             flows |= self.circuit(name, circuit)
         for source, view in forwarding.sources.items():
-            flows |= self.source(source, view)
+            flows |= self.source(source, view, forwarding.circuits.get(source.circuit))
         for key, name in forwarding.inbound.items():
             flows |= self.inbound(key, name)
         for number, version in labels(forwarding.inbound).items():
@@ -129,9 +133,10 @@ class Renderer:
         """An attachment circuit's door and fallback."""
         return dict(self._circuit(name, circuit))
 
-    def source(self, source: SourceKey, view: ViewId) -> dict[FlowKey, str]:
+    def source(self, source: SourceKey, view: ViewId, circuit: Circuit | None) -> dict[FlowKey, str]:
         """Where packets from this address are looked up."""
-        return dict(self._source(source, view))
+        has_floating_ip = circuit is not None and source.address in circuit.floating
+        return dict(self._source(source, view, has_floating_ip=has_floating_ip))
 
     def inbound(self, key: Inbound, name: CircuitName) -> dict[FlowKey, str]:
         """What is delivered of what comes from tunnels."""
@@ -199,6 +204,8 @@ class Renderer:
 
     def _always(self) -> Iterator[Flow]:
         yield FlowKey(Table.CLASSIFY, DROP, ""), "drop"
+        yield from _nobodys()
+        yield from _floating()
         yield FlowKey(Table.VIEW, MISS, ""), f"goto_table:{Table.GONE.value}"
         yield FlowKey(Table.GONE, DROP, ""), f"goto_table:{Table.FALLBACK.value}"
         yield FlowKey(Table.TUNNEL, DROP, ""), "drop"
@@ -225,11 +232,11 @@ class Renderer:
         if port is None:
             return
         door = f"in_port={port}"
-        yield FlowKey(Table.CLASSIFY, ENTRY, door), f"goto_table:{Table.SOURCE.value}"
+        yield FlowKey(Table.CLASSIFY, ENTRY, door), f"goto_table:{Table.NOBODYS.value}"
         yield FlowKey(Table.SOURCE, MISS, door), f"goto_table:{Table.FALLBACK.value}"
         for subnet in circuit.subnets:
             yield self._router_error(door, subnet)
-        yield from _by_the_routers_default(door, circuit)
+        yield from _own_ways_out(door, circuit)
         back = f"{_TO_ROUTER},IN_PORT"
         if circuit.fallback is Fallback.NONE:
             back = "drop"
@@ -250,13 +257,16 @@ class Renderer:
         whose = match(subnet, match(Prefix.host(source), door, "src"), "dst", bare=True)
         return FlowKey(Table.SOURCE, ROUTER_ERROR, whose), f"set_field:{instead}->{field},{_TO_ROUTER},IN_PORT"
 
-    def _source(self, source: SourceKey, view: ViewId) -> Iterator[Flow]:
+    def _source(self, source: SourceKey, view: ViewId, *, has_floating_ip: bool) -> Iterator[Flow]:
         key = self.source_key(source)
         if key is not None:
             # Every router of ours has this address, and OVN drops what comes in with a router's own: an error that is
             # to arrive behind another one has the circuit's. IPv6 has no such guard, and keeps it.
             own = f"set_field:{CIRCUIT_IPV4}->ip_src," if source.address == ROUTER_IPV4 else ""
-            yield key, f"{own}set_field:{view:#x}->metadata,goto_table:{Table.VIEW.value}"
+            into, then = f"{own}set_field:{view:#x}->metadata,", Table.VIEW
+            if has_floating_ip:
+                into, then = f"{into}{_mark(OUTWARD)},", Table.FLOATING
+            yield key, f"{into}goto_table:{then.value}"
 
     def source_key(self, source: SourceKey) -> FlowKey | None:
         """The flow that leads packets from an address into its view; None while the circuit has no number."""
@@ -299,13 +309,39 @@ def labels(inbound: Iterable[Inbound]) -> dict[int, int]:
     return {key.label: key.prefix.version for key in inbound if isinstance(key, LabelKey)}
 
 
-def _by_the_routers_default(door: str, circuit: Circuit) -> Iterator[Flow]:
-    """Whose packets a default route of a view does not lead."""
-    fall_back = f"goto_table:{Table.GONE.value}"
-    for source in sorted(circuit.floating):
-        yield FlowKey(_VIEW, FLOATING, match(Prefix.host(source), door, "src")), fall_back
+def _nobodys() -> Iterator[Flow]:
+    """What no machine of a VPN can have is in no VPN, whatever prefix covers it: not link-local addresses, the metadata
+    service's among them, nor what every router has towards br-vpn."""
+    for prefix in (*RESERVED, CIRCUITS_IPV6):
+        yield FlowKey(Table.NOBODYS, ENTRY, match(prefix, "", "dst")), f"goto_table:{Table.FALLBACK.value}"
+    yield FlowKey(Table.NOBODYS, DROP, ""), f"goto_table:{Table.SOURCE.value}"
+
+
+def _floating() -> Iterator[Flow]:
+    """Whom a machine means that has a floating IP: at a private destination it may be the VPN."""
+    view = f"goto_table:{Table.VIEW.value}"
+    yield FlowKey(Table.FLOATING, DROP, ""), view
+    for prefix in (one for one in PRIVATE_PREFIXES if one.version == 4):
+        yield FlowKey(Table.FLOATING, PRIVATE, match(prefix, "", "dst")), f"{_mark(INWARD)},{view}"
+
+
+def _mark(number: int) -> str:
+    return f"set_field:{number:#x}->reg0"
+
+
+def _own_ways_out(door: str, circuit: Circuit) -> Iterator[Flow]:
+    """Where a router's packets go by themselves though a view knows a way. Who has a floating IP may be answering
+    somebody outside: only where the VPN has the very address it is meant; inside, by what is longer than a default
+    route."""
+    back = f"goto_table:{Table.GONE.value}"
+    if circuit.floating:
+        yield FlowKey(_VIEW, FLOATING_OUTSIDE, f"ip,reg0={OUTWARD:#x},{door}"), back
+        yield FlowKey(_VIEW, FLOATING_INSIDE, f"ip,reg0={INWARD:#x},{door}"), back
+        for prefix in circuit.outside:
+            if prefix.version == 4 and not prefix.is_default_route:
+                yield FlowKey(Table.FLOATING, OUTSIDE, match(prefix, door, "dst")), f"goto_table:{_VIEW}"
     for version in circuit.own_defaults:
-        yield FlowKey(_VIEW, OWN_DEFAULT, f"{'ip' if version == 4 else 'ipv6'},{door}"), fall_back
+        yield FlowKey(_VIEW, OWN_DEFAULT, f"{'ip' if version == 4 else 'ipv6'},{door}"), back
 
 
 def _route_key(head: str, prefix: Prefix) -> FlowKey:
@@ -313,7 +349,7 @@ def _route_key(head: str, prefix: Prefix) -> FlowKey:
     field = "nw_dst" if len(address) == 4 else "ipv6_dst"
     if length == len(address) * 8:  # nearly all there are
         return FlowKey(_VIEW, ENTRY + length, f"{head},{field}={address}")
-    priority = length + (DEFAULT_ROUTE if prefix.is_default_route else ENTRY)
+    priority = DEFAULT_ROUTE + length if prefix.is_default_route else ENTRY + length - 1
     return FlowKey(_VIEW, priority, f"{head},{field}={address}/{length}" if length else head)
 
 

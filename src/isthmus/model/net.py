@@ -78,9 +78,13 @@ class IpAddress(bytes):
         return ipaddress.ip_address(bytes(self)).is_link_local
 
     @property
+    def is_reserved(self) -> bool:
+        """Whether no machine can have it and be reached over routers."""
+        return Prefix.host(self).is_reserved
+
+    @property
     def can_be_endpoint(self) -> bool:
-        """Whether one machine can have it and others reach it over routers."""
-        return not Prefix.host(self).is_reserved
+        return not self.is_reserved
 
     def __str__(self) -> str:
         """As inet_ntop(3) writes it, which is what Open vSwitch prints: an IPv4 address embedded in an IPv6 one is

@@ -22,6 +22,7 @@ class NotImported(StrEnum):
     NEXT_HOP_VERSION = "its next hop is an address of the other IP version, and no tunnel from here ends at such a one"
     REFLECTOR_NEXT_HOP = "its next hop is a reflector: somebody between does not leave next hops as they are"
     RESERVED_PREFIX = "no machine of a VPN has such an address: loopback, link-local, multicast, a router's own"
+    ROUTER_ADDRESS = "a router of the VPN here has this address itself"
     BEACON = "it only says that its hypervisor can be heard"
     RESERVED_LABEL = "one of its labels is below 16: those have a meaning of their own (RFC 3032)"
     IMPLICIT_NULL = "its label is 3, implicit null: a packet without one belongs to no VPN"

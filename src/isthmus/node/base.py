@@ -40,7 +40,7 @@ class Base:
         """One circuit; None: it is not served."""
         flows = {} if wanted is None else renderer.circuit(name, wanted)
         for source, view in sources.items():
-            flows |= renderer.source(source, view)
+            flows |= renderer.source(source, view, wanted)
         self._replace(name, flows, changes)
 
     def inbound(

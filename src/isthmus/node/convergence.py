@@ -115,10 +115,10 @@ class Convergence:
         address = one.channel.peer
         withdrawn = [(route.destination, PathKey.of(address, route)) for route in update.withdrawn]
         forbade = bool(one.forbidden)
-        if forbade:
+        if forbade or one.refused:
             for destination, key in withdrawn:
                 if self.rib.path(destination, key) is None:
-                    one.forbidden.withdraw(destination, key)
+                    one.take_back(destination, key)
         if update.heard is None:
             return (), withdrawn
         heard = update.heard
@@ -145,6 +145,7 @@ class Convergence:
             if why is None:
                 allowed.append(path)
             else:
+                one.refused.admit(path)  # for want of room it was refused, as it was said before
                 one.forbidden.refuse(path, Refusal(why))
                 withdrawn.append((path.nlri.destination, path.key))
         return allowed
@@ -159,10 +160,6 @@ class Convergence:
     def _take(self, peer: Peer, one: Conversation, announced: Announced, withdrawn: Withdrawn, now: float) -> None:
         """Remember what a peer said, as far as it may have so much."""
         refused = bool(one.refused)
-        if refused:
-            for destination, key in withdrawn:
-                if self.rib.path(destination, key) is None:
-                    one.refused.withdraw(destination, key)
         if withdrawn:
             held, gone = self.beacons.sift(self.rib, withdrawn)
             self.touch(self.rib.hold(held, now))

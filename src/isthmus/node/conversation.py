@@ -11,14 +11,15 @@ Rules: the session decides about octets, this file about routes of one family. N
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from isthmus.bgp.nlri import Destination
 from isthmus.bgp.session import Session
 from isthmus.model.reason import NotAccepted
 from isthmus.rib.adj_out import AdjRibOut, Announcement, RouteKey
 from isthmus.rib.budget import Budget
-from isthmus.rib.path import Channel
+from isthmus.rib.path import Channel, PathKey
 from isthmus.rib.refused import Refused
 
 ROOM_AGAIN = 0.8
@@ -83,18 +84,15 @@ class Conversation:
     def tell(
         self,
         session: Session,
-        routes: Mapping[RouteKey, Announcement],
-        kept: Collection[RouteKey],
+        wanted: Mapping[RouteKey, Announcement],
         *,
         complete: bool,
     ) -> None:
-        """Bring the peer to these routes; of `kept` it keeps what it knows. `complete` when nothing of ours is still on
-        its way into the switch, or that is not waited for any longer."""
+        """Bring the peer to these routes. `complete` when nothing of ours is still on its way into the switch, or that
+        is not waited for any longer."""
         if not self.spoken:
             return
-        told = self.told.told
         self.beacon_owed |= self.told.again
-        wanted = {**{key: told[key] for key in kept if key in told}, **routes}
         if plan := self.told.plan(wanted):
             session.send_routes([(a.attributes, a.nlri) for a in plan.put.values()], plan.delete.keys())
         self.told.done(wanted)
@@ -128,6 +126,12 @@ class Conversation:
         if room and session.ask_refresh(self.channel.family):
             self.refused.clear()
             self.forbidden.clear()
+
+    def take_back(self, destination: Destination, key: PathKey) -> None:
+        """The peer does not say any more what was not taken. Where nobody knows which it was, both fall."""
+        both = (self.refused, self.forbidden)
+        for table in [one for one in both if one.knows(destination, key)] or both:
+            table.withdraw(destination, key)
 
     @property
     def not_taken(self) -> Counter[NotAccepted]:

@@ -20,11 +20,8 @@ from isthmus.node.core import Node
 from isthmus.vpn.exports import Export
 from isthmus.vpn.views import View
 
-_DEFAULTS = tuple(
-    Prefix.parse(text)
-    for text in ("0.0.0.0/0", "0.0.0.0/1", "128.0.0.0/1", "::/0", "::/1", "8000::/1", "2000::/3", "2000::/4")
-)
-"""Those that are looked for: looking at every route of a view for each report would cost more than it tells."""
+NAMED_MAX = 4
+"""Default routes of a view that are named: a report has little room, and one may come in very many pieces."""
 
 
 def notes(node: Node) -> dict[CircuitName, dict[str, list[str]]]:
@@ -61,11 +58,14 @@ def addresses_are(number: int) -> str:
 
 
 def _defaults(node: Node, view: View) -> Iterator[Words]:
+    """All that are shorter than /8: 0.0.0.0/1 with 128.0.0.0/1 is one in two pieces, and there may be more of them."""
     entries = node.tables.entries[view.id]
-    for prefix in _DEFAULTS:
-        entry = entries.get(prefix)
-        if entry is not None and not isinstance(entry.best, Export):
-            yield f"{prefix} is {Note.DEFAULT_ROUTE.value}", entry.best.heard.route_targets
+    bests = {prefix: entries[prefix].best for prefix in node.tables.default_routes(view.id)}
+    said = [(prefix, best.heard.route_targets) for prefix, best in bests.items() if not isinstance(best, Export)]
+    for prefix, targets in said[:NAMED_MAX]:
+        yield f"{prefix} is {Note.DEFAULT_ROUTE.value}", targets
+    if more := said[NAMED_MAX:]:
+        yield f"and {len(more)} more shorter than /8", frozenset().union(*(t for _, t in more))
 
 
 def _hidden(

@@ -140,14 +140,16 @@ class Peer:
         complete: bool,
         now: float,
     ) -> None:
-        """Bring the peer to these routes, each in the family that carries it (`Conversation.tell`). `version` is
-        another number when the routes are others: without one, and with nothing owed, nothing is compared."""
+        """Bring the peer to these routes, each in the family that carries it (`Conversation.tell`); of `kept` it keeps
+        what it knows, as far as it may still hear of it. `version` is another number when the routes are others:
+        without one, and with nothing owed, nothing is compared."""
         if self.up_since is None or not (self._told_as != (version, kept) or any(one.owes for one in self.spoken)):
             return
         self._told_as = version, kept
         late = now >= self.up_since + INVENTORY_WAIT_S
         for one in self.spoken:
-            one.tell(self.session, self._own(routes, one), kept, complete=complete or late)
+            known = {key: route for key in kept if (route := one.told.told.get(key)) is not None}
+            one.tell(self.session, self._own({**known, **routes}, one), complete=complete or late)
 
     def leave(self, *, drained: bool, now: float) -> None:
         """What the peer was told is about to go, or goes, whatever the cloud asks for by now."""
@@ -155,7 +157,7 @@ class Peer:
         for one in self.spoken:
             told = {} if drained else {key: route.leaving() for key, route in one.told.told.items()}
             late = self.up_since is not None and now >= self.up_since + INVENTORY_WAIT_S
-            one.tell(self.session, told, (), complete=drained or late)
+            one.tell(self.session, told, complete=drained or late)
 
     def _own(self, routes: Mapping[RouteKey, Announcement], one: Conversation) -> Mapping[RouteKey, Announcement]:
         if self.is_told_a_part:

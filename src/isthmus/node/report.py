@@ -108,6 +108,7 @@ def _attachments(node: Node, *, everybody: bool) -> Iterator[AttachmentStatus]:
             unresolved=dict(intent.unresolved) if intent else {},
             own_routes=[str(p) for p in intent.routes] if intent else [],
             own_defaults=list(intent.own_defaults) if intent else [],
+            outside=[str(p) for p in intent.outside] if intent else [],
             ignored=intent.ignored if intent else 0,
         )
 

@@ -6,13 +6,14 @@ Rules: counting needs no text; only who shows the routes has them written down.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from typing import NamedTuple, assert_never
 
 from isthmus.fib.entries import LabelledHop, ViewId, endpoint
 from isthmus.flows.render import Renderer
 from isthmus.model.net import IpAddress, Prefix
 from isthmus.model.reason import NotAccepted, NotBest, Note, NotImported, NotInstalled
+from isthmus.model.vpn import RouteTarget
 from isthmus.node.core import Node
 from isthmus.node.oddities import Oddities
 from isthmus.node.status import RouteStatus
@@ -44,9 +45,13 @@ def stories(node: Node, *, in_order: bool = False) -> Iterator[Story]:
                 yield Story(loser, number, reason, False, entry.note)
     imported = node.tables.imported()
     sites = {site for view in node.tables.views.values() for site in view.sites}
+    of_routers = _of_routers(node)
     for path in node.convergence.rib:
         if not imported.isdisjoint(path.heard.route_targets):
             refused = refusal(path, node.speaker, sites)
+            theirs = of_routers.get(path.nlri.destination, _NONE)
+            if refused is None and not theirs.isdisjoint(path.heard.route_targets):
+                refused = NotImported.ROUTER_ADDRESS
         elif whose(path.nlri, path.heard) is None:  # what nobody imports is not looked at further: it is nearly all
             refused = NotImported.NO_IMPORT_TARGET
         else:
@@ -57,6 +62,18 @@ def stories(node: Node, *, in_order: bool = False) -> Iterator[Story]:
         for one in peer.conversations.values():
             for path, why in (*one.forbidden.paths, *one.refused.paths):
                 yield Story(path, None, why, False, None)
+
+
+_NONE: frozenset[RouteTarget] = frozenset()
+
+
+def _of_routers(node: Node) -> dict[Prefix, Set[RouteTarget]]:
+    """The addresses of routers, and what is imported where they are theirs."""
+    found: dict[Prefix, Set[RouteTarget]] = {}
+    for view in node.tables.views.values():
+        for host in map(Prefix.host, view.routers):
+            found[host] = found.get(host, _NONE) | view.imports
+    return found
 
 
 def unused(node: Node) -> dict[str, int]:

@@ -60,6 +60,8 @@ class AttachmentStatus:
     """Where its router goes by a route of its own; no VPN is asked."""
     own_defaults: list[int] = field(default_factory=list)
     """IP versions in which its router keeps to its own default route."""
+    outside: list[str] = field(default_factory=list)
+    """Private, and beyond its router's gateway."""
     ignored: int = 0
     """Keys of its rows that this release does not know: a newer one wrote them."""
 

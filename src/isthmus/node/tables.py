@@ -20,7 +20,7 @@ from isthmus.bgp.nlri import Destination
 from isthmus.fib.entries import Deliver, Target, ViewId
 from isthmus.flows.render import Renderer
 from isthmus.flows.types import FlowKey
-from isthmus.model.net import IpAddress
+from isthmus.model.net import IpAddress, Prefix
 from isthmus.model.reason import NotImported
 from isthmus.model.vpn import BEACON_TARGET, Claimant, RouteTarget
 from isthmus.node.config import ROUTES_PER_VIEW_MAX
@@ -95,6 +95,8 @@ class Tables:
     _flows: dict[ViewId, dict[Destination, FlowKey]] = field(default_factory=dict)
     _refusals: dict[ViewId, dict[Destination, tuple[tuple[NotImported, Targets], ...]]] = field(default_factory=dict)
     """Why routes with a target of the view cannot be used, and their targets; of nearly all views nothing."""
+    _default_routes: dict[ViewId, set[Destination]] = field(default_factory=dict)
+    """Those that each view has; few views have any."""
     _claimable: Counter[RouteTarget] = field(default_factory=Counter)
     """How many of `exports` others may claim with each target."""
     _known_targets: frozenset[RouteTarget] | None = None
@@ -162,6 +164,8 @@ class Tables:
                 self._refresh(number, rib.destinations(view.imports) | local, rib, renderer, changes)
             else:
                 self.views[number] = view
+                if others := view.routers ^ before.routers:
+                    self._refresh(number, map(Prefix.host, others), rib, renderer, changes)
                 if view.hiding != before.hiding:
                     hidden = [d for d in self.entries[number] if view.hides(d) != before.hides(d)]
                     self._refresh(number, hidden, rib, renderer, changes)
@@ -227,6 +231,9 @@ class Tables:
                 self._refusals[number].pop(destination, None)
             if number in self._firsts or (entry is not None and entry.losers):
                 self._note_first(number, destination, entry)
+            if destination.is_default_route:
+                known = self._default_routes.setdefault(number, set())
+                known.discard(destination) if entry is None else known.add(destination)
             if before is not None:
                 size -= before.hidden is None
             if entry is not None:
@@ -252,6 +259,10 @@ class Tables:
     def refusals(self, number: ViewId) -> Counter[tuple[NotImported, Targets]]:
         """Routes with a target of the view that cannot be used, by the reason and their targets."""
         return Counter(why for whys in self._refusals.get(number, {}).values() for why in whys)
+
+    def default_routes(self, number: ViewId) -> list[Destination]:
+        """Those of a view that lead somewhere, the widest first."""
+        return sorted(self._default_routes.get(number, ()), key=lambda d: (d.version, d.length, d))
 
     def _past(self, number: ViewId, destination: Destination, before: Entry | None, renderer: Renderer) -> Past:
         """What is known from before of a line that is decided."""
@@ -358,6 +369,7 @@ class Tables:
         self.leads.drop(number)
         del self.entries[number], self._sizes[number]
         self._refusals.pop(number, None)
+        self._default_routes.pop(number, None)
         self._overfull.pop(number, None)
         self._firsts.pop(number, None)
 

@@ -159,11 +159,14 @@ class Budget:
 
     def _count_crowds(self, paths: Sequence[Path], accounts: Collection[_Account], step: int) -> None:
         for destination in (path.nlri.destination for path in paths):
-            crowd = self._crowds.get(destination)
-            if crowd is None:
+            if (crowd := self._crowds.get(destination)) is None:
                 continue
             for account in accounts:
-                crowd[account.whose] = crowd.get(account.whose, 0) + step
+                many = crowd.pop(account.whose, 0) + step
+                if many:
+                    crowd[account.whose] = many
+            if not crowd:  # the last path of the prefix: nobody says so of one alone
+                del self._crowds[destination]
             if self.moved is not None:
                 self.moved.add(destination)
 

@@ -1,8 +1,9 @@
 """What one peer said of a family, was not taken, and has not been taken back: names and reasons, which decide nothing.
 
 Rules: a route is counted once, however often it is announced, and no longer when it is withdrawn. `NAMES_MAX` are known
-by name, the first `PATHS_MAX` of them with all they say; of more there is only a number for each reason, which counts
-announcements: all in all it is never too little.
+by name, the first `PATHS_MAX` of them with all they say; of more there is only a number for each reason, an estimate:
+it counts announcements, and falls with what is taken back that nobody knows. That some are there is said until the peer
+says all again: else nobody would ask it for them when there is room.
 """
 
 from __future__ import annotations
@@ -80,17 +81,21 @@ class Refused:
 
     def withdraw(self, destination: Destination, key: PathKey) -> None:
         """Taken back by its peer; not one of those that were taken."""
-        if (destination, key) in self._names:
+        if self.knows(destination, key):
             self._forget((destination, key))
-        elif self._more:
+        elif self._more.total() > 1:
             ((most, _),) = self._more.most_common(1)
             self._more[most] -= 1
             if not self._more[most]:
                 del self._more[most]
 
+    def knows(self, destination: Destination, key: PathKey) -> bool:
+        """By name."""
+        return (destination, key) in self._names
+
     def may_have(self, destination: Destination, key: PathKey) -> bool:
         """Whether this may be one of them: of more than are known by name nobody can say that it is not."""
-        return bool(self._more) or (destination, key) in self._names
+        return bool(self._more) or self.knows(destination, key)
 
     def clear(self) -> None:
         """The peer says all again."""

@@ -3,7 +3,7 @@
 RFC 2385 (TCP MD5) and RFC 5082 (GTSM), by the kernel's means: TCP_MD5SIG, IP_TTL and IP_MINTTL of tcp(7) and ip(7).
 
 Rules: set before anything is sent, so that not even the handshake is without it; set anew on a connection that another
-process had, because the file may say something else by now.
+process had, and what it had is taken off, because the file may say something else by now.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ KEY_MAX = 80
 _KEY = struct.Struct("=H2x4s120xBBHi80s")
 """struct tcp_md5sig: a sockaddr_storage of AF_INET, flags, length of a prefix, length of the key, interface, key."""
 TTL_MAX = 255
+TTL_DEFAULT = -1
+"""The system's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +38,8 @@ class Guard:
 
     def put_on(self, sock: socket.socket, peer: IpAddress) -> None:
         """Raises OSError where the kernel cannot."""
-        if self.hops:
-            sock.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, TTL_MAX)
-            sock.setsockopt(socket.IPPROTO_IP, IP_MINTTL, TTL_MAX + 1 - self.hops)
+        sock.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, TTL_MAX if self.hops else TTL_DEFAULT)
+        sock.setsockopt(socket.IPPROTO_IP, IP_MINTTL, TTL_MAX + 1 - self.hops if self.hops else 0)
         key = self.password.encode()
         said = _KEY.pack(socket.AF_INET, bytes(peer), 0, 0, len(key), 0, key)
         try:

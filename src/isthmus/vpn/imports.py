@@ -85,6 +85,8 @@ def decide(
     """The entry of a destination in a view, or None when nothing usable has one of its targets. `silent`: the tunnel
     endpoints that answered once and do not any more. `plugged`: the circuits that can be delivered to; None: all.
     `past`: asked for where several are compared."""
+    if view.routers and view.is_routers(destination):
+        paths = ()
     if len(paths) == 1 and not local:  # nearly all there are: nothing is compared, nobody loses
         return only(view, destination, paths[0], speaker)
     mine = [e for e in local if e.why_not is None and not e.targets.isdisjoint(view.imports)]
@@ -299,4 +301,6 @@ def by_labels_alone(entry: Entry) -> Iterable[IpAddress]:
 def why_not_imported(view: View, path: Path, speaker: Speaker) -> NotImported | None:
     """Why a route with a target of the view cannot be used; None if it can, or if nobody would miss it."""
     why = refusal(path, speaker, view.sites) if _may(view, path) else None
+    if why is None and _may(view, path) and view.is_routers(path.nlri.destination):
+        why = NotImported.ROUTER_ADDRESS
     return None if why in (NotImported.BEACON, NotImported.OWN_ROUTE) else why

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Set
 
-from isthmus.model.intent import LANES_IPV6_LENGTH, ROUTER_IPV6
-from isthmus.model.net import Prefix
+from isthmus.model.intent import CIRCUITS_IPV6
 from isthmus.model.reason import NotImported
 from isthmus.model.vpn import BEACON_TARGET, SiteOfOrigin
 from isthmus.rib.path import Path
@@ -17,9 +16,7 @@ from isthmus.vpn.exports import Speaker
 from isthmus.vpn.families import FAMILIES
 from isthmus.vpn.meaning import Meaning, meaning
 
-_CIRCUITS = Prefix.of(ROUTER_IPV6, LANES_IPV6_LENGTH)
-"""What every router has towards br-vpn, lanes too; the IPv4 ones are link-local anyway."""
-_CIRCUITS_HEAD = _CIRCUITS.address[0]
+_CIRCUITS_HEAD = CIRCUITS_IPV6.address[0]
 
 
 def refusal(path: Path, speaker: Speaker, sites: Set[SiteOfOrigin] = frozenset()) -> NotImported | None:
@@ -43,6 +40,6 @@ def unusable(path: Path, means: Meaning, speaker: Speaker, sites: Set[SiteOfOrig
     if means.next_hop in speaker.reflectors:
         return NotImported.REFLECTOR_NEXT_HOP
     destination = path.nlri.destination
-    if destination.is_reserved or (destination.address[0] == _CIRCUITS_HEAD and _CIRCUITS.covers(destination)):
+    if destination.is_reserved or (destination.address[0] == _CIRCUITS_HEAD and CIRCUITS_IPV6.covers(destination)):
         return NotImported.RESERVED_PREFIX
     return FAMILIES[path.nlri.family].refusal(path, means, speaker)

@@ -61,12 +61,18 @@ class View:
     """For each circuit the prefixes its router has itself: what all of them cover never reaches this view."""
     sites: frozenset[SiteOfOrigin] = frozenset()
     """The names of this cloud."""
+    routers: frozenset[IpAddress] = frozenset()
+    """Addresses of the routers in front of it: no route leads to them, whoever announces one."""
     _covers: tuple[tuple[Cover, ...], ...] = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         # One circuit that has nothing itself, and nothing is hidden from the view.
         hiding = self.hiding if all(self.hiding) else ()
         object.__setattr__(self, "_covers", tuple(tuple(Cover.of(s) for s in subnets) for subnets in hiding))
+
+    def is_routers(self, prefix: Prefix) -> bool:
+        """Whether a router in front of this view has this address."""
+        return prefix.address in self.routers and prefix.is_host
 
     def hides(self, prefix: Prefix) -> bool:
         """Whether every router in front of this view has a prefix of its own over this one. Asked for each route, so
@@ -176,7 +182,9 @@ def view(
     names = frozenset(behind)
     imports = {doors[name].views[number] for name in names}  # one: those of others are not let in (`clashes`)
     hiding = tuple(sorted({own_prefixes(circuits[name]) for name in names}))
-    return View(number, *imports.pop(), names, hiding, frozenset(circuits[name].site for name in names))
+    sites = frozenset(circuits[name].site for name in names)
+    routers = frozenset(address for name in names for address in circuits[name].addresses)
+    return View(number, *imports.pop(), names, hiding, sites, routers)
 
 
 def own_prefixes(intent: AttachmentIntent) -> tuple[Prefix, ...]:

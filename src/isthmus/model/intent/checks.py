@@ -9,7 +9,7 @@ from typing import Any
 
 from isthmus.model.intent.keys import ATTACHMENT_KEY, LANES_KEY, OWN_DEFAULTS_KEY
 from isthmus.model.intent.values import LANE_MAX, LANE_MIN, AssociationKind, BadIntent, Fallback
-from isthmus.model.net import Prefix
+from isthmus.model.net import IpAddress, Prefix
 from isthmus.model.vpn import RouteTarget, SiteOfOrigin
 
 LOCAL_PREF_MAX = 2**32 - 1
@@ -67,6 +67,13 @@ def outside(found: Iterable[str]) -> tuple[Prefix, ...]:
 def prefixes(key: str, found: Iterable[str]) -> tuple[Prefix, ...]:
     try:
         return tuple(sorted(Prefix.parse(one) for one in found))
+    except ValueError as error:
+        raise BadIntent(key, str(error)) from None
+
+
+def addresses(key: str, found: Iterable[str]) -> tuple[IpAddress, ...]:
+    try:
+        return tuple(sorted(IpAddress.parse(one) for one in found))
     except ValueError as error:
         raise BadIntent(key, str(error)) from None
 

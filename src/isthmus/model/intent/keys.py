@@ -11,8 +11,11 @@ An AC row (logical port `isthmus-ac-<place>`, type localport):
     isthmus:subnets       the prefixes of its networks, blank separated: the router serves these itself
     isthmus:fallback      what happens to a packet that the VPN does not know: "all", "public" or "none"
     isthmus:outside       form 2, only with "public": private prefixes that the router has a route to beyond its
-                          gateway, blank separated: they are let through. Beside it `isthmus:fallback` says "all", for
+                          gateway, and 0.0.0.0/0 or ::/0 where it has a default route into a network of the
+                          tenant's, blank separated: they are let through. Beside it `isthmus:fallback` says "all", for
                           readers that do not know this key: they go on as before it was there and cut nothing off
+    isthmus:beyond        form 2, only without "public", may be missing: the same prefixes; they matter to what has a
+                          floating IP
     isthmus:networks      form 1: Neutron's network names behind it ("neutron-<uuid>"), blank separated; VM rows have
                           them
     isthmus:n:<network>   form 2: "1", one key for each of those networks. A node's monitor finds by it the rows that
@@ -21,6 +24,8 @@ An AC row (logical port `isthmus-ac-<place>`, type localport):
                           blank separated, in the order of the sorted networks
     isthmus:routes        form 2, may be missing: prefixes of the router's own routes, which hide the VPN's; blank
                           separated
+    isthmus:addresses     form 2, may be missing, as where the row has no room for it: the router's own addresses, on
+                          its networks and beyond its gateway, blank separated: no route leads to them
     isthmus:own-defaults  form 2, may be missing: "4", "6" or both: there the VPN's default route is not followed
     isthmus:a:<uuid>      one key an association, JSON: k kind, b BGPVPN, w networks (if not all of them), n number;
                           in form 1 also v VNI, i import and e export targets, p local preference; in form 2 also
@@ -50,6 +55,7 @@ ATTACHMENT_KEY = "isthmus:attachment"
 BGPVPN_KEY = "isthmus:bgpvpn"
 LANES_KEY = "isthmus:lanes"
 ROUTES_KEY, OWN_DEFAULTS_KEY = "isthmus:routes", "isthmus:own-defaults"
+ADDRESSES_KEY, BEYOND_KEY = "isthmus:addresses", "isthmus:beyond"
 ASSOCIATION_KEY = "isthmus:a:"
 NETWORK_KEY, NETWORK_VALUE = "isthmus:n:", "1"
 

@@ -34,6 +34,7 @@ def to_memory(intent: AttachmentIntent) -> dict[str, Any]:
         "lanes": [str(lane) for lane in intent.lanes],
         "routes": [str(p) for p in intent.routes],
         "own_defaults": [str(version) for version in intent.own_defaults],
+        "addresses": [str(address) for address in intent.addresses],
     }
 
 
@@ -72,6 +73,7 @@ def from_memory(value: object) -> AttachmentIntent:
         lanes=checks.lanes(checks.texts(_KEY, found.get("lanes", [])), len(networks)),
         routes=checks.subnets(checks.texts(_KEY, found.get("routes", []))),
         own_defaults=checks.versions(checks.texts(_KEY, found.get("own_defaults", []))),
+        addresses=checks.addresses(_KEY, checks.texts(_KEY, found.get("addresses", []))),
     )
 
 

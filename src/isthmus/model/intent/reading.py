@@ -10,8 +10,10 @@ from collections.abc import Mapping
 
 from isthmus.model.intent import checks
 from isthmus.model.intent.keys import (
+    ADDRESSES_KEY,
     ASSOCIATION_KEY,
     ATTACHMENT_KEY,
+    BEYOND_KEY,
     BGPVPN_KEY,
     KEY,
     KIND_KEY,
@@ -41,7 +43,10 @@ from isthmus.model.net import VNI_MAX
 _FRAME = {KIND_KEY, SCHEMA_KEY, REVISION_KEY}
 _AC = _FRAME | {ATTACHMENT_KEY, "isthmus:site", "isthmus:subnets", "isthmus:fallback"}
 _AC_1 = _AC | {"isthmus:networks"}
-_AC_2 = _AC | {WRITTEN_BY_KEY, LANES_KEY, ROUTES_KEY, OWN_DEFAULTS_KEY, "isthmus:outside"}
+_AC_2 = _AC | {
+    *(WRITTEN_BY_KEY, LANES_KEY, ROUTES_KEY, OWN_DEFAULTS_KEY),
+    *("isthmus:outside", BEYOND_KEY, ADDRESSES_KEY),
+}
 _VPN = _FRAME | {
     *(WRITTEN_BY_KEY, BGPVPN_KEY),
     *("isthmus:vni", "isthmus:imports", "isthmus:exports", "isthmus:local-pref"),
@@ -97,6 +102,7 @@ def read_attachment(row: Mapping[str, str]) -> ReadAttachment:
             ignored += 1
     fallback = checks.fallback(row.get("isthmus:fallback", Fallback.ALL.value))
     outside = checks.outside(row.get("isthmus:outside", "").split()) if form > 1 else ()
+    beyond = checks.prefixes(BEYOND_KEY, row.get(BEYOND_KEY, "").split()) if form > 1 else ()
     return ReadAttachment(
         attachment=checks.attachment(checks.text(row, ATTACHMENT_KEY)),
         revision=checks.number(row, REVISION_KEY),
@@ -104,13 +110,14 @@ def read_attachment(row: Mapping[str, str]) -> ReadAttachment:
         networks=networks,
         subnets=checks.subnets(row.get("isthmus:subnets", "").split()),
         fallback=Fallback.PUBLIC if outside else fallback,
-        outside=outside,
+        outside=outside or beyond,
         whole=tuple(sorted(whole, key=lambda a: a.association)),
         references=tuple(sorted(references, key=lambda r: r.association)),
         ignored=ignored,
         lanes=checks.lanes(row.get(LANES_KEY, "").split(), len(networks)) if form > 1 else (),
         routes=checks.prefixes(ROUTES_KEY, row.get(ROUTES_KEY, "").split()) if form > 1 else (),
         own_defaults=checks.versions(row.get(OWN_DEFAULTS_KEY, "").split()) if form > 1 else (),
+        addresses=checks.addresses(ADDRESSES_KEY, row.get(ADDRESSES_KEY, "").split()) if form > 1 else (),
     )
 
 

@@ -19,7 +19,7 @@ from isthmus.model.intent.values import (
     BgpvpnIntent,
     Fallback,
 )
-from isthmus.model.net import Prefix
+from isthmus.model.net import IpAddress, Prefix
 from isthmus.model.vpn import SiteOfOrigin
 
 MISSING = "the row of this BGPVPN is not in the database"
@@ -57,6 +57,7 @@ class ReadAttachment:
     lanes: tuple[int, ...] = ()
     routes: tuple[Prefix, ...] = ()
     own_defaults: tuple[int, ...] = ()
+    addresses: tuple[IpAddress, ...] = ()
 
     @property
     def bgpvpns(self) -> frozenset[str]:
@@ -91,6 +92,7 @@ def resolve(row: ReadAttachment, vpns: Mapping[str, BgpvpnIntent | BadIntent]) -
         lanes=row.lanes,
         routes=row.routes,
         own_defaults=row.own_defaults,
+        addresses=row.addresses,
     )
 
 

@@ -29,6 +29,8 @@ CIRCUIT_LANE = 2
 NOBODYS_LANE = 3
 """What leaves by our default route and by no policy: it is in no BGPVPN."""
 LANES_IPV4_LENGTH, LANES_IPV6_LENGTH = 20, 112
+CIRCUITS_IPV6 = Prefix.of(ROUTER_IPV6, LANES_IPV6_LENGTH)
+"""What every router has towards br-vpn, lanes too; the IPv4 ones are link-local anyway."""
 _LANES_MAC, _LANES_IPV4 = Mac.parse("02:00:5e:00:00:00"), IpAddress.parse("169.254.128.0")
 _LANES_IPV6 = IpAddress.parse("fd00:56:50:4e::")
 
@@ -133,7 +135,8 @@ class AttachmentIntent:
     associations: tuple[AssociationIntent, ...]
     fallback: Fallback = Fallback.ALL
     outside: tuple[Prefix, ...] = ()
-    """Private prefixes that the router itself has a route to beyond its gateway: `public` lets them through."""
+    """Private prefixes that the router itself has a route of its own to, beyond its gateway or by a default route into
+    a network of its own: `public` lets them through, and a floating IP is answered there."""
     unresolved: tuple[tuple[str, str], ...] = ()
     """(BGPVPN, why): associations with it are left out, because its row is missing or cannot be read."""
     unread: tuple[str, ...] = ()
@@ -148,6 +151,8 @@ class AttachmentIntent:
     """Prefixes of the router's own routes into its networks: they hide what the VPN has there."""
     own_defaults: tuple[int, ...] = ()
     """IP versions in which the router keeps to a default route of its own, whatever the VPN has."""
+    addresses: tuple[IpAddress, ...] = ()
+    """The router's own, on its networks and beyond its gateway: nobody else's, whoever says so."""
 
     def lane(self, network: str) -> int | None:
         """By which lane packets of a network come; None if there are none."""

@@ -11,8 +11,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from isthmus.model.intent.keys import (
+    ADDRESSES_KEY,
     ASSOCIATION_KEY,
     ATTACHMENT_KEY,
+    BEYOND_KEY,
     BGPVPN_KEY,
     KIND_AC,
     KIND_KEY,
@@ -28,6 +30,8 @@ from isthmus.model.intent.keys import (
 )
 from isthmus.model.intent.values import AssociationIntent, AttachmentIntent, BadIntent, BgpvpnIntent, Fallback
 
+_REVISION_LENGTH = 19
+
 
 def to_external_ids(intent: AttachmentIntent, form: int = 1) -> dict[str, str]:
     """The keys of an AC row. Raises BadIntent when they would exceed ROW_BYTES_MAX, or the form cannot say it."""
@@ -37,6 +41,11 @@ def to_external_ids(intent: AttachmentIntent, form: int = 1) -> dict[str, str]:
         for a in sorted(intent.associations, key=lambda a: a.association)
     }
     size = _size(row)
+    if form > 1 and intent.addresses:
+        own = {ADDRESSES_KEY: " ".join(map(str, sorted(intent.addresses)))}
+        # Whatever the revision: equal content makes equal rows.
+        if size + _size(own) + _REVISION_LENGTH - len(row[REVISION_KEY]) <= ROW_BYTES_MAX:
+            row |= own
     if size > ROW_BYTES_MAX:
         raise BadIntent("isthmus:a", f"one attachment's associations take {size} bytes; at most {ROW_BYTES_MAX} fit")
     return row
@@ -76,9 +85,11 @@ def _frame(intent: AttachmentIntent, form: int) -> dict[str, str]:
         "isthmus:fallback": intent.fallback.value,
     }
     if intent.outside:
-        if form == 1 or intent.fallback is not Fallback.PUBLIC:
-            raise BadIntent("isthmus:outside", "only form 2 can say it, of 'public'")
-        row |= {"isthmus:fallback": Fallback.ALL.value, "isthmus:outside": " ".join(map(str, sorted(intent.outside)))}
+        if form == 1:
+            raise BadIntent("isthmus:outside", "only form 2 can say it")
+        is_public = intent.fallback is Fallback.PUBLIC
+        row["isthmus:outside" if is_public else BEYOND_KEY] = " ".join(map(str, sorted(intent.outside)))
+        row["isthmus:fallback"] = Fallback.ALL.value if is_public else intent.fallback.value
     if form > 1:
         del row["isthmus:networks"]
         row[WRITTEN_BY_KEY] = str(form)

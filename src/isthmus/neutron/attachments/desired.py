@@ -17,11 +17,19 @@ from enum import StrEnum
 from typing import NamedTuple, assert_never
 
 from isthmus.model import intent
-from isthmus.model.intent import AssociationIntent, AssociationKind, AttachmentIntent, Fallback, Lane, is_private
+from isthmus.model.intent import (
+    PRIVATE_PREFIXES,
+    AssociationIntent,
+    AssociationKind,
+    AttachmentIntent,
+    Fallback,
+    Lane,
+    is_private,
+)
 from isthmus.model.net import IpAddress, Prefix
 from isthmus.model.vpn import RouteTarget
 from isthmus.neutron.attachments.lanes import lanes
-from isthmus.neutron.attachments.own_routes import AskedFirst, ExtraRoute, asked_first, hiding
+from isthmus.neutron.attachments.own_routes import AskedFirst, ExtraRoute, asked_first, hiding, leading_everywhere
 from isthmus.neutron.words.values import Cloud
 
 KIND_KEY, ATTACHMENT_KEY, REVISION_KEY = intent.KIND_KEY, intent.ATTACHMENT_KEY, intent.REVISION_KEY
@@ -65,15 +73,16 @@ class Unserved(StrEnum):
     NO_INTERFACE = "the router has no interface on any network"
     NO_SUBNET = "the network has no subnet that could be served"
     NO_GATEWAY_IP = "the subnet has no gateway_ip"
-    TOO_LARGE = "its router or network is in more BGPVPNs, or with more route targets, than one row can carry"
+    TOO_LARGE = "its router has more networks, or is in more BGPVPNs or with more route targets, than one row can carry"
+    OVERLAPS = "its subnets overlap with those of the BGPVPN's owner, which come first"
     FLAVOUR = "the router has a flavour: OVN serves routers without one only"
     GATEWAY_TAKEN = "a port of the network has the subnet's gateway_ip"
 
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """Something that is not served, and why: a subnet's prefix, the id of an association (TOO_LARGE), or the attachment
-    itself (blank)."""
+    """Something that is not served, and why: a subnet's prefix, the id of an association (TOO_LARGE, OVERLAPS), or the
+    attachment itself (blank)."""
 
     what: str
     why: Unserved
@@ -106,6 +115,8 @@ class Router:
     """What it has routes of its own to beyond its gateways: their subnets, and extra routes by routers there."""
     flavoured: bool = False
     """Somebody else's than OVN's."""
+    addresses: frozenset[IpAddress] = frozenset()
+    """Its own, on its networks and beyond its gateways."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -150,6 +161,8 @@ class Association:
     """Higher is younger."""
     fallback: Fallback | None = None
     """The BGPVPN's own; None: the cloud's."""
+    yields: bool = False
+    """Whether it is a guest's and overlaps with what the BGPVPN's owner has in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,7 +281,8 @@ def _behind_router(attachment: Attachment, place: Router, cloud: Cloud, revision
     router, of = switch_of(place.id), lanes(networks, form)
     rows = _transit_rows(attachment, router, _neutron_name(networks[0]), cloud.vpn_mtu, laned=bool(of))
     rows |= {_circuit_key(place.id): _circuit_row(attachment, networks, subnets, cloud, revision, form, of)}
-    rows |= dict(_policy(attachment, router, *policy) for policy in _policies(attachment, place, of))
+    keeps_in = _fallback(attachment, cloud, form)[0] is Fallback.PUBLIC
+    rows |= dict(_policy(attachment, router, *policy) for policy in _policies(attachment, place, of, keeps_in))
     for version in sorted(set(DEFAULT_ROUTES) - place.own_defaults):
         # A packet without any route never reaches the policies; two default routes would share the traffic.
         # What no policy leads is in no BGPVPN, and comes by a lane of its own.
@@ -372,6 +386,7 @@ def _circuit_row(
         own_defaults=tuple(sorted(place.own_defaults)) if isinstance(place, Router) and of and keeps else (),
         fallback=fallback,
         outside=outside,
+        addresses=_addresses(place),
     )
     numbers = [intent.CIRCUIT_LANE, *((intent.NOBODYS_LANE, *of.values()) if of else ())]
     return _row(
@@ -382,15 +397,25 @@ def _circuit_row(
     )
 
 
+def _addresses(place: Router | Network) -> tuple[IpAddress, ...]:
+    if isinstance(place, Router):
+        return tuple(sorted(place.addresses))
+    return tuple(sorted(s.gateway for s in place.subnets if s.gateway is not None and not s.gateway_taken))
+
+
 def _fallback(attachment: Attachment, cloud: Cloud, form: int) -> tuple[Fallback, tuple[Prefix, ...]]:
-    """The strictest of its BGPVPNs' for the whole router: who asks that nothing leaves is not overruled by another."""
+    """The strictest of its BGPVPNs' for the whole router, for who asks that nothing leaves is not overruled by another;
+    and the private prefixes that the router has routes of its own to."""
     strictest = Fallback.strictest(a.fallback or cloud.fallback for a in attachment.associations)
-    beyond = attachment.place.outside if isinstance(attachment.place, Router) else ()
-    outside = tuple(prefix for prefix in beyond if is_private(prefix))
-    if strictest is not Fallback.PUBLIC or not outside:
+    if strictest is Fallback.NONE or not isinstance(attachment.place, Router):
         return strictest, ()
-    # Form 1 cannot say what must be let through, and nothing may be cut off by mistake.
-    return (strictest, outside) if form > 1 else (Fallback.ALL, ())
+    outside = tuple(prefix for prefix in attachment.place.outside if is_private(prefix))
+    if form == 1:
+        # It cannot say what must be let through, and nothing may be cut off by mistake.
+        return (Fallback.ALL if outside else strictest), ()
+    if strictest is Fallback.PUBLIC:
+        outside += leading_everywhere(attachment.place.routes)
+    return strictest, outside
 
 
 def _association(a: Association, all_networks: tuple[str, ...]) -> AssociationIntent:
@@ -416,12 +441,13 @@ class Policy(NamedTuple):
     nexthops: frozenset[str] = frozenset()
 
 
-def _policies(attachment: Attachment, place: Router, of: Mapping[str, int]) -> Iterable[Policy]:
+def _policies(attachment: Attachment, place: Router, of: Mapping[str, int], keeps_in: bool) -> Iterable[Policy]:
+    """`keeps_in`: what is private does not leave by a gateway."""
     port = router_port(place.id)
     ways_out = _ports([port, *(f"lrp-{g}" for g in sorted(place.gateways))])
     yield from _circuit_policies(port, ways_out)
     for first in asked_first(place.routes, place.uplinks) if of else ():
-        yield from _then_the_default(first, port, ways_out)
+        yield from _then_the_default(first, port, ways_out, keeps_in)
     # What br-vpn hands back (fallback), and what comes from outside, follows the routing table.
     yield Policy(1080, f"inport == {ways_out}", "allow")
     for where, lane in _ways_in(attachment, place, of):
@@ -430,9 +456,13 @@ def _policies(attachment: Attachment, place: Router, of: Mapping[str, int]) -> I
             yield Policy(1000, match, "reroute", _next_hop(lane, version))
 
 
-def _then_the_default(first: AskedFirst, port: str, ways_out: str) -> Iterable[Policy]:
+def _then_the_default(first: AskedFirst, port: str, ways_out: str, keeps_in: bool) -> Iterable[Policy]:
     """What the halves lead to the circuit, and no VPN knows or is to be asked for."""
     match = f'outport == "{port}" && ip{first.version}'
+    if keeps_in and first.inner != first.hops:
+        private = ", ".join(str(p) for p in PRIVATE_PREFIXES if p.version == first.version)
+        inner = f"inport == {ways_out} && {match} && ip{first.version}.dst == {{{private}}}"
+        yield Policy(1096, inner, "reroute", first.inner)
     yield Policy(1095, f"inport == {ways_out} && {match}", "reroute", first.hops)
     yield Policy(900, match, "reroute", first.hops)
 

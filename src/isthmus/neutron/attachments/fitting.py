@@ -3,7 +3,8 @@
 Of too many associations the surplus is left out, one by one: first those with BGPVPNs of other projects, the youngest
 first, then the own ones, the youngest first. So nobody's change fails because somebody else has filled a row, a guest
 cannot push out what an owner has made, and what stood stays as long as it can. Which ones depends neither on the
-revision nor on who asks.
+revision nor on who asks. Where a cloud wants no overlapping subnets, a guest's association that overlaps with what the
+BGPVPN's owner has in it is left out whole, whichever came first.
 """
 
 from __future__ import annotations
@@ -22,22 +23,30 @@ _BASE, _ASSOCIATION, _TARGET, _NETWORK, _SUBNET = 600, 320, 24, 66, 50
 """Octets that each takes of a row, generously: most attachments surely fit, and need not be written out to know it."""
 
 
+LEFT_OUT = frozenset({Unserved.TOO_LARGE, Unserved.OVERLAPS})
+"""Whys of single associations."""
+
+
 def fitting(attachment: Attachment | None, cloud: Cloud, revision: int, form: int = 1) -> Desired:
     """What OVN must have: `desired` of what fits, and the rest among what is left out."""
-    if attachment is None or _surely_fits(attachment, form):
+    if attachment is None:
         return desired(attachment, cloud, revision, form)
-    kept, left = sorted(attachment.associations, key=lambda a: (a.guest, a.age, a.id)), []
-    while kept and broken(replace(attachment, associations=tuple(sorted(kept))), cloud, form):
-        left.append(kept.pop())
-    surplus = tuple(Skipped(a.id, Unserved.TOO_LARGE) for a in left)
-    if not kept:
-        return Desired({}, surplus, form)
+    guests = [a for a in attachment.associations if a.yields and cloud.refuses_overlaps]
+    surplus = [Skipped(a.id, Unserved.OVERLAPS) for a in guests]
+    kept = [a for a in attachment.associations if a not in guests]
+    if not _surely_fits(replace(attachment, associations=tuple(kept)), form):
+        kept.sort(key=lambda a: (a.guest, a.age, a.id))
+        while kept and broken(replace(attachment, associations=tuple(sorted(kept))), cloud, form):
+            surplus.append(Skipped(kept.pop().id, Unserved.TOO_LARGE))
+    if surplus and not kept:
+        return Desired({}, tuple(surplus), form)
     made = desired(replace(attachment, associations=tuple(sorted(kept))), cloud, revision, form)
     return replace(made, skipped=(*made.skipped, *surplus))
 
 
 def is_overfull(made: Desired) -> bool:
-    return any(s.why is Unserved.TOO_LARGE for s in made.skipped)
+    """Whether some association is left out."""
+    return any(s.why in LEFT_OUT for s in made.skipped)
 
 
 def broken(attachment: Attachment, cloud: Cloud = LONGEST, form: int = 1) -> str:

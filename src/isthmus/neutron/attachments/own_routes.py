@@ -6,6 +6,7 @@ longer than a default hides what the VPN has there, and nodes are told of it; a 
 
     0.0.0.0/1, 128.0.0.0/1 ─► the circuit                      longer than the extra default route, so they win
     what comes back, or was in no VPN ─► the default's next hops   by policy, because the two would win again
+    of that what is private, and is not to leave ─► those of them on the tenant's networks
 
 Rules: only routes by a next hop on a tenant network matter here; what leaves by an external port is asked anyway.
 """
@@ -37,6 +38,8 @@ class AskedFirst:
     """Routes to the circuit."""
     hops: frozenset[str]
     """Where the router would have sent what the VPN does not know."""
+    inner: frozenset[str]
+    """Those of them on the tenant's networks: there what is private goes that must not leave by a gateway."""
 
 
 def inside(routes: Iterable[ExtraRoute], subnets: Iterable[Prefix]) -> tuple[ExtraRoute, ...]:
@@ -50,6 +53,11 @@ def hiding(routes: Iterable[ExtraRoute]) -> tuple[Prefix, ...]:
     return tuple(sorted({r.destination for r in routes if r.destination.length}))
 
 
+def leading_everywhere(routes: Iterable[ExtraRoute]) -> tuple[Prefix, ...]:
+    """The default ones: private destinations too follow them, though the VPN does not know these."""
+    return tuple(sorted({r.destination for r in routes if not r.destination.length}))
+
+
 def asked_first(routes: Iterable[ExtraRoute], uplinks: Iterable[IpAddress]) -> list[AskedFirst]:
     """For each IP version with such a default route. `uplinks`: gateways of the external subnets, with which OVN shares
     the traffic."""
@@ -58,7 +66,8 @@ def asked_first(routes: Iterable[ExtraRoute], uplinks: Iterable[IpAddress]) -> l
     for version, halves in HALVES.items():
         hops = {r.nexthop for r in known if r.destination.version == version and not r.destination.length}
         if hops:
+            inner = frozenset(map(str, hops))
             hops |= {address for address in beyond if address.version == version}
             free = tuple(half for half in halves if half not in taken)
-            found.append(AskedFirst(version, free, frozenset(map(str, hops))))
+            found.append(AskedFirst(version, free, frozenset(map(str, hops)), inner))
     return found

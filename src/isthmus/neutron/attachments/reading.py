@@ -32,7 +32,7 @@ from isthmus.neutron.attachments.desired import (
     router_attachment,
 )
 from isthmus.neutron.attachments.own_routes import ExtraRoute, inside
-from isthmus.neutron.rows import models
+from isthmus.neutron.rows import models, overlaps
 from isthmus.neutron.words import apidef
 
 CENTRALISED_TYPES = (constants.TYPE_VLAN, constants.TYPE_FLAT)
@@ -211,6 +211,7 @@ def _associations(
     session: Any, members: Sequence[Bound], numbers: Mapping[tuple[str, str], int], numbered: bool
 ) -> dict[str, list[Association]]:
     lists = targets(session, {m.bgpvpn for m in members})
+    yielding = overlaps.yielding(session, {m.bgpvpn for m in members if m.guest})
     found: dict[str, list[Association]] = defaultdict(list)
     for m in members:
         number = numbers.get((m.attachment, m.bgpvpn))
@@ -231,6 +232,7 @@ def _associations(
                 guest=bool(m.guest),
                 age=m.age,
                 fallback=Fallback(m.fallback) if m.fallback else None,
+                yields=m.id in yielding,
             )
         )
     return found
@@ -263,8 +265,10 @@ def _routers(session: Any, ids: Collection[str]) -> dict[str, Router]:
     if not ids:
         return {}
     prefixes: dict[str, dict[tuple[str, str], set[Prefix]]] = {i: defaultdict(set) for i in ids}
+    own: dict[str, set[IpAddress]] = {i: set() for i in ids}
     for place in places(session, routers=ids):
         prefixes[place.router][place.port, place.network].add(place.prefix)
+        own[place.router].add(place.address)
     gateways = _gateways(session, ids)
     extra, others = _extra_routes(session, ids), flavoured(session, ids)
     found: dict[str, Router] = {}
@@ -282,6 +286,7 @@ def _routers(session: Any, ids: Collection[str]) -> dict[str, Router]:
             uplinks=uplinks,
             outside=_outside(gateways[i].values(), extra[i]),
             flavoured=i in others,
+            addresses=frozenset(own[i].union(*(uplink.addresses for uplink in gateways[i].values()))),
         )
     return found
 
@@ -293,19 +298,24 @@ class _Uplink:
     gateways: set[IpAddress] = field(default_factory=set)
     """Those that the external subnets name."""
     subnets: set[Prefix] = field(default_factory=set)
+    addresses: set[IpAddress] = field(default_factory=set)
+    """Its own there."""
 
 
 def _gateways(session: Any, ids: Collection[str]) -> dict[str, dict[str, _Uplink]]:
     """Per router its external ports."""
     found: dict[str, dict[str, _Uplink]] = {i: defaultdict(_Uplink) for i in ids}
+    subnet, own = models_v2.Subnet, models_v2.IPAllocation.ip_address
     query: Any = (
-        sa.select(l3.RouterPort.router_id, l3.RouterPort.port_id, models_v2.Subnet.cidr, models_v2.Subnet.gateway_ip)
+        sa.select(l3.RouterPort.router_id, l3.RouterPort.port_id, subnet.cidr, subnet.gateway_ip, own)
         .outerjoin(models_v2.IPAllocation, models_v2.IPAllocation.port_id == l3.RouterPort.port_id)
         .outerjoin(models_v2.Subnet, models_v2.Subnet.id == models_v2.IPAllocation.subnet_id)
         .where(l3.RouterPort.router_id.in_(ids), l3.RouterPort.port_type == constants.DEVICE_OWNER_ROUTER_GW)
     )
-    for router, port, cidr, gateway in session.execute(query):
+    for router, port, cidr, gateway, address in session.execute(query):
         uplink = found[router][port]
+        if address:
+            uplink.addresses.add(IpAddress.parse(address))
         if cidr:
             uplink.subnets.add(Prefix.parse(cidr))
         if gateway:

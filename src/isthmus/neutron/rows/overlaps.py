@@ -3,13 +3,14 @@
 What counts is what a BGPVPN's associations stand for: every subnet of an associated network, the subnets on which an
 associated router has an interface, the addresses of an associated port. Of type l3 only: in an l2 BGPVPN several
 networks are one, with one subnet. Prefix routes of ports do not count: the same prefix behind several ports is a way
-to share its load, and a longer one a way to take part of it. Rule: a constant number of statements.
+to share its load, and a longer one a way to take part of it. A guest's claims yield to those of the BGPVPN's owner.
+Rule: a constant number of statements.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -30,6 +31,8 @@ class Claim(NamedTuple):
     network: str
     association: str
     project: str
+    guest: bool
+    """Whether the BGPVPN is another project's."""
 
     def __str__(self) -> str:
         return f"{self.prefix} of subnet {self.subnet} of network {self.network}"
@@ -50,34 +53,65 @@ class Overlap(NamedTuple):
         return f"{sides[0]} and {sides[1]} overlap"
 
 
-def overlaps(session: Any, bgpvpns: Collection[str], *, latest: bool = False) -> dict[str, list[Overlap]]:
-    """Of each of the BGPVPNs that has any: each claim with the narrowest other that covers it, in a stable order.
+def overlaps(session: Any, bgpvpns: Collection[str]) -> dict[str, list[Overlap]]:
+    """Of each of the BGPVPNs that has any: each claim with the narrowest other that covers it, in a stable order."""
+    found = {bgpvpn: list(pairs(members)) for bgpvpn, members in claims(session, bgpvpns).items()}
+    return {bgpvpn: several for bgpvpn, several in found.items() if several}
+
+
+def claims(session: Any, bgpvpns: Collection[str], *, latest: bool = False) -> dict[str, set[Claim]]:
+    """Everything that is claimed in each of the BGPVPNs, in the order of their ids.
 
     `latest`: as it is now, not as it was when the transaction began, and it stays so until that ends.
     """
-    claims: dict[str, set[Claim]] = defaultdict(set)
+    found: dict[str, set[Claim]] = defaultdict(set)
     prefixes: dict[str, Prefix] = {}  # few texts, said again by each BGPVPN of a long list
-    for bgpvpn, association, project, subnet, network, cidr, address in _claims(session, bgpvpns, latest):
+    for bgpvpn, association, project, guest, subnet, network, cidr, address in _claims(session, bgpvpns, latest):
         if (text := address or cidr) not in prefixes:
             prefixes[text] = Prefix.host(IpAddress.parse(address)) if address else Prefix.parse(cidr)
-        claims[bgpvpn].add(Claim(prefixes[text], subnet, network, association, project))
-    found = {bgpvpn: list(_of(members)) for bgpvpn, members in sorted(claims.items())}
-    return {bgpvpn: pairs for bgpvpn, pairs in found.items() if pairs}
+        found[bgpvpn].add(Claim(prefixes[text], subnet, network, association, project, bool(guest)))
+    return dict(sorted(found.items()))
 
 
-def _of(claims: Iterable[Claim]) -> Iterable[Overlap]:
-    """Prefixes are nested or apart: in their order, those that cover one are a stack."""
-    around: list[Claim] = []
-    for claim in sorted(claims, key=lambda c: (c.prefix.version, *c)):
-        while around and not around[-1].prefix.covers(claim.prefix):
-            around.pop()
+def pairs(members: Iterable[Claim]) -> Iterator[Overlap]:
+    """Each with the narrowest other that covers it."""
+    for around, claim in _nested(members):
         if around and around[-1].subnet != claim.subnet:  # of the same subnet: said of that claim already
             yield Overlap(around[-1], claim)
+
+
+def with_owners(members: Iterable[Claim]) -> Iterator[Overlap]:
+    """Each of a guest's with each of the owner's."""
+    for around, claim in _nested(members):
+        for outer in around:
+            if outer.guest != claim.guest and outer.subnet != claim.subnet:
+                yield Overlap(outer, claim)
+
+
+def guests_in(found: Iterable[Overlap]) -> set[str]:
+    """Their associations."""
+    return {claim.association for overlap in found for claim in overlap if claim.guest}
+
+
+def yielding(session: Any, bgpvpns: Collection[str]) -> set[str]:
+    """Guests' associations that overlap with what the owners of these BGPVPNs have in them."""
+    found = claims(session, bgpvpns) if bgpvpns else {}
+    return {association for members in found.values() for association in guests_in(with_owners(members))}
+
+
+def _nested(members: Iterable[Claim]) -> Iterator[tuple[list[Claim], Claim]]:
+    """Each with those that cover it, the widest first. Prefixes are nested or apart: in their order, those that cover
+    one are a stack."""
+    around: list[Claim] = []
+    for claim in sorted(members, key=lambda c: (c.prefix.version, *c)):
+        while around and not around[-1].prefix.covers(claim.prefix):
+            around.pop()
+        yield around, claim
         around.append(claim)
 
 
 def _claims(session: Any, bgpvpns: Collection[str], latest: bool) -> Iterable[Any]:
-    """(BGPVPN, association, its project, subnet, network, CIDR, address or null)"""
+    """(BGPVPN, association, its project, whether that is a guest, subnet, network, CIDR, address or null)"""
     parts = _selects(bgpvpns)
     if not latest:
         return session.execute(sa.union_all(*parts))
@@ -89,8 +123,9 @@ def _selects(bgpvpns: Collection[str]) -> tuple[Any, ...]:
     networks, routers, ports = models.NetworkAssociation, models.RouterAssociation, models.PortAssociation
 
     def of(table: Any, address: Any) -> Any:
-        said = (table.bgpvpn_id, table.id, table.project_id, subnet.id, subnet.network_id, subnet.cidr, address)
-        bgpvpn = models.Bgpvpn
+        bgpvpn, own = models.Bgpvpn, table.project_id
+        of_whom = (table.bgpvpn_id, table.id, own, own != bgpvpn.project_id)
+        said = (*of_whom, subnet.id, subnet.network_id, subnet.cidr, address)
         query: Any = sa.select(*said).select_from(table).join(bgpvpn, bgpvpn.id == table.bgpvpn_id)
         return query.where(bgpvpn.id.in_(bgpvpns), bgpvpn.type == apidef.L3)
 

@@ -32,7 +32,7 @@ from isthmus.neutron.attachments.desired import (
     router_attachment,
     unserved,
 )
-from isthmus.neutron.attachments.fitting import fitting
+from isthmus.neutron.attachments.fitting import LEFT_OUT, fitting
 from isthmus.neutron.rows import forms, models
 from isthmus.neutron.rows.finding import KINDS, scoped
 from isthmus.neutron.rows.overlaps import overlaps
@@ -273,9 +273,10 @@ def _of(ref: Ref, read: _Read) -> Facts:
     else:  # a port's hosts are found by its own id; one that has gone since the list was read has no network
         name, networks = read.homes.get(read.networks.get(ref.target, ref.target), ""), {ref.target}
     serves, skipped = read.skipped.get(name, (bool(networks), ()))
-    if Skipped(ref.id, Unserved.TOO_LARGE) in skipped:
-        return Facts(name, ref.bgpvpn, 0, (), unserved=Unserved.TOO_LARGE.value)
-    skipped = tuple(s for s in skipped if s.why is not Unserved.TOO_LARGE)  # others' associations
+    for why in LEFT_OUT:
+        if Skipped(ref.id, why) in skipped:
+            return Facts(name, ref.bgpvpn, 0, (), unserved=why.value)
+    skipped = tuple(s for s in skipped if s.why not in LEFT_OUT)  # others' associations
     if len(networks) == 1:  # as nearly always, and lists are long
         hosts: Collection[str] = read.hosts.get(next(iter(networks)), ())
     else:

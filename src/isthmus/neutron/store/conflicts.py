@@ -5,7 +5,8 @@ kind of owner and whoever owns it. What concerns one network or router comes one
 interfaces lock its row before they look (`queue`, `check_interface`), so of two requests at once the second sees the
 first. Two associations, of a router and of its network, lock different rows; they look each other up by locking reads.
 
-Subnets that overlap in a BGPVPN are refused or reported, as the cloud chooses (`Overlapping`).
+Subnets that overlap in a BGPVPN are refused or reported, as the cloud chooses (`Overlapping`). A guest's hold up nobody
+but guests: where the owner's come to overlap with them, the guest's association is left out (`fitting`).
 
 Rule: functions here run in the caller's transaction and raise what the API answers.
 """
@@ -27,8 +28,8 @@ from isthmus.model.intent import AssociationKind
 from isthmus.model.net import IpAddress, Prefix
 from isthmus.neutron.attachments import reading
 from isthmus.neutron.attachments.desired import Unserved
-from isthmus.neutron.rows import models
-from isthmus.neutron.rows.overlaps import Claim, Overlap, overlaps
+from isthmus.neutron.rows import dirty, models
+from isthmus.neutron.rows.overlaps import Claim, Overlap, claims, guests_in, pairs, with_owners
 from isthmus.neutron.words import exceptions
 from isthmus.neutron.words.conf import Overlapping
 from isthmus.neutron.words.values import NewAssociation
@@ -136,13 +137,13 @@ def _associated_networks(session: Any, networks: set[str]) -> list[str]:
 def check_overlaps(context: Any, bgpvpns: Collection[str], associations: Collection[str], policy: Overlapping) -> None:
     """After the associations were made: whether they overlap with anything. Raises BGPVPNOverlappingSubnets (409)."""
 
-    def is_new(overlap: Overlap) -> bool:
-        return bool({claim.association for claim in overlap} & set(associations))
+    def is_ours(claim: Claim) -> bool:
+        return claim.association in associations
 
     def told(overlap: Overlap) -> str:
         return str(overlap) if context.is_admin else overlap.told_to({context.project_id})
 
-    _settle(overlaps(context.session, bgpvpns), is_new, told, policy)
+    _settle(context.session, claims(context.session, bgpvpns), is_ours, told, policy)
 
 
 def check_interface_overlaps(session: Any, router: str, subnets: Collection[str], policy: Overlapping) -> None:
@@ -194,17 +195,25 @@ def _check_claims(session: Any, affected: Any, is_ours: Callable[[Claim], bool],
     bgpvpns = set(session.scalars(affected.with_for_update(read=True) if refuses else affected))
     if bgpvpns:
         queue_for_overlaps(session, bgpvpns, policy)
-        _settle(overlaps(session, bgpvpns, latest=refuses), lambda overlap: any(map(is_ours, overlap)), told, policy)
+        _settle(session, claims(session, bgpvpns, latest=refuses), is_ours, told, policy)
 
 
 def _settle(
-    found: Mapping[str, Sequence[Overlap]],
-    is_new: Callable[[Overlap], bool],
+    session: Any,
+    found: Mapping[str, Collection[Claim]],
+    is_ours: Callable[[Claim], bool],
     told: Callable[[Overlap], str],
     policy: Overlapping,
 ) -> None:
-    for bgpvpn, pairs in found.items():
-        for overlap in filter(is_new, pairs):
+    for bgpvpn, members in found.items():
+        disputed = list(with_owners(members)) if policy is Overlapping.REFUSE else []
+        yielding = guests_in(disputed)
+        late = (o for o in disputed if any(claim.guest and is_ours(claim) for claim in o))
+        others = pairs(claim for claim in members if claim.association not in yielding)
+        for overlap in (*late, *(o for o in others if any(map(is_ours, o)))):
             if policy is Overlapping.REFUSE:
                 raise exceptions.BGPVPNOverlappingSubnets(bgpvpn_id=bgpvpn, overlap=told(overlap))
             LOG.warning("in BGPVPN %s, %s", bgpvpn, overlap)
+        if new := [o for o in disputed if any(map(is_ours, o))]:
+            LOG.warning("in BGPVPN %s, %s: what is a guest's is left out", bgpvpn, "; ".join(map(str, new)))
+            dirty.mark(session, reading.behind(session, bgpvpn))

@@ -149,7 +149,8 @@ class Settings:
     @property
     def cloud(self) -> Cloud:
         keeps = self.default_route == "router"
-        return Cloud(self.site, self.vpn_mtu, keeps_default=keeps, fallback=self.fallback)
+        strict = self.overlapping_subnets is Overlapping.REFUSE
+        return Cloud(self.site, self.vpn_mtu, keeps, self.fallback, refuses_overlaps=strict)
 
 
 def list_opts() -> list[tuple[str, list[Any]]]:

@@ -24,6 +24,8 @@ class Cloud(NamedTuple):
     """Whether a router's own default route wins over a VPN's."""
     fallback: Fallback = Fallback.PUBLIC
     """Of BGPVPNs that have none of their own."""
+    refuses_overlaps: bool = False
+    """Whether subnets of one BGPVPN must not overlap."""
 
 
 @dataclass(frozen=True, slots=True)
