@@ -122,7 +122,7 @@ def claimant_of(candidate: Candidate, speaker: Speaker) -> Claimant | None:
 def only(view: View, destination: Destination, path: Path, speaker: Speaker) -> Entry | None:
     """`decide` where this one path is all there is."""
     heard, nlri = path.heard, path.nlri
-    if view.imports.isdisjoint(heard.route_targets):
+    if view.imports.isdisjoint(heard.route_targets) or (view.routers and view.is_routers(destination)):
         return None
     means, target = meaning(heard, speaker), FAMILIES[nlri.family].target
     if is_beacon(path) or unusable(path, means, speaker, view.sites) is not None:
