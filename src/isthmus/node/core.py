@@ -54,7 +54,7 @@ class Node:
         self.peers: dict[IpAddress, Peer] = {}
         long_lived = {p.address: p.long_lived_s for p in config.peers}
         budget, judge = Budget(*config.limits.of_peer_and_target), Judge(config.trust, config.clouds)
-        self.convergence = Convergence(self.peers, long_lived, budget, judge)
+        self.convergence = Convergence(self.peers, long_lived, budget, judge, config.foreign)
         self.peers |= handover.begin(config, self.convergence, memory, now)
         self.switch = Switch(config.generation)
         self.asked = Asked(memory.circuits if memory else None)

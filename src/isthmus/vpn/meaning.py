@@ -42,6 +42,8 @@ class Meaning(NamedTuple):
     originator: IpAddress | None
     own_as: int
     """How often our AS is in its path."""
+    neighbour_as: int
+    """Whose it is where it comes into our AS; 0: it was born in it."""
     long_lived_stale: bool
     """Where it comes from."""
     site: SiteOfOrigin | None
@@ -53,6 +55,12 @@ def meaning(heard: Heard, speaker: Speaker) -> Meaning:
     remembered = len(heard.common) + len(heard.communities) <= REMEMBERED_OCTETS_MAX
     work_out = _meaning if remembered else _meaning.__wrapped__
     return work_out(heard.common, heard.communities, heard.next_hop, speaker.vtep, speaker.asn)
+
+
+def answerable(peer: IpAddress, means: Meaning, speaker: Speaker) -> int:
+    """The AS that answers for what a route says of itself: whose it is where it comes into ours. 0: ours; or nobody
+    can tell, for a reflector of ours that is of another AS puts that in front of everything."""
+    return means.neighbour_as if peer in speaker.internal else speaker.foreign.get(peer, 0)
 
 
 @lru_cache(SETS_MAX)
@@ -72,6 +80,7 @@ def _meaning(common: bytes, communities: bytes, next_hop: IpAddress | None, vtep
         med=same.med,
         originator=same.originator,
         own_as=same.own_as,
+        neighbour_as=same.neighbour_as,
         long_lived_stale=same.long_lived_stale,
         site=said.site_of_origin,
         claimant=said.claimant,
@@ -102,6 +111,7 @@ def _of_common(common: bytes, asn: int) -> Meaning:
         med=a.med or 0,
         originator=a.originator_id,
         own_as=sum(segment.numbers.count(asn) for segment in a.as_path),
+        neighbour_as=next((segment.numbers[0] for segment in a.as_path if segment.length), 0),
         long_lived_stale=LLGR_STALE in a.communities,
         site=None,
         claimant=None,

@@ -16,7 +16,7 @@ from isthmus.rib.path import Path
 from isthmus.vpn.beacons import whose
 from isthmus.vpn.exports import Speaker
 from isthmus.vpn.families import FAMILIES
-from isthmus.vpn.meaning import Meaning, meaning
+from isthmus.vpn.meaning import Meaning, answerable, meaning
 
 _CIRCUITS = Prefix.of(ROUTER_IPV6, LANES_IPV6_LENGTH)
 """What every router has towards br-vpn, lanes too; the IPv4 ones are link-local anyway."""
@@ -37,7 +37,7 @@ def unusable(path: Path, means: Meaning, speaker: Speaker, sites: Set[SiteOfOrig
         return means.refusal
     if means.own_as > speaker.own_as.get(path.peer, 0):
         return NotImported.AS_LOOP
-    if means.site in sites and (means.own_as or (means.as_path_length and path.peer in speaker.internal)):
+    if means.site in sites and (means.own_as or answerable(path.peer, means, speaker)):
         return NotImported.SITE_LOOP
     if means.next_hop in speaker.reflectors:
         return NotImported.REFLECTOR_NEXT_HOP
