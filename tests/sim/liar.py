@@ -11,14 +11,14 @@ import random
 from enum import Enum
 
 from isthmus.bgp import events as bgp
-from isthmus.bgp.family import EVPN
+from isthmus.bgp.family import EVPN, ROUTE_TARGET_CONSTRAIN
 from isthmus.bgp.frame import HEADER_BYTES, frame
 from isthmus.bgp.iana import MessageType
 from isthmus.bgp.message import encode_updates
 from isthmus.bgp.session import Session, SessionConfig
 from isthmus.bgp.update import Update
 from isthmus.model.net import IpAddress
-from isthmus.model.vpn import RouteDistinguisher
+from isthmus.model.vpn import RouteDistinguisher, RouteTarget
 from isthmus.rib.adj_out import RouteKey
 from tests.sim.lies import Leave, Lie, Tongue
 from tests.sim.reference import Offer
@@ -60,6 +60,9 @@ class Liar(Reflector):
         self.marker = Marker.AFTER
         self.restarts_gracefully = False
         self.helps = False
+        self.asked_for: set[str] = set()
+        """Route targets that hypervisors have asked it for (RFC 4684)."""
+        self._families = (EVPN, ROUTE_TARGET_CONSTRAIN) if rng.random() < 0.5 else (EVPN,)
         self._itself = Peer(self.name, address, ASN, Kin.EXTERNAL)
 
     def say(self, *lies: Lie) -> None:
@@ -98,7 +101,9 @@ class Liar(Reflector):
 
     def _session(self, peer: Peer) -> Session:
         restart_s = 120 if self.restarts_gracefully else 0
-        config = SessionConfig(self.asn, peer.asn, self.address, (EVPN,), hold_time_s=HOLD_S, restart_time_s=restart_s)
+        config = SessionConfig(
+            self.asn, peer.asn, self.address, self._families, hold_time_s=HOLD_S, restart_time_s=restart_s
+        )
         session = Session(config, 0.5)
         session.handle(bgp.Start(), self._line.now)
         return session
@@ -110,6 +115,9 @@ class Liar(Reflector):
             peer.session.send_end_of_rib(EVPN)
 
     def _hear(self, peer: Peer, update: Update) -> None:
+        self.asked_for |= {str(RouteTarget(one.octets[4:])) for one in update.memberships}
+        if update.family != EVPN:
+            return
         peer.said_end |= update.end_of_rib == EVPN
         for route in (*update.withdrawn, *update.announced):
             peer.heard.pop(route.key(), None)

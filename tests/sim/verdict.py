@@ -23,6 +23,7 @@ from isthmus.vpn.beacons import whose
 from tests.sim.forwarding import BACK, DROP, TO_AGENT, Fate, Forwarder
 from tests.sim.host import Broken, Host
 from tests.sim.liar import Liar
+from tests.sim.lies import BEACON
 from tests.sim.reference import NOBODYS_LANE, ROUTER, Offer, Standing, accepted, fate, version
 from tests.sim.reflector import Reflector
 
@@ -190,6 +191,8 @@ def compare_announced(host: Host, reflector: Reflector, offers: Iterable[Offer])
 
 def compare_refused(host: Host, liar: Liar) -> None:
     """What a lying peer has said and nobody uses is counted by its reason, and shown by name with it."""
+    if foreign := liar.asked_for - {*liar.leave.targets, BEACON}:
+        raise Difference(f"the liar is asked for {sorted(foreign)}, which is none of its business")
     told = status(host.node, host.now)
     (peer,) = (p for p in told.peers if p.address == str(liar.address))
     whys = {lie.route[1].key(): lie.why(host.asn, liar.leave) for lie in liar.lies.values()}

@@ -11,7 +11,7 @@ is stale, a peer that shows somebody new is looked at again when it has had SETT
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from isthmus.bgp.family import Family
 from isthmus.bgp.nlri import Destination
@@ -267,9 +267,9 @@ class Convergence:
         up = [peer for peer in self._tellers if peer.spoken]
         return bool(up) and all(peer.in_sync and peer.memberships.has_answered(now) for peer in up)
 
-    def has_asked(self, targets: Set[RouteTarget]) -> bool:
-        """Whether everybody who is up would say what has these targets."""
-        return all(peer.memberships.would_hear_all(targets) for peer in self._tellers)
+    def has_asked(self, targets: frozenset[RouteTarget]) -> bool:
+        """Whether everybody who is up would say what has these targets, of what it may say."""
+        return all(peer.memberships.would_hear_all(peer.config.trust.accepted(targets)) for peer in self._tellers)
 
     def heard(self) -> set[Destination]:
         """Where something is touched."""

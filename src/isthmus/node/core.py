@@ -259,7 +259,8 @@ class Node:
         out += self._probes(self.ofports)
         out += self._gateways.effects(self.asked.ports.values(), now)
         for peer in self.peers.values():
-            peer.memberships.tell(peer.session, self.tables.targets, now)
+            # What it may not say it is not asked for: which targets are used here is not everybody's to know.
+            peer.memberships.tell(peer.session, peer.config.trust.accepted(self.tables.targets), now)
         return out + self._tell(now)
 
     def _whole_states(self, ofports: facts.SwitchRead) -> list[Effect]:
