@@ -143,6 +143,7 @@ class Tongue:
         self.router_id = router_id
         self._foreign = sorted({*TARGETS} - leave.targets)
         self._number = 0
+        self._last: Lie | None = None
 
     def about(self, owned: Offer, hypervisors: list[str]) -> Lie:
         """One lie about somebody's address."""
@@ -176,7 +177,11 @@ class Tongue:
             replace(base, what="nobody's", prefix=rng.choice(("10.0.0.99/32", "10.99.0.7/32", "fd00:1::99/128"))),
             self._beacon(base, rng.choice(hypervisors)),
         ]
-        return rng.choice(made)
+        lie = rng.choice(made)
+        if self._last is not None and rng.random() < 0.3:  # what was said before, in other words
+            lie = replace(lie, rd=self._last.rd, prefix=self._last.prefix)
+        self._last = lie
+        return lie
 
     def flood(self, owned: Offer, many: int) -> list[Lie]:
         """Very many routes of one kind: addresses, next hops, paths of one prefix, octets or targets."""
