@@ -379,14 +379,16 @@ class Stage:
         return after
 
     def _coveted(self) -> Iterator[tuple[Cloud, Offer, str]]:
-        """Addresses of who came first, each with a network of its cloud in some VPN that has the address free."""
+        """Addresses of who came first, each with a network of its cloud in some VPN that has the address free, and has
+        never had it: in some other VPN of the owner's that one may have been first."""
         offered = self.sim.offered()
         for cloud in self.sim.clouds:
             hosts = [h for h in self.sim.hosts if h.asn == cloud.asn]
             for owned in (o for h in hosts for o in offered[h.name] if o.sequence):
                 for name in cloud.networks:
                     joined = any(name in a.networks for row in cloud.rows.values() for a in row.associations)
-                    if name != owned.network and joined and owned.address in cloud.free_addresses(name):
+                    fresh = (name, owned.address) not in self.sim.had
+                    if name != owned.network and joined and fresh and owned.address in cloud.free_addresses(name):
                         yield cloud, owned, name
 
     def _unreadable(self) -> bool:

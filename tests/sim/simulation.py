@@ -84,6 +84,8 @@ class Simulation:
         """By host: what it heard last, while its cloud has no reflector."""
         self.frozen_until: dict[str, dict[int, float]] = {}
         """By host: from when on it does not believe that of a cloud any longer."""
+        self.had: set[tuple[str, str]] = set()
+        """Networks, and the addresses that a machine of theirs has had: no run takes as long as a title lasts."""
         self.watch: Callable[[], None] | None = None
         """Called after every step."""
         self._limited = self.rng.random() < 0.3
@@ -372,6 +374,7 @@ class Simulation:
     def commit(self, cloud: Cloud) -> None:
         """A transaction of the cloud's database."""
         snapshot = cloud.snapshot()
+        self.had |= {(vm.network, address) for vm in cloud.vms.values() for address in vm.addresses}
         self.line.stir()
         for host in self.hosts:
             if host.asn == cloud.asn:
