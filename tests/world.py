@@ -38,8 +38,8 @@ TUNNEL_PORT = 1
 class Reflector:
     """The far end of a session, and what it was told."""
 
-    def __init__(self, address: IpAddress, families: tuple[Family, ...] = (EVPN,)) -> None:
-        self.session = Session(SessionConfig(ASN, ASN, address, families, hold_time_s=30))
+    def __init__(self, address: IpAddress, families: tuple[Family, ...] = (EVPN,), asn: int = ASN) -> None:
+        self.session = Session(SessionConfig(asn, ASN, address, families, hold_time_s=30))
         self.families = families
         self.routes: dict[Prefix, EvpnPrefix] = {}
         self.history: list[Update] = []
@@ -80,19 +80,24 @@ class World:
         clouds: Mapping[int, Trust] | None = None,
         view_key: bytes = b"",
         families: tuple[Family, ...] = (EVPN,),
+        asns: Mapping[IpAddress, int] | None = None,
     ) -> None:
         """`families`: of the node and of its peers."""
-        self.now, self.host = now, host
+        self.now, self.host, self.asns = now, host, asns or {}
         self.trust, self.trusts, self.clouds = trust, trusts or {}, clouds or {}
         vtep = ip(f"172.30.1.{host}")
         configs = tuple(
-            PeerConfig(address, ASN, 30, 0.0, long_lived_s, self.trusts.get(address, trust), families=families)
+            PeerConfig(
+                *(address, self.asns.get(address, ASN), 30, 0.0, long_lived_s),
+                trust=self.trusts.get(address, trust),
+                families=families,
+            )
             for address in peers
         )
         config = NodeConfig(vtep, vtep, ASN, configs, generation, limits or Limits(), liveness, self.clouds, view_key)
         self.node = Node(config, now, memory)
         self.families = families
-        self.reflectors = {address: Reflector(address, families) for address in peers}
+        self.reflectors = {address: self._far_end(address) for address in peers}
         self.reachable = set(self.reflectors)
         self.flows: dict[FlowKey, Installed] = {}
         self.circuits: dict[CircuitName, int] = {}
@@ -108,6 +113,9 @@ class World:
         self.readable = True
         """Whether it answers at all."""
         self.next_port = 10
+
+    def _far_end(self, address: IpAddress) -> Reflector:
+        return Reflector(address, self.families, self.asns.get(address, ASN))
 
     # From run to run
 
@@ -128,7 +136,7 @@ class World:
         left = decode(encode(self.node.remember(self.now)))
         for reflector in self.reflectors.values():
             reflector.session.handle(bgp.Closed("connection reset by peer"), self.now)
-        fresh = {address: Reflector(address, one.families) for address, one in self.reflectors.items()}
+        fresh = {a: Reflector(a, one.families, self.asns.get(a, ASN)) for a, one in self.reflectors.items()}
         return self._after(seconds, change(left) if change else left, fresh)
 
     def _after(
@@ -147,6 +155,7 @@ class World:
             clouds=self.clouds,
             view_key=config.view_key if view_key is None else view_key,
             families=self.families,
+            asns=self.asns,
         )
         fresh.gre = self.gre
         for address, peer in fresh.node.peers.items():
@@ -195,7 +204,7 @@ class World:
 
     def restore(self, address: IpAddress = REFLECTOR) -> None:
         self.reachable.add(address)
-        self.reflectors[address] = Reflector(address)
+        self.reflectors[address] = self._far_end(address)
         for _ in range(300):
             if self.node.peers[address].up_since is not None:
                 return

@@ -9,7 +9,9 @@ import pytest
 from isthmus.flows.layout import Table
 from isthmus.flows.types import FlowKey, Installed
 from isthmus.model.intent import AttachmentIntent, Fallback
+from isthmus.node.config import Limits
 from isthmus.node.departed import DEPARTED_S, Departed
+from isthmus.node.facts import SwitchRead
 from isthmus.node.report import status
 from tests.build import association, attachment, attributes, circuit, net, path, port
 from tests.sim.forwarding import BACK, DROP, Fate, Forwarder
@@ -112,6 +114,25 @@ def test_an_agent_that_is_exchanged_or_dies_goes_on_holding(how: str) -> None:
     assert fate(fresh, "203.0.113.7").what == "tunnel"
     fresh.wait(DEPARTED_S)
     assert fate(fresh, "10.9.0.1") == BACK
+
+
+def test_what_a_full_view_never_led_to_has_not_left() -> None:
+    """A fresh run reads late whom it served, and until then had room for another."""
+    kept, beyond = path("10.9.0.2/32", attributes(RT)), path("10.9.0.1/32", attributes(RT))
+    world = World(limits=Limits(routes_per_view=1))
+    world.switch_on()
+    world.intent({circuit(1): red(Fallback.ALL)}, [port("p", A, "10.1.0.5")])
+    world.says(kept)
+    world.says(beyond)
+    world.end_of_rib()
+    assert fate(world, "10.9.0.2").what == "tunnel" and fate(world, "10.9.0.1") == BACK
+    assert world.node.asked.fact is not None
+    intent = world.node.asked.fact
+    fresh = world.handed_over()
+    fresh.readable = False
+    fresh.tell(SwitchRead(dict(fresh.circuits), TUNNEL_PORT), intent)
+    fresh.switch_on()
+    assert fate(fresh, "10.9.0.2").what == "tunnel" and fate(fresh, "10.9.0.1") == BACK
 
 
 def test_it_is_said() -> None:

@@ -22,6 +22,7 @@ from isthmus.model.port import LocalPort
 from isthmus.model.vpn import BEACON_TARGET, RouteTarget
 from isthmus.node.memberships import ANSWER_MAX_S, ANSWER_S
 from isthmus.node.order import LOST_TOO_S, SETTLE_S
+from isthmus.vpn.trust import EVERYTHING, TargetRange, Trust
 from tests.build import association, attachment, attributes, circuit, net, path, port
 from tests.world import ASN, REFLECTOR, SECOND, Reflector, World
 
@@ -60,8 +61,13 @@ def one(*vpns: str) -> tuple[dict[CircuitName, AttachmentIntent], list[LocalPort
     return circuits, ports
 
 
-def begun(peers: Iterable[IpAddress] = (REFLECTOR,), *, speak: Iterable[IpAddress] = (REFLECTOR,)) -> World:
-    world = World(peers=peers)
+def begun(
+    peers: Iterable[IpAddress] = (REFLECTOR,),
+    *,
+    speak: Iterable[IpAddress] = (REFLECTOR,),
+    trust: Trust = EVERYTHING,
+) -> World:
+    world = World(peers=peers, trust=trust)
     world.reflectors |= {address: Asked(address) for address in speak}
     world.switch_on()
     circuits, ports = one()
@@ -93,6 +99,18 @@ def test_a_target_is_asked_for_when_somebody_uses_it_and_given_back_when_nobody_
     world.intent(*one())
     assert reflector(world).targets == {RT}
     assert reflector(world).story == ["memberships", "end", "memberships"], "End-of-RIB is said once a session"
+
+
+def test_what_a_peer_may_not_say_it_is_not_asked_for_and_it_keeps_nobody_waiting() -> None:
+    """Which targets a hypervisor uses is nothing to another cloud."""
+    world = begun(trust=Trust(accept_targets=(TargetRange.parse(RT),)))
+    world.end_of_rib()
+    world.intent(*one(RT_B))
+    assert reflector(world).targets == {RT}
+    world.wait(ANSWER_S)
+    routes = {str(r.prefix): u.attributes for u in reflector(world).history for r in u.announced}
+    attributes = routes["10.2.0.5/32"]
+    assert attributes is not None and attributes.mobility_sequence == 1
 
 
 def test_a_target_that_two_use_is_asked_for_once() -> None:

@@ -61,9 +61,9 @@ def number(address: str) -> tuple[int, int]:
 Signature = tuple[tuple[str, int], ...]
 """Fields, and how many low bits of each do not count."""
 
-_ADDRESSES = {"nw_src": 32, "nw_dst": 32, "ipv6_src": 128, "ipv6_dst": 128}
+_ADDRESSES = {"nw_src": 32, "nw_dst": 32, "ipv6_src": 128, "ipv6_dst": 128, "tun_src": 32}
 _NUMBERS = {"in_port", "metadata", "tun_id", "dl_type"}
-_WORDS = {"dl_dst", "tun_dst", "tun_src"}
+_WORDS = {"dl_dst", "tun_dst"}
 
 
 @lru_cache(maxsize=1 << 16)
@@ -118,10 +118,13 @@ class Forwarder:
         packet["dl_dst"] = f"02:00:5e:00:{lane >> 8:02x}:{lane & 255:02x}"
         return self._run(packet)
 
-    def from_tunnel(self, vni: int, destination: str, router_mac: str) -> tuple[Fate, list[str]]:
+    def from_tunnel(
+        self, vni: int, destination: str, router_mac: str, vtep: str = "172.30.2.1"
+    ) -> tuple[Fate, list[str]]:
+        """A packet that this endpoint sends."""
         source = "192.0.2.1" if ":" not in destination else "2001:db8:ffff::1"
         packet = _packet(self._tunnel, source, destination)
-        packet |= {"tun_id": vni, "dl_dst": router_mac}
+        packet |= {"tun_id": vni, "dl_dst": router_mac, "tun_src": number(vtep)[1]}
         return self._run(packet)
 
     def probe(self, vtep: str) -> tuple[Fate, list[str]]:
@@ -172,7 +175,7 @@ class Forwarder:
                     raise ValueError(f"goes on after it has left: {text}")
                 return None, int(rest)
             elif action == _REFLECT:
-                packet["tun_dst"] = packet["tun_src"]
+                packet["tun_dst"] = str(ipaddress.ip_address(packet["tun_src"]))
             elif verb == "CONTROLLER":
                 out.append(TO_AGENT)
             elif action == "IN_PORT":
@@ -221,7 +224,7 @@ def _frame(port: int, vtep: str, mac: str) -> Packet:
         "dl_type": PROBE_TYPE,
         "metadata": 0,
         "tun_id": 0,
-        "tun_src": vtep,
+        "tun_src": number(vtep)[1],
         "tun_dst": "0.0.0.0",
     }
 

@@ -13,11 +13,11 @@ from dataclasses import replace
 
 from tests.sim.cloud import Attachment, Bond, Cloud, Network, Vm, Vpn, uuid
 from tests.sim.host import Host
+from tests.sim.lies import TARGETS
 from tests.sim.rows import Spelling
 from tests.sim.simulation import Simulation
 from tests.sim.trouble import Trouble, pick
 
-TARGETS = (*(f"64512:{n}" for n in range(1, 6)), "64512:66000", "10.0.0.1:5")
 PREFERENCES = (None, None, None, 100, 50, 200)
 FALLBACKS = ("all", "public", "none")
 
@@ -109,6 +109,7 @@ class History:
             self.trouble.look: 2,
             self.trouble.cut: 2,
             self.trouble.mend: 3,
+            **({} if self.sim.liar is None else {self.trouble.lie: 6, self.trouble.restart_liar: 1}),
         }
 
     def local_action(self) -> None:

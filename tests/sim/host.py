@@ -21,6 +21,7 @@ from isthmus.flows.layout import Table
 from isthmus.flows.render import Renderer
 from isthmus.flows.types import FlowKey
 from isthmus.model.net import IpAddress
+from isthmus.model.vpn import Claimant
 from isthmus.node import effects, facts
 from isthmus.node.config import Limits, NodeConfig, PeerConfig
 from isthmus.node.core import Node
@@ -29,6 +30,7 @@ from isthmus.node.memory import Memory, PeerMemory
 from isthmus.node.order import GRACEFUL_S, LINGER_S, PATIENCE_S
 from isthmus.rib.adj_out import RouteKey
 from isthmus.vpn.imports import claimant_of
+from isthmus.vpn.trust import EVERYTHING, Trust
 from tests.sim.forwarding import vni_and_address
 from tests.sim.handover import Held, Link
 from tests.sim.prober import Prober, Underlay
@@ -44,6 +46,7 @@ DEBOUNCE_S = 0.002
 BUSY, BUSY_S = 0.1, 0.3
 """How often the loop has something else to do first, and how long at most: then batches grow."""
 HOLD_S = 30
+CLOUDS = {64512: "east", 64513: "west", 64514: "north"}
 
 
 class Broken(Exception):
@@ -88,8 +91,12 @@ class Host:
         rng: random.Random,
         exchange: Exchange,
         underlay: Underlay,
+        guests: tuple[PeerConfig, ...] = (),
+        limits: Limits | None = None,
+        trust: Trust = EVERYTHING,
     ) -> None:
         self.place, self.asn, self.reflectors = place, asn, reflectors
+        self.guests, self._limits, self._trust = guests, limits or Limits(), trust
         self._line, self._rng, self._exchange, self._underlay = line, rng, exchange, underlay
         self.switch = Switch(line, rng, f"{place.host} switch", self._before_bundle, underlay.changed)
         underlay.ends[place.vtep] = self
@@ -134,6 +141,10 @@ class Host:
         return self.place.vtep
 
     @property
+    def now(self) -> float:
+        return self._line.now
+
+    @property
     def node(self) -> Node:
         assert self.run is not None
         return self.run.node
@@ -145,12 +156,15 @@ class Host:
         disk was willing, and connections, if that run was exchanged."""
         self.generation += 1
         peers = tuple(
-            PeerConfig(a, self.asn, HOLD_S, self._rng.random() * 0.99, self.place.long_lived_s) for a in self.reflectors
+            PeerConfig(a, self.asn, HOLD_S, self._rng.random() * 0.99, self.place.long_lived_s, self._trust)
+            for a in self.reflectors
         )
         vtep = IpAddress.parse(self.place.vtep)
         place = self.place
-        limits = Limits(routes_per_view=place.routes_max, circuits=place.circuits_max, ports=place.ports_max)
-        config = NodeConfig(vtep, vtep, self.asn, peers, self.generation, limits)
+        limits = replace(
+            self._limits, routes_per_view=place.routes_max, circuits=place.circuits_max, ports=place.ports_max
+        )
+        config = NodeConfig(vtep, vtep, self.asn, (*peers, *self.guests), self.generation, limits)
         memory = decode(self.memory) if self.memory is not None else None
         if memory is not None:
             peers_left = {a: p if a in self._held else PeerMemory(p.told) for a, p in memory.peers.items()}
@@ -431,7 +445,7 @@ class Host:
             frozenset(picture.admitted.served.ports),
             {
                 View(frozenset(map(str, view.imports)), frozenset(map(str, view.own))): {
-                    str(d.address): str(claimant_of(entry.best, tables.speaker) or "")
+                    str(d.address): _name(claimant_of(entry.best, tables.speaker))
                     for d, entry in tables.entries[number].items()
                     if d not in tables.surplus(number)
                 }
@@ -524,6 +538,14 @@ class Host:
             since = self.run.told_off.get(key) if self.run is not None else None
             if since is not None and self._line.now < since + LINGER_S - 1e-6:
                 raise Broken(f"{self.name}: {key} goes {self._line.now - since:.3f} s after it was withdrawn")
+
+
+def _name(claimant: Claimant | None) -> str:
+    """As the model writes it: six octets, and the AS if it is another."""
+    if claimant is None:
+        return ""
+    by = int.from_bytes(claimant[6:], "big")
+    return claimant[:6].hex() + (f" of {CLOUDS[by]}" if by else "")
 
 
 def inbound_flow(route: EvpnPrefix) -> FlowKey:

@@ -60,7 +60,9 @@ class Underlay:
 
     def answers(self, end: End, vtep: str) -> bool:
         """Whether a probe from here comes back from there and is handed to the agent."""
-        far = self.ends[vtep]
+        far = self.ends.get(vtep)
+        if far is None:
+            return False  # a PE of another maker, or nobody
         if frozenset((end.name, far.name)) in self.cuts or vtep in end.mute:
             return False
         asks = Renderer.answer_key(IpAddress.parse(vtep)) in end.switch.flows

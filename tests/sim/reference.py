@@ -84,6 +84,12 @@ class Offer(NamedTuple):
     heard_with: frozenset[str]
     """Routes with one of these targets lead to the same VPN."""
     sequence: int = 1
+    router_id: str = ""
+    """Of who announces it, if that is not the endpoint."""
+    site: str = "its cloud's"
+    """Only where two have one are their sequences compared."""
+    hops: int = 0
+    """How many clouds lie behind the one that it comes from, as it says."""
 
 
 class Into(NamedTuple):
@@ -270,14 +276,18 @@ def _rank(
     """Smaller wins. The project's own; who answers; who came first; whose the line is; who is here; preference (it
     stays in its cloud); who moved last; who is nearer; then by name."""
 
+    owned = any(r.network and r.sequence for r in rivals)
+
     def before_moves(one: Offer) -> tuple[object, ...]:
         here = one.place == place
         prefer = one.local_pref if one.place.cloud == place.cloud else PREFERENCE
-        own, later = bool(one.targets & view.own), bool(first) and tag(one.network) != first
-        return (not own, not here and one.place.vtep in silent, one.sequence == 0, later, not here, -prefer)
+        own, later = bool(one.targets & view.own), bool(first and one.network) and name(place, one) != first
+        second = (2 if one.sequence == 0 else 0) if one.network else int(owned)
+        return (not own, not here and one.place.vtep in silent, second, later, not here, -prefer)
 
     moved_on = any(
-        (r.place.cloud, r.vni, r.network) == (o.place.cloud, o.vni, o.network)
+        (r.place.cloud, r.site, r.vni, r.network) == (o.place.cloud, o.site, o.vni, o.network)
+        and o.site
         and r.sequence > o.sequence
         and before_moves(r) == before_moves(o)
         for r in rivals
@@ -285,7 +295,15 @@ def _rank(
     if o.place == place:
         return (*before_moves(o), moved_on, 0, "", o.number, o.port)
     near = o.place.cloud == place.cloud
-    return (*before_moves(o), moved_on, 0 if near else 1, ipaddress.ip_address(o.place.vtep), o.number)
+    return (
+        *(*before_moves(o), moved_on, 0 if near else 1 + o.hops),
+        *(ipaddress.ip_address(o.router_id or o.place.vtep), o.number),
+    )
+
+
+def name(place: Place, o: Offer) -> str:
+    """In whose name a route is, as it counts here: what another cloud says counts among its own words alone."""
+    return tag(o.network) + ("" if o.place.cloud == place.cloud else f" of {o.place.cloud}")
 
 
 def tag(network: str) -> str:

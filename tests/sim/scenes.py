@@ -17,6 +17,8 @@ from tests.sim.cloud import Cloud, Vm
 from tests.sim.forwarding import Fate
 from tests.sim.history import History
 from tests.sim.host import Broken, Host
+from tests.sim.hostile_peer import hostile_peer
+from tests.sim.liar import Marker
 from tests.sim.reference import Into, Line, Offer, View
 from tests.sim.reflector import Reflector
 from tests.sim.rows import Spelling
@@ -42,6 +44,10 @@ class Stage:
             ours = [r for r in sim.reflectors if r.asn == cloud.asn]
             if not sim.up(cloud.asn) or self.rng.random() < 0.7:
                 self._start(ours)
+        if sim.liar is not None:
+            self._start([sim.liar])
+            sim.liar.marker = Marker.AFTER
+            sim.liar.touch(())
         if not sim.joined():  # what was heard of the other cloud stands, and the model knows that of an outage only
             self._start(sim.reflectors)
         for host in sim.hosts:
@@ -77,6 +83,7 @@ class Stage:
             "silence": self._silence,
             "smooth": self._smooth,
             "hostile": self._hostile,
+            **hostile_peer(self),
         }
 
     def _all_good(self) -> bool:
@@ -126,6 +133,13 @@ class Stage:
                 reflector.start()
         self.settle()
         return True
+
+    def hush(self) -> None:
+        """What a peer that lies has said in the turmoil it takes back: in a scene nobody else speaks."""
+        liar = self.sim.liar
+        if liar is not None and liar.lies:
+            liar.take_back(list(liar.lies))
+            self.settle()
 
     def stay_down(self) -> None:
         """Whoever is down does not come back in the middle of a scene."""
@@ -365,14 +379,16 @@ class Stage:
         return after
 
     def _coveted(self) -> Iterator[tuple[Cloud, Offer, str]]:
-        """Addresses of who came first, each with a network of its cloud in some VPN that has the address free."""
+        """Addresses of who came first, each with a network of its cloud in some VPN that has the address free, and has
+        never had it: in some other VPN of the owner's that one may have been first."""
         offered = self.sim.offered()
         for cloud in self.sim.clouds:
             hosts = [h for h in self.sim.hosts if h.asn == cloud.asn]
             for owned in (o for h in hosts for o in offered[h.name] if o.sequence):
                 for name in cloud.networks:
                     joined = any(name in a.networks for row in cloud.rows.values() for a in row.associations)
-                    if name != owned.network and joined and owned.address in cloud.free_addresses(name):
+                    fresh = (name, owned.address) not in self.sim.had
+                    if name != owned.network and joined and fresh and owned.address in cloud.free_addresses(name):
                         yield cloud, owned, name
 
     def _unreadable(self) -> bool:

@@ -14,9 +14,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from isthmus.bgp.session import State
-from isthmus.model.net import IpAddress
+from isthmus.model.net import IpAddress, Prefix
+from isthmus.node.config import Limits, PeerConfig
+from isthmus.vpn.trust import EVERYTHING, TargetRange, Trust
 from tests.sim.cloud import Cloud
-from tests.sim.host import Broken, Host, Run
+from tests.sim.host import HOLD_S, Broken, Host, Run
+from tests.sim.liar import Liar
+from tests.sim.lies import TARGETS, Leave
 from tests.sim.prober import CALM, Underlay
 from tests.sim.reference import Offer, Place, Standing, offers, over, standing
 from tests.sim.reflector import Kin, Peer, Reflector
@@ -28,6 +32,7 @@ from tests.sim.verdict import (
     compare_forwarding,
     compare_installed,
     compare_recomputed,
+    compare_refused,
     compare_story,
 )
 from tests.sim.wire import Connection
@@ -35,6 +40,17 @@ from tests.sim.wire import Connection
 QUIET_S = 4.0
 """At rest: so long nothing has happened but keepalives and audits. Every single delay of the world is shorter."""
 REST_S_MAX = 600.0
+TIGHT = Limits(
+    routes_per_peer=500,
+    routes_per_target=300,
+    octets_per_peer=200_000,
+    octets_per_target=150_000,
+    next_hops_per_peer=40,
+    next_hops_per_target=30,
+    paths_per_prefix=40,
+    paths_per_target=30,
+)
+"""Of each peer where one lies: more than any history needs, and so little that somebody soon says too much."""
 
 
 @dataclass(slots=True)
@@ -68,17 +84,25 @@ class Simulation:
         """By host: what it heard last, while its cloud has no reflector."""
         self.frozen_until: dict[str, dict[int, float]] = {}
         """By host: from when on it does not believe that of a cloud any longer."""
+        self.had: set[tuple[str, str]] = set()
+        """Networks, and the addresses that a machine of theirs has had: no run takes as long as a title lasts."""
         self.watch: Callable[[], None] | None = None
         """Called after every step."""
         self._limited = self.rng.random() < 0.3
         """Whether some hosts have limits that are reached."""
+        self.liar = None if self._limited or self.rng.random() < 0.4 else self._lie_in_wait()
         for index, cloud in enumerate(self.clouds):
             self._build(index, cloud)
         self._mesh()
-        for reflector in self.reflectors:
+        for reflector in self.speakers:
             reflector.start()
         for host in self.hosts:
             host.start()
+
+    @property
+    def speakers(self) -> list[Reflector]:
+        """Whoever has sessions with hosts."""
+        return self.reflectors if self.liar is None else [*self.reflectors, self.liar]
 
     # Building
 
@@ -95,15 +119,37 @@ class Simulation:
             long_lived_s = self.rng.choice((604_800, 604_800, 100, 0))
             limits = (routes_max, circuits_max, ports_max)
             place = Place(f"{cloud.name}-{n}", cloud.name, vtep, mac, *limits, long_lived_s)
-            host = Host(place, cloud.asn, tuple(addresses), self.line, self.rng, self, self.underlay)
+            host = Host(place, cloud.asn, tuple(addresses), self.line, self.rng, self, self.underlay, *self._wary())
             self.hosts.append(host)
+
+    def _lie_in_wait(self) -> Liar:
+        """A third cloud's PE, which every host has a session with; below or above all others' addresses."""
+        net = self.rng.choice(("172.30.0", "172.30.3"))
+        prefixes = None if self.rng.random() < 0.6 else ("10.1.0.0/24", "10.99.0.0/16", "fd00:1::/64")
+        agreed = frozenset(self.rng.sample(TARGETS, 2))
+        leave = Leave(agreed, f"{net}.0/24", prefixes)
+        return Liar(IpAddress.parse(f"{net}.9"), self.line, self.rng, self, leave)
+
+    def _wary(self) -> tuple[tuple[PeerConfig, ...], Limits, Trust]:
+        """What an operator says of a PE that he does not trust further than he must, and so of everybody."""
+        if self.liar is None:
+            return (), Limits(), EVERYTHING
+        leave, itself = self.liar.leave, Prefix.host(self.liar.address)
+        ranges = tuple(TargetRange.parse(t) for t in sorted(leave.targets))
+        prefixes = None if leave.prefixes is None else tuple(Prefix.parse(p) for p in leave.prefixes)
+        trust = Trust(ranges, ranges, prefixes, (itself, Prefix.parse(leave.next_hops)))
+        guest = PeerConfig(self.liar.address, self.liar.asn, HOLD_S, self.rng.random() * 0.99, 0, trust)
+        ours = Trust(tunnel_endpoints=tuple(Prefix.parse(f"172.30.{n}.0/24") for n in (1, 2)))
+        return (guest,), TIGHT, ours
 
     def _mesh(self) -> None:
         """Clients; internal sessions between a cloud's reflectors, or not; external ones: all to all, or in pairs."""
         internal, full = self.rng.random() < 0.5, self.rng.random() < 0.5
-        for r in self.reflectors:
+        for r in self.speakers:
             for host in self.hosts:
-                if host.asn == r.asn:
+                if r is self.liar:
+                    r.add(Peer(host.name, IpAddress.parse(host.place.vtep), host.asn, Kin.EXTERNAL))
+                elif host.asn == r.asn:
                     r.add(Peer(host.name, IpAddress.parse(host.place.vtep), host.asn, Kin.CLIENT))
         for a in self.reflectors:
             for b in self.reflectors:
@@ -121,7 +167,7 @@ class Simulation:
     # Who connects whom
 
     def dial_from_host(self, host: Host, peer: IpAddress, run: Run) -> None:
-        reflector = next(r for r in self.reflectors if r.address == peer)
+        reflector = next(r for r in self.speakers if r.address == peer)
         self.line.after(self.rng.expovariate(100), lambda: self._arrive(host, reflector, run))
 
     def _arrive(self, host: Host, reflector: Reflector, run: Run) -> None:
@@ -217,6 +263,15 @@ class Simulation:
                 return f"it waits for what {r.name} may hear yet"
         if ours and not host.node.switch.swept:
             return "it has not swept"
+        return self._liar_unrest(host) if ours and self.liar is not None else ""
+
+    def _liar_unrest(self, host: Host) -> str:
+        assert self.liar is not None
+        peer = self.liar.peers[host.name]
+        if not self.liar.up:
+            return "the liar is still believed"
+        if not peer.up or not peer.said_end or not host.node.peers[self.liar.address].has_settled:
+            return "its session with the liar is not in sync"
         return ""
 
     # What should be
@@ -256,7 +311,8 @@ class Simulation:
         return self.heard_by(host, offered, abroad=self.joined())
 
     def heard_by(self, host: Host, offered: dict[str, list[Offer]], *, abroad: bool) -> list[Offer]:
-        return [o for h in self.hosts if h is not host and (h.asn == host.asn or abroad) for o in offered[h.name]]
+        others = [o for h in self.hosts if h is not host and (h.asn == host.asn or abroad) for o in offered[h.name]]
+        return others + ([] if self.liar is None else self.liar.believed(host.asn))
 
     def expected(self, host: Host, offered: dict[str, list[Offer]]) -> Standing:
         heard = self.heard(host, offered)
@@ -268,6 +324,8 @@ class Simulation:
     def interest(self) -> Interest:
         addresses = {a for c in self.clouds for vm in c.vms.values() for a in vm.addresses}
         addresses |= {o.address for known in self.frozen.values() for o in known}
+        if self.liar is not None:
+            addresses |= {o.address for c in self.clouds for o in self.liar.believed(c.asn)}
         vnis = {vpn.vni for c in self.clouds for vpn in c.vpns.values()}
         unknown = [f"{net}.{n}" for net in ("10.0.0", "10.1.0", "203.0.113") for n in (5, 7, 99)]
         return Interest(tuple(sorted(addresses | {*unknown, "fd00::5", "fd00:1::99"})), (*sorted(vnis), 4999))
@@ -286,6 +344,11 @@ class Simulation:
                 compare_story(host, self.line.now, expected)
             for reflector in self.up(host.asn):
                 compare_announced(host, reflector, offered[host.name])
+            if self.liar is not None and self.liar.up:
+                agreed = self.liar.leave.targets
+                may = [o._replace(targets=o.targets & agreed) for o in offered[host.name] if o.targets & agreed]
+                compare_announced(host, self.liar, may)
+                compare_refused(host, self.liar)
             if host.run is not None:
                 host.run.inherited.clear()
             host.asked = {(o.vni, o.address) for o in self._offers(host)}
@@ -295,7 +358,7 @@ class Simulation:
         """Of two networks that export to one VPN one came first, and no more."""
         for host in self.hosts:
             for mine in offered[host.name]:
-                for theirs in self.heard(host, offered):
+                for theirs in (o for o in self.heard(host, offered) if o.place.cloud == host.place.cloud):
                     rivals = theirs.address == mine.address and theirs.network != mine.network
                     both = theirs.targets & mine.targets and mine.sequence and theirs.sequence
                     new = all(self._is_new(o) for o in (mine, theirs))  # who has it for long steps down for nobody
@@ -311,6 +374,7 @@ class Simulation:
     def commit(self, cloud: Cloud) -> None:
         """A transaction of the cloud's database."""
         snapshot = cloud.snapshot()
+        self.had |= {(vm.network, address) for vm in cloud.vms.values() for address in vm.addresses}
         self.line.stir()
         for host in self.hosts:
             if host.asn == cloud.asn:

@@ -15,6 +15,8 @@ import pytest
 
 from isthmus.flows.layout import Table
 from isthmus.flows.types import FlowKey, Installed, cookie
+from isthmus.model.vpn import Claimant
+from isthmus.vpn.trust import Trust
 from tests.sim.course import Course
 from tests.sim.host import Host
 from tests.sim.reference import Across
@@ -41,6 +43,8 @@ def test_a_short_history(seed: int) -> None:
         "unreadable",
         "smooth",
         "hostile",
+        "lying peer",
+        "flooding peer",
     ],
 )
 def test_each_scene_is_played(scene: str) -> None:
@@ -52,8 +56,9 @@ def test_each_scene_is_played(scene: str) -> None:
             course.settle()
             course.turmoil()
             course.settle()
+            course.hush()
             course.stay_down()
-            played.append(course.scenes[scene]())
+            played.append(scene in course.scenes and course.scenes[scene]())
 
         fault = course.judged(play)
         assert fault is None, str(fault)
@@ -175,6 +180,23 @@ def test_a_reflector_that_swallows_a_route_is_reported() -> None:
                 reflector.deaf_to.add(key)
                 reflector.touch([key])
     assert f"destination {address}" in report(course)
+
+
+@pytest.mark.parametrize(("owner", "what"), [(Trust, "accepted"), (Claimant, "said_by")])
+def test_a_peer_that_is_believed_too_much_is_reported(owner: type, what: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Foreign targets that count, and claimants that anybody may repeat."""
+    monkeypatch.setattr(owner, what, lambda self, said: said if owner is Trust else self)
+    for seed in range(1, 40):
+        course = Course(seed)
+
+        def play(course: Course = course) -> None:
+            course.settle()
+            for _ in range(3):
+                course.scenes["lying peer"]()
+
+        if "lying peer" in course.scenes and course.judged(play) is not None:
+            return
+    raise AssertionError("nobody noticed")
 
 
 def test_rows_that_never_arrive_are_reported() -> None:

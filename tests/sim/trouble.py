@@ -14,6 +14,7 @@ from isthmus.bgp.family import EVPN
 from isthmus.flows.types import FlowKey, Installed
 from isthmus.node.report import status
 from tests.sim.host import Host
+from tests.sim.liar import Marker
 from tests.sim.reflector import Peer
 from tests.sim.rows import Spelling
 from tests.sim.simulation import Simulation
@@ -204,6 +205,23 @@ class Trouble:
         mended = cuts if self.rng.random() < 0.5 else [self.rng.choice(cuts)]
         self.sim.underlay.mend(*mended)
         return f"cables are mended: {[' - '.join(sorted(c)) for c in mended]}"
+
+    def lie(self) -> str | None:
+        """A peer that lies (if there is one) says something about somebody's address; it stays said."""
+        liar = self.sim.liar
+        owned = pick(self.rng, [o for found in self.sim.offered().values() for o in found])
+        if liar is None or owned is None:
+            return None
+        lie = liar.tongue.about(owned, [h.place.vtep for h in self.sim.hosts])
+        liar.say(lie)
+        return f"the liar: {lie}"
+
+    def restart_liar(self) -> str | None:
+        liar = self.sim.liar
+        if liar is None:
+            return None
+        liar.restart(self.rng.choice(list(Marker)), gracefully=self.rng.random() < 0.5, silently=False)
+        return "the liar restarts"
 
     def look(self) -> str | None:
         """An operator looks at a node, whatever it is at."""

@@ -6,6 +6,7 @@ source, destination, what was expected and what was seen, and the flows that did
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ from isthmus.fib.entries import CircuitName
 from isthmus.flows.layout import ANSWER_MAC, Table
 from isthmus.flows.types import FlowKey
 from isthmus.model.intent import AttachmentIntent
+from isthmus.model.reason import NotAccepted, NotImported
 from isthmus.node import facts
 from isthmus.node.core import Node
 from isthmus.node.memory import Memory
@@ -20,11 +22,15 @@ from isthmus.node.report import status
 from isthmus.vpn.beacons import whose
 from tests.sim.forwarding import BACK, DROP, TO_AGENT, Fate, Forwarder
 from tests.sim.host import Broken, Host
+from tests.sim.liar import Liar
+from tests.sim.lies import BEACON
 from tests.sim.reference import NOBODYS_LANE, ROUTER, Offer, Standing, accepted, fate, version
 from tests.sim.reflector import Reflector
 
 ELSEWHERE = ("8.8.8.8", "10.77.0.1", "100.64.0.9", "192.168.7.7", "2001:4860::8", "fd77::1", "fe80::1", "169.254.128.2")
 """Destinations that no VPN of any history knows."""
+STRANGE_ENDPOINT = "192.0.2.77"
+"""From where no tunnel begins, where an operator has said from where they do."""
 STRANGERS = ("10.66.0.6", "fd66::6")
 """Sources that nobody has: spoofed."""
 
@@ -55,9 +61,12 @@ def compare_forwarding(host: Host, expected: Standing, interest: Interest) -> in
 
 def _probes(host: Host, expected: Standing, forwarder: Forwarder) -> None:
     """A probe is sent back to whoever asks; an answer reaches the agent from those it asks, and from nobody else."""
-    for vtep in ("172.30.1.1", "172.30.2.2", "192.0.2.77"):
+    for vtep in ("172.30.1.1", "172.30.2.2", STRANGE_ENDPOINT):
         got, way = forwarder.probe(vtep)
-        if got.what != "tunnel" or not got.where.startswith(f"to {vtep} vni 0 mac {ANSWER_MAC}"):
+        if vtep == STRANGE_ENDPOINT and host.guests:
+            if got != DROP:
+                raise _difference(host, f"a probe of {vtep}", "nowhere", DROP, got, way)
+        elif got.what != "tunnel" or not got.where.startswith(f"to {vtep} vni 0 mac {ANSWER_MAC}"):
             raise _difference(host, f"a probe of {vtep}", "back", Fate("tunnel", f"to {vtep}"), got, way)
         wanted = TO_AGENT if vtep in expected.endpoints else DROP
         got, way = forwarder.answer(vtep)
@@ -136,6 +145,10 @@ def _inbound(host: Host, expected: Standing, interest: Interest, forwarder: Forw
             got, way = forwarder.from_tunnel(vni, destination, host.place.router_mac)
             if got != wanted:
                 raise _difference(host, f"by tunnel with vni {vni}", destination, wanted, got, way)
+            if wanted != DROP and host.guests:
+                got, way = forwarder.from_tunnel(vni, destination, host.place.router_mac, STRANGE_ENDPOINT)
+                if got != DROP:
+                    raise _difference(host, f"by a stranger's tunnel with vni {vni}", destination, DROP, got, way)
         got, way = forwarder.from_tunnel(vni, interest.addresses[0], "02:ff:00:00:00:01")
         if got.what != "drop":
             raise _difference(host, "by tunnel for another MAC", interest.addresses[0], Fate("drop"), got, way)
@@ -174,6 +187,29 @@ def compare_announced(host: Host, reflector: Reflector, offers: Iterable[Offer])
             f"  missing {sorted((n, v, a) for n, v, a, _ in wanted - got)}\n"
             f"  surplus {sorted((n, v, a) for n, v, a, _ in got - wanted)}"
         )
+
+
+def compare_refused(host: Host, liar: Liar) -> None:
+    """What a lying peer has said and nobody uses is counted by its reason, and shown by name with it."""
+    if foreign := liar.asked_for - {*liar.leave.targets, BEACON}:
+        raise Difference(f"the liar is asked for {sorted(foreign)}, which is none of its business")
+    told = status(host.node, host.now)
+    (peer,) = (p for p in told.peers if p.address == str(liar.address))
+    whys = {lie.route[1].key(): lie.why(host.asn, liar.leave) for lie in liar.lies.values()}
+    wanted = Counter(why.value for why in whys.values() if isinstance(why, NotAccepted))
+    if peer.not_taken != wanted or peer.received != len(whys) - wanted.total():
+        raise Difference(
+            f"node {host.name}: of {len(whys)} lies it has {peer.received} and refuses {peer.not_taken}, not {wanted}"
+        )
+    shown: dict[tuple[str, str], set[str]] = {}
+    for one in told.routes:
+        if one.peer == str(liar.address):
+            shown.setdefault((one.route_distinguisher, one.prefix), set()).add("" if one.installed else one.why)
+    for key, why in whys.items():
+        said = shown.get((str(key.rd), str(key.prefix)), set())
+        unimported = said == {NotImported.NO_IMPORT_TARGET.value} and not isinstance(why, NotAccepted)
+        if not said or (why is not None and said != {why.value} and not unimported):
+            raise Difference(f"node {host.name}: shows {key} as {said}, not as {why}")
 
 
 def compare_recomputed(host: Host, now: float) -> None:

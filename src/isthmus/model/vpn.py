@@ -152,6 +152,11 @@ class Claimant(bytes):
             raise ValueError(f"'{text}' is not a claimant: it has six octets in hexadecimal")
         return cls(raw)
 
+    def said_by(self, asn: int) -> Claimant:
+        """As it counts when another AS says it; 0: ours. Whoever hears a claimant can repeat it, so the same six octets
+        are the same network only while one AS says them."""
+        return Claimant(self + asn.to_bytes(4, "big")) if asn else self
+
     def __str__(self) -> str:
         return self.hex()
 

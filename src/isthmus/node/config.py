@@ -124,6 +124,13 @@ class NodeConfig:
         return {peer.address: peer.trust for peer in self.peers}
 
     @property
+    def foreign(self) -> Mapping[IpAddress, int]:
+        """The peers that are another cloud's, and the AS of each: nobody says of a reflector of his own, in whatever
+        AS that is, which route targets it may pass on."""
+        others = (peer for peer in self.peers if peer.asn != self.asn and peer.trust.accept_targets is not None)
+        return {peer.address: peer.asn for peer in others}
+
+    @property
     def router_mac(self) -> Mac:
         """Locally administered, unicast, and a function of the router-id: the same after every restart."""
         return Mac(b"\x02\x78" + self.router_id)
@@ -137,6 +144,7 @@ class NodeConfig:
             self.asn,
             internal=frozenset(p.address for p in self.peers if p.asn == self.asn),
             reflectors=frozenset(p.address for p in self.peers if not p.trust.names(p.address)),
+            foreign=self.foreign,
             own_as={p.address: p.trust.allow_own_as for p in self.peers if p.trust.allow_own_as},
             families=tuple(family for family in FAMILIES if any(family in p.families for p in self.peers)),
             prefer=self.prefer,

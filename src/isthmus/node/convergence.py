@@ -11,7 +11,7 @@ is stale, a peer that shows somebody new is looked at again when it has had SETT
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from isthmus.bgp.family import Family
 from isthmus.bgp.nlri import Destination
@@ -45,6 +45,7 @@ class Convergence:
         long_lived_s: Mapping[IpAddress, int],
         budget: Budget,
         judge: Judge,
+        foreign: Collection[IpAddress] = (),
     ) -> None:
         self.rib = AdjRibIn(budget, BEACON_TARGET)
         self.beacons = Beacons()
@@ -52,6 +53,7 @@ class Convergence:
         self.retention = Retention(long_lived_s)
         self._peers = peers
         self._judge = judge
+        self._foreign = foreign
         self._touched: Touched = {}
         self._look_again: dict[Family, float] = {}
         """When somebody who is stale may have come to be spoken for."""
@@ -274,14 +276,21 @@ class Convergence:
         """Whether it is still open whom of those that are stale somebody speaks for."""
         return bool(self._look_again)
 
+    @property
+    def _tellers(self) -> list[Peer]:
+        """Who can say that this was all there is: a peer of another cloud knows of that one alone, and may never come
+        to an end. Where there is nobody else, they."""
+        peers = self._peers
+        return [peer for address, peer in peers.items() if address not in self._foreign] or list(peers.values())
+
     def knows(self, now: float) -> bool:
         """Whether who is up has said all there is of what it was asked for."""
-        up = [peer for peer in self._peers.values() if peer.spoken]
+        up = [peer for peer in self._tellers if peer.spoken]
         return bool(up) and all(peer.in_sync and peer.memberships.has_answered(now) for peer in up)
 
-    def has_asked(self, targets: Set[RouteTarget]) -> bool:
-        """Whether everybody who is up would say what has these targets."""
-        return all(peer.memberships.would_hear_all(targets) for peer in self._peers.values())
+    def has_asked(self, targets: frozenset[RouteTarget]) -> bool:
+        """Whether everybody who is up would say what has these targets, of what it may say."""
+        return all(peer.memberships.would_hear_all(peer.config.trust.accepted(targets)) for peer in self._tellers)
 
     def heard(self) -> set[Destination]:
         """Where something is touched."""
@@ -293,7 +302,7 @@ class Convergence:
         late = now >= started + SWEEP_WAIT_S
         for family in FAMILIES:
             # A peer that is up and does not speak the family has nothing to say in it.
-            here = [(peer, one) for peer in self._peers.values() if (one := peer.conversations.get(family))]
+            here = [(peer, one) for peer in self._tellers if (one := peer.conversations.get(family))]
             up = [one.has_settled or not one.spoken for peer, one in here if peer.up_since is not None]
             if not all(up) or not (len(up) == len(here) or (up and late)):
                 return False

@@ -54,7 +54,7 @@ class Node:
         self.peers: dict[IpAddress, Peer] = {}
         long_lived = {p.address: p.long_lived_s for p in config.peers}
         budget, judge = Budget(*config.limits.of_peer_and_target), Judge(config.trust, config.clouds)
-        self.convergence = Convergence(self.peers, long_lived, budget, judge)
+        self.convergence = Convergence(self.peers, long_lived, budget, judge, config.foreign)
         self.peers |= handover.begin(config, self.convergence, memory, now)
         self.convergence.count_beacons()
         self.switch = Switch(config.generation)
@@ -262,7 +262,8 @@ class Node:
         out += self._probes(self.ofports)
         out += self._gateways.effects(self.asked.ports.values(), now)
         for peer in self.peers.values():
-            peer.memberships.tell(peer.session, self.tables.targets, now)
+            # What it may not say it is not asked for: which targets are used here is not everybody's to know.
+            peer.memberships.tell(peer.session, peer.config.trust.accepted(self.tables.targets), now)
         return out + self._tell(now)
 
     def _whole_states(self, ofports: facts.SwitchRead) -> list[Effect]:

@@ -7,7 +7,7 @@ everything and the same occupants gives the same (a test says so for random hist
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Set
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -46,7 +46,7 @@ class Ear(NamedTuple):
     hear: Callable[[Export], Hearing]
     knows: bool
     """Whether peers have said all there is."""
-    has_asked: Callable[[Set[RouteTarget]], bool]
+    has_asked: Callable[[frozenset[RouteTarget]], bool]
     """Whether they have been asked for what has these targets."""
     now: float
 

@@ -151,17 +151,18 @@ class Picture:
         sendable, wanted = self.sendable(reach, switch), self.tables.endpoints
         self._base.endpoints(sendable, wanted, renderer, changes, tunnel_moved=dirty.tunnel is not None)
         self._replugged = set()
-        changes.put |= self.departed.note(sorted(self._leaking(changes.left)), now)
+        changes.put |= self.departed.note(sorted(self._leaking(changes.left, switch)), now)
         for key in self.departed.expire(now, closed):
             changes.drop(key)
         switch.want(changes.put, changes.gone)
         return True
 
-    def _leaking(self, left: Collection[tuple[ViewId, Destination]]) -> Iterable[FlowKey]:
-        """What would leave by a router now that no view leads there."""
+    def _leaking(self, left: Collection[tuple[ViewId, Destination]], switch: Switch) -> Iterable[FlowKey]:
+        """What would leave by a router now that no view leads there; what no view of the switch led to has not left (a
+        fresh run of a full view thinks otherwise of whom there is room for until it has read whom it served)."""
         behind = {number: self._fallbacks(self.tables.views[number].circuits) for number in {one for one, _ in left}}
         for number, destination in left:
-            if leaks(destination, behind[number]):
+            if leaks(destination, behind[number]) and switch.may_hold(Renderer.route_key(number, destination)):
                 yield self._renderer.gone(number, destination)
 
     def _fallbacks(self, names: Iterable[CircuitName]) -> set[Circuit]:

@@ -72,6 +72,11 @@ class Switch:
         there = self.installed.get(key)
         return there is not None and there.actions == self.wanted.get(key)
 
+    def may_hold(self, key: FlowKey) -> bool:
+        """Whether the switch has this flow, or is being told to; while nobody knows what it has, it may."""
+        under_way = self._outstanding is not None and key in self._outstanding.put
+        return self.installed is None or key in self.installed or under_way
+
     def has_of_ours(self, key: FlowKey) -> bool:
         """Whether the switch is known to hold a flow of ours there, whatever is wanted."""
         there = (self.installed or {}).get(key)

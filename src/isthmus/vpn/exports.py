@@ -226,6 +226,8 @@ class Speaker:
     """The peers of its own AS."""
     reflectors: frozenset[IpAddress] = frozenset()
     """The peers whose address is no tunnel endpoint."""
+    foreign: Mapping[IpAddress, int] = field(default_factory=dict)
+    """The peers that are another cloud's, and the AS of each."""
     own_as: Mapping[IpAddress, int] = field(default_factory=dict)
     """How often a peer may say our AS in a path."""
     families: tuple[Family, ...] = (EVPN,)

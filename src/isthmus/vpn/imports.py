@@ -19,7 +19,7 @@ from isthmus.rib.path import Path, Standing
 from isthmus.vpn.claims import SECOND, Hearing, contends, hear
 from isthmus.vpn.exports import Export, Speaker
 from isthmus.vpn.families import FAMILIES
-from isthmus.vpn.meaning import Meaning, meaning
+from isthmus.vpn.meaning import Meaning, answerable, meaning
 from isthmus.vpn.refusal import is_beacon, refusal, unusable
 from isthmus.vpn.views import View
 
@@ -59,7 +59,8 @@ NEW = Past()
 
 
 def heard_of(export: Export, paths: Iterable[Path], speaker: Speaker) -> Hearing:
-    """What others say of a local address in its VPN; `paths`: to the address, and to whatever contains it."""
+    """What others say of a local address in its VPN; `paths`: to the address, and to whatever contains it. In another
+    cloud somebody may claim it at the same time: neither steps down, for one of the two could be a lie."""
     return hear(export.claimant, speaker.vtep, _rivals(export, paths, speaker))
 
 
@@ -69,7 +70,9 @@ def _rivals(export: Export, paths: Iterable[Path], speaker: Speaker) -> Iterator
         if export.heard_with.isdisjoint(targets) or refusal(path, speaker) is not None:
             continue
         if contends(export.prefix, path.nlri.destination, named=means.claimant is not None):
-            yield means, not export.targets.isdisjoint(targets)
+            abroad = answerable(path.peer, means, speaker)
+            counts = means if means.claimant is None else means._replace(claimant=means.claimant.said_by(abroad))
+            yield counts, not abroad and not export.targets.isdisjoint(targets)
 
 
 def decide(
@@ -116,7 +119,11 @@ def _precedence(candidates: Iterable[Candidate], past: Past, speaker: Speaker) -
 
 
 def claimant_of(candidate: Candidate, speaker: Speaker) -> Claimant | None:
-    return candidate.claimant if isinstance(candidate, Export) else meaning(candidate.heard, speaker).claimant
+    """In whose name, as it counts here."""
+    if isinstance(candidate, Export):
+        return candidate.claimant
+    means = meaning(candidate.heard, speaker)
+    return means.claimant and means.claimant.said_by(answerable(candidate.peer, means, speaker))
 
 
 def only(view: View, destination: Destination, path: Path, speaker: Speaker) -> Entry | None:
@@ -162,7 +169,7 @@ def _whose(candidate: Candidate, speaker: Speaker) -> _Whose:
     if isinstance(candidate, Export):
         return _Whose(candidate.site, candidate.vni, candidate.claimant, candidate.mobility)
     means = meaning(candidate.heard, speaker)
-    return _Whose(means.site, candidate.nlri.vni, means.claimant, means.mobility)
+    return _Whose(means.site, candidate.nlri.vni, claimant_of(candidate, speaker), means.mobility)
 
 
 def _ranks(

@@ -34,6 +34,8 @@ class Common(NamedTuple):
     originator: IpAddress | None
     own_as: int
     """How often our AS is in its path."""
+    neighbour_as: int
+    """Whose it is where it comes into our AS; 0: it was born in it."""
     long_lived_stale: bool
 
 
@@ -60,6 +62,12 @@ def meaning(heard: Heard, speaker: Speaker) -> Meaning:
     remembered = len(heard.common) + len(heard.communities) <= REMEMBERED_OCTETS_MAX
     work_out = _meaning if remembered else _meaning.__wrapped__
     return work_out(heard.common, heard.communities, heard.next_hop, speaker.vtep, speaker.asn)
+
+
+def answerable(peer: IpAddress, means: Meaning, speaker: Speaker) -> int:
+    """The AS that answers for what a route says of itself: whose it is where it comes into ours. 0: ours; or nobody
+    can tell, for a reflector of ours that is of another AS puts that in front of everything."""
+    return means.common.neighbour_as if peer in speaker.internal else speaker.foreign.get(peer, 0)
 
 
 @lru_cache(SETS_MAX)
@@ -89,6 +97,7 @@ def _common(common: bytes, asn: int) -> Common:
         med=a.med or 0,
         originator=a.originator_id,
         own_as=sum(segment.numbers.count(asn) for segment in a.as_path),
+        neighbour_as=next((segment.numbers[0] for segment in a.as_path if segment.length), 0),
         long_lived_stale=LLGR_STALE in a.communities,
     )
 

@@ -14,7 +14,7 @@ from isthmus.rib.path import Path
 from isthmus.vpn.beacons import whose
 from isthmus.vpn.exports import Speaker
 from isthmus.vpn.families import FAMILIES
-from isthmus.vpn.meaning import Meaning, meaning
+from isthmus.vpn.meaning import Meaning, answerable, meaning
 
 _CIRCUITS_HEAD = CIRCUITS_IPV6.address[0]
 
@@ -35,7 +35,7 @@ def unusable(path: Path, means: Meaning, speaker: Speaker, sites: Set[SiteOfOrig
     own_as = means.common.own_as
     if own_as and own_as > speaker.own_as.get(path.peer, 0):
         return NotImported.AS_LOOP
-    if means.site in sites and (own_as or (means.common.as_path_length and path.peer in speaker.internal)):
+    if means.site in sites and (own_as or answerable(path.peer, means, speaker)):
         return NotImported.SITE_LOOP
     if means.next_hop in speaker.reflectors:
         return NotImported.REFLECTOR_NEXT_HOP
