@@ -13,6 +13,7 @@ set -eu
 [ "${1:-}" = inside ] || {
   work=$(mktemp -d)
   trap 'rm -rf "$work"' EXIT
+  trap 'exit 1' HUP INT TERM
   python3 -m pip install -qq --no-deps --target "$work" networking-bagpipe==25.0.0
   python3 -m pip install -qq --target "$work" exabgp==5.0.15 oslo.config==10.7.0 oslo.log==8.3.2 oslo.serialization==5.11.0 netaddr==1.3.0 2>"$work/pip.log"
   unshare -n sh "$0" inside "$work" && exit 0 || exit $?

@@ -11,6 +11,7 @@ set -eu
 [ "${1:-}" = inside ] || {
   work=$(mktemp -d)
   trap 'rm -rf "$work"' EXIT
+  trap 'exit 1' HUP INT TERM
   (cd "$work" && apt-get -qq -o APT::Sandbox::User=root download bird2=2.0.12-7 libssh-gcrypt-4)
   for package in "$work"/*.deb; do dpkg -x "$package" "$work/root"; done
   unshare -n sh "$0" inside "$work" && exit 0 || exit $?
@@ -18,6 +19,7 @@ set -eu
 work=$2
 daemon=
 trap '[ -z "$daemon" ] || kill "$daemon"; wait' EXIT
+trap 'exit 1' HUP INT TERM
 ip link set lo up
 cat >"$work/bird.conf" <<'CONF'
 router id 192.0.2.10;

@@ -12,6 +12,7 @@
 set -eu
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+trap 'exit 1' HUP INT TERM
 python3 -m pip install -qq --target "$work" scapy==2.8.0 mrtparse==2.2.0 dpkt==1.9.8
 cd "$work"
 PYTHONPATH=$work python3 - <<'PYTHON'

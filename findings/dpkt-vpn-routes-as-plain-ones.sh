@@ -10,6 +10,7 @@
 set -eu
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+trap 'exit 1' HUP INT TERM
 python3 -m pip install -qq --target "$work" dpkt==1.9.8
 PYTHONPATH=$work python3 - <<'PYTHON'
 import sys

@@ -9,6 +9,7 @@
 set -eu
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+trap 'exit 1' HUP INT TERM
 python3 -m pip install -qq --target "$work" exabgp==5.0.15
 cd "$work"
 PYTHONPATH=$work python3 - <<'PYTHON'

@@ -12,6 +12,7 @@ set -eu
 work=$(mktemp -d)
 daemon=
 trap '[ -z "$daemon" ] || kill "$daemon"; wait; rm -rf "$work"' EXIT
+trap 'exit 1' HUP INT TERM
 chmod 755 "$work"
 ip link set lo up
 cat >"$work/bgpd.conf" <<'CONF'

@@ -12,6 +12,7 @@ set -eu
 work=$(mktemp -d)
 daemon=
 trap '[ -z "$daemon" ] || kill "$daemon"; wait; rm -rf "$work"' EXIT
+trap 'exit 1' HUP INT TERM
 chmod 755 "$work"
 ip link set lo up
 for address in fd00::2 fd00::3 fd00::10; do ip address add $address/128 dev lo nodad; done

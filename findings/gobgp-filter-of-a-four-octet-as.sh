@@ -13,6 +13,7 @@ set -eu
 work=$(mktemp -d)
 daemon=
 trap '[ -z "$daemon" ] || kill "$daemon"; wait; rm -rf "$work"' EXIT
+trap 'exit 1' HUP INT TERM
 ip link set lo up
 cat >"$work/template" <<'CONF'
 [global.config]

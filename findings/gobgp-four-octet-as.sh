@@ -13,6 +13,7 @@ set -eu
 work=$(mktemp -d)
 daemon=
 trap '[ -z "$daemon" ] || kill "$daemon"; wait; rm -rf "$work"' EXIT
+trap 'exit 1' HUP INT TERM
 ip link set lo up
 printf '[global.config]\nas = 64512\nrouter-id = "192.0.2.10"\nport = -1\n' >"$work/gobgpd.toml"
 gobgpd -t toml -f "$work/gobgpd.toml" --api-hosts 127.0.0.1:50051 --pprof-disable >"$work/log" 2>&1 &

@@ -10,6 +10,7 @@
 set -eu
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+trap 'exit 1' HUP INT TERM
 python3 -m pip install -qq --target "$work" mrtparse==2.2.0
 cd "$work"
 PYTHONPATH=$work python3 - <<'PYTHON'

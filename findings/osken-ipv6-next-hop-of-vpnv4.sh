@@ -9,6 +9,7 @@
 set -eu
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+trap 'exit 1' HUP INT TERM
 python3 -m pip install -qq --target "$work" os-ken==4.2.2
 PYTHONPATH=$work python3 - <<'PYTHON'
 import sys

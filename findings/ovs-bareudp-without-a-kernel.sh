@@ -13,6 +13,7 @@ set -eu
 work=$(mktemp -d)
 processes=
 trap '[ -z "$processes" ] || kill $processes; wait; rm -rf "$work"' EXIT
+trap 'exit 1' HUP INT TERM
 export OVS_RUNDIR="$work" OVS_LOGDIR="$work" OVS_DBDIR="$work"
 ip link set lo up
 ovsdb-tool create "$work/conf.db" /usr/share/openvswitch/vswitch.ovsschema

@@ -11,12 +11,14 @@ set -eu
 [ "${1:-}" = inside ] || {
   work=$(mktemp -d)
   trap 'rm -rf "$work"' EXIT
+  trap 'exit 1' HUP INT TERM
   python3 -m pip install -qq --target "$work" "ovs[flow]==4.0.0"
   unshare -n sh "$0" inside "$work" && exit 0 || exit $?
 }
 work=$2
 processes=
 trap '[ -z "$processes" ] || kill $processes; wait' EXIT
+trap 'exit 1' HUP INT TERM
 export OVS_RUNDIR="$work" OVS_LOGDIR="$work" OVS_DBDIR="$work"
 ip link set lo up
 ovsdb-tool create "$work/conf.db" /usr/share/openvswitch/vswitch.ovsschema
