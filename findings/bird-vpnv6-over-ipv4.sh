@@ -60,12 +60,14 @@ def update(*attributes):
     return message(2, b"\0\0" + len(body).to_bytes(2, "big") + body)
 
 def hear(peer, kind):
-    """The body of the next message of that kind, or of a NOTIFICATION (3); None after five seconds without."""
+    """The body of the next message of that kind, or of a NOTIFICATION (3); None when it hangs up or says neither in five seconds."""
     until = time.monotonic() + 5
     while (left := until - time.monotonic()) > 0:
         peer.settimeout(left)
         try:
             head = peer.recv(19, socket.MSG_WAITALL)
+            if not head:
+                return None
             body = peer.recv(int.from_bytes(head[16:18], "big") - 19, socket.MSG_WAITALL) if head[18:] != b"\4" else b""
         except TimeoutError:
             return None
@@ -100,6 +102,7 @@ def reflected(route):
 COMMON = attribute(0x40, 1, b"\0") + attribute(0x40, 2, b"") + attribute(0x40, 5, bytes([0, 0, 0, 100]))
 TARGET = attribute(0xc0, 16, bytes.fromhex("0002fc0000000064"))
 says, hears = session("127.0.0.2"), session("127.0.0.3")
+
 def route(next_hop):
     nlri = bytes([136]) + bytes.fromhex("000641" "0000fc0000000007") + ip_address("2001:db8:1::").packed[:6]
     return update(COMMON, TARGET, attribute(0x80, 14, bytes([0, 2, 128, 24]) + bytes(8) + ip_address(next_hop).packed + b"\0" + nlri))

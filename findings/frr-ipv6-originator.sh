@@ -51,12 +51,14 @@ def update(*attributes):
     return message(2, b"\0\0" + len(body).to_bytes(2, "big") + body)
 
 def hear(peer, kind):
-    """The body of the next message of that kind, or of a NOTIFICATION (3); None after five seconds without."""
+    """The body of the next message of that kind, or of a NOTIFICATION (3); None when it hangs up or says neither in five seconds."""
     until = time.monotonic() + 5
     while (left := until - time.monotonic()) > 0:
         peer.settimeout(left)
         try:
             head = peer.recv(19, socket.MSG_WAITALL)
+            if not head:
+                return None
             body = peer.recv(int.from_bytes(head[16:18], "big") - 19, socket.MSG_WAITALL) if head[18:] != b"\4" else b""
         except TimeoutError:
             return None

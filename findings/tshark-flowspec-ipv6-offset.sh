@@ -36,6 +36,7 @@ def capture(path, *messages):
             out.write(bytes(8) + len(frame).to_bytes(4, "little") * 2 + frame)
 
 COMMON = attribute(0x40, 1, b"\0") + attribute(0x40, 2, b"") + attribute(0x40, 5, bytes([0, 0, 0, 100]))
+
 def rule(prefix):
     value = prefix + bytes([3, 0x81, 6])                      # and next header = TCP
     return update(COMMON, attribute(0x80, 14, bytes([0, 2, 133, 0, 0, len(value)]) + value))
