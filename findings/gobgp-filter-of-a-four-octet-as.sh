@@ -6,7 +6,7 @@
 #           (4200000001) for the usual way of writing.
 # Seen:     "rt:^4200000001:100$" does not match the route of target 4200000001:100, "rt:^64086.59905:100$" does: the
 #           expression is held against GoBGP's own text of the community, and that is in asdot.
-# Matters:  a filter that was written as everything else is drops all that was agreed on; an inverted one lets all pass.
+# Matters:  a filter that was written as everything else is drops all that was agreed on.
 set -eu
 [ "$(dpkg-query -W -f '${Version}' gobgpd)" = 3.10.0-1+b4 ] || { echo "this was seen with GoBGP 3.10.0-1+b4" >&2; exit 2; }
 [ "${1:-}" = inside ] || exec unshare -n sh "$0" inside

@@ -103,6 +103,7 @@ def reflected(route):
 
 COMMON = attribute(0x40, 1, b"\0") + attribute(0x40, 2, b"") + attribute(0x40, 5, bytes([0, 0, 0, 100]))
 says, hears = session("127.0.0.2"), session("127.0.0.3")
+
 def rule(last, ports):
     value = bytes([1, 32, 198, 51, 100, last, 3, 0x81, 6, 5])             # to 198.51.100.x, TCP, and one of these ports
     value += b"".join(bytes([0x91 if each == ports - 1 else 0x11]) + (1000 + each).to_bytes(2, "big") for each in range(ports))
