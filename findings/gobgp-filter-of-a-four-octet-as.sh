@@ -1,0 +1,138 @@
+#!/bin/sh
+# GoBGP's filter of route targets lets nothing pass for a four-octet AS that is written as a number.
+#
+# With:     GoBGP 3.10.0-1+b4 (Debian 12)
+# Expected: GoBGP's manual, policy.md: ext-community-list has "rt:AS:number" or an expression for it; RFC 5396 has asplain
+#           (4200000001) for the usual way of writing.
+# Seen:     "rt:^4200000001:100$" does not match the route of target 4200000001:100, "rt:^64086.59905:100$" does: the
+#           expression is held against GoBGP's own text of the community, and that is in asdot.
+# Matters:  a filter that was written as everything else is drops all that was agreed on.
+set -eu
+[ "$(dpkg-query -W -f '${Version}' gobgpd)" = 3.10.0-1+b4 ] || { echo "this was seen with GoBGP 3.10.0-1+b4" >&2; exit 2; }
+[ "${1:-}" = inside ] || exec unshare -n sh "$0" inside
+work=$(mktemp -d)
+daemon=
+trap '[ -z "$daemon" ] || kill "$daemon"; wait; rm -rf "$work"' EXIT
+trap 'exit 1' HUP INT TERM
+ip link set lo up
+cat >"$work/template" <<'CONF'
+[global.config]
+as = 64512
+router-id = "192.0.2.10"
+port = 1790
+local-address-list = ["127.0.0.10"]
+[global.apply-policy.config]
+export-policy-list = ["filter"]
+default-export-policy = "reject-route"
+[[neighbors]]
+[neighbors.config]
+neighbor-address = "127.0.0.2"
+peer-as = 64512
+[neighbors.transport.config]
+passive-mode = true
+[neighbors.route-reflector.config]
+route-reflector-client = true
+route-reflector-cluster-id = "192.0.2.10"
+[[neighbors.afi-safis]]
+config.afi-safi-name = "l3vpn-ipv4-unicast"
+[[neighbors]]
+[neighbors.config]
+neighbor-address = "127.0.0.3"
+peer-as = 64512
+[neighbors.transport.config]
+passive-mode = true
+[neighbors.route-reflector.config]
+route-reflector-client = true
+route-reflector-cluster-id = "192.0.2.10"
+[[neighbors.afi-safis]]
+config.afi-safi-name = "l3vpn-ipv4-unicast"
+[[defined-sets.bgp-defined-sets.ext-community-sets]]
+ext-community-set-name = "agreed"
+ext-community-list = ["EXPRESSION"]
+[[policy-definitions]]
+name = "filter"
+[[policy-definitions.statements]]
+name = "targets"
+[policy-definitions.statements.conditions.bgp-conditions.match-ext-community-set]
+ext-community-set = "agreed"
+match-set-options = "any"
+[policy-definitions.statements.actions]
+route-disposition = "accept-route"
+CONF
+cat >"$work/clients.py" <<'PYTHON'
+import socket
+import sys
+import time
+
+def attribute(flags, code, value):
+    return bytes([flags, code, len(value)]) + value
+
+def message(kind, body):
+    return b"\xff" * 16 + (19 + len(body)).to_bytes(2, "big") + bytes([kind]) + body
+
+def update(*attributes):
+    body = b"".join(attributes)
+    return message(2, b"\0\0" + len(body).to_bytes(2, "big") + body)
+
+def hear(peer, kind):
+    """The body of the next message of that kind, or of a NOTIFICATION (3); None when it hangs up or says neither in five seconds."""
+    until = time.monotonic() + 5
+    while (left := until - time.monotonic()) > 0:
+        peer.settimeout(left)
+        try:
+            head = peer.recv(19, socket.MSG_WAITALL)
+            if not head:
+                return None
+            body = peer.recv(int.from_bytes(head[16:18], "big") - 19, socket.MSG_WAITALL) if head[18:] != b"\4" else b""
+        except TimeoutError:
+            return None
+        if head[18] in (kind, 3):
+            return body
+    return None
+
+def session(own, reflector="127.0.0.10"):
+    peer = socket.create_connection((reflector, 1790), 5, (own, 0))
+    capabilities = bytes([1, 4, 0, 1, 0, 128]) + bytes([65, 4, 0, 0, 252, 0])
+    parameters = bytes([2, len(capabilities)]) + capabilities
+    peer.sendall(message(1, bytes([4, 252, 0, 0, 90, 192, 0, 2, int(own[-1]), len(parameters)]) + parameters) + message(4, b""))
+    hear(peer, 4)
+    return peer
+
+def attributes(body):
+    seen, rest = {}, body[4:] if body and body[:2] == b"\0\0" else b""
+    while rest:
+        start, size = (4, int.from_bytes(rest[2:4], "big")) if rest[0] & 0x10 else (3, rest[2])
+        seen[rest[1]], rest = rest[start:start + size], rest[start + size:]
+    return seen
+
+def reflected(route):
+    """The attributes with which what one client says comes to the other; End-of-RIBs do not count."""
+    says.sendall(route)
+    while (body := hear(hears, 2)) is not None:
+        seen = attributes(body)
+        if 14 in seen or len(seen.get(15, b"")) > 3:
+            return seen
+    return {}
+
+COMMON = attribute(0x40, 1, b"\0") + attribute(0x40, 2, b"") + attribute(0x40, 5, bytes([0, 0, 0, 100]))
+route = bytes([112]) + bytes.fromhex("000641" "0000fc0000000007") + bytes([198, 51, 100])
+reach = attribute(0x80, 14, bytes([0, 1, 128, 12]) + bytes(8) + bytes([192, 0, 2, 2, 0]) + route)
+says, hears = session("127.0.0.2"), session("127.0.0.3")
+heard = "passes" if 14 in reflected(update(COMMON, attribute(0xc0, 16, bytes.fromhex("0202fa56ea010064")), reach)) else "is dropped"
+print(f"rt:{sys.argv[1]}: the route with target 4200000001:100 {heard}")
+sys.exit(heard != sys.argv[2])
+PYTHON
+filter() {                                                    # EXPRESSION EXPECTED
+  sed "s/EXPRESSION/rt:$1/" "$work/template" >"$work/gobgpd.toml"
+  gobgpd -t toml -f "$work/gobgpd.toml" --api-hosts 127.0.0.1:50051 --pprof-disable >"$work/log" 2>&1 &
+  daemon=$!
+  sleep 2
+  python3 "$work/clients.py" "$1" "$2" || changed=yes
+  kill "$daemon"
+  wait "$daemon" || true
+  daemon=
+}
+changed=
+filter '^4200000001:100$' 'is dropped'
+filter '^64086.59905:100$' passes
+[ -z "$changed" ] || { echo "changed: GoBGP's filter now reads four-octet ASes otherwise" >&2; exit 1; }
