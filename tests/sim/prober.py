@@ -16,6 +16,7 @@ from isthmus.flows.types import FlowKey
 from isthmus.model.net import IpAddress
 from isthmus.node.facts import Answer, AnswersRead, Fact
 from isthmus.shell.liveness import PROBE_S, Watch
+from isthmus.shell.turns import MOMENTS
 from tests.sim.switch import Switch
 from tests.sim.time_line import TimeLine
 
@@ -119,11 +120,13 @@ class Prober:
 
     def _ask_all(self) -> bool:
         """One round; whether it brought news."""
-        asked = sorted(self.watch.answers)
-        news = self.watch.round(asked)
-        for endpoint in asked:
-            if self._underlay.answers(self._end, str(endpoint)):
-                news = self.watch.came_from(endpoint) or news
+        news = False
+        for _ in range(MOMENTS):
+            asked, silent = self.watch.turn()
+            news = news or silent
+            for endpoint in asked:
+                if self._underlay.answers(self._end, str(endpoint)):
+                    news = self.watch.came_from(endpoint) or news
         if news:
             silent = sorted(str(e) for e, a in self.watch.answers.items() if a is Answer.SILENT)
             self._line.note(f"{self._end.name}: silent are {silent}")

@@ -5,7 +5,7 @@ it answers while its agent is away, is exchanged or has crashed. Probes leave by
 packet-in, on an OpenFlow connection of their own.
 
 Rules: only an endpoint that has answered can fall silent, because another maker's PE knows no probes. Silence is
-counted in probes, never in seconds: what this process was too busy to read is read before the next round counts. While
+counted in probes, never in seconds: what this process was too busy to read is read before the next moment counts. While
 there is no connection, or the switch does not answer on it, nobody is asked and nobody is blamed.
 """
 
@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from isthmus.flows.layout import ANSWER_MAC, ASK_LABEL, PROBE_MAC, PROBE_TYPE
@@ -21,20 +22,24 @@ from isthmus.model.net import IpAddress
 from isthmus.node.effects import SetProbes
 from isthmus.node.facts import Answer, AnswersRead
 from isthmus.shell.openflow import Line, packet_out
-from isthmus.shell.turns import Turns
+from isthmus.shell.turns import MOMENTS, Turns
 
 PROBE_S = 0.2
+MOMENT_S = PROBE_S / MOMENTS
+
 LOST = 3
-"""Probes without an answer: that an endpoint has died is known 0.6 to 0.8 s later."""
+"""Probes without an answer, and an endpoint is silent."""
+
+AGAIN = 9
+"""Moments after which one that has not answered is asked again, and after the last of LOST probes held for silent,
+whenever its turn would be. That an endpoint has died is known LOST * 0.18 s after the first probe that it does not
+answer: 0.54 to 0.74 s later, when each has a turn in every round."""
 
 ASKED_A_ROUND = 500
-"""With more endpoints not all have a turn in each round (turns.py), but one that has not answered is asked again in the
-next: known is its death then after the pause between its turns and three rounds, with 1,000 endpoints of one VPN within
-0.4 + 3 * 0.2 = 1 s. Measured on a userspace datapath: 333 probes a second cost one per cent of a core in
-ovs-vswitchd and one and a half here."""
-
-SUSPECTS_A_ROUND = 1000
-"""When very many do not answer, so many of them are asked at once."""
+"""With more endpoints not all have a turn in each round (turns.py): of 1,000 of one VPN in every other, and a death is
+known within 0.4 + 0.54 = 0.94 s. Every turn leads to LOST probes at most, so however many fall silent together, nobody
+waits for them. Measured on a userspace datapath: 333 probes a second cost one per cent of a core in ovs-vswitchd and
+one and a half here."""
 
 BURST = 50
 """At most so many at once: the switch queues a hundred answers for a connection and drops what is more."""
@@ -49,17 +54,23 @@ _SECRET_BYTES = 8
 
 
 class Watch:
-    """Who answers. Pure: rounds and answers in, news out."""
+    """Who answers. Pure: moments and answers in, news out."""
 
     def __init__(self) -> None:
         self.answers: dict[IpAddress, Answer] = {}
         self._lost: dict[IpAddress, int] = {}
         """Probes since the last sign of life."""
         self._turns = Turns(ASKED_A_ROUND)
+        self._moment = 0
+        self._asked_at: dict[IpAddress, int] = {}
+        """The moment of the last probe."""
+        self._asked: deque[list[IpAddress]] = deque([[]] * AGAIN)
+        """At each of the last moments."""
 
     def ask(self, endpoints: Mapping[IpAddress, Answer], shares: Mapping[IpAddress, float] | None = None) -> None:
         """These and no others, with what is known of each, and what share of the turns; 1 if nothing is said."""
-        self._lost = {e: self._lost.get(e, 0) for e in sorted(endpoints)}
+        self._lost = {e: self._lost.get(e, 0) for e in endpoints}
+        self._asked_at = {e: at for e, at in self._asked_at.items() if e in endpoints}
         self.answers = dict(endpoints)
         self._turns.share({e: (shares or {}).get(e, 1.0) for e in endpoints})
 
@@ -67,22 +78,36 @@ class Watch:
         """There was no way to the switch: what was not answered says nothing."""
         self._lost = dict.fromkeys(self._lost, 0)
 
-    def turn(self) -> list[IpAddress]:
-        """Who is to be asked in the next round: in turn, and whoever has not answered the last time."""
-        asked = dict.fromkeys(self._turns.next())
-        doubtful = (e for e, lost in self._lost.items() if lost and e not in asked)
-        suspects = [e for e in doubtful if self.answers[e] is Answer.ANSWERS]
-        return [*asked, *suspects[:SUSPECTS_A_ROUND]]
-
-    def round(self, endpoints: Iterable[IpAddress]) -> bool:
-        """These are about to be asked; whether one of them has just fallen silent."""
-        news = False
-        for endpoint in endpoints:
-            if self._lost[endpoint] >= LOST and self.answers[endpoint] is Answer.ANSWERS:
+    def turn(self) -> tuple[list[IpAddress], bool]:
+        """A moment later: who is to be asked, and whether somebody has just fallen silent."""
+        self._moment += 1
+        asked, news = [], False
+        for endpoint in self._asked.popleft():
+            if self._asked_at.get(endpoint) != self._moment - AGAIN or not self._is_suspect(endpoint):
+                continue
+            if self._lost[endpoint] < LOST:
+                asked.append(endpoint)
+            else:
                 self.answers[endpoint] = Answer.SILENT
                 news = True
+        asked += self._turns.next()
+        for endpoint in asked:
+            self._turns.asked(endpoint)
+            self._asked_at[endpoint] = self._moment
             self._lost[endpoint] += 1
-        return news
+        self._asked.append(asked)
+        return asked, news
+
+    def pass_over(self) -> int:
+        """Let those moments pass, of the next round, at which there is nothing to do; how many."""
+        passed = 0
+        while passed < MOMENTS and not self._asked[0] and not self._turns.some_at_once:
+            self.turn()
+            passed += 1
+        return passed
+
+    def _is_suspect(self, endpoint: IpAddress) -> bool:
+        return self._lost[endpoint] > 0 and self.answers[endpoint] is Answer.ANSWERS
 
     def came_from(self, endpoint: IpAddress) -> bool:
         """A sign of life; whether it is news."""
@@ -131,25 +156,32 @@ class Prober:
             await asyncio.sleep(RECONNECT_S)
 
     async def _rounds(self, line: Line) -> None:
-        """In bursts, spread over the time of a round. Each waits until the switch has taken the one before: what a
-        switch that hangs has not sent is nobody's silence, and no more than a burst is ever written to it."""
+        """Moment by moment, in bursts. Each waits until the switch has taken the one before: what a switch that hangs
+        has not sent is nobody's silence, and no more than a burst is ever written to it."""
         clock = asyncio.get_running_loop().time
         due = clock()
         while True:
-            endpoints = self._watch.turn()
+            endpoints, news = self._watch.turn()
+            if news:
+                self._tell()
+            quiet_s = self._watch.pass_over() * MOMENT_S
             bursts = [endpoints[at : at + BURST] for at in range(0, len(endpoints), BURST)] or [[]]
-            pause = PROBE_S / len(bursts)
-            for burst in bursts:
-                there = [endpoint for endpoint in burst if endpoint in self._watch.answers]
-                if self._watch.round(there):
-                    self._tell()
-                line.write(b"".join(map(self._probe, there)))
-                echo = line.echo()
+            for left, burst in enumerate(bursts, 1 - len(bursts)):
+                taken = self._write(line, burst)
+                pause = MOMENT_S / len(bursts) + (0 if left else quiet_s)
                 due = max(due, clock() - PROBE_S) + pause  # what a burst costs is made up for, a little each time
                 await asyncio.sleep(max(due - clock(), pause * 3 / 4))
-                if not echo.done():
-                    await echo
+                if taken is not None and not taken.done():
+                    await taken
                     await asyncio.sleep(pause)  # the far ends have as long as ever
+
+    def _write(self, line: Line, burst: Sequence[IpAddress]) -> asyncio.Future[None] | None:
+        """Some may not be asked any more. Done when the switch has taken it; None: there was nothing to write."""
+        probes = b"".join(self._probe(endpoint) for endpoint in burst if endpoint in self._watch.answers)
+        if not probes:
+            return None
+        line.write(probes)
+        return line.echo()
 
     def _probe(self, endpoint: IpAddress) -> bytes:
         """By the way that leads there; nothing while it has no port."""

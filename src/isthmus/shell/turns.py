@@ -4,19 +4,26 @@ Every endpoint has a share (`Tables.shares`): a VPN has as much as any other and
 enough for a turn in every round gets no more, and what is left over goes to the others, by their shares. So a thousand
 endpoints of one VPN do not make the silence of another's few known any later.
 
-Rules: in the long run nobody has less than its share, and never more than one turn a round.
+A round has MOMENTS, and an endpoint is due at one of them: its pause after it was asked last. If more are due than may
+be asked at once, those go first whose next turn would come first, so a crowd that has just come waits for the others
+and not they for it.
+
+Rules: between two probes of an endpoint lies its pause and a moment at most; at no moment are more asked than its part
+of a round.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from heapq import heappop, heappush
+from math import ceil
 
 from isthmus.model.net import IpAddress
 
-GOLDEN = 0.618033988749895
-"""Spreads first turns evenly, however many there are."""
-EPSILON = 1e-9
-"""What adding up parts of one loses."""
+MOMENTS = 10
+"""Of a round."""
+EPSILON = 1e-6
+"""What dividing loses, in moments."""
 
 
 def rates(shares: Mapping[IpAddress, float], turns: int) -> dict[IpAddress, float]:
@@ -30,26 +37,54 @@ def rates(shares: Mapping[IpAddress, float], turns: int) -> dict[IpAddress, floa
 
 
 class Turns:
-    """Who is asked in each round."""
+    """Who is asked at each moment."""
 
     def __init__(self, a_round: int) -> None:
         self._a_round = a_round
-        self._rates: dict[IpAddress, float] = {}
-        self._credit: dict[IpAddress, float] = {}
+        self._now = 0
+        self._pauses: dict[IpAddress, float] = {}
+        """In moments."""
+        self._due: dict[IpAddress, float] = {}
+        """The moment of the next turn; what is said of others below is not so any more."""
+        self._later: dict[int, list[tuple[IpAddress, float]]] = {}
+        """Those due at each moment that comes."""
+        self._ready: list[tuple[float, IpAddress, float]] = []
+        """A heap of those that are due: when they would be again, who, since when."""
 
     def share(self, shares: Mapping[IpAddress, float]) -> None:
         """These and no others from now on."""
-        self._rates = rates(shares, self._a_round)
-        spread = {endpoint: number * GOLDEN % 1 for number, endpoint in enumerate(sorted(shares))}
-        self._credit = {endpoint: self._credit.get(endpoint, spread[endpoint]) for endpoint in shares}
+        self._pauses = {endpoint: MOMENTS / rate for endpoint, rate in rates(shares, self._a_round).items()}
+        for endpoint in self._due.keys() - shares.keys():
+            del self._due[endpoint]
+        for endpoint, pause in self._pauses.items():
+            soon = self._now + pause if endpoint in self._due else self._now
+            if self._due.get(endpoint, soon + 1) > soon:
+                self._at(endpoint, soon)
+
+    def _at(self, endpoint: IpAddress, due: float) -> None:
+        self._due[endpoint] = due
+        self._later.setdefault(max(ceil(due - EPSILON), self._now + 1), []).append((endpoint, due))
+
+    @property
+    def some_at_once(self) -> bool:
+        """Whether it may be somebody's turn at the next moment."""
+        return bool(self._ready) or self._now + 1 in self._later
+
+    def asked(self, endpoint: IpAddress) -> None:
+        """At this moment, whether it was its turn or not: its next turn is its pause later."""
+        due, pause = self._due[endpoint], self._pauses[endpoint]
+        was_due = self._now - 1 < due <= self._now
+        self._at(endpoint, (due if was_due else self._now) + pause)
 
     def next(self) -> list[IpAddress]:
-        """Those of the next round, in order."""
+        """A moment later: whose turn it is; each is to be `asked`."""
+        self._now += 1
+        for endpoint, due in self._later.pop(self._now, ()):
+            if self._due.get(endpoint) == due:
+                heappush(self._ready, (due + self._pauses[endpoint], endpoint, due))
         found: list[IpAddress] = []
-        for endpoint, rate in self._rates.items():
-            credit = self._credit[endpoint] + rate
-            if credit >= 1.0 - EPSILON:
+        while self._ready and len(found) < self._a_round // MOMENTS:
+            _, endpoint, due = heappop(self._ready)
+            if self._due.get(endpoint) == due:
                 found.append(endpoint)
-                credit -= 1.0
-            self._credit[endpoint] = credit
         return sorted(found)
