@@ -130,6 +130,42 @@ def test_one_that_was_in_sync_all_the_time_contradicts_soon(by_beacon: bool) -> 
     assert not list(world.node.convergence.retention.deadlines()), "nothing is left to grow old"
 
 
+def test_a_peer_that_comes_and_goes_puts_off_no_contradiction() -> None:
+    """Neither of what it does not say again nor of what a third said."""
+    third = ip("172.30.1.252")
+    world = begun(REFLECTOR, SECOND, third)
+    for one in (REFLECTOR, SECOND, third):
+        world.says(path("10.9.0.1/32", attributes(RT)), by=one)
+    world.says(path("10.9.0.2/32", attributes(RT)))
+    world.says(path("10.9.0.3/32", attributes(RT)), by=third)
+    for one in (REFLECTOR, SECOND, third):
+        world.end_of_rib(one)
+    world.cut(third)
+    began = world.now
+    while world.now < began + LOST_TOO_S:
+        world.cut()
+        ended = world.now
+        world.restore()
+        world.says(path("10.9.0.1/32", attributes(RT)))
+        assert world.now < ended + LOST_TOO_S, "or this test proves nothing"
+    assert routes(world) == {"10.9.0.1"}
+
+
+def test_what_has_just_ended_has_its_time_though_something_else_is_looked_at() -> None:
+    third = ip("172.30.1.252")
+    world = begun(REFLECTOR, SECOND, third)
+    for one, route in ((REFLECTOR, "10.9.0.1/32"), (SECOND, "10.9.0.2/32"), (third, "10.9.0.3/32")):
+        world.says(path(route, attributes(RT)), by=one)
+        world.end_of_rib(one)
+    world.cut(third)
+    world.wait(LOST_TOO_S - 1)
+    world.cut()
+    world.wait(1)
+    assert routes(world) == {"10.9.0.1", "10.9.0.2"}
+    world.wait(LOST_TOO_S - 1)
+    assert routes(world) == {"10.9.0.2"}
+
+
 # Reflectors are no replicas
 
 

@@ -6,7 +6,8 @@ one that it does not hear of: its session with the other cloud may be down, or a
 Rules: a peer speaks for a tunnel endpoint while it shows that endpoint's beacon; where nobody shows one (another
 maker's PE), while it shows any route to it. What appears after the peer had said all is the whole only SETTLE_S later.
 What it may not say (vpn/trust.py), or said without its being taken in (rib/budget.py), its silence is about no more
-than ours. Its own earlier words a peer contradicts whatever it shows.
+than ours. Its own earlier words a peer contradicts whatever it shows, others' no sooner than LOST_TOO_S
+after their session ended.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from collections.abc import Callable, Mapping
 
 from isthmus.bgp.family import Family
 from isthmus.model.net import IpAddress
-from isthmus.node.order import SETTLE_S
+from isthmus.node.order import LOST_TOO_S, SETTLE_S
 from isthmus.rib.adj_in import AdjRibIn
 from isthmus.rib.path import Channel, Path, Standing
 from isthmus.vpn.beacons import whose
@@ -33,6 +34,8 @@ def contradicted(
     def is_not_so(path: Path) -> bool:
         if path.channel in settled:
             return True
+        if path.stale_since is not None and now < path.stale_since + LOST_TOO_S:
+            return False
         speaking = spoken_for.get((path.nlri.family, path.heard.next_hop), ())
         return any(would_be_here(channel, path) for channel in speaking)
 

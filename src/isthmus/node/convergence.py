@@ -106,11 +106,15 @@ class Convergence:
         if announced:
             self._heard_at[update.family] = now
             if self.retention.concerns(update.family):  # whom it is of may be stale
-                self._look_again.setdefault(update.family, now + SETTLE_S)
+                self._look_at(update.family, now + SETTLE_S)
             peer.memberships.said(announced[0].heard.route_targets, now)
         if withdrawn or (announced and BEACON_TARGET in announced[0].heard.route_targets):
             self.beacons.listen(self.rib, announced, withdrawn, answers, now)
         self._take(peer, one, announced, withdrawn, now)
+
+    def _look_at(self, family: Family, at: float) -> None:
+        """Then, or before: nothing that happens puts off a look that is due."""
+        self._look_again[family] = min(at, self._look_again.get(family, at))
 
     def _said(self, one: Conversation, update: Update, router_id: IpAddress, now: float) -> tuple[Announced, Withdrawn]:
         """What counts of an UPDATE: as far as the peer may say so. What it may not say is as good as withdrawn."""
@@ -195,7 +199,7 @@ class Convergence:
             self.retention.ended(one.channel, now)
             self.beacons.ended(one.channel)
             # Others may have lost the same peer, and be about to withdraw all that they had by it, one by one.
-            self._look_again[one.channel.family] = now + LOST_TOO_S
+            self._look_at(one.channel.family, now + LOST_TOO_S)
         self._age(now)
 
     # Who is in sync, and contradicts
@@ -255,9 +259,11 @@ class Convergence:
         for family in [family for family, at in self._look_again.items() if now >= at]:
             del self._look_again[family]
             self._contradict(family, now)
-            again = self._heard_at.get(family, now) + SETTLE_S
-            if again > now and self.retention.concerns(family):
-                self._look_again[family] = again
+            ended = self.retention.sessions(family)
+            again = [self._heard_at.get(family, now) + SETTLE_S, *(at + LOST_TOO_S for at in ended)] if ended else []
+            for at in again:
+                if at > now:
+                    self._look_at(family, at)
 
     def _age(self, now: float) -> None:
         """What ended sessions said gets older."""

@@ -57,6 +57,10 @@ class Retention:
         """Whether something of it may be stale."""
         return bool(self._ages) and any(channel.family == family for channel, _ in self._ages)
 
+    def sessions(self, family: Family) -> list[float]:
+        """When those ended of which something of it may be stale."""
+        return [since for channel, since in self._ages if channel.family == family]
+
     def due(self, now: float, up: Collection[Channel]) -> Iterator[Aged]:
         """What gets older now, but for channels that are `up`."""
         for (channel, since), age in list(self._ages.items()):
