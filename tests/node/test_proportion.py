@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
+from types import FrameType
 
 import pytest
 
@@ -13,6 +16,8 @@ from isthmus.node import effects, facts
 from isthmus.node.order import LINGER_S
 from isthmus.node.report import status
 from isthmus.node.status import Detail
+from isthmus.rib.path import Path
+from isthmus.shell.liveness import Watch
 from tests.build import association, attachment, attributes, circuit, ip, net, nlri, path, port
 from tests.world import REFLECTOR, World
 
@@ -142,3 +147,77 @@ def test_a_port_keeps_its_sequence_until_it_claims_something_else(world: World) 
     (update,) = [u for u in world.reflectors[REFLECTOR].history if u.announced]
     assert update.attributes is not None and update.attributes.mobility_sequence == 1
     assert [r.prefix for r in update.announced] == [net("10.1.0.9/32")]
+
+
+# Probes: who is asked, and how often
+
+
+def crowded(endpoints: int) -> World:
+    """A view that leads to so many tunnel endpoints."""
+    made = World()
+    made.switch_on()
+    made.intent(dict(CIRCUITS), PORTS)
+    made.says(*(far(number) for number in range(endpoints)))
+    made.end_of_rib()
+    made.wait(LINGER_S + 1)
+    assert len(made.probed) == endpoints
+    return made
+
+
+def far(number: int, med: int | None = None) -> Path:
+    low = f"{number // 200}.{number % 200 + 1}"
+    return path(f"10.8.{low}/32", attributes(RED, next_hop=f"172.31.{low}", med=med))
+
+
+def calls(of: Callable[[], object]) -> int:
+    """How many functions of ours that takes."""
+    found = 0
+
+    def count(frame: FrameType, event: str, arg: object) -> None:
+        nonlocal found
+        found += event == "call"
+
+    sys.setprofile(count)
+    try:
+        of()
+    finally:
+        sys.setprofile(None)
+    return found
+
+
+PROBES: dict[str, Callable[[World], None]] = {
+    "an endpoint more": lambda world: world.says(far(2000)),
+    "an endpoint less": lambda world: world.says(withdraw=[far(7).nlri]),
+    "a changed route": lambda world: world.says(far(7, med=7)),
+}
+
+
+@pytest.mark.parametrize("act", PROBES.values(), ids=list(PROBES))
+def test_one_endpoint_costs_the_same_among_many_as_among_few(act: Callable[[World], None]) -> None:
+    few, many = (calls(partial(act, crowded(count))) for count in (150, 1500))
+    assert many < few * 1.1
+
+
+def test_nor_does_the_prober_look_at_the_others() -> None:
+    cost = []
+    for count in (150, 1500):
+        made, watch = crowded(count), Watch()
+        for act in (lambda _: None, PROBES["an endpoint more"]):
+            act(made)
+            told = [effect for effect in made.log if isinstance(effect, effects.SetProbes)][-1]
+            cost.append(calls(partial(watch.ask, told.endpoints, told.shares)))
+            watch.turn()
+    assert cost[3] < cost[1] * 1.1 < cost[0]
+
+
+def test_shares_are_the_same_whatever_came_and_went_before() -> None:
+    made = crowded(70)
+    for number in (1, 2, 3, 4, 5, 6):
+        made.says(withdraw=[far(number).nlri])
+    made.says(*(path(f"10.9.0.{n}/32", attributes(BLUE, next_hop=f"172.31.0.{n}")) for n in range(1, 20)))
+    afresh = World()
+    afresh.switch_on()
+    afresh.intent(dict(CIRCUITS), PORTS)
+    afresh.says(*(p for p in made.node.rib))
+    assert made.node.tables.leads.shares == afresh.node.tables.leads.shares
+    assert sum(made.node.tables.leads.shares.values()) == 64 / 64 + 19 / 32

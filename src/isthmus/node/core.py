@@ -33,6 +33,7 @@ from isthmus.node.memory import Memory
 from isthmus.node.order import LOOK_BACK_WAIT_S, LOOK_WAIT_S, SWEEP_WAIT_S
 from isthmus.node.peers import Peer
 from isthmus.node.picture import Picture
+from isthmus.node.probes import Probes
 from isthmus.node.reach import Reach
 from isthmus.node.switch import LEARNT, Switch
 from isthmus.node.tables import Tables
@@ -72,6 +73,7 @@ class Node:
         self._has_looked = False
         """Whether the switch was read, before this run wrote anything."""
         self._whole = WholeStates()
+        self._probed = Probes()
 
     # From run to run
 
@@ -275,18 +277,18 @@ class Node:
         ]
 
     def _probes(self, ofports: facts.SwitchRead) -> list[Effect]:
-        """Asked are those whose answers the switch would hand to us: without that flow everybody is silent. Behind a
-        label only hypervisors are: what another maker's PE does with a label it never gave is nobody's to try."""
+        """Behind a label only hypervisors are asked: what another maker's PE does with a label it never gave is
+        nobody's to try."""
         versions = self.switch.version, self.tables.leads.version, self.convergence.beacons.version
         if not self._whole.looks_otherwise(*versions, ofports.tunnel, ofports.gre):
             return []
-        endpoints = self.tables.endpoints if self.config.liveness is not Liveness.OFF else frozenset[IpAddress]()
-        labelled = self.tables.leads.by_labels_alone & endpoints
+        labelled = self.tables.leads.by_labels_alone
         strange = frozenset(e for e in labelled if ofports.gre is None or not self._is_hypervisor(e))
-        asked = frozenset(e for e in endpoints - strange if self.switch.has(Renderer.answer_key(e)))
-        known = {e: self.reach.answers.get(e, facts.Answer.UNKNOWN) for e in asked}
-        ways = ofports.tunnel, self.tables.leads.shares(), ofports.gre, labelled & asked
-        return self._whole.probes(SetProbes(known, *ways))
+        if self.config.liveness is not Liveness.OFF:
+            self._probed.look(self.tables.endpoints - strange, self.switch)
+        asked = self._probed.asked
+        wish = SetProbes({}, ofports.tunnel, self.tables.leads.shares, ofports.gre, labelled & asked)
+        return self._whole.probes(wish, asked, self.reach.answers, under_way=self._probed.under_way)
 
     def _is_hypervisor(self, endpoint: IpAddress) -> bool:
         """One whose beacon is shown, or which knew our probes."""

@@ -61,7 +61,7 @@ class SetProbes:
     tunnel: int | None
     """By which port; None only when there is nobody to ask."""
     shares: Mapping[IpAddress, float] = field(default_factory=dict)
-    """What each is worth of the probes that there are."""
+    """What each of them is worth of the probes that there are; without any, as much as any other."""
     gre: int | None = None
     labelled: frozenset[IpAddress] = frozenset()
     """Those that are asked behind a label, by that port: nothing else leads to them."""

@@ -34,6 +34,8 @@ class Leads:
         self._labelled: dict[IpAddress, int] = {}
         """How many of those send to it behind labels, or would, and no other way."""
         self._endpoints: frozenset[IpAddress] | None = frozenset()
+        self._shares: dict[IpAddress, float] = {}
+        self._told_shares: Mapping[IpAddress, float] | None = None
 
     @property
     def endpoints(self) -> frozenset[IpAddress]:
@@ -47,14 +49,14 @@ class Leads:
         """Endpoints that labels lead to, or would, and nothing else does."""
         return frozenset(e for e, uses in self._labelled.items() if uses == self._all_uses[e])
 
-    def shares(self) -> dict[IpAddress, float]:
-        """What each endpoint is worth of what is done for all of them: every view has as much, and shares it among its
-        own. So the many endpoints of one VPN take nothing from the few of another."""
-        found: dict[IpAddress, float] = dict.fromkeys(self._views, 0.0)
-        for uses in self._uses.values():
-            for endpoint in uses:
-                found[endpoint] += 1 / len(uses)
-        return found
+    @property
+    def shares(self) -> Mapping[IpAddress, float]:
+        """What each endpoint is worth of what is done for all of them: every view has as much, or half of it, and
+        shares it among its own. So the many endpoints of one VPN take nothing from the few of another. The same object
+        while it is so."""
+        if self._told_shares is None:
+            self._told_shares = dict(self._shares)
+        return self._told_shares
 
     def uses_some(self, number: ViewId, endpoints: Set[IpAddress]) -> bool:
         """Whether something in the view leads to one of these, or would if others went."""
@@ -113,6 +115,7 @@ class Leads:
         if bool(before) == bool(before + by):
             return
         self.version += 1
+        self._share(number, endpoint, -1 if before else 1)
         views = self._views.get(endpoint, 0) + (-1 if before else 1)
         if views:
             self._views[endpoint] = views
@@ -120,6 +123,24 @@ class Leads:
             del self._views[endpoint]
         if views == (0 if before else 1):
             self._endpoints = None
+
+    def _share(self, number: ViewId, endpoint: IpAddress, by: int) -> None:
+        """The view has this endpoint more or less. Parts of one that are powers of two add up without loss, and those
+        of the others change only when their number has doubled."""
+        here, self._told_shares = self._uses[number], None
+        now, before = _part(len(here)), _part(len(here) - by)
+        changed = {endpoint: now if by > 0 else -before}
+        if now != before:
+            changed = dict.fromkeys(here, now - before) | changed
+        for one, more in changed.items():
+            share = self._shares[one] = self._shares.get(one, 0.0) + more
+            if not share:
+                del self._shares[one]
+
+
+def _part(count: int) -> float:
+    """Of each of so many: the next power of two stands for their number."""
+    return 1.0 / (1 << max(count - 1, 0).bit_length())
 
 
 def _count(counts: dict[IpAddress, int], found: Iterable[IpAddress], by: int) -> None:

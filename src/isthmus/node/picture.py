@@ -116,7 +116,8 @@ class Picture:
         """Endpoints whose next hop is known, and those an earlier run was sending to already; not the silent ones."""
         there = switch.installed or {}
         usable = self.tables.endpoints - reach.silent
-        return frozenset(e for e in usable if e in reach.resolved or Renderer.endpoint_key(e) in there)
+        unknown = usable - reach.resolved
+        return (usable & reach.resolved) | {e for e in unknown if Renderer.endpoint_key(e) in there}
 
     # Computing
 

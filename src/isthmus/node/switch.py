@@ -11,7 +11,7 @@ own from then on: it goes when it is given up.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from isthmus.flows.layout import Table
@@ -41,6 +41,8 @@ class Switch:
     """Another number whenever what is wanted or known to be there has changed."""
     proofs: int = 0
     """Another number whenever that is so of a flow that does not come from BGP."""
+    answers: set[FlowKey] | None = None
+    """Which flows of answers to probes may be there and were not, or were, since somebody cleared this; None: any."""
     _serial: int = 0
     _outstanding: ApplyFlows | None = None
     _reading: bool = False
@@ -63,7 +65,7 @@ class Switch:
             if self.wanted.get(key) != actions:
                 self.wanted[key] = actions
                 self._touched.add(key)
-        self.proofs += _proves((*gone, *flows))
+        self._moved((*gone, *flows))
 
     def has(self, key: FlowKey) -> bool:
         """Whether the switch is known to hold this flow exactly as it is wanted."""
@@ -103,6 +105,7 @@ class Switch:
             return
         self.version += 1
         self.proofs += 1
+        self.answers = None
         self.installed = dict(flows)
         ours = {key for key, flow in flows.items() if flow.ours}
         self._touched = {key for key in ours | self.wanted.keys() if not self._right(key)}
@@ -113,6 +116,7 @@ class Switch:
         self.state = why
         self.version += 1
         self.proofs += 1
+        self.answers = None
 
     def applied(self, serial: int) -> None:
         done = self._outstanding
@@ -121,7 +125,7 @@ class Switch:
         self._outstanding, self.refusal = None, ""
         self.bundles += 1
         self.version += 1
-        self.proofs += _proves((*done.put, *done.delete))
+        self._moved((*done.put, *done.delete))
         for key in done.delete:
             self.installed.pop(key, None)
         for key, actions in done.put.items():
@@ -192,6 +196,12 @@ class Switch:
             return not unreadable and (routes_in_sync or key in self._given_up)
         return not unreadable or key in self._given_up
 
+    def _moved(self, keys: Collection[FlowKey]) -> None:
+        """These are wanted or there, and were not, or were."""
+        self.proofs += any(key.table not in LEARNT for key in keys)
+        if self.answers is not None:
+            self.answers.update(key for key in keys if key.table == Table.ANSWER)
+
     def _right(self, key: FlowKey) -> bool:
         assert self.installed is not None
         there = self.installed.get(key)
@@ -199,8 +209,3 @@ class Switch:
             # Somebody else's flow where ours must stand is taken over: one that is merely equal could never be swept.
             return there is not None and there.ours and there.actions == self.wanted[key]
         return there is None or not there.ours
-
-
-def _proves(keys: Iterable[FlowKey]) -> bool:
-    """Whether one of these flows comes from the cloud's intent alone."""
-    return any(key.table not in LEARNT for key in keys)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from isthmus.model.net import IpAddress
 from isthmus.node.effects import Effect, SetCircuits, SetNeighbours, SetProbes
+from isthmus.node.facts import Answer
 
 
 class WholeStates:
@@ -33,10 +35,22 @@ class WholeStates:
         """What the prober was told of answers is not so any more."""
         self.probed, self._probes, self._looked = frozenset(), None, None
 
-    def probes(self, wish: SetProbes) -> list[Effect]:
-        """Told again when the set, a share or a way to ask is another; not when only more is known of somebody."""
-        probed, told = frozenset(wish.endpoints), replace(wish, endpoints={})
-        if (probed, told) == (self.probed, self._probes):
+    def probes(
+        self,
+        wish: SetProbes,
+        asked: frozenset[IpAddress],
+        answers: Mapping[IpAddress, Answer],
+        *,
+        under_way: bool,
+    ) -> list[Effect]:
+        """`wish` for those that are asked, with what is known of each; told again when the set, a share or a way to ask
+        is another. What a share is while more of them are `under_way` is told with those."""
+        told = self._probes
+        if under_way and told is not None and asked == self.probed:
+            wish = replace(wish, shares=told.shares)
+        if (asked, wish) == (self.probed, told):
             return []
-        self.probed, self._probes = probed, told
-        return [wish]
+        self.probed, self._probes = asked, wish
+        known = {endpoint: answers.get(endpoint, Answer.UNKNOWN) for endpoint in asked}
+        shares = wish.shares if len(wish.shares) == len(asked) else {e: wish.shares[e] for e in asked}
+        return [replace(wish, endpoints=known, shares=shares)]

@@ -68,11 +68,14 @@ class Watch:
         """At each of the last moments."""
 
     def ask(self, endpoints: Mapping[IpAddress, Answer], shares: Mapping[IpAddress, float] | None = None) -> None:
-        """These and no others, with what is known of each, and what share of the turns; 1 if nothing is said."""
-        self._lost = {e: self._lost.get(e, 0) for e in endpoints}
-        self._asked_at = {e: at for e, at in self._asked_at.items() if e in endpoints}
+        """These and no others, with what is known of each, and what share of the turns; all alike if nothing is
+        said."""
+        for endpoint in self._lost.keys() - endpoints.keys():
+            del self._lost[endpoint]
+            self._asked_at.pop(endpoint, None)
+        self._lost |= dict.fromkeys(endpoints.keys() - self._lost.keys(), 0)
         self.answers = dict(endpoints)
-        self._turns.share({e: (shares or {}).get(e, 1.0) for e in endpoints})
+        self._turns.share(shares or dict.fromkeys(endpoints, 1.0))
 
     def forgive(self) -> None:
         """There was no way to the switch: what was not answered says nothing."""
@@ -101,7 +104,7 @@ class Watch:
     def pass_over(self) -> int:
         """Let those moments pass, of the next round, at which there is nothing to do; how many."""
         passed = 0
-        while passed < MOMENTS and not self._asked[0] and not self._turns.some_at_once:
+        while passed < MOMENTS and not self._asked[0] and not self._turns.may_be_next:
             self.turn()
             passed += 1
         return passed
