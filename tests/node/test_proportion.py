@@ -10,15 +10,17 @@ from types import FrameType
 
 import pytest
 
+from isthmus.flows.layout import Table
 from isthmus.model.intent import AttachmentIntent
 from isthmus.model.port import LocalPort
+from isthmus.model.vpn import SiteOfOrigin
 from isthmus.node import effects, facts
 from isthmus.node.order import LINGER_S
 from isthmus.node.report import status
 from isthmus.node.status import Detail
 from isthmus.rib.path import Path
 from isthmus.shell.liveness import Watch
-from tests.build import association, attachment, attributes, circuit, ip, net, nlri, path, port
+from tests.build import SITE, association, attachment, attributes, circuit, ip, net, nlri, path, port
 from tests.world import REFLECTOR, World
 
 ROUTES = 40
@@ -147,6 +149,23 @@ def test_a_port_keeps_its_sequence_until_it_claims_something_else(world: World) 
     (update,) = [u for u in world.reflectors[REFLECTOR].history if u.announced]
     assert update.attributes is not None and update.attributes.mobility_sequence == 1
     assert [r.prefix for r in update.announced] == [net("10.1.0.9/32")]
+
+
+def test_a_cloud_with_another_name_has_only_the_routes_judged_that_bear_one_of_its_names(world: World) -> None:
+    """Its own machines are announced by the new name, too."""
+    names = SITE, SiteOfOrigin.parse("64512:9")
+    world.says(*(path(f"10.7.0.{n}/32", attributes(RED, site=site), rd=f"{HOP}:7{n}") for n, site in enumerate(names)))
+    assert (_leads(world, "10.7.0.0"), _leads(world, "10.7.0.1")) == (False, True), "nothing of ours comes back"
+    before = world.node.tables.decisions
+    world.intent(CIRCUITS | {circuit(1): replace(red(), site=names[1])}, PORTS)
+    assert (_leads(world, "10.7.0.0"), _leads(world, "10.7.0.1")) == (True, False)
+    world.wait(LINGER_S + 1)
+    assert world.node.tables.decisions - before <= len(PORTS) - 1 + len(names)
+    assert not world.node.tables.leads.is_alone(next(iter(world.node.tables.views)))
+
+
+def _leads(world: World, destination: str) -> bool:
+    return any(key.table == Table.VIEW and destination in key.match for key in world.flows)
 
 
 # Probes: who is asked, and how often

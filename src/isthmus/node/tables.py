@@ -22,7 +22,7 @@ from isthmus.flows.render import Renderer
 from isthmus.flows.types import FlowKey
 from isthmus.model.net import IpAddress, Prefix
 from isthmus.model.reason import NotImported
-from isthmus.model.vpn import BEACON_TARGET, Claimant, RouteTarget
+from isthmus.model.vpn import BEACON_TARGET, Claimant, RouteTarget, SiteOfOrigin
 from isthmus.node.config import ROUTES_PER_VIEW_MAX
 from isthmus.node.leads import Leads
 from isthmus.node.overfull import SORT_AGAIN_FROM, Overfull, Seat, Slot
@@ -31,6 +31,7 @@ from isthmus.rib.path import Path
 from isthmus.vpn.claims import TITLE_S
 from isthmus.vpn.exports import Export, Speaker
 from isthmus.vpn.imports import Entry, Past, claimant_of, decide, endpoints, only, why_not_imported
+from isthmus.vpn.meaning import meaning
 from isthmus.vpn.views import View
 
 FORGET_BELOW = 0.8
@@ -149,13 +150,13 @@ class Tables:
             self._drop(number, changes)
 
     def replace_views(self, fresh: Iterable[View], rib: AdjRibIn, renderer: Renderer, changes: Changes) -> None:
-        """These views as they are now. Decided anew is what is new, and what a router hides now and did not, or did;
-        after `refresh`, which looks at what is touched in those that were there."""
+        """These views as they are now. Decided anew is what is new; what a router hides now and did not, or did; and
+        what somebody said in the cloud's name that has another. After `refresh`, which looks at what is touched in
+        those that were there."""
         for view in fresh:
             number = view.id
             before = self.views.get(number)
-            # Another set has come by the number, or the cloud has another name, by which every route is judged.
-            if before is not None and (before.imports, before.sites) != (view.imports, view.sites):
+            if before is not None and before.imports != view.imports:  # another set has come by the number
                 self._drop(number, changes)
                 before = None
             if before is None:
@@ -164,11 +165,21 @@ class Tables:
                 self._refresh(number, rib.destinations(view.imports) | local, rib, renderer, changes)
             else:
                 self.views[number] = view
-                if others := view.routers ^ before.routers:
-                    self._refresh(number, map(Prefix.host, others), rib, renderer, changes)
+                again = set[Destination](map(Prefix.host, view.routers ^ before.routers))
                 if view.hiding != before.hiding:
-                    hidden = [d for d in self.entries[number] if view.hides(d) != before.hides(d)]
-                    self._refresh(number, hidden, rib, renderer, changes)
+                    again.update(d for d in self.entries[number] if view.hides(d) != before.hides(d))
+                if view.sites != before.sites:
+                    again |= self._bearing(before.sites ^ view.sites, view, rib)
+                if again:
+                    self._refresh(number, again, rib, renderer, changes)
+
+    def _bearing(self, sites: Set[SiteOfOrigin], view: View, rib: AdjRibIn) -> set[Destination]:
+        """Where routes of these sites lead to that the view may import."""
+        return {
+            destination
+            for destination in rib.destinations(view.imports)
+            if any(meaning(path.heard, self.speaker).site in sites for path in rib.paths(destination))
+        }
 
     def refresh(self, touched: Touched, rib: AdjRibIn, renderer: Renderer, changes: Changes) -> None:
         """Only these destinations, in the views that import one of the targets touched."""
