@@ -254,7 +254,7 @@ def unwell(lab: Lab) -> str | None:
             if peer["state"] != "Established" or not peer["in_sync"]:
                 return f"{site.node}: session with {peer['address']} {peer['state']}, in sync: {peer['in_sync']}"
         here = said["switch"]
-        silent = here["endpoints_silent"] or here["endpoints_doubted"]
+        silent = here["endpoints_silent"] or here.get("endpoints_doubted")  # builds before this one doubt nobody
         if not here["in_sync"] or here["southbound"] != "in sync" or silent:
             return f"{site.node}: {here}"
     return None
