@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Set
 
 from isthmus.bgp.nlri import Destination
-from isthmus.fib.entries import ViewId
+from isthmus.fib.entries import NextHop, ViewId
 from isthmus.model.net import IpAddress
 from isthmus.vpn.imports import Entry, by_labels_alone, endpoints
 
@@ -91,12 +91,10 @@ class Leads:
             else:
                 entries[destination] = entry
                 self._far[number] += entry.far
-                _count(more, endpoints(entry), 1)
-                _count(labelled, by_labels_alone(entry), 1)
+                _count_ways(entry, 1, more, labelled)
             if before is not None:
                 self._far[number] -= before.far
-                _count(more, endpoints(before), -1)
-                _count(labelled, by_labels_alone(before), -1)
+                _count_ways(before, -1, more, labelled)
         for endpoint, by in more.items():
             self._use(number, endpoint, by)
         _add(self._all_uses, more)
@@ -141,6 +139,16 @@ class Leads:
 def _part(count: int) -> float:
     """Of each of so many: the next power of two stands for their number."""
     return 1.0 / (1 << max(count - 1, 0).bit_length())
+
+
+def _count_ways(entry: Entry, by: int, more: dict[IpAddress, int], labelled: dict[IpAddress, int]) -> None:
+    """Where an entry leads, or would."""
+    target = entry.target
+    if type(target) is NextHop and not entry.losers:  # nearly all there are
+        more[target.vtep] = more.get(target.vtep, 0) + by
+        return
+    _count(more, endpoints(entry), by)
+    _count(labelled, by_labels_alone(entry), by)
 
 
 def _count(counts: dict[IpAddress, int], found: Iterable[IpAddress], by: int) -> None:

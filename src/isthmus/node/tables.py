@@ -21,7 +21,7 @@ from isthmus.fib.entries import Deliver, Target, ViewId
 from isthmus.flows.render import Renderer
 from isthmus.flows.types import FlowKey
 from isthmus.model.net import IpAddress, Prefix
-from isthmus.model.reason import NotImported
+from isthmus.model.reason import Note, NotImported
 from isthmus.model.vpn import BEACON_TARGET, Claimant, RouteTarget, SiteOfOrigin
 from isthmus.node.config import ROUTES_PER_VIEW_MAX
 from isthmus.node.leads import Leads
@@ -242,9 +242,10 @@ class Tables:
                 self._refusals[number].pop(destination, None)
             if number in self._firsts or (entry is not None and entry.losers):
                 self._note_first(number, destination, entry)
-            if destination.is_default_route:
+            if number in self._default_routes or (entry is not None and entry.note is Note.DEFAULT_ROUTE):
                 known = self._default_routes.setdefault(number, set())
-                known.discard(destination) if entry is None else known.add(destination)
+                is_one = entry is not None and entry.note is Note.DEFAULT_ROUTE
+                known.add(destination) if is_one else known.discard(destination)
             if before is not None:
                 size -= before.hidden is None
             if entry is not None:

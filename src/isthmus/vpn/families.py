@@ -41,18 +41,15 @@ class FamilyUse:
     """What packets go there in; two families are compared by it first (`prefer`)."""
 
 
-def _is_own(path: Path, means: Meaning, speaker: Speaker) -> bool:
-    return (means.common.originator or path.peer_router_id) == speaker.router_id
-
-
 def _evpn_refusal(path: Path, means: Meaning, speaker: Speaker) -> NotImported | None:
-    if _is_own(path, means, speaker):
+    if (means.common.originator or path.peer_router_id) == speaker.router_id:
         return NotImported.OWN_ROUTE
     nlri = path.nlri
+    if type(nlri) is EvpnPrefix:  # nearly all there are
+        overlay = nlri.gateway is not None or not nlri.label or nlri.esi != ESI_ZERO
+        return NotImported.OVERLAY_INDEX if overlay else means.vxlan
     if isinstance(nlri, MacIp) and not nlri.routed:
         return NotImported.BRIDGED_ONLY
-    if isinstance(nlri, EvpnPrefix) and (nlri.gateway is not None or not nlri.label or nlri.esi != ESI_ZERO):
-        return NotImported.OVERLAY_INDEX
     return means.vxlan
 
 
@@ -66,7 +63,7 @@ def _evpn_proof(told: Announcement) -> Inbound:
 
 
 def _vpn_refusal(path: Path, means: Meaning, speaker: Speaker) -> NotImported | None:
-    if _is_own(path, means, speaker):
+    if (means.common.originator or path.peer_router_id) == speaker.router_id:
         return NotImported.OWN_ROUTE
     return labels.refusal(path.nlri.labels) or means.labelled
 
