@@ -24,7 +24,7 @@ def test_an_unknown_topology_is_one_sentence_and_exit_code_2(capsys: pytest.Capt
     assert main(["up", "no-such-lab"]) == 2
     assert capsys.readouterr().err == (
         "isthmus-lab: there is no topology 'no-such-lab': give a file, or one of: two-clouds, two-clouds-gobgp, "
-        "two-reflectors\n"
+        "two-reflectors, world\n"
     )
 
 

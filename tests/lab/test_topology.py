@@ -36,7 +36,7 @@ def change(old: str, new: str) -> str:
         ("", "test.toml: top level: 'cloud' is missing"),
         (
             change("agents = true", "colour = 1"),
-            "test.toml: top level: unknown key 'colour' (known: agents, cloud, wan_mtu, wary)",
+            "test.toml: top level: unknown key 'colour' (known: agents, cloud, pe, wan_mtu, wary)",
         ),
         (
             change('name = "h2"\naddress = "172.30.1.12"', 'name = "h2"\nram = 4\naddress = "172.30.1.12"'),

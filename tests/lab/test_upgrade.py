@@ -107,7 +107,8 @@ def upgrade(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         whole.down()
         home = tmp_path / "builds"
         older = former.build(home)
-        path, ours = topology.locate(None), machine.check()
+        path = topology.locate(None)
+        ours = machine.check(topology.read(path.read_text(), str(path)))
         before = former.programs(older, ours)
         try:
             with Progress(sys.stdout) as progress:

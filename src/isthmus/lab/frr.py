@@ -7,12 +7,14 @@ the clouds peer by eBGP across the WAN and leave the next hop alone, so that tun
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Sequence
+from ipaddress import IPv4Address
 from typing import Any
 
 from isthmus.lab import trust
 from isthmus.lab.fault import PartFailed
 from isthmus.lab.process import Processes, listening
-from isthmus.lab.topology import Cloud, Reflector, Topology
+from isthmus.lab.topology import Cloud, Family, Reflector, Topology
 
 KEEPALIVE_S, HOLD_S = 3, 9
 """Short, so that a dead hypervisor's routes are gone before a reader loses patience."""
@@ -33,7 +35,7 @@ _FILTER = (
 
 def configuration(cloud: Cloud, one: Reflector, topology: Topology) -> str:
     """bgpd.conf. `log … errors`: without zebra every EVPN route would log a warning about its next hop."""
-    others = topology.reflectors_beside(cloud)
+    others = topology.neighbours(cloud)
     lines = [
         f"hostname {one.node}",
         "log stdout errors",
@@ -54,24 +56,31 @@ def configuration(cloud: Cloud, one: Reflector, topology: Topology) -> str:
         f" bgp listen range {cloud.underlay} peer-group PE",
         " bgp listen limit 500",
     ]
-    for other, peer in others:
+    for peer in others:
         lines += [
-            f" neighbor {peer.address} remote-as {other.asn}",
+            f" neighbor {peer.address} remote-as {peer.asn}",
             # Two hops: the WAN router stands between.
             f" neighbor {peer.address} {'ttl-security hops' if topology.wary else 'ebgp-multihop'} 2",
             *([f" neighbor {peer.address} password {trust.BETWEEN_CLOUDS}"] if topology.wary else []),
             f" neighbor {peer.address} timers connect 1",
             f" neighbor {peer.address} advertisement-interval 0",
         ]
-    lines += [" address-family l2vpn evpn", "  neighbor PE activate", "  neighbor PE route-reflector-client"]
-    for _other, peer in others:
-        lines += [
-            f"  neighbor {peer.address} activate",
-            f"  neighbor {peer.address} attribute-unchanged next-hop",
-        ]
+    for family in topology.families:
+        lines += list(_family(family, [one.address for one in others if family in one.families], topology))
+    return "\n".join([*lines, ""])
+
+
+def _family(family: Family, others: Sequence[IPv4Address], topology: Topology) -> Iterator[str]:
+    """Hypervisors speak EVPN; what a neighbour speaks is passed on as it came."""
+    yield f" address-family {family}"
+    if family is Family.EVPN:
+        yield from ("  neighbor PE activate", "  neighbor PE route-reflector-client")
+    for address in others:
+        yield f"  neighbor {address} activate"
+        yield f"  neighbor {address} attribute-unchanged next-hop"
         if topology.wary:
-            lines += [f"  neighbor {peer.address} route-map AGREED {way}" for way in ("in", "out")]
-    return "\n".join([*lines, " exit-address-family", ""])
+            yield from (f"  neighbor {address} route-map AGREED {way}" for way in ("in", "out"))
+    yield " exit-address-family"
 
 
 def prepare(cloud: Cloud, one: Reflector, topology: Topology, processes: Processes) -> None:

@@ -16,7 +16,7 @@ from isthmus.lab import trust
 from isthmus.lab.frr import HOLD_S
 from isthmus.lab.plan import GOBGP_API
 from isthmus.lab.process import Processes, within
-from isthmus.lab.topology import Cloud, Reflector, Topology
+from isthmus.lab.topology import Cloud, Family, Reflector, Topology
 
 RESTART_S, DEFERRAL_S = 60, 8
 """How long routes are kept for a speaker that restarts; how long one that has restarted waits for its peers."""
@@ -99,12 +99,17 @@ _NEIGHBOUR = """\
   notification-enabled = true
   restart-time = {restart}
   deferral-time = {deferral}
+"""
+
+_FAMILY = """\
 [[neighbors.afi-safis]]
 [neighbors.afi-safis.config]
-  afi-safi-name = "l2vpn-evpn"
+  afi-safi-name = "{name}"
 [neighbors.afi-safis.mp-graceful-restart.config]
   enabled = true
 """
+
+_NAMES = {Family.EVPN: "l2vpn-evpn", Family.VPNV4: "l3vpn-ipv4-unicast", Family.VPNV6: "l3vpn-ipv6-unicast"}
 
 _CLIENT = """\
 [neighbors.transport.config]
@@ -148,21 +153,23 @@ def configuration(
 ) -> str:
     """gobgpd.toml; `absent` are hypervisors that are configured and do not run."""
     times = {"hold": HOLD_S, "keepalive": HOLD_S // 3, "restart": RESTART_S, "deferral": deferral_s}
-    others, wary = topology.reflectors_beside(cloud), topology.wary
+    others, wary = topology.neighbours(cloud), topology.wary
     text = (_GLOBAL_WARY if wary and others else _GLOBAL).format(
         asn=cloud.asn,
         address=one.address,
-        others=", ".join(f'"{peer.address}/32"' for _, peer in others),
+        others=", ".join(f'"{peer.address}/32"' for peer in others),
         agreed=trust.AGREED_WORDS,
         beacon=trust.BEACON,
     )
     role = _CLIENT.format(address=one.address) + _guard(trust.SAME_LINK, wary=wary)
     said = _password(trust.password(cloud), wary=wary)
     for address in (*(hypervisor.address for hypervisor in cloud.hypervisors), *absent):
-        text += _NEIGHBOUR.format(address=address, asn=cloud.asn, role=role, password=said, **times) + _ASKS
+        text += _NEIGHBOUR.format(address=address, asn=cloud.asn, role=role, password=said, **times)
+        text += "".join(_FAMILY.format(name=_NAMES[family]) for family in topology.families) + _ASKS
     role, said = _guard(trust.OVER_THE_WAN, wary=wary) or _REFLECTOR, _password(trust.BETWEEN_CLOUDS, wary=wary)
-    for other, peer in others:
-        text += _NEIGHBOUR.format(address=peer.address, asn=other.asn, role=role, password=said, **times)
+    for peer in others:
+        text += _NEIGHBOUR.format(address=peer.address, asn=peer.asn, role=role, password=said, **times)
+        text += "".join(_FAMILY.format(name=_NAMES[family]) for family in peer.families)
     return text
 
 

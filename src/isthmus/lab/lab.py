@@ -19,6 +19,8 @@ from pathlib import Path
 from isthmus.lab import dhcp, hypervisor, machine, mariadb, netns, neutron, ovn, reflectors
 from isthmus.lab.crew import Job, work
 from isthmus.lab.fault import Refusal
+from isthmus.lab.guests import pe as pes
+from isthmus.lab.pe import Pe
 from isthmus.lab.places import DEFAULT_ROOT, Places
 from isthmus.lab.plan import Plan, Programs, Site
 from isthmus.lab.process import Processes, directories_in_use
@@ -78,7 +80,7 @@ def up(text: str, source: str, *, agents: bool | None, progress: Progress, progr
     """Build the lab described by `text`. A lab of the same topology that runs whole is left as it is. `programs`:
     others than this environment's."""
     topology = read(text, source)
-    ours = machine.check()
+    ours = machine.check(topology)
     places = places_of_environment()
     lab = make(topology, places, programs or ours)
     places.check_sockets([*lab.plan.nodes, *(c.name for c in topology.clouds)])
@@ -109,6 +111,7 @@ def build(lab: Lab, progress: Progress) -> None:
     for cloud in lab.topology.clouds:
         jobs.extend(_cloud_jobs(lab, cloud))
     jobs.extend(_hypervisor_job(lab, site) for site in lab.plan.sites)
+    jobs.extend(_pe_job(lab, pe) for pe in lab.topology.pes)
     work(jobs, progress, processes.stop)
 
 
@@ -136,6 +139,11 @@ def _cloud_jobs(lab: Lab, cloud: Cloud) -> Iterator[Job]:
 def _hypervisor_job(lab: Lab, site: Site) -> Job:
     after = ("namespaces and cables", f"OVN central of {site.cloud.name}")
     return Job(f"hypervisor {site.node}", after, lambda: hypervisor.start(site, lab.processes))
+
+
+def _pe_job(lab: Lab, pe: Pe) -> Job:
+    after = ("namespaces and cables",)
+    return Job(f"PE {pe.name}", after, lambda: pes.start(pe, lab.topology, lab.processes, lab.programs))
 
 
 def start_agents(lab: Lab, nodes: list[str], progress: Progress) -> None:

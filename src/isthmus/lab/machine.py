@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import platform
 import shutil
 import socket
 import sys
@@ -11,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from isthmus.lab.fault import Refusal
+from isthmus.lab.guests import guest
 from isthmus.lab.plan import BGPD, Programs
 from isthmus.lab.process import SYSTEM_PATH
 from isthmus.lab.topology import Topology
@@ -39,10 +41,23 @@ PACKAGES = {
 """A program (or file) the lab needs, and the Debian package that brings it."""
 
 
-def check() -> Programs:
+GUESTS = {
+    guest.KERNEL: "user-mode-linux",
+    "tcc": "tcc",
+    "modprobe": "kmod",
+    "/usr/lib/frr/zebra": "frr",
+}
+"""The same for PEs with a kernel of their own."""
+
+
+def check(topology: Topology) -> Programs:
     """Refuse what cannot work; the programs to use."""
     require_root()
     missing = missing_packages()
+    if topology.pes:
+        if platform.machine() != "x86_64":
+            raise Refusal(f"PEs run in User-Mode Linux, which is for x86-64 and not for {platform.machine()}")
+        missing |= {package for program, package in GUESTS.items() if not _present(program)}
     if missing:
         names = " ".join(sorted(missing))
         raise Refusal(f"packages are missing; install them with: apt-get install --no-install-recommends {names}")

@@ -15,7 +15,9 @@ from isthmus.lab import hypervisor, netns, report, topology, why
 from isthmus.lab import lab as whole
 from isthmus.lab.access import ADMIN
 from isthmus.lab.fault import Interrupted, PartFailed, Refusal
+from isthmus.lab.guests import pe as pes
 from isthmus.lab.neutron import cloud_name
+from isthmus.lab.pe import Pe
 from isthmus.lab.plan import ovs_env
 from isthmus.lab.process import within
 from isthmus.lab.progress import Progress
@@ -74,7 +76,9 @@ def parser() -> argparse.ArgumentParser:
     logs.add_argument("-f", "--follow", action="store_true", help="go on as it grows")
     logs.set_defaults(act=_logs)
 
-    execute = commands.add_parser("exec", help="run a command in a node: a-h1, a-rr, wan, a VM, or a cloud's central")
+    execute = commands.add_parser(
+        "exec", help="run a command in a node: a-h1, a-rr, wan, a VM, a PE, or a cloud's central"
+    )
     execute.add_argument("node", metavar="NODE")
     execute.add_argument("command", nargs=argparse.REMAINDER, metavar="-- CMD")
     execute.set_defaults(act=_exec)
@@ -172,10 +176,19 @@ def _exec(words: argparse.Namespace) -> int:
     centrals = {cloud.name for cloud in lab.topology.clouds}
     if words.node not in present | centrals:
         raise Refusal(f"there is no node '{words.node}' (there are: {', '.join(sorted(present | centrals))})")
+    if (pe := lab.topology.pe(words.node)) is not None:
+        return _exec_in_guest(pe, command)
     inside = words.node if words.node in present else None
     argv = within(inside, command)
     marks = {key: value for key, value in lab.processes.environment({}).items() if key.startswith("ISTHMUS_")}
     return os.execvpe(argv[0], argv, {**os.environ, **ovs_env(lab.places.of(words.node)), **marks})
+
+
+def _exec_in_guest(pe: Pe, command: list[str]) -> int:
+    answer = pes.ask(pe, command)
+    sys.stdout.write(answer["out"])
+    sys.stderr.write(answer["err"])
+    return int(answer["code"])
 
 
 def _openstack(words: argparse.Namespace) -> int:

@@ -64,21 +64,25 @@ def _batch(processes: Processes, node: str | None, lines: list[str]) -> None:
 
 
 def _setup(network: Network, node: str) -> Iterable[str]:
-    """The lines for one namespace; a bridge before what joins it, devices before addresses, routes last."""
+    """The lines for one namespace; a bridge before what joins it, devices before addresses, routes last.
+
+    `dev` and `name` are said, or a device called `d` would be read as a word that begins so.
+    """
     if node in network.nodes:
-        yield "link set lo up"
+        yield "link set dev lo up"
     for bridge in network.bridges:
         if bridge.node == node:
-            yield f"link add {bridge.device} type bridge"
-            yield f"link set {bridge.device} up" + (f" mtu {bridge.mtu}" if bridge.mtu else "")
+            yield f"link add name {bridge.device} type bridge"
+            yield f"link set dev {bridge.device} up" + (f" mtu {bridge.mtu}" if bridge.mtu else "")
     for end in (e for v in network.veths for e in v if e.node == node):
         if end.bridge:
-            yield f"link set {end.device} master {end.bridge}"
+            yield f"link set dev {end.device} master {end.bridge}"
         if end.up:
-            yield f"link set {end.device} up"
+            yield f"link set dev {end.device} up"
     for address in network.addresses:
         if address.node == node:
-            yield f"addr add {address.interface} dev {address.device}"
+            at_once = " nodad" if address.interface.version == 6 else ""
+            yield f"addr add {address.interface} dev {address.device}{at_once}"
     for route in network.routes:
         if route.node == node:
             yield f"route add default via {route.via}"

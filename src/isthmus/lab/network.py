@@ -8,7 +8,7 @@ the namespaces removes all of them.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from ipaddress import IPv4Address, IPv4Interface
+from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
 from typing import NamedTuple
 
 PREFIX = "isthmus-"
@@ -47,12 +47,12 @@ class Bridge(NamedTuple):
 class Address(NamedTuple):
     node: str
     device: str
-    interface: IPv4Interface
+    interface: IPv4Interface | IPv6Interface
 
 
 class DefaultRoute(NamedTuple):
     node: str
-    via: IPv4Address
+    via: IPv4Address | IPv6Address
 
 
 class Sysctl(NamedTuple):

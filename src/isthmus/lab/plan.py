@@ -7,7 +7,7 @@ internet (per cloud)          root namespace: Neutron API, MariaDB (sockets and 
                | nic
 [ br-a ]--- wan ---[ br-b ]   the WAN namespace: a bridge per underlay, a router between them
     | eth0
-  route reflector (per cloud)
+  route reflector (per cloud)      PE that is not ours: a guest with a kernel of its own, its NICs cables of this plan
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Interface
 from pathlib import Path
 
+from isthmus.lab.guests import channel, guest
 from isthmus.lab.network import Address, Bridge, DefaultRoute, End, Network, Sysctl, Veth
+from isthmus.lab.pe import GATEWAY, HOST, Pe
 from isthmus.lab.places import Places
 from isthmus.lab.topology import Cloud, Hypervisor, Reflector, ReflectorKind, Topology
 
@@ -90,6 +92,7 @@ class Plan:
     def network(self) -> Network:
         parts = [_wan(self.topology), *(_cloud_network(c) for c in self.topology.clouds)]
         parts.extend(_hypervisor_network(s) for s in self.sites)
+        parts.extend(_pe_network(pe) for pe in self.topology.pes)
         return merge(parts)
 
     @property
@@ -110,6 +113,8 @@ class Plan:
         for site in self.sites:
             yield from switch(site, self.places)
             yield agent(site, self.places, self.programs)
+        for pe in self.topology.pes:
+            yield pe_guest(pe, self.places, self.programs)
 
 
 def merge(parts: list[Network]) -> Network:
@@ -129,13 +134,12 @@ def internet_node(cloud: Cloud) -> str:
 
 
 def _wan(topology: Topology) -> Network:
-    bridges = [(cloud, f"br-{cloud.name}") for cloud in topology.clouds]
+    bridges = [(one, f"br-{one.name}") for one in topology.members]
     return Network(
         nodes=(WAN,),
         bridges=tuple(Bridge(WAN, device, topology.wan_mtu) for _, device in bridges),
         addresses=tuple(
-            Address(WAN, device, IPv4Interface((cloud.wan_router, cloud.underlay.prefixlen)))
-            for cloud, device in bridges
+            Address(WAN, device, IPv4Interface((one.wan_router, one.underlay.prefixlen))) for one, device in bridges
         ),
         sysctls=(Sysctl(WAN, "net/ipv4/ip_forward", "1"), Sysctl(WAN, "net/ipv4/conf/all/rp_filter", "0")),
     )
@@ -182,6 +186,30 @@ def _hypervisor_network(site: Site) -> Network:
             Sysctl(node, "net/ipv4/conf/nic/rp_filter", "1"),
             Sysctl(node, "net/ipv6/conf/nic/disable_ipv6", "1"),
             Sysctl(node, "net/ipv6/conf/ex/disable_ipv6", "1"),
+        ),
+    )
+
+
+def _pe_network(pe: Pe) -> Network:
+    """A namespace of cables that the guest's NICs hang on, the one by which it is told what to do among them; and its
+    customers' hosts. The machine's own kernel has no part in what goes over them."""
+    hosts = [(pe.host(vrf), vrf) for vrf in pe.vrfs]
+    silent = (guest.UNDERLAY, guest.CONTROL, *(vrf.name for vrf in pe.vrfs))
+    return Network(
+        nodes=(pe.name, *(node for node, _ in hosts)),
+        veths=(
+            Veth(End(pe.name, guest.UNDERLAY), End(WAN, pe.name, bridge=f"br-{pe.name}")),
+            Veth(End(pe.name, guest.CONTROL), End(pe.name, "lab")),
+            *(Veth(End(pe.name, vrf.name), End(node, "eth0")) for node, vrf in hosts),
+        ),
+        addresses=(
+            Address(pe.name, "lab", IPv4Interface((channel.LAB, channel.PREFIX_LENGTH))),
+            *(Address(node, "eth0", address) for node, vrf in hosts for address in vrf.both(HOST)),
+        ),
+        routes=tuple(DefaultRoute(node, one.ip) for node, vrf in hosts for one in vrf.both(GATEWAY)),
+        sysctls=(
+            Sysctl(pe.name, "net/ipv4/ip_forward", "0"),
+            *(Sysctl(pe.name, f"net/ipv6/conf/{device}/disable_ipv6", "1") for device in silent),
         ),
     )
 
@@ -318,3 +346,10 @@ def agent(site: Site, places: Places, programs: Programs) -> Daemon:
     config = places.of(site.node) / "agent.toml"
     holder = (str(programs.agent.parent / "python"), "-m", "isthmus.shell.holder", "--")
     return Daemon(f"{site.node}-agent", (*holder, str(programs.agent), "--config", str(config)), site.node)
+
+
+def pe_guest(pe: Pe, places: Places, programs: Programs) -> Daemon:
+    """A kernel of its own; FRR runs in it."""
+    home = places.of(pe.name)
+    argv = guest.command(pe, home, programs.python_bin / "python")
+    return Daemon(pe.name, argv, pe.name, guest.environment(home))

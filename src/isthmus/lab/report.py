@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 from isthmus.lab import netns, neutron, reflectors
 from isthmus.lab.access import ADMIN
 from isthmus.lab.fault import PartFailed
+from isthmus.lab.guests import pe as pes
 from isthmus.lab.lab import Lab
-from isthmus.lab.topology import Reflector
 
 
 def invitation(lab: Lab) -> str:
@@ -31,8 +34,14 @@ def status(lab: Lab) -> tuple[list[str], bool]:
         fault = neutron.unanswered(cloud)
         lines.append(f"cloud {cloud.name}  AS {cloud.asn}  http://127.0.0.1:{cloud.api_port}  {fault or 'answers'}")
         for one in cloud.reflectors:
-            lines.extend(f"  session of {one.node} with {peer}: {state}" for peer, state in _sessions(lab, one))
+            lines.extend(
+                f"  session of {one.node} with {peer}: {state}"
+                for peer, state in _sessions(partial(reflectors.sessions, one, lab.processes))
+            )
         well = well and fault is None
+    for pe in lab.topology.pes:
+        lines.append(f"PE {pe.name}  {pe.kind}  AS {pe.asn}  {pe.address}")
+        lines.extend(f"  session with {peer}: {state}" for peer, state in _sessions(partial(pes.sessions, pe)))
     lines.append("daemons")
     for daemon in lab.plan.daemons:
         pids = running.get(daemon.name, [])
@@ -46,9 +55,9 @@ def status(lab: Lab) -> tuple[list[str], bool]:
     return lines, well and not missing
 
 
-def _sessions(lab: Lab, one: Reflector) -> list[tuple[str, str]]:
+def _sessions(ask: Callable[[], dict[str, str]]) -> list[tuple[str, str]]:
     try:
-        return sorted(reflectors.sessions(one, lab.processes).items())
+        return sorted(ask().items())
     except PartFailed as failure:
         return [("anybody", failure.seen)]
 

@@ -18,7 +18,9 @@ from typing import Any, TypeVar
 
 import jsonschema
 
+from isthmus.lab import pe as pes
 from isthmus.lab.fault import Refusal
+from isthmus.lab.pe import Pe, PeKind
 
 TOPOLOGIES = Path(__file__).parent / "topologies"
 DEFAULT = "two-clouds"
@@ -53,6 +55,23 @@ class Reflector:
     kind: ReflectorKind
 
 
+class Family(StrEnum):
+    """What a session is for, in FRR's words."""
+
+    EVPN = "l2vpn evpn"
+    VPNV4 = "ipv4 vpn"
+    VPNV6 = "ipv6 vpn"
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """Somebody of another AS beyond the WAN router, whom a cloud's reflectors talk to."""
+
+    asn: int
+    address: IPv4Address
+    families: tuple[Family, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Cloud:
     """One OpenStack cloud: its own Neutron, OVN and route reflectors."""
@@ -85,6 +104,7 @@ class Cloud:
         return self.external[1]
 
 
+_FAMILIES = {PeKind.CARRIER: (Family.VPNV4, Family.VPNV6), PeKind.FABRIC: (Family.EVPN,)}
 UNDERLAY_MTU = 1500
 VXLAN_OVERHEAD = 50
 """Ethernet, VXLAN, UDP and IPv4 headers around an inner packet (RFC 7348)."""
@@ -97,12 +117,34 @@ class Topology:
     clouds: tuple[Cloud, ...]
     agents: bool
     wan_mtu: int = UNDERLAY_MTU
+    pes: tuple[Pe, ...] = ()
+    """PEs that are not ours; each has an underlay of its own."""
     wary: bool = False
     """Whether BGP neighbours and other clouds are trusted with no more than was agreed on (trust.py)."""
 
     def reflectors_beside(self, cloud: Cloud) -> list[tuple[Cloud, Reflector]]:
         """Those of the other clouds, which each reflector of this one talks to."""
         return [(other, one) for other in self.clouds if other.name != cloud.name for one in other.reflectors]
+
+    @property
+    def members(self) -> tuple[Cloud | Pe, ...]:
+        """Whoever has an underlay on the WAN."""
+        return (*self.clouds, *self.pes)
+
+    @property
+    def families(self) -> tuple[Family, ...]:
+        """What clouds speak with one another: what any PE speaks."""
+        carriers = any(pe.kind is PeKind.CARRIER for pe in self.pes)
+        return (Family.EVPN, Family.VPNV4, Family.VPNV6) if carriers else (Family.EVPN,)
+
+    def neighbours(self, cloud: Cloud) -> list[Neighbour]:
+        """Of each reflector of a cloud: the other clouds' reflectors, and PEs that are not ours."""
+        beside = [Neighbour(other.asn, one.address, self.families) for other, one in self.reflectors_beside(cloud)]
+        return beside + [Neighbour(pe.asn, pe.address, _FAMILIES[pe.kind]) for pe in self.pes]
+
+    def pe(self, name: str) -> Pe | None:
+        """The PE of that name, if there is one."""
+        return next((pe for pe in self.pes if pe.name == name), None)
 
     def vpn_mtu(self, cloud: Cloud) -> int | None:
         """The cloud's own; else what fits into VXLAN on the WAN, if that is less than a tenant network may send."""
@@ -186,6 +228,7 @@ def _build(data: dict[str, Any]) -> Topology:
     return Topology(
         clouds=tuple(_cloud(c) for c in data["cloud"]),
         agents=data.get("agents", True),
+        pes=tuple(pes.build(p) for p in data.get("pe", ())),
         wan_mtu=data.get("wan_mtu", UNDERLAY_MTU),
         wary=data.get("wary", False),
     )
@@ -221,16 +264,25 @@ def _reflectors(data: dict[str, Any]) -> Iterator[Reflector]:
 def _sense(topology: Topology) -> Iterator[str]:
     """What a schema cannot say, one sentence each."""
     clouds = topology.clouds
+    everybody = topology.members
     yield from (f"the cloud name '{n}' stands twice" for n in _twice(c.name for c in clouds))
     yield from (f"api_port {p} stands twice" for p in _twice(c.api_port for c in clouds))
+    yield from (f"the name '{n}' of a PE stands twice" for n in _twice(one.name for one in everybody))
     yield from (
-        f"AS {n} stands twice: the clouds would refuse each other's routes" for n in _twice(c.asn for c in clouds)
+        f"AS {n} stands twice: the clouds would refuse each other's routes" for n in _twice(o.asn for o in everybody)
     )
-    for number, cloud in enumerate(clouds):
+    for cloud in clouds:
         yield from _sense_of_cloud(cloud)
-        for other in clouds[:number]:
-            if cloud.underlay.overlaps(other.underlay):
-                yield f"the underlays of cloud {other.name} and cloud {cloud.name} overlap"
+    for pe in topology.pes:
+        yield from pes.sense(pe)
+    for number, one in enumerate(everybody):
+        for other in everybody[:number]:
+            if one.underlay.overlaps(other.underlay):
+                yield f"the underlays of {_called(other)} and {_called(one)} overlap"
+
+
+def _called(one: Cloud | Pe) -> str:
+    return f"{'PE' if isinstance(one, Pe) else 'cloud'} {one.name}"
 
 
 def _sense_of_cloud(cloud: Cloud) -> Iterator[str]:

@@ -31,7 +31,7 @@ def of_reflector(cloud: Cloud, topology: Topology) -> str:
     """What an agent's file says of its own cloud's reflectors, which pass on what all clouds say."""
     if not topology.wary:
         return ""
-    underlays = ", ".join(f'"{one.underlay}"' for one in topology.clouds)
+    underlays = ", ".join(f'"{one.underlay}"' for one in topology.members)
     return f"""md5_password = "{password(cloud)}"
 ttl_security_hops = {SAME_LINK}
 tunnel_endpoints = [{underlays}]
@@ -39,10 +39,10 @@ tunnel_endpoints = [{underlays}]
 
 
 def of_clouds(cloud: Cloud, topology: Topology) -> str:
-    """What it says of the other clouds."""
+    """What it says of the other clouds, and of PEs that are not ours."""
     if not topology.wary:
         return ""
-    others = (other for other in topology.clouds if other.name != cloud.name)
+    others = (other for other in topology.members if other.name != cloud.name)
     tables = (
         f"""[[clouds]]
 as = {other.asn}

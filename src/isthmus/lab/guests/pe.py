@@ -1,0 +1,140 @@
+"""A PE that is not ours: from nothing to FRR with its sessions, and commands into it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+from collections.abc import Sequence
+from ipaddress import IPv4Address
+from pathlib import Path
+from typing import Any
+
+from isthmus.lab import trust
+from isthmus.lab.fault import PartFailed
+from isthmus.lab.frr import HOLD_S, KEEPALIVE_S
+from isthmus.lab.guests import carrier, channel, fabric, guest
+from isthmus.lab.guests.guest import Neighbour
+from isthmus.lab.ladder.probe import inside
+from isthmus.lab.pe import Pe, PeKind
+from isthmus.lab.plan import Programs, pe_guest
+from isthmus.lab.process import Processes, Started
+from isthmus.lab.topology import Topology
+
+FRR = Path("/usr/lib/frr")
+DAEMONS = ("zebra", "mgmtd", "staticd", "bgpd")
+"""In the order of their start. FRR 8.4 has no mgmtd; 10.3 wants it."""
+READY_WITHIN_S, ANSWER_WITHIN_S = 60.0, 60.0
+
+
+def start(pe: Pe, topology: Topology, processes: Processes, programs: Programs) -> None:
+    """A kernel, FRR in it; it is left to connect by itself."""
+    home = processes.places.of(pe.name)
+    shutil.rmtree(home, ignore_errors=True)
+    home.mkdir()
+    ours = Path(__file__).parent
+    for name in (guest.INIT, guest.CHANNEL):
+        shutil.copy(ours / name, home / name)
+    (home / guest.INIT).chmod(0o755)
+    (home / guest.NETWORK).write_text("\n".join([*_network(pe, topology), ""]))
+    (home / "frr.conf").write_text(_configuration(pe, topology))
+    build = ["tcc", "-shared", "-nostdlib", "-o", str(home / guest.PRELOAD), str(ours / "xstate.c")]
+    processes.run(f"PE {pe.name}", build, expected="a compiler for what lets the guest run on any processor")
+    started = processes.start(pe_guest(pe, processes.places, programs))
+    processes.until(
+        f"PE {pe.name}", "its kernel to start", lambda: _silent(pe), within_s=READY_WITHIN_S, watch=[started]
+    )
+    _start_frr(pe, processes, started)
+
+
+def run(pe: Pe, argv: Sequence[str], stdin: str = "") -> str:
+    """The output of a command in the guest. Raises PartFailed with its last words if it ends badly."""
+    answer = ask(pe, argv, stdin)
+    if answer["code"] != 0:
+        words = (str(answer["err"]).strip() or str(answer["out"]).strip() or "nothing was said").splitlines()
+        raise PartFailed(f"PE {pe.name}", f"`{' '.join(argv)[:160]}` to succeed", " | ".join(words[-6:]))
+    return str(answer["out"])
+
+
+def ask(pe: Pe, argv: Sequence[str], stdin: str = "") -> dict[str, Any]:
+    """What a command in the guest has said: `code`, `out`, `err`."""
+
+    def talk() -> dict[str, Any]:
+        with socket.create_connection((channel.GUEST, channel.PORT), timeout=ANSWER_WITHIN_S) as connection:
+            return channel.ask(connection, argv, stdin)
+
+    try:
+        return inside(pe.name, talk)
+    except OSError as error:
+        raise PartFailed(f"PE {pe.name}", f"an answer to `{' '.join(argv)[:160]}`", str(error)) from error
+
+
+def vtysh(pe: Pe, command: str) -> str:
+    """What FRR in the guest answers."""
+    return run(pe, ["vtysh", "--vty_socket", "/run/frr", "-c", command])
+
+
+def sessions(pe: Pe) -> dict[str, str]:
+    """Peer address to session state."""
+    family = "l2vpn evpn" if pe.kind is PeKind.FABRIC else "ipv4 vpn"
+    answer: Any = json.loads(vtysh(pe, f"show bgp {family} summary json") or "{}")
+    return {address: str(peer["state"]) for address, peer in answer.get("peers", {}).items()}
+
+
+def _silent(pe: Pe) -> str | None:
+    try:
+        run(pe, ["true"])
+    except PartFailed as failure:
+        return failure.seen
+    return None
+
+
+def _start_frr(pe: Pe, processes: Processes, started: Started) -> None:
+    """Its daemons say what they have to say to the console, and so to the guest's log."""
+    there = [name for name in DAEMONS if (FRR / name).exists()]
+    script = ["set -e", "install -d -o frr -g frr /run/frr", "cd /run/frr"]
+    script += [
+        f"{FRR / name} -i {name}.pid -z zserv.api --vty_socket /run/frr --log stdout --log-level notifications"
+        + (" -f /dev/null" if name != "mgmtd" else "")
+        + " </dev/null >/dev/console 2>&1 &\n"
+        f"until [ -e {name}.vty ]; do sleep .02; done"
+        for name in there
+    ]
+    script.append("exec vtysh --vty_socket /run/frr -f /mnt/home/frr.conf")
+    run(pe, ["timeout", "30", "sh"], "\n".join([*script, ""]))
+
+
+def _network(pe: Pe, topology: Topology) -> list[str]:
+    match pe.kind:
+        case PeKind.CARRIER:
+            return list(carrier.network(pe, endpoints(pe, topology), topology.wan_mtu))
+        case PeKind.FABRIC:
+            return list(fabric.network(pe, topology.wan_mtu))
+
+
+def _configuration(pe: Pe, topology: Topology) -> str:
+    neighbours = [_neighbour(one.address, cloud.asn, topology) for cloud in topology.clouds for one in cloud.reflectors]
+    match pe.kind:
+        case PeKind.CARRIER:
+            return carrier.configuration(pe, endpoints(pe, topology), neighbours)
+        case PeKind.FABRIC:
+            return fabric.configuration(pe, neighbours)
+
+
+def endpoints(pe: Pe, topology: Topology) -> list[IPv4Address]:
+    """Every other PE's tunnel endpoint."""
+    ours = [hypervisor.address for cloud in topology.clouds for hypervisor in cloud.hypervisors]
+    return ours + [other.address for other in topology.pes if other.name != pe.name]
+
+
+def _neighbour(address: IPv4Address, asn: int, topology: Topology) -> Neighbour:
+    """A cloud's reflector, beyond the WAN router."""
+    said = [
+        f"remote-as {asn}",
+        "ttl-security hops 2" if topology.wary else "ebgp-multihop 2",
+        f"timers {KEEPALIVE_S} {HOLD_S}",
+        "timers connect 1",
+        "advertisement-interval 0",
+        *([f"password {trust.BETWEEN_CLOUDS}"] if topology.wary else []),
+    ]
+    return Neighbour(address, tuple(f"neighbor {address} {words}" for words in said))
