@@ -17,7 +17,7 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network
-from typing import Any
+from typing import Any, Protocol
 
 from isthmus.lab import vm
 from isthmus.lab.lab import Lab
@@ -27,6 +27,15 @@ from isthmus.lab.topology import Cloud
 
 FIRST = 10
 """Host number of the first VM of a network."""
+
+
+class Machine(Protocol):
+    """Whoever can be asked and be reached: a VM, or a customer's host behind a PE that is not ours."""
+
+    @property
+    def node(self) -> str: ...
+
+    def address(self, version: int) -> str | None: ...
 
 
 @dataclass(frozen=True, slots=True)

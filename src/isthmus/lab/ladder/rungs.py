@@ -14,13 +14,12 @@ from itertools import permutations, product
 from isthmus.lab.ladder import ground as grounds
 from isthmus.lab.ladder import probe, remains
 from isthmus.lab.ladder.climb import Rung, Slipped, until
-from isthmus.lab.ladder.ground import Ground
+from isthmus.lab.ladder.ground import Ground, Machine
 from isthmus.lab.ladder.intruder import intrude
 from isthmus.lab.ladder.probe import Trip
 from isthmus.lab.ladder.standing import must_stand
 from isthmus.lab.neutron import cloud_name
 from isthmus.lab.progress import Step
-from isthmus.lab.vm import Vm
 
 INSIDE = "64512:100"
 CORP = "64512:5"
@@ -37,7 +36,7 @@ def client(ground: Ground, cloud: str, *words: str, tenant: str = "admin") -> st
     return lab.processes.run(f"openstack {' '.join(words[:3])}", [*command, *words], env=environment)
 
 
-def trips(pairs: Iterable[tuple[Vm, Vm]], versions: Sequence[int] = VERSIONS) -> list[Trip]:
+def trips(pairs: Iterable[tuple[Machine, Machine]], versions: Sequence[int] = VERSIONS) -> list[Trip]:
     found = []
     for (source, target), version in product(pairs, versions):
         address = target.address(version)
@@ -65,7 +64,7 @@ def must_not_reach(unwanted: list[Trip]) -> None:
         raise Slipped(f"none of {len(unwanted)} pings to be answered", f"{len(answered)} are: {shown}")
 
 
-def both_ways(one: Sequence[Vm], other: Sequence[Vm]) -> list[tuple[Vm, Vm]]:
+def both_ways(one: Sequence[Machine], other: Sequence[Machine]) -> list[tuple[Machine, Machine]]:
     return [*product(one, other), *product(other, one)]
 
 
@@ -120,7 +119,7 @@ def two_clouds(ground: Ground, step: Step) -> None:
     here, there = ground.of("a-red"), ground.of("b-red")
     must_reach(step, trips(both_ways(here, there)))
     for version, (source, target) in product(VERSIONS, ((here[0], there[1]), (there[0], here[1]))):
-        _stream(source, target, version)
+        send(source, target, version)
     must_not_reach(trips(both_ways(there, [*ground.of("a-blue"), *ground.of("a-grey")])))
     for cloud in ("a", "b"):
         must_stand(ground, step, cloud, "corp", "ACTIVE")
@@ -140,7 +139,7 @@ def _join(ground: Ground, cloud: str, kind: str) -> None:
     ask(kind, "association", "create", "corp", "red", tenant="tenant1")
 
 
-def _stream(source: Vm, target: Vm, version: int) -> None:
+def send(source: Machine, target: Machine, version: int) -> None:
     """10 MB arrive intact, from the private address."""
     stream = os.urandom(STREAM_BYTES)
     own, address = source.address(version), target.address(version)
