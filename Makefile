@@ -4,7 +4,10 @@ PYTHON ?= /usr/bin/python3
 BIN := .venv/bin
 PACKAGES := python3-venv openssl iproute2 iputils-ping util-linux procps ethtool tcpdump udhcpc uwsgi-core uwsgi-plugin-python3 \
 	openvswitch-switch ovn-central ovn-host mariadb-server frr gobgpd
+# PEs that are not ours run kernels of their own.
+GUESTS := user-mode-linux tcc kmod
 KEEP ?=
+TOPOLOGY ?=
 
 .PHONY: help install demo test check unit contract neutron lab heat conformance chaos bench bench-api rehearsal test-long format clean
 
@@ -16,6 +19,10 @@ install: .venv/.stamp .venv-agent/.stamp ## what demo and test need: Debian pack
 .venv/.packages: Makefile tools/install-packages
 	@tools/install-packages $(PACKAGES)
 	@mkdir -p .venv && touch $@
+
+.venv/.guests: Makefile tools/install-packages .venv/.packages
+	@tools/install-packages $(GUESTS)
+	@touch $@
 
 .venv/.stamp: pyproject.toml .venv/.packages
 	@echo "making .venv: Neutron, the stock client, the lab, the checks (about a minute)"
@@ -54,8 +61,8 @@ install: .venv/.stamp .venv-agent/.stamp ## what demo and test need: Debian pack
 	@tools/make-venv $(PYTHON) .venv-heat -e '.[heat]'
 	@touch $@
 
-demo: install ## build two clouds, join them, show packets crossing, clean up (KEEP=1 leaves them running)
-	@$(BIN)/isthmus-lab ladder $(if $(KEEP),--keep)
+demo: install $(if $(filter world,$(TOPOLOGY)),.venv/.guests) ## build two clouds, join them, show packets crossing, clean up (KEEP=1 leaves them running; TOPOLOGY=world: with a carrier and a fabric)
+	@$(BIN)/isthmus-lab ladder $(TOPOLOGY) $(if $(KEEP),--keep)
 
 test: install check unit contract neutron lab ## everything; .ci/run calls exactly this
 
@@ -75,7 +82,7 @@ contract: install ## against real Open vSwitch, OVN, FRR and GoBGP
 neutron: install ## the service plugin in real Neutron on MariaDB, in two clouds side by side
 	$(BIN)/pytest -q -n 2 --dist loadfile --no-loadscope-reorder -m 'neutron and not long' tests/neutron
 
-lab: install ## the ladder: two clouds, every rung
+lab: install .venv/.guests ## the ladder: two clouds, every rung; PEs that are not ours
 	$(BIN)/pytest -q -m 'lab and not long' tests/lab
 
 heat: install .venv-keystone/.stamp .venv-heat/.stamp ## our resources in a real Heat, before a real Neutron and Keystone
@@ -84,7 +91,7 @@ heat: install .venv-keystone/.stamp .venv-heat/.stamp ## our resources in a real
 conformance: install .venv-keystone/.stamp .venv-tempest/.stamp ## public Tempest suite, every command of the stock client, Keystone
 	$(BIN)/pytest -q tests/conformance
 
-chaos: install ## what each kind of trouble costs, counted under a running stream (minutes)
+chaos: install .venv/.guests ## what each kind of trouble costs, counted under a running stream (minutes)
 	$(BIN)/isthmus-lab chaos
 
 bench: install .venv-bagpipe/.stamp ## docs/figures.md: routes to flows, beside the build before, two clouds, beside others, behind reflectors (25 minutes)

@@ -23,10 +23,18 @@ LAST = (
     "test_an_upgrade",
 )
 """These take away what the others stand on, in this order."""
+APART = ("test_guests", "test_world")
+"""After all of them: these modules build labs of their own."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: next((n for n, name in enumerate(LAST, 1) if item.name.startswith(name)), 0))
+    items.sort(key=_turn)
+
+
+def _turn(item: pytest.Item) -> int:
+    if item.path.stem in APART:
+        return len(LAST) + 1 + APART.index(item.path.stem)
+    return next((n for n, name in enumerate(LAST, 1) if item.name.startswith(name)), 0)
 
 
 @pytest.fixture

@@ -91,7 +91,7 @@ def up(text: str, source: str, *, agents: bool | None, progress: Progress, progr
             with progress.step("sweep what is left of an earlier lab"):
                 sweep(lab.processes)
             machine.check_ports(topology)
-            _claim(places, text)
+            claim(places, text)
             build(lab, progress)
             places.ready.write_text(text)
         if topology.agents if agents is None else agents:
@@ -210,7 +210,7 @@ def _require_ours(places: Places) -> None:
         raise Refusal(f"{places.root} is not a lab's directory and not empty: set {DIRECTORY_VARIABLE} to another one")
 
 
-def _claim(places: Places, text: str) -> None:
+def claim(places: Places, text: str) -> None:
     """Make the directory ours. The mark lists the directories that were not there before and so are ours to remove."""
     made = [directory for directory in (places.root, netns.RUN) if not directory.exists()]
     places.root.mkdir(exist_ok=True)

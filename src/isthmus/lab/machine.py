@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from isthmus.lab.fault import Refusal
-from isthmus.lab.guests import guest
+from isthmus.lab.guests import boot, guest
 from isthmus.lab.plan import BGPD, Programs
 from isthmus.lab.process import SYSTEM_PATH
 from isthmus.lab.topology import Topology
@@ -61,6 +61,8 @@ def check(topology: Topology) -> Programs:
     if missing:
         names = " ".join(sorted(missing))
         raise Refusal(f"packages are missing; install them with: apt-get install --no-install-recommends {names}")
+    if topology.pes and (why := boot.fails()) is not None:
+        raise Refusal(f"PEs run in User-Mode Linux, which does not start on this machine: {why}")
     return programs()
 
 

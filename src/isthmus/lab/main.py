@@ -61,6 +61,7 @@ def parser() -> argparse.ArgumentParser:
     commands.add_parser("status", help="what runs, and what does not").set_defaults(act=_status)
 
     climb = commands.add_parser("ladder", help="build the lab, climb every rung, show the picture, clean up")
+    climb.add_argument("topology", nargs="?", help="as for up; with PEs that are not ours the ladder is another")
     climb.add_argument("--keep", action="store_true", help="leave it running, the two clouds joined")
     climb.set_defaults(act=_ladder)
 
@@ -133,7 +134,7 @@ def _up(words: argparse.Namespace) -> int:
 def _ladder(words: argparse.Namespace) -> int:
     from isthmus.lab.ladder import command  # the SDK takes most of a second to import; `down` does not need it
 
-    command.ladder(sys.stdout, keep=words.keep)
+    command.ladder(sys.stdout, name=words.topology, keep=words.keep)
     return 0
 
 

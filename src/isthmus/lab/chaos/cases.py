@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from isthmus.lab import frr, gobgp, hypervisor, neutron
-from isthmus.lab.chaos.table import AGAIN_S, KNOWN_S, NOTHING, Allowed, Finding, noticed
+from isthmus.lab.chaos.table import AGAIN_S, KNOWN_S, NOTHING, PRINTED, Allowed, Finding, noticed
 from isthmus.lab.lab import Lab
 from isthmus.lab.ladder import agents
 from isthmus.lab.network import namespace_of
@@ -38,6 +38,8 @@ class Case:
     """Only in a lab whose clouds have so many."""
     kind: ReflectorKind | None = None
     """Only where they are such."""
+    far: Allowed = PRINTED
+    """What streams to PEs that are not ours may lose, where there are any."""
 
     def fits(self, lab: Lab) -> bool:
         kinds = {one.kind for cloud in lab.topology.clouds for one in cloud.reflectors}
@@ -45,7 +47,7 @@ class Case:
         return self.reflectors in (None, *numbers) and self.kind in (None, *kinds)
 
 
-def _nothing(lab: Lab, site: Site) -> None:
+def nothing(lab: Lab, site: Site) -> None:
     time.sleep(AWAY_S)
 
 
@@ -55,15 +57,15 @@ def _agent_stopped(lab: Lab, site: Site) -> None:
     hypervisor.start_agent(site, lab.processes, lab.programs)
 
 
-def _agent_exchanged(lab: Lab, site: Site) -> None:
+def agent_exchanged(lab: Lab, site: Site) -> None:
     hypervisor.exchange_agent(site, lab.processes)
 
 
-def _agent_killed(lab: Lab, site: Site) -> None:
+def agent_killed(lab: Lab, site: Site) -> None:
     hypervisor.crash_agent(site, lab.processes)
 
 
-def _reflector_killed(lab: Lab, site: Site) -> None:
+def reflector_killed(lab: Lab, site: Site) -> None:
     daemon = reflector(site.cloud.reflectors[0], lab.places)
     lab.processes.kill(daemon.name)
     time.sleep(AWAY_S)
@@ -103,7 +105,7 @@ def _one_without_wan(lab: Lab, site: Site) -> Finding:
     routes = {peer["address"]: peer["received"] for peer in agents.status(lab, site.node)["peers"]}
     whole, part = routes[str(site.cloud.reflectors[0].address)], routes[str(second.address)]
     try:
-        _reflector_killed(lab, site)
+        reflector_killed(lab, site)
         time.sleep(SETTLE_S)
     finally:
         frr.configure(second, lab.processes, bgp, *(f"no neighbor {address} shutdown" for address in abroad))
@@ -213,12 +215,12 @@ NO_MORE_THAN_PLAIN = Allowed("plain, within 0.02 s", 2, beyond_plain=True)
 """Streams are a hundredth of a second apart: what hits all of them at once may cost one a packet more."""
 
 CASES = (
-    Case("nothing happens", NOTHING, _nothing),
-    Case("agent exchanged (systemctl restart)", NOTHING, _agent_exchanged),
+    Case("nothing happens", NOTHING, nothing),
+    Case("agent exchanged (systemctl restart)", NOTHING, agent_exchanged),
     Case("agent stopped, started 3 s later", NOTHING, _agent_stopped),
-    Case("agent kill -9, back after 1 s", NOTHING, _agent_killed),
-    Case("the only reflector kill -9, back after 3 s", NOTHING, _reflector_killed, reflectors=1),
-    Case("one of two reflectors kill -9, back after 3 s", NOTHING, _reflector_killed, reflectors=2),
+    Case("agent kill -9, back after 1 s", NOTHING, agent_killed),
+    Case("the only reflector kill -9, back after 3 s", NOTHING, reflector_killed, reflectors=1),
+    Case("one of two reflectors kill -9, back after 3 s", NOTHING, reflector_killed, reflectors=2),
     Case(
         "the only reflector restarts, waits 360 s for a neighbour that is off; a minute of it",
         NOTHING,

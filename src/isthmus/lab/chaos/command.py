@@ -16,14 +16,15 @@ from isthmus.lab import lab as whole
 from isthmus.lab import topology
 from isthmus.lab.chaos import table, traffic
 from isthmus.lab.chaos.cases import CASES, Case, unwell
+from isthmus.lab.chaos.foreign import FOREIGN
 from isthmus.lab.chaos.traffic import Count, Flow
 from isthmus.lab.fault import PartFailed, Refusal
 from isthmus.lab.lab import Lab
 from isthmus.lab.ladder import ground as grounds
-from isthmus.lab.ladder.ground import Ground
+from isthmus.lab.ladder import world
+from isthmus.lab.ladder.ground import Ground, Machine
 from isthmus.lab.ladder.rungs import join
 from isthmus.lab.progress import Progress, Step
-from isthmus.lab.vm import Vm
 
 WELL_WITHIN_S = 120.0
 POLL_S = 0.1
@@ -80,14 +81,17 @@ TOPOLOGIES = {
     "two-clouds": "FRR 8.4 reflects",
     "two-clouds-gobgp": "GoBGP 3.10 reflects, which keeps EVPN routes over restarts",
     "two-reflectors": "two FRR 8.4 reflect in each cloud",
+    "world": "PEs that are not ours (FRR 8.4 on Linux), with streams to their customers; FRR 8.4 reflects",
 }
 
 
 def chaos(out: TextIO, *, names: Sequence[str], only: str | None, write: Path | None, keep: bool) -> bool:
     """One lab after the other, each from nothing; whether every case kept its limits. Raises Refusal, PartFailed."""
-    cases = [case for case in CASES if only is None or only in case.title]
+    cases = [case for case in (*CASES, *FOREIGN) if only is None or only in case.title]
     if not cases:
-        raise Refusal(f"no case has '{only}' in its title (there are: {'; '.join(c.title for c in CASES)})")
+        raise Refusal(
+            f"no case has '{only}' in its title (there are: {'; '.join(c.title for c in (*CASES, *FOREIGN))})"
+        )
     parts: list[tuple[str, list[table.Result]]] = []
     for name in names or TOPOLOGIES:
         path = topology.locate(name)
@@ -109,19 +113,35 @@ def _lab(lab: Lab, cases: Sequence[Case], progress: Progress) -> list[table.Resu
     ground = Ground(lab)
     with progress.step("two networks, four VMs, one VPN"):
         grounds.build(ground, NETS)
-        join(ground)
-    vpn, plain = flows(ground, HERE, THERE), flows(ground, HERE, BESIDE)
-    with Streams(lab, [*vpn, *plain]) as streams:
-        return [_run(lab, case, streams, len(vpn), progress) for case in cases if case.fits(lab)]
+        if lab.topology.pes:
+            world.join(ground)
+            world.serve(ground)
+        else:
+            join(ground)
+    with watched(ground) as streams:
+        return [run(lab, case, streams, progress) for case in cases_of(lab) if case in cases and case.fits(lab)]
 
 
-def flows(ground: Ground, one: str, other: str) -> list[Flow]:
+def cases_of(lab: Lab) -> Sequence[Case]:
+    """Among PEs that are not ours, what concerns them; the rest was tried without."""
+    return FOREIGN if lab.topology.pes else CASES
+
+
+def watched(ground: Ground) -> Streams:
+    """Streams between two VMs of both clouds, of two of one network, and to every customer behind a PE."""
+    here = ground.vms[HERE]
+    far = (one for side in world.customers(ground, "red") for one in side)
+    there = (ground.vms[THERE], ground.vms[BESIDE], *far)
+    return Streams(ground.lab, [flow for one in there for flow in flows(here, one)])
+
+
+def flows(one: Machine, other: Machine) -> list[Flow]:
     """Both ways, both versions."""
     pairs = ((one, other), (other, one))
-    return [_flow(ground.vms[a], ground.vms[b], version) for version in (4, 6) for a, b in pairs]
+    return [_flow(a, b, version) for version in (4, 6) for a, b in pairs]
 
 
-def _flow(source: Vm, target: Vm, version: int) -> Flow:
+def _flow(source: Machine, target: Machine, version: int) -> Flow:
     here, there = source.address(version), target.address(version)
     assert here is not None and there is not None
     return Flow(
@@ -133,23 +153,26 @@ def _flow(source: Vm, target: Vm, version: int) -> Flow:
     )
 
 
-def _run(lab: Lab, case: Case, streams: Streams, through_vpn: int, progress: Progress) -> table.Result:
+def run(lab: Lab, case: Case, streams: Streams, progress: Progress) -> table.Result:
+    """Once all is well; until all is well again."""
     with progress.step(case.title) as step:
-        _until_agents_well(lab, step)
+        until_well(lab, step)
         streams.mark()
         _until_calm(streams, step)
         streams.mark()
         finding = case.act(lab, lab.site("a-h1"))
-        _until_agents_well(lab, step)
+        until_well(lab, step)
         counts = _until_calm(streams, step)
-        vpn, plain = tuple(counts[:through_vpn]), tuple(counts[through_vpn:])
+        vpn, plain, far = tuple(counts[:4]), tuple(counts[4:8]), counts[8:]
+        finding = table.beside(finding, far, case.far)
         result = table.Result(case.title, case.allowed, vpn, plain, finding)
         found = finding.words if finding is not None else ""
         step.result(f"VPN {[one['lost'] for one in vpn]}, plain {[one['lost'] for one in plain]} {found}")
         return result
 
 
-def _until_agents_well(lab: Lab, step: Step) -> None:
+def until_well(lab: Lab, step: Step) -> None:
+    """Every agent, and every PE that is not ours with its sessions."""
     deadline = time.monotonic() + WELL_WITHIN_S
     while (wrong := _asked(lab)) is not None:
         step.note(wrong[:80])
@@ -160,7 +183,7 @@ def _until_agents_well(lab: Lab, step: Step) -> None:
 
 def _asked(lab: Lab) -> str | None:
     try:
-        return unwell(lab)
+        return unwell(lab) or world.unconnected(lab.topology)
     except OSError as error:
         return f"an agent does not answer: {error}"
 

@@ -20,6 +20,7 @@ class Allowed:
 
 
 NOTHING = Allowed("no packet")
+PRINTED = Allowed("printed", None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,18 @@ class Finding:
 
     words: str
     kept: bool = True
+
+
+def beside(finding: Finding | None, far: Sequence[Count], allowed: Allowed) -> Finding | None:
+    """What was found, and what became of the streams to PEs that are not ours: each of them has four."""
+    if not far:
+        return finding
+    words = [finding.words] if finding is not None else []
+    for first in range(0, len(far), 4):
+        streams = far[first : first + 4]
+        words.append(f"{streams[0]['name'].removesuffix(' IPv4')} and back: {_lost(streams)}, {_gap(streams)}")
+    kept = allowed.lost is None or _worst(far) <= allowed.lost
+    return Finding("; ".join(words), kept and (finding is None or finding.kept))
 
 
 def noticed(observer: str, silent_s: float, back_s: float) -> Finding:

@@ -40,10 +40,15 @@ def command(pe: Pe, home: Path, python: Path) -> tuple[str, ...]:
         f"vec{number}:transport=raw,ifname={cable},mac={pe.mac(number)},depth=64,gro=0"
         for number, cable in enumerate(cables(pe))
     )
+    words = (f"GUEST={pe.name}", f"PYTHON={python}", f"ITS_HOME={home}")
+    return (*kernel(home, pe.name, home / INIT), *words, *nics)
+
+
+def kernel(home: Path, name: str, init: Path) -> tuple[str, ...]:
+    """A kernel that runs one program; what is said on its console is its output."""
     return (
-        *(KERNEL, "root=/dev/root", "rootfstype=hostfs", "rootflags=/", "ro", f"mem={MEMORY_MB}M"),
-        *(f"init={home / INIT}", f"GUEST={pe.name}", f"PYTHON={python}", f"ITS_HOME={home}"),
-        *(f"uml_dir={home}", f"umid={pe.name}", "con=null", "con0=null,fd:1", "ssl=null", "quiet", *nics),
+        *(KERNEL, "root=/dev/root", "rootfstype=hostfs", "rootflags=/", "ro", f"mem={MEMORY_MB}M", f"init={init}"),
+        *(f"uml_dir={home}", f"umid={name}", "con=null", "con0=null,fd:1", "ssl=null", "quiet"),
     )
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from isthmus.lab import trust
 from isthmus.lab.fault import PartFailed
 from isthmus.lab.frr import HOLD_S, KEEPALIVE_S
-from isthmus.lab.guests import carrier, channel, fabric, guest
+from isthmus.lab.guests import boot, carrier, channel, fabric, guest
 from isthmus.lab.guests.guest import Neighbour
 from isthmus.lab.ladder.probe import inside
 from isthmus.lab.pe import Pe, PeKind
@@ -38,8 +38,7 @@ def start(pe: Pe, topology: Topology, processes: Processes, programs: Programs) 
     (home / guest.INIT).chmod(0o755)
     (home / guest.NETWORK).write_text("\n".join([*_network(pe, topology), ""]))
     (home / "frr.conf").write_text(_configuration(pe, topology))
-    build = ["tcc", "-shared", "-nostdlib", "-o", str(home / guest.PRELOAD), str(ours / "xstate.c")]
-    processes.run(f"PE {pe.name}", build, expected="a compiler for what lets the guest run on any processor")
+    processes.run(f"PE {pe.name}", boot.preload(home / guest.PRELOAD))
     started = processes.start(pe_guest(pe, processes.places, programs))
     processes.until(
         f"PE {pe.name}", "its kernel to start", lambda: _silent(pe), within_s=READY_WITHIN_S, watch=[started]

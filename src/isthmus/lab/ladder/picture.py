@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from isthmus.lab.pe import HOST, Pe, PeKind
 from isthmus.lab.topology import Cloud, Topology
 from isthmus.lab.vm import Vm
 
 WIDTH = 72
+_FORWARDS = {PeKind.CARRIER: "MPLS in GRE", PeKind.FABRIC: "VXLAN"}
 
 
 def picture(
@@ -19,16 +21,30 @@ def picture(
 ) -> str:
     """Cloud beside cloud. `target` is the VPN's route target; `nodes` the VMs that are drawn."""
     drawn = [one for one in vms if one.node in nodes]
-    columns = [list(_cloud(cloud, drawn, statuses, target)) for cloud in topology.clouds]
-    height = max(len(column) for column in columns)
-    lines = [
-        " ".join((column[row] if row < len(column) else "").ljust(WIDTH) for column in columns).rstrip()
-        for row in range(height)
-    ]
+    lines = _abreast([list(_cloud(cloud, drawn, statuses, target)) for cloud in topology.clouds])
+    lines += _abreast([list(_pe(pe, target)) for pe in topology.pes])
     reflectors = "  ── eBGP ──  ".join(f"reflector {_both(c)} (AS {c.asn})" for c in topology.clouds)
     underlays = "  ── WAN ──  ".join(str(c.underlay) for c in topology.clouds)
     tail = [f"  BGP      {reflectors}", f"  packets  {underlays}   VXLAN, from hypervisor to hypervisor"]
     return "\n".join(["", *lines, *tail, ""])
+
+
+def _abreast(columns: Sequence[Sequence[str]]) -> list[str]:
+    height = max((len(column) for column in columns), default=0)
+    return [
+        " ".join((column[row] if row < len(column) else "").ljust(WIDTH) for column in columns).rstrip()
+        for row in range(height)
+    ]
+
+
+def _pe(pe: Pe, target: str) -> Iterator[str]:
+    """A PE that is not ours, with the customers that it has in the VPN."""
+    yield f"╭─ {pe.kind} {pe.name} (AS {pe.asn}), {_FORWARDS[pe.kind]} ".ljust(WIDTH - 1, "─") + "╮"
+    yield _row(f"PE {pe.name}, {pe.address}")
+    for vrf in pe.vrfs:
+        if target in vrf.exports:
+            yield _row(f"  customer {pe.host(vrf)}  {'  '.join(str(one.ip) for one in vrf.both(HOST))}")
+    yield "╰" + "─" * (WIDTH - 2) + "╯"
 
 
 def _cloud(cloud: Cloud, vms: Sequence[Vm], statuses: Mapping[str, dict[str, Any]], target: str) -> Iterator[str]:

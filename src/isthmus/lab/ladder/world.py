@@ -39,6 +39,7 @@ from isthmus.lab.ladder.standing import must_stand
 from isthmus.lab.pe import GATEWAY, HOST, Pe, PeKind, Vrf
 from isthmus.lab.process import within
 from isthmus.lab.progress import Step
+from isthmus.lab.topology import Topology
 
 NETS = (
     *(net for net in grounds.NETS if net.name in ("red", "twin")),
@@ -102,17 +103,24 @@ def ground_and_customers(ground: Ground, step: Step) -> None:
     step.note("networks, routers, VMs")
     grounds.build(ground, NETS)
     home = []
-    for one in every_customer(ground):
-        grounds.serve(ground.lab, one.node)
+    for one in serve(ground):
         home += [Trip(one.node, str(gateway.ip), f"PE {one.pe.name}") for gateway in one.vrf.both(GATEWAY)]
     must_reach(step, home)
-    until(step, "every PE to have its sessions", partial(unconnected, ground))
+    until(step, "every PE to have its sessions", partial(unconnected, ground.lab.topology))
 
 
-def unconnected(ground: Ground) -> str | None:
+def serve(ground: Ground) -> list[Customer]:
+    """The little service in every customer's host."""
+    found = every_customer(ground)
+    for one in found:
+        grounds.serve(ground.lab, one.node)
+    return found
+
+
+def unconnected(topology: Topology) -> str | None:
     """The first session of a PE that is not there."""
-    wanted = {str(one.address) for cloud in ground.lab.topology.clouds for one in cloud.reflectors}
-    for pe in ground.lab.topology.pes:
+    wanted = {str(one.address) for cloud in topology.clouds for one in cloud.reflectors}
+    for pe in topology.pes:
         try:
             states = pes.sessions(pe)
         except PartFailed as failure:
