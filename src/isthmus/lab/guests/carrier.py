@@ -53,7 +53,8 @@ def network(pe: Pe, endpoints: Iterable[IPv4Address], wan_mtu: int) -> Iterator[
 
 def configuration(pe: Pe, endpoints: Sequence[IPv4Address], neighbours: Sequence[Neighbour]) -> str:
     """frr.conf."""
-    lines = [f"hostname {pe.name}", *(line for vrf in pe.vrfs for line in (f"vrf {vrf.name}", "exit-vrf"))]
+    lines = [f"hostname {pe.name}", "ip nht resolve-via-default"]
+    lines += [line for vrf in pe.vrfs for line in (f"vrf {vrf.name}", "exit-vrf")]
     for endpoint in endpoints:
         lines += [f"ip route {endpoint}/32 {GRE}", f"ipv6 route {stand_in(endpoint)}/128 {GRE}"]
     lines += list(_route_maps(pe, endpoints))
