@@ -85,7 +85,7 @@ def _setup(network: Network, node: str) -> Iterable[str]:
             yield f"addr add {address.interface} dev {address.device}{at_once}"
     for route in network.routes:
         if route.node == node:
-            yield f"route add default via {route.via}"
+            yield f"route add default via {route.via}" + (f" mtu {route.mtu}" if route.mtu else "")
 
 
 def _settle(network: Network, node: str, processes: Processes) -> None:

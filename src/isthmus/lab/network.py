@@ -53,6 +53,8 @@ class Address(NamedTuple):
 class DefaultRoute(NamedTuple):
     node: str
     via: IPv4Address | IPv6Address
+    mtu: int | None = None
+    """The largest packet that is to be sent by it, if it is not the device's."""
 
 
 class Sysctl(NamedTuple):

@@ -57,6 +57,11 @@ class Pe:
     vrfs: tuple[Vrf, ...]
 
     @property
+    def overhead(self) -> int:
+        """Of its tunnels: IPv4, GRE and a label; or IPv4, UDP, VXLAN and Ethernet."""
+        return 28 if self.kind is PeKind.CARRIER else 50
+
+    @property
     def wan_router(self) -> IPv4Address:
         """The first address of the underlay: its way out."""
         return self.underlay[1]

@@ -92,7 +92,7 @@ class Plan:
     def network(self) -> Network:
         parts = [_wan(self.topology), *(_cloud_network(c) for c in self.topology.clouds)]
         parts.extend(_hypervisor_network(s) for s in self.sites)
-        parts.extend(_pe_network(pe) for pe in self.topology.pes)
+        parts.extend(_pe_network(pe, self.topology) for pe in self.topology.pes)
         return merge(parts)
 
     @property
@@ -190,10 +190,15 @@ def _hypervisor_network(site: Site) -> Network:
     )
 
 
-def _pe_network(pe: Pe) -> Network:
+def _pe_network(pe: Pe, topology: Topology) -> Network:
     """A namespace of cables that the guest's NICs hang on, the one by which it is told what to do among them; and its
-    customers' hosts. The machine's own kernel has no part in what goes over them."""
+    customers' hosts. The machine's own kernel has no part in what goes over them.
+
+    A customer is told how much his PE carries: Linux (6.1) does not say "too big" to an IPv6 sender in a VRF that the
+    way out is no part of.
+    """
     hosts = [(pe.host(vrf), vrf) for vrf in pe.vrfs]
+    mtu = topology.wan_mtu - pe.overhead
     silent = (guest.UNDERLAY, guest.CONTROL, *(vrf.name for vrf in pe.vrfs))
     return Network(
         nodes=(pe.name, *(node for node, _ in hosts)),
@@ -206,7 +211,7 @@ def _pe_network(pe: Pe) -> Network:
             Address(pe.name, "lab", IPv4Interface((channel.LAB, channel.PREFIX_LENGTH))),
             *(Address(node, "eth0", address) for node, vrf in hosts for address in vrf.both(HOST)),
         ),
-        routes=tuple(DefaultRoute(node, one.ip) for node, vrf in hosts for one in vrf.both(GATEWAY)),
+        routes=tuple(DefaultRoute(node, one.ip, mtu) for node, vrf in hosts for one in vrf.both(GATEWAY)),
         sysctls=(
             Sysctl(pe.name, "net/ipv4/ip_forward", "0"),
             *(Sysctl(pe.name, f"net/ipv6/conf/{device}/disable_ipv6", "1") for device in silent),

@@ -17,8 +17,8 @@ from isthmus.lab.pe import GATEWAY, Pe, Vrf
 
 GRE, TABLE = "mgre", 1000
 LABELS = 100_000
-OVERHEAD = 24
-"""IPv4 and GRE without options (RFC 2784); the kernel takes the label off by itself."""
+LABEL = 4
+"""Octets, which the kernel takes off the device's MTU by itself."""
 _STANDS_FOR = int(IPv6Address("fd60::"))
 
 
@@ -37,7 +37,7 @@ def network(pe: Pe, endpoints: Iterable[IPv4Address], wan_mtu: int) -> Iterator[
     yield from guest.addresses(pe)
     yield f"sysctl -qw net.mpls.platform_labels={LABELS}"
     yield f"ip tunnel add {GRE} mode gre local {pe.address} ttl 64 dev vec0"
-    yield f"ip link set {GRE} up mtu {wan_mtu - OVERHEAD}"
+    yield f"ip link set {GRE} up mtu {wan_mtu - pe.overhead + LABEL}"
     yield f"sysctl -qw net.mpls.conf.{GRE}.input=1 net.ipv4.conf.{GRE}.rp_filter=0"
     for endpoint in endpoints:
         yield f"ip neigh replace {endpoint} lladdr {endpoint} dev {GRE} nud permanent"

@@ -15,8 +15,6 @@ from isthmus.lab.guests.guest import Neighbour
 from isthmus.lab.pe import GATEWAY, Pe, Vrf
 
 TABLE = 1000
-OVERHEAD = 50
-"""Ethernet, VXLAN, UDP and IPv4 headers around an inner packet (RFC 7348)."""
 
 
 def network(pe: Pe, wan_mtu: int) -> Iterator[str]:
@@ -26,7 +24,7 @@ def network(pe: Pe, wan_mtu: int) -> Iterator[str]:
         yield f"ip link add {vrf.name} type vrf table {TABLE + number}"
         yield f"ip link set {vrf.name} up"
         yield from _bridge(pe, vrf.vni, vrf, mac=pe.router_mac)
-        yield f"ip link set br{vrf.vni} mtu {wan_mtu - OVERHEAD}"
+        yield f"ip link set br{vrf.vni} mtu {wan_mtu - pe.overhead}"
         gateway = nic
         if vrf.bridged is None:
             yield f"ip link set {nic} master {vrf.name} up"
