@@ -10,7 +10,8 @@ import pytest
 from isthmus.lab import frr
 from isthmus.lab.chaos import table
 from isthmus.lab.chaos.cases import CASES
-from isthmus.lab.chaos.table import AGAIN_S, KNOWN_S, NOTHING, Allowed, Finding, Result, noticed
+from isthmus.lab.chaos.foreign import FOREIGN
+from isthmus.lab.chaos.table import AGAIN_S, KNOWN_S, NOTHING, PRINTED, Allowed, Finding, Result, noticed
 from isthmus.lab.chaos.traffic import Count, count
 from isthmus.lab.gobgp import configuration
 from isthmus.lab.hypervisor import agent_configuration
@@ -121,3 +122,24 @@ def test_two_reflectors_are_everybodys_peers() -> None:
     built = plan()
     said = tomllib.loads(agent_configuration(replace(built.sites[0], cloud=a), built.places))
     assert [r["address"] for r in said["reflectors"]] == ["172.30.1.5", "172.30.1.6"]
+
+
+def test_streams_to_pes_that_are_not_ours_are_found_beside_and_judged_only_where_that_is_said() -> None:
+    far = [
+        Count(name=f"a-red1 to {pe}-red IPv4", sent=9, lost=lost, gap=lost)
+        for pe, lost in (("c", 0), ("d", 5))
+        for _ in range(4)
+    ]
+    assert table.beside(None, [], NOTHING) is None
+    said = table.beside(Finding("seen"), far, PRINTED)
+    assert said == Finding(
+        "seen; a-red1 to c-red and back: 0 of 36, -; a-red1 to d-red and back: 5 5 5 5 of 9 each, 0.05 s"
+    )
+    judged = table.beside(None, far, NOTHING)
+    assert judged is not None and not judged.kept
+
+
+def test_in_the_world_each_pe_reflector_and_agent_is_killed() -> None:
+    assert [case.far.lost for case in FOREIGN if "nothing" in case.title or "exchanged" in case.title] == [0, 0]
+    killed = [case.title for case in FOREIGN if "kill -9" in case.title]
+    assert len(killed) == 4 and all(case.allowed == NOTHING for case in FOREIGN), "clouds lose nothing by it"

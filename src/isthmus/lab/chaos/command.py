@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Self, TextIO
 
 from isthmus.lab import lab as whole
-from isthmus.lab import topology
+from isthmus.lab import machine, topology
 from isthmus.lab.chaos import table, traffic
 from isthmus.lab.chaos.cases import CASES, Case, unwell
 from isthmus.lab.chaos.foreign import FOREIGN
@@ -93,8 +93,10 @@ def chaos(out: TextIO, *, names: Sequence[str], only: str | None, write: Path | 
             f"no case has '{only}' in its title (there are: {'; '.join(c.title for c in (*CASES, *FOREIGN))})"
         )
     parts: list[tuple[str, list[table.Result]]] = []
-    for name in names or TOPOLOGIES:
-        path = topology.locate(name)
+    paths = {name: topology.locate(name) for name in names or TOPOLOGIES}
+    for path in paths.values():  # before an hour's work is lost with the last of them
+        machine.check(topology.read(path.read_text(), str(path)))
+    for name, path in paths.items():
         with Progress(out) as progress:
             lab = whole.up(path.read_text(), str(path), agents=True, progress=progress)
             results = _lab(lab, cases, progress)
@@ -104,8 +106,8 @@ def chaos(out: TextIO, *, names: Sequence[str], only: str | None, write: Path | 
             if not keep:
                 progress.line(whole.down())
     if write is not None:
-        machine = f"{os.cpu_count()} cores shared with other work, userspace datapath"
-        write.write_text(table.markdown(parts, [one["name"] for one in parts[0][1][0].vpn], machine))
+        where = f"{os.cpu_count()} cores shared with other work, userspace datapath"
+        write.write_text(table.markdown(parts, [one["name"] for one in parts[0][1][0].vpn], where))
     return all(result.kept for _, results in parts for result in results)
 
 
