@@ -130,8 +130,9 @@ def test_reflectors_talk_to_each_pe_in_its_own_families_and_filter_it_as_any_oth
     assert families["172.30.2.5"] == everything
 
 
-def test_an_agent_trusts_a_pe_with_what_was_agreed_on_and_its_own_underlay() -> None:
+def test_an_agent_trusts_a_pe_with_its_own_underlay_and_another_cloud_with_the_pes_that_it_passes_on() -> None:
     said = tomllib.loads(hypervisor.agent_configuration(PLAN.sites[0], PLAN.places))
+    assert said["clouds"][0]["tunnel_endpoints"] == ["172.30.2.0/24", str(C.underlay), str(D.underlay)]
     assert said["clouds"][1:] == [
         {"as": pe.asn, "accept_targets": ["64512:1-99"], "tunnel_endpoints": [str(pe.underlay)]} for pe in (C, D)
     ]

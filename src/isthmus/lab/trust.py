@@ -6,6 +6,11 @@ Every BGP session has a password, one for each cloud and one for those between c
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
+from ipaddress import IPv4Network
+
+from isthmus.lab.pe import Pe
 from isthmus.lab.topology import Cloud, Topology
 from isthmus.model.vpn import BEACON_TARGET
 
@@ -38,17 +43,24 @@ tunnel_endpoints = [{underlays}]
 """
 
 
+def _through(cloud: Cloud, topology: Topology) -> Iterator[tuple[Cloud | Pe, list[IPv4Network]]]:
+    """Whose AS may be in a path, and where what comes through it may end: another cloud's reflectors have sessions with
+    the PEs too, and pass on what those say."""
+    abroad = [pe.underlay for pe in topology.pes]
+    yield from ((other, [other.underlay, *abroad]) for other in topology.clouds if other != cloud)
+    yield from ((pe, [pe.underlay]) for pe in topology.pes)
+
+
 def of_clouds(cloud: Cloud, topology: Topology) -> str:
     """What it says of the other clouds, and of PEs that are not ours."""
     if not topology.wary:
         return ""
-    others = (other for other in topology.members if other.name != cloud.name)
     tables = (
         f"""[[clouds]]
 as = {other.asn}
 accept_targets = ["{AGREED}"]
-tunnel_endpoints = ["{other.underlay}"]
+tunnel_endpoints = {json.dumps([str(underlay) for underlay in underlays])}
 """
-        for other in others
+        for other, underlays in _through(cloud, topology)
     )
     return "\n".join([*tables, f"[limits]\nroutes_per_target = {ROUTES_PER_TARGET}\n"])
