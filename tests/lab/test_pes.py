@@ -11,6 +11,7 @@ from isthmus.lab import frr, gobgp, hypervisor
 from isthmus.lab.fault import Refusal
 from isthmus.lab.guests import carrier, fabric, guest
 from isthmus.lab.guests import pe as pes
+from isthmus.lab.guests.guest import Neighbour
 from isthmus.lab.network import namespace_of
 from isthmus.lab.pe import Pe
 from isthmus.lab.plan import Plan
@@ -106,6 +107,19 @@ def test_a_fabric_sends_with_its_vrfs_own_vni_and_router_mac() -> None:
     said = lines(fabric.configuration(D, []))
     assert said[said.index("vrf red") + 1] == "vni 5005"
     assert {"route-target import 64512:5", "route-target export 64512:5", "advertise ipv6 unicast"} <= set(said)
+
+
+@pytest.mark.parametrize("pe", [C, D], ids=["carrier", "fabric"])
+def test_a_pe_passes_nobodys_routes_on(pe: Pe) -> None:
+    """FRR would, with its own address as next hop and the label of whoever said it."""
+    reflectors = [Neighbour(IPv4Address("172.30.1.5"), ("neighbor 172.30.1.5 remote-as 64512",))]
+    text = carrier.configuration(C, [], reflectors) if pe is C else fabric.configuration(D, reflectors)
+    said = lines(text)
+    assert "bgp as-path access-list OWN permit ^$" in said
+    out = [line.split()[-2] for line in said if line.endswith(" out")]
+    assert len(out) == said.count("neighbor 172.30.1.5 activate") > 0
+    for name in out:
+        assert said[said.index(f"route-map {name} permit 10") + 1] == "match as-path OWN"
 
 
 def test_reflectors_talk_to_each_pe_in_its_own_families_and_filter_it_as_any_other_cloud() -> None:

@@ -64,8 +64,8 @@ def configuration(pe: Pe, endpoints: Sequence[IPv4Address], neighbours: Sequence
     for version in (4, 6):
         lines.append(f" address-family ipv{version} vpn")
         for address, _ in neighbours:
-            lines += [f"  neighbor {address} activate", f"  neighbor {address} route-map IN{version} in"]
-            lines += [f"  neighbor {address} route-map OUT6 out"] if version == 6 else []
+            lines.append(f"  neighbor {address} activate")
+            lines += [f"  neighbor {address} route-map {way.upper()}{version} {way}" for way in ("in", "out")]
         lines.append(" exit-address-family")
     for (number, _), vrf in zip(guest.vrfs(pe), pe.vrfs, strict=True):
         lines += list(_vrf(pe, number, vrf))
@@ -80,7 +80,9 @@ def _route_maps(pe: Pe, endpoints: Iterable[IPv4Address]) -> Iterator[str]:
         yield " set l3vpn next-hop encapsulation gre"
         yield f" set ipv6 next-hop global {stand_in(endpoint)}"
         yield "exit"
-    yield from ("route-map OUT6 permit 10", f" set ipv6 next-hop global ::ffff:{pe.address}", "exit")
+    yield from (*guest.NO_TRANSIT, "route-map OUT4 permit 10", f" match as-path {guest.OWN}", "exit")
+    yield from ("route-map OUT6 permit 10", f" match as-path {guest.OWN}")
+    yield from (f" set ipv6 next-hop global ::ffff:{pe.address}", "exit")
 
 
 def _vrf(pe: Pe, number: int, vrf: Vrf) -> Iterator[str]:

@@ -51,14 +51,16 @@ def _bridge(pe: Pe, vni: int | None, vrf: Vrf, *, mac: str) -> Iterator[str]:
 
 def configuration(pe: Pe, neighbours: Sequence[Neighbour]) -> str:
     """frr.conf."""
-    lines = [f"hostname {pe.name}", "ip nht resolve-via-default"]
+    lines = [f"hostname {pe.name}", "ip nht resolve-via-default", *guest.NO_TRANSIT]
+    lines += ["route-map OUT permit 10", f" match as-path {guest.OWN}", "exit"]
     for vrf in pe.vrfs:
         lines += [f"vrf {vrf.name}", f" vni {vrf.vni}", "exit-vrf"]
     lines += [f"router bgp {pe.asn}", f" bgp router-id {pe.address}", " no bgp default ipv4-unicast"]
     lines += [" no bgp ebgp-requires-policy", " bgp graceful-restart"]
     lines += [f" {line}" for one in neighbours for line in one.lines]
     lines += [" address-family l2vpn evpn", "  advertise-all-vni", "  advertise-svi-ip"]
-    lines += [f"  neighbor {address} activate" for address, _ in neighbours]
+    for address, _ in neighbours:
+        lines += [f"  neighbor {address} activate", f"  neighbor {address} route-map OUT out"]
     for vrf in pe.vrfs:
         if vrf.bridged is not None:
             lines += [f"  vni {vrf.bridged}", f"   rd {pe.address}:{vrf.bridged}"]

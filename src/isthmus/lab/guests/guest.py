@@ -29,6 +29,11 @@ class Neighbour(NamedTuple):
     lines: tuple[str, ...]
 
 
+OWN = "OWN"
+NO_TRANSIT = (f"bgp as-path access-list {OWN} permit ^$",)
+"""A PE tells its own routes and passes nobody's on: FRR would, with its own address as next hop and another's label."""
+
+
 def cables(pe: Pe) -> list[str]:
     """In the order of the guest's NICs, `vec0`, `vec1` and so on."""
     return [UNDERLAY, CONTROL, *(vrf.name for vrf in pe.vrfs)]
