@@ -144,6 +144,16 @@ def test_reflectors_talk_to_each_pe_in_its_own_families_and_filter_it_as_any_oth
     assert families["172.30.2.5"] == everything
 
 
+def test_a_hypervisor_speaks_every_family_and_its_reflector_knows_it_by_name() -> None:
+    said = tomllib.loads(hypervisor.agent_configuration(PLAN.sites[0], PLAN.places))
+    assert said["bgp"] == {"families": ["evpn", "vpnv4", "vpnv6"]}
+    a = PLAN.topology.clouds[0]
+    reflector = lines(frr.configuration(a, a.reflectors[0], PLAN.topology))
+    assert {"neighbor 172.30.1.11 peer-group PE", "neighbor 172.30.1.12 peer-group PE"} <= set(reflector)
+    assert not any(line.startswith("bgp listen") for line in reflector)
+    assert reflector.count("neighbor PE route-reflector-client") == 3, "in each family"
+
+
 def test_an_agent_trusts_a_pe_with_its_own_underlay_and_another_cloud_with_the_pes_that_it_passes_on() -> None:
     said = tomllib.loads(hypervisor.agent_configuration(PLAN.sites[0], PLAN.places))
     assert said["clouds"][0]["tunnel_endpoints"] == ["172.30.2.0/24", str(C.underlay), str(D.underlay)]
@@ -157,5 +167,7 @@ def test_a_lab_without_pes_is_as_it_was() -> None:
     plain: Topology = build.topology()
     assert plain.pes == ()
     a = plain.clouds[0]
+    assert "bgp" not in tomllib.loads(hypervisor.agent_configuration(build.plan().sites[0], PLAN.places))
+    assert "bgp listen range 172.30.1.0/24 peer-group PE" in frr.configuration(a, a.reflectors[0], plain)
     assert " vpn" not in frr.configuration(a, a.reflectors[0], plain)
     assert namespace_of("c") not in {namespace_of(node) for node in build.plan().nodes}

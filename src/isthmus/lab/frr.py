@@ -53,8 +53,7 @@ def configuration(cloud: Cloud, one: Reflector, topology: Topology) -> str:
         " neighbor PE advertisement-interval 0",
         *([f" neighbor PE password {trust.password(cloud)}"] if topology.wary else []),
         *([f" neighbor PE ttl-security hops {trust.SAME_LINK}"] if topology.wary else []),
-        f" bgp listen range {cloud.underlay} peer-group PE",
-        " bgp listen limit 500",
+        *_clients(cloud, topology),
     ]
     for peer in others:
         lines += [
@@ -70,11 +69,16 @@ def configuration(cloud: Cloud, one: Reflector, topology: Topology) -> str:
     return "\n".join([*lines, ""])
 
 
+def _clients(cloud: Cloud, topology: Topology) -> list[str]:
+    """Whoever of the underlay comes; by name where MPLS is spoken, with which FRR 8.4 wants to know its neighbours."""
+    if topology.families == (Family.EVPN,):
+        return [f" bgp listen range {cloud.underlay} peer-group PE", " bgp listen limit 500"]
+    return [f" neighbor {hypervisor.address} peer-group PE" for hypervisor in cloud.hypervisors]
+
+
 def _family(family: Family, others: Sequence[IPv4Address], topology: Topology) -> Iterator[str]:
-    """Hypervisors speak EVPN; what a neighbour speaks is passed on as it came."""
-    yield f" address-family {family}"
-    if family is Family.EVPN:
-        yield from ("  neighbor PE activate", "  neighbor PE route-reflector-client")
+    """Hypervisors are clients; what a neighbour says is passed on as it came."""
+    yield from (f" address-family {family}", "  neighbor PE activate", "  neighbor PE route-reflector-client")
     for address in others:
         yield f"  neighbor {address} activate"
         yield f"  neighbor {address} attribute-unchanged next-hop"

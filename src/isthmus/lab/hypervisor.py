@@ -6,6 +6,7 @@ on a netdev bridge's internal port. br-ex leads to the internet, br-int belongs 
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 
@@ -16,10 +17,12 @@ from isthmus.lab.network import namespace_of
 from isthmus.lab.places import Places
 from isthmus.lab.plan import AGENT_METRICS, Programs, Site, agent, ovs_env, switch
 from isthmus.lab.process import Processes, listening
-from isthmus.lab.topology import Cloud, Topology
+from isthmus.lab.topology import Cloud, Family, Topology
 
 OVS_SCHEMA = "/usr/share/openvswitch/vswitch.ovsschema"
 PHYSICAL_NETWORK = "public"
+_FAMILIES = {Family.EVPN: "evpn", Family.VPNV4: "vpnv4", Family.VPNV6: "vpnv6"}
+"""In an agent's words."""
 
 
 def start(site: Site, processes: Processes) -> None:
@@ -110,6 +113,13 @@ hold_time_s = {HOLD_S}
     )
 
 
+def _families(topology: Topology) -> str:
+    """None is said where there is but EVPN: it is what an agent speaks by itself."""
+    if topology.families == (Family.EVPN,):
+        return ""
+    return f"[bgp]\nfamilies = {json.dumps([_FAMILIES[one] for one in topology.families])}\n\n"
+
+
 def agent_configuration(site: Site, places: Places) -> str:
     """The agent's file, as an operator would write it for this hypervisor."""
     address, cloud, home = site.hypervisor.address, site.cloud, places.of(site.node)
@@ -119,7 +129,7 @@ vtep = "{address}"
 router_id = "{address}"
 as = {cloud.asn}
 
-{_reflectors(cloud, site.topology)}
+{_families(site.topology)}{_reflectors(cloud, site.topology)}
 {trust.of_clouds(cloud, site.topology)}
 [ovsdb]
 endpoint = "unix:{places.ovsdb(site.node)}"

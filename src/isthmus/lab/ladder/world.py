@@ -36,7 +36,7 @@ from isthmus.lab.ladder.rungs import (
     trips,
 )
 from isthmus.lab.ladder.standing import must_stand
-from isthmus.lab.pe import GATEWAY, HOST, Pe, PeKind, Vrf
+from isthmus.lab.pe import GATEWAY, HOST, Pe, Vrf
 from isthmus.lab.process import within
 from isthmus.lab.progress import Step
 from isthmus.lab.topology import Topology
@@ -46,8 +46,6 @@ NETS = (
     Net("a", "tenant1", "hub", "10.5.0.0/24", "2001:db8:a5::/64", ("h1",)),
     Net("b", "tenant1", "spoke", "10.15.0.0/24", "2001:db8:b5::/64", ("h2",)),
 )
-SPEAKING = (PeKind.FABRIC,)
-"""Whom the clouds forward to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +68,8 @@ def every_customer(ground: Ground) -> list[Customer]:
 
 
 def customers(ground: Ground, vrf: str) -> list[list[Machine]]:
-    """Each side of that VRF: the host behind a PE whom the clouds forward to."""
-    return [[one] for one in every_customer(ground) if one.vrf.name == vrf and one.pe.kind in SPEAKING]
+    """Each side of that VRF: the host behind a PE."""
+    return [[one] for one in every_customer(ground) if one.vrf.name == vrf]
 
 
 def vni(ground: Ground, vrf: str) -> int:
