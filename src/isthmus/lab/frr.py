@@ -47,6 +47,7 @@ def configuration(cloud: Cloud, one: Reflector, topology: Topology) -> str:
         *([] if topology.wary else [" no bgp ebgp-requires-policy"]),
         f" timers bgp {KEEPALIVE_S} {HOLD_S}",
         f" coalesce-time {COALESCE_MS}",
+        *([" no bgp suppress-duplicates"] if Family.VPNV4 in topology.families else []),  # or a new label goes unsaid
         " neighbor PE peer-group",
         f" neighbor PE remote-as {cloud.asn}",
         " neighbor PE passive",
