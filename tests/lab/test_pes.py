@@ -11,7 +11,7 @@ from isthmus.lab import frr, gobgp, hypervisor
 from isthmus.lab.fault import Refusal
 from isthmus.lab.guests import carrier, fabric, guest
 from isthmus.lab.guests import pe as pes
-from isthmus.lab.guests.guest import Neighbour
+from isthmus.lab.guests.guest import Session
 from isthmus.lab.network import namespace_of
 from isthmus.lab.pe import Pe
 from isthmus.lab.plan import Plan
@@ -112,7 +112,7 @@ def test_a_fabric_sends_with_its_vrfs_own_vni_and_router_mac() -> None:
 @pytest.mark.parametrize("pe", [C, D], ids=["carrier", "fabric"])
 def test_a_pe_passes_nobodys_routes_on(pe: Pe) -> None:
     """FRR would, with its own address as next hop and the label of whoever said it."""
-    reflectors = [Neighbour(IPv4Address("172.30.1.5"), ("neighbor 172.30.1.5 remote-as 64512",))]
+    reflectors = [Session(IPv4Address("172.30.1.5"), ("neighbor 172.30.1.5 remote-as 64512",))]
     text = carrier.configuration(C, [], reflectors) if pe is C else fabric.configuration(D, reflectors)
     said = lines(text)
     assert "bgp as-path access-list OWN permit ^$" in said

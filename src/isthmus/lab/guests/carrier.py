@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from ipaddress import IPv4Address, IPv6Address
 
 from isthmus.lab.guests import guest
-from isthmus.lab.guests.guest import Neighbour
+from isthmus.lab.guests.guest import Session
 from isthmus.lab.pe import GATEWAY, Pe, Vrf
 
 GRE, TABLE = "mgre", 1000
@@ -51,7 +51,7 @@ def network(pe: Pe, endpoints: Iterable[IPv4Address], wan_mtu: int) -> Iterator[
         yield f"ip -6 addr add {six} dev {nic} nodad"
 
 
-def configuration(pe: Pe, endpoints: Sequence[IPv4Address], neighbours: Sequence[Neighbour]) -> str:
+def configuration(pe: Pe, endpoints: Sequence[IPv4Address], neighbours: Sequence[Session]) -> str:
     """frr.conf."""
     lines = [f"hostname {pe.name}", "ip nht resolve-via-default"]
     lines += [line for vrf in pe.vrfs for line in (f"vrf {vrf.name}", "exit-vrf")]

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from isthmus.lab.guests import guest
-from isthmus.lab.guests.guest import Neighbour
+from isthmus.lab.guests.guest import Session
 from isthmus.lab.pe import GATEWAY, Pe, Vrf
 
 TABLE = 1000
@@ -49,7 +49,7 @@ def _bridge(pe: Pe, vni: int | None, vrf: Vrf, *, mac: str) -> Iterator[str]:
     yield f"ip link set {vxlan} up"
 
 
-def configuration(pe: Pe, neighbours: Sequence[Neighbour]) -> str:
+def configuration(pe: Pe, neighbours: Sequence[Session]) -> str:
     """frr.conf."""
     lines = [f"hostname {pe.name}", "ip nht resolve-via-default", *guest.NO_TRANSIT]
     lines += ["route-map OUT permit 10", f" match as-path {guest.OWN}", "exit"]

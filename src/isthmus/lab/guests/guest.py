@@ -22,7 +22,7 @@ INIT, NETWORK, PRELOAD, CHANNEL = "init.sh", "network", "xstate.so", "channel.py
 """In its directory."""
 
 
-class Neighbour(NamedTuple):
+class Session(NamedTuple):
     """Whom FRR in the guest has a session with, and what its configuration says of it whatever the families."""
 
     address: IPv4Address

@@ -14,7 +14,7 @@ from isthmus.lab import trust
 from isthmus.lab.fault import PartFailed
 from isthmus.lab.frr import HOLD_S, KEEPALIVE_S
 from isthmus.lab.guests import boot, carrier, channel, fabric, guest
-from isthmus.lab.guests.guest import Neighbour
+from isthmus.lab.guests.guest import Session
 from isthmus.lab.ladder.probe import inside
 from isthmus.lab.pe import Pe, PeKind
 from isthmus.lab.plan import Programs, pe_guest
@@ -126,7 +126,7 @@ def endpoints(pe: Pe, topology: Topology) -> list[IPv4Address]:
     return ours + [other.address for other in topology.pes if other.name != pe.name]
 
 
-def _neighbour(address: IPv4Address, asn: int, topology: Topology) -> Neighbour:
+def _neighbour(address: IPv4Address, asn: int, topology: Topology) -> Session:
     """A cloud's reflector, beyond the WAN router."""
     said = [
         f"remote-as {asn}",
@@ -136,4 +136,4 @@ def _neighbour(address: IPv4Address, asn: int, topology: Topology) -> Neighbour:
         "advertisement-interval 0",
         *([f"password {trust.BETWEEN_CLOUDS}"] if topology.wary else []),
     ]
-    return Neighbour(address, tuple(f"neighbor {address} {words}" for words in said))
+    return Session(address, tuple(f"neighbor {address} {words}" for words in said))

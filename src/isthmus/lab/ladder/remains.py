@@ -10,6 +10,8 @@ from isthmus.lab.plan import ovs_env
 
 _TABLES = ("Logical_Switch", "Logical_Router", "Logical_Switch_Port", "Logical_Router_Port", "Logical_Router_Policy",
            "Logical_Router_Static_Route")  # fmt: skip
+_SAME_FOR_ALL = re.compile(r"table=5,|table=15,(?!.*in_port)")
+"""What no machine of a VPN can have, and which destinations are private: of the empty layout (docs/design/flows.md)."""
 _PREFIX = re.compile(r"\[5\]:\[0\]:\[\d+\]:\[[0-9a-f.:]+\]")
 
 
@@ -63,6 +65,7 @@ def forwarding(ground: Ground, node: str) -> list[str]:
     words = ["ovs-ofctl", "-O", "OpenFlow15", "--no-stats", "dump-flows", f"unix:{home}/br-vpn.mgmt"]
     text = lab.processes.run(f"br-vpn of {node}", words, env=ovs_env(home))
     own = re.compile(r"tun_id|nw_dst|ipv6_dst|metadata|tun_dst")
-    flows = [line.strip() for line in text.splitlines() if own.search(line.split(" actions=")[0])]
+    matches = ((line, line.split(" actions=")[0]) for line in text.splitlines())
+    flows = [line.strip() for line, match in matches if own.search(match) and not _SAME_FOR_ALL.search(match)]
     ports = lab.processes.run(f"br-vpn of {node}", ["ovs-vsctl", "list-ports", "br-vpn"], env=ovs_env(home)).split()
     return flows + [f"port {port}" for port in ports if "ac-" in port]
