@@ -139,6 +139,10 @@ FRR 8.4 withdraws EVPN routes the moment a session ends, whatever was agreed on;
 hypervisors see that whose beacon is withdrawn too has taken nothing back, and that it forwards (ADR 8). A silent
 hypervisor is lost to itself; what counts there is that the others know within {known:g} s, and use it again within
 {again:g} s of its return.
+
+Beside PEs that are not ours, four streams to and from each PE's customer are counted too: to it and back, IPv4 and
+IPv6. What is lost there on the way back after an agent or a reflector was killed is FRR's: it forgets EVPN routes with
+the session that they came by, and VPN routes too if the reflector (here FRR) offers to be waited for in no family.
 """
 
 
