@@ -3,7 +3,7 @@
 PYTHON ?= /usr/bin/python3
 BIN := .venv/bin
 PACKAGES := python3-venv openssl iproute2 iputils-ping util-linux procps ethtool tcpdump udhcpc uwsgi-core uwsgi-plugin-python3 \
-	openvswitch-switch ovn-central ovn-host mariadb-server frr gobgpd
+	openvswitch-switch ovn-central ovn-host mariadb-server frr gobgpd bird2 openbgpd exabgp
 # PEs that are not ours run kernels of their own.
 GUESTS := user-mode-linux tcc kmod
 KEEP ?=
@@ -76,7 +76,7 @@ check: install ## types, import directions, style
 unit: install ## the core with plain values (seconds)
 	$(BIN)/pytest -q --ignore=tests/test_house.py -m 'not contract and not neutron and not lab' tests
 
-contract: install ## against real Open vSwitch, OVN, FRR and GoBGP
+contract: install ## against real Open vSwitch, OVN and five BGP speakers
 	$(BIN)/pytest -q -m contract tests
 
 neutron: install ## the service plugin in real Neutron on MariaDB, in two clouds side by side

@@ -25,7 +25,7 @@ def free_port(address: str = "127.0.0.1") -> int:
 
 def taken(port: int, address: str = "127.0.0.1") -> bool:
     """Whether a server could not listen there now; connections that only rest (TIME-WAIT) do not count."""
-    with socket.socket() as probe:
+    with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((address, port))

@@ -294,6 +294,14 @@ def test_the_peers_farewell_is_passed_on() -> None:
     assert session.counters.received[MessageType.NOTIFICATION] == 1
 
 
+def test_a_hard_reset_says_what_is_inside() -> None:
+    """RFC 8538 section 3.1; FRR puts its Shutdown Communication there."""
+    said = b"\x06\x02\x0cback-at-noon"
+    assert notification_text(6, 9, said) == 'hard reset / cease / administrative shutdown: "back-at-noon"'
+    assert notification_text(6, 9, b"") == "cease / hard reset"
+    assert notification_text(6, 9, b"\x06\x09\x06\x09") == "cease / hard reset", "one inside another is none"
+
+
 def test_stopping_says_why_in_whole_characters() -> None:
     session = a.session_in(State.ESTABLISHED)
     session.handle(Stop("ä" * 200), 1.0)

@@ -13,6 +13,7 @@ from isthmus.bgp.attribute import (
     AsSegment,
     PathAttributes,
     RawAttribute,
+    claimant_community,
     encapsulation_community,
     mobility_community,
     router_mac_community,
@@ -27,7 +28,7 @@ from isthmus.bgp.message import AttributesTooLong, UpdateReader, encode_end_of_r
 from isthmus.bgp.nlri import Nlri, NlriKey
 from isthmus.bgp.nlri.evpn import ESI_ZERO, EvpnPrefix
 from isthmus.model.net import IpAddress, Mac, Prefix
-from isthmus.model.vpn import Encapsulation, ExtendedCommunity, RouteDistinguisher
+from isthmus.model.vpn import Claimant, Encapsulation, ExtendedCommunity, RouteDistinguisher
 from tests.bgp import given as a
 from tests.bgp.vectors import agreed_for
 
@@ -292,6 +293,13 @@ def test_the_communities_we_originate_are_those_of_the_rfcs() -> None:
     assert router_mac_community(Mac.parse("02:78:0a:3c:00:01")).hex() == "060302780a3c0001"
     assert mobility_community(258).hex() == "0600000000000102"
     assert mobility_community(1, sticky=True).hex() == "0600010000000001"
+
+
+def test_a_claimant_of_zeros_is_nobody() -> None:
+    """What OpenBGPD 7.7 makes of every claimant: were it one, all networks behind it would be the same one."""
+    zeros = PathAttributes(extended_communities=(claimant_community(Claimant(bytes(6))),))
+    assert zeros.claimant is None
+    assert PathAttributes(extended_communities=(claimant_community(Claimant.of("red")),)).claimant == Claimant.of("red")
 
 
 @pytest.mark.parametrize("second", ["406301 00", "c06301 07", "400102 0000"], ids=["flags", "another value", "length"])

@@ -69,8 +69,12 @@ def running(command: list[str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
                 process.kill()
 
 
-def _listens(address: str, port: int, log: Path) -> None:
-    with socket.socket() as probe:
+def _socket_family(address: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in address else socket.AF_INET
+
+
+def listens(address: str, port: int, log: Path) -> None:
+    with socket.socket(_socket_family(address)) as probe:
         probe.settimeout(1)
         assert probe.connect_ex((address, port)) == 0, f"nobody listens at {address}:{port}: {log.read_text()[-500:]}"
 
@@ -86,10 +90,17 @@ class Frr:
 
     def ask(self, command: str) -> str:
         """What vtysh would print. The vty socket ends each answer with three zero octets and a status."""
+        return self._type(command)
+
+    def configure(self, *lines: str) -> None:
+        """As `configure terminal` and these lines."""
+        self._type("configure terminal", *lines)
+
+    def _type(self, *lines: str) -> str:
         with socket.socket(socket.AF_UNIX) as vty:
             vty.settimeout(10)
             vty.connect(str(self.directory / "bgpd.vty"))
-            for line in ("enable", command):
+            for line in ("enable", *lines):
                 vty.sendall(line.encode() + b"\0")
                 answer = b""
                 while len(answer) < 4 or answer[-4:-1] != b"\0\0\0":
@@ -137,7 +148,7 @@ def frr(
     command = [str(BGPD), "-Z", "-S", "-f", str(file), "-i", str(directory / "bgpd.pid")]
     command += ["--vty_socket", str(directory), "-l", address, "-p", str(port), "-P", "0"]
     with running(command, log) as process:
-        eventually(lambda: _listens(address, port, log))
+        eventually(lambda: listens(address, port, log))
         yield Frr(address, port, directory, process)
 
 
@@ -148,15 +159,21 @@ class GoBgp:
     address: str
     port: int
     api_port: int
+    directory: Path
     process: subprocess.Popen[bytes]
 
     def ask(self, command: str) -> str:
         """What `gobgp` prints."""
-        words = ["gobgp", "-u", self.address, "-p", str(self.api_port), *command.split()]
+        words = ["gobgp", "-u", _api_address(self.address), "-p", str(self.api_port), *command.split()]
         return subprocess.run(words, check=True, capture_output=True, text=True, timeout=20).stdout
 
     def ask_json(self, command: str) -> Any:
         return json.loads(self.ask(f"-j {command}"))
+
+
+def _api_address(address: str) -> str:
+    """Where its gRPC is: it has no way to be told an IPv6 address for that."""
+    return "127.0.0.1" if ":" in address else address
 
 
 GRACEFUL = """\
@@ -247,16 +264,18 @@ def gobgp(
     """GoBGP's daemon; `graceful` keeps EVPN routes of a client that restarts, `long_lived` those of one that stays
     away; `rtc_deferral_s` is as `rt_constrain` has it."""
     directory.mkdir(parents=True, exist_ok=True)
-    port, api_port = port or free_port(address), free_port(address)
+    api = _api_address(address)
+    port, api_port = port or free_port(address), free_port(api)
     file, log = directory / "gobgpd.toml", directory / "gobgpd.out"
     file.write_text(
         config or gobgp_config(address, port, local_as, peers, hold_s, graceful, long_lived, rtc_deferral_s)
     )
-    command = ["gobgpd", "-f", str(file), "--api-hosts", f"{address}:{api_port}", "--pprof-disable", "-p"]
+    command = ["gobgpd", "-f", str(file), "--api-hosts", f"{api}:{api_port}", "--pprof-disable", "-p"]
     with running(command, log) as process:
-        eventually(lambda: _listens(address, port, log))
-        eventually(lambda: _listens(address, api_port, log))
-        yield GoBgp(address, port, api_port, process)
+        if api == address:  # over IPv6 who knocks counts as the peer, and the peer has to wait for seconds after that
+            eventually(lambda: listens(address, port, log))
+        eventually(lambda: listens(api, api_port, log))
+        yield GoBgp(address, port, api_port, directory, process)
 
 
 class LiveSession:
@@ -305,10 +324,11 @@ class LiveSession:
                 self.events.append(output)
 
     def _dial(self) -> None:
-        connection = socket.socket()
+        connection = socket.socket(_socket_family(self._source))
         connection.settimeout(2)
         connection.bind((self._source, 0))
-        self._guard.put_on(connection, IpAddress.parse(self._target[0]))
+        if connection.family is socket.AF_INET:  # as the agent, which dials over nothing else
+            self._guard.put_on(connection, IpAddress.parse(self._target[0]))
         try:
             connection.connect(self._target)
         except OSError as error:

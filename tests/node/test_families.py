@@ -172,6 +172,15 @@ def test_each_family_has_its_beacon() -> None:
     assert other.beacons == []
 
 
+def test_a_reflector_that_does_not_carry_a_family_is_named() -> None:
+    """BIRD has no EVPN, OpenBGPD 7.7 neither: the session stands with the rest, and that must not look whole."""
+    world = begun(ALL, spoken=(VPNV4,))
+    (peer,) = status(world.node, world.now).peers
+    assert (peer.families[0], peer.families_lacking) == ("ipv4 vpn", ["l2vpn evpn", "ipv6 vpn"])
+    (whole,) = (p for w in (begun(ALL),) for p in status(w.node, w.now).peers)
+    assert whole.families_lacking == [], "RT-Constrain is a help and no family of routes"
+
+
 def test_two_families_that_lead_to_one_address_are_two_candidates() -> None:
     """Whoever announces both is sent to in VXLAN, unless told otherwise, whatever the local preference."""
     world = begun()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from isthmus.cli import render
 from isthmus.model.reason import AttachmentState, LimitState, Note
 from isthmus.node.status import NodeStatus
 from isthmus.shell.transitions import lines
@@ -100,6 +101,14 @@ def test_where_nobody_answers_is_a_line_and_so_is_a_reflector_in_the_way() -> No
     assert said(story.node(peers=[story.peer()]), astray) == [
         "peer 192.0.2.1: 192.0.2.1 stands in the place of hypervisors' own next hops"
     ]
+
+
+def test_a_session_says_what_it_was_to_carry_and_does_not() -> None:
+    down = story.node(peers=[story.peer(state="Idle", reason="no connection")])
+    up = story.node(peers=[story.peer(families_lacking=["ipv4 vpn", "ipv6 vpn"])])
+    line, *_ = said(down, up)
+    assert line == "peer 192.0.2.1: session up, l2vpn-evpn; it has not offered ipv4 vpn, ipv6 vpn"
+    assert "has not offered ipv4 vpn, ipv6 vpn, so routes" in render.peers(up.peers)
 
 
 @pytest.mark.parametrize(("mode", "because"), [("on", "most fell silent together"), ("warn", "to warn only")])

@@ -106,7 +106,9 @@ def read_communities(communities: bytes) -> Said:
         elif kind == _EVPN and subtype == _MAC_MOBILITY and sequence is None:
             sequence = int.from_bytes(communities[at + 4 : end], "big")
         elif kind == _EXPERIMENTAL and subtype == _CLAIMANT and claimant is None:
-            claimant = Claimant(communities[at + 2 : end])
+            said = communities[at + 2 : end]
+            # OpenBGPD 7.7 passes the type on and zeros instead of the value: nobody's, and not one network's.
+            claimant = Claimant(said) if any(said) else None
     return Said(frozenset(encapsulations), mac, site, sequence, claimant)
 
 

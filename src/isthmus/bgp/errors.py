@@ -78,6 +78,9 @@ def notification_text(code: int, subcode: int, data: bytes) -> str:
         known = NotificationCode(code)
     except ValueError:
         return f"code {code}, subcode {subcode}"
+    if known is NotificationCode.CEASE and subcode == CeaseError.HARD_RESET and len(data) >= 2 and data[1] != subcode:
+        code, subcode, data = data[0], data[1], data[2:]  # RFC 8538 section 3.1: the reason is inside
+        return f"hard reset / {notification_text(code, subcode, data)}"
     text = words(known)
     names = SUBCODES.get(known)
     if names is not None and subcode in set(names):

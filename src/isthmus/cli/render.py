@@ -144,6 +144,8 @@ def _peer_trouble(p: PeerStatus) -> str:
         return p.reason
     if p.next_hops_changed_to:
         return astray(p)
+    if p.families_lacking:
+        return lacking(p)
     if p.not_taken:
         return "; ".join(f"{count} routes not taken: {why}" for why, count in p.not_taken.items())
     if p.refused:  # an agent of an earlier release knows one reason only
@@ -154,6 +156,11 @@ def _peer_trouble(p: PeerStatus) -> str:
 def astray(p: PeerStatus) -> str:
     """What a reflector does that should leave next hops alone."""
     return f"puts {_list(p.next_hops_changed_to)} in the place of hypervisors' next hops, so tunnels lead there"
+
+
+def lacking(p: PeerStatus) -> str:
+    """A session stands with what both sides carry."""
+    return f"has not offered {', '.join(p.families_lacking)}, so routes of that kind go by other peers or not at all"
 
 
 def ports(rows: Iterable[PortStatus]) -> str:

@@ -199,6 +199,7 @@ def _peer(node: Node, peer: Peer, now: float) -> PeerStatus:
         last_fault=counters.last_fault or counters.last_error,
         beacons=beacons,
         next_hops_changed_to=sorted(map(str, astray)),
+        families_lacking=[str(f) for f in peer.config.families if agreed and f not in agreed.families],
         missing=missing,
         missing_more=len(peer.session.damage) - len(missing),
         kept="" if kept is None else _KEPT[kept[1]].value,

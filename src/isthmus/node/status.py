@@ -146,6 +146,8 @@ class PeerStatus:
     """Hypervisors that show it theirs; no routes of anybody's."""
     next_hops_changed_to: list[str] = field(default_factory=list)
     """What stands, in what it passes on, where hypervisors had said their own tunnel endpoints."""
+    families_lacking: list[str] = field(default_factory=list)
+    """Families of routes that it was to carry, and that it has not offered."""
     missing: list[str] = field(default_factory=list)
     """Routes, by RD and prefix, that malformed UPDATEs have cost and that were not said again: the first few."""
     missing_more: int = 0

@@ -29,6 +29,10 @@ _PEER_GAUGES: dict[str, tuple[str, Callable[[PeerStatus], float]]] = {
         "Next hops that stand in the place of hypervisors' own in what the peer passes on.",
         lambda p: len(p.next_hops_changed_to),
     ),
+    "families_lacking": (
+        "Families of routes that the peer was to carry and does not.",
+        lambda p: len(p.families_lacking),
+    ),
     "routes_refused": ("Routes beyond the peer's maximum, not taken.", lambda p: p.refused),
     "routes_kept_seconds": (
         "For how long its routes are kept without its session; 0: they are not.",

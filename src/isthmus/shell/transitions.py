@@ -38,7 +38,8 @@ def _peers(before: dict[str, PeerStatus], after: list[PeerStatus]) -> Iterator[s
         old = before.get(peer.address)
         was_up, up = old is not None and old.state == ESTABLISHED, peer.state == ESTABLISHED
         if up and not was_up:
-            yield f"peer {peer.address}: session up, {', '.join(peer.families)}"
+            lacking = f"; it has not offered {', '.join(peer.families_lacking)}" if peer.families_lacking else ""
+            yield f"peer {peer.address}: session up, {', '.join(peer.families)}{lacking}"
         elif was_up and not up:
             yield f"peer {peer.address}: session down: {peer.reason}"
         elif not up and old is not None and old.reason != peer.reason:
