@@ -14,7 +14,7 @@ from isthmus.bgp.heard import Heard
 from isthmus.bgp.iana import AsSegmentType
 from isthmus.bgp.nlri.evpn import EvpnPrefix
 from isthmus.fib.entries import CircuitName
-from isthmus.model.intent import AssociationIntent, AssociationKind, AttachmentIntent, Fallback
+from isthmus.model.intent import AssociationIntent, AssociationKind, AttachmentIntent, Fallback, FamilyName
 from isthmus.model.net import IpAddress, Mac, Prefix
 from isthmus.model.port import LocalPort
 from isthmus.model.vpn import Claimant, Encapsulation, ExtendedCommunity, RouteDistinguisher, RouteTarget, SiteOfOrigin
@@ -61,6 +61,7 @@ def association(
     kind: AssociationKind = AssociationKind.ROUTER,
     local_pref: int | None = None,
     shared: bool = False,
+    families: tuple[FamilyName, ...] | None = None,
 ) -> AssociationIntent:
     """Association `number`, which is also its number of (attachment, BGPVPN) unless told otherwise."""
     return AssociationIntent(
@@ -74,6 +75,7 @@ def association(
         networks=networks,
         local_pref=local_pref,
         shared=shared,
+        families=families,
     )
 
 

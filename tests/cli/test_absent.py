@@ -1,4 +1,5 @@
-"""A route that does not arrive: a malformed UPDATE is named while it may be why, and no longer."""
+"""A route that does not arrive: a malformed UPDATE is named while it may be why, and no longer; so is what its BGPVPN
+asks for and nobody there can do."""
 
 from __future__ import annotations
 
@@ -6,6 +7,7 @@ from isthmus.bgp.packing import encode_updates
 from isthmus.cli.known import Known, Told
 from isthmus.cli.verdict import Cause, Verdict
 from isthmus.cli.why import why
+from isthmus.model.intent import FamilyName
 from isthmus.node import facts
 from isthmus.node.report import status
 from tests.build import association, attachment, attributes, circuit, nlri, path, port
@@ -15,12 +17,13 @@ NETWORK, TARGET = "neutron-a", "64512:1"
 ORIGIN, NO_ORIGIN = bytes((0x40, 1, 1, 0)), bytes((0x40, 1, 1, 9))
 
 
-def host(address: str, machine: str) -> World:
+def host(address: str, machine: str, families: tuple[FamilyName, ...] | None = None) -> World:
     """A hypervisor with this machine, whose reflector passes nothing of the other's on."""
     world = World()
     world.switch_on()
     subnet = address.rpartition(".")[0] + ".0/24"
-    wish = attachment(1, association(16, networks=(NETWORK,), both=(TARGET,)), networks=(NETWORK,), subnets=(subnet,))
+    bound = association(16, networks=(NETWORK,), both=(TARGET,), families=families)
+    wish = attachment(1, bound, networks=(NETWORK,), subnets=(subnet,))
     world.intent({circuit(1): wish}, [port(machine, NETWORK, address)])
     world.end_of_rib()
     return world
@@ -38,8 +41,8 @@ def says(world: World, prefix: str, rd: str, *, well: bool) -> None:
     world.tell(facts.Received(REFLECTOR, octets if well else octets.replace(ORIGIN, NO_ORIGIN)))
 
 
-def asked(here: World) -> Verdict:
-    there = host(*THERE)
+def asked(here: World, families: tuple[FamilyName, ...] | None = None) -> Verdict:
+    there = host(*THERE, families)
     here.says(path("10.1.0.99/32", attributes(TARGET)))
     told = [Told("h1", status(here.node, here.now)), Told("h2", status(there.node, there.now))]
     return why(Known(told), HERE[1], THERE[1])
@@ -79,3 +82,9 @@ def test_one_of_very_many_may_be_of_this_route() -> None:
     for number in range(20):
         says(here, f"10.77.0.{number}/32", "172.30.2.1:17", well=False)
     assert asked(here).cause is Cause.ROUTE_MALFORMED
+
+
+def test_a_family_that_the_far_end_does_not_speak_is_named() -> None:
+    verdict = asked(host(*HERE), (FamilyName.VPNV4,))
+    assert verdict.cause is Cause.NOT_IN_FAMILY
+    assert "speaks none of the families in which its BGPVPN is announced" in verdict.sentence

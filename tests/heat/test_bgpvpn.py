@@ -33,6 +33,7 @@ def test_every_property_reaches_the_api(admin: User, stacks: Stacks) -> None:
         "vni": 4801,
         "local_pref": 0,
         "fallback": "none",
+        "families": ["evpn", "vpnv4"],
         "tags": ["gold", "prod"],
     }
     path = stacks.create(bgpvpn(**said))
@@ -61,6 +62,7 @@ def test_an_update_changes_in_place_what_the_api_can_change(admin: User, stacks:
         "route_targets": ["64512:1", "64512:3"],
         "local_pref": 70,
         "fallback": "all",
+        "families": ["vpnv4"],
         "tags": ["gold"],
     }
     stacks.update(path, bgpvpn(**changed))
@@ -72,7 +74,7 @@ def test_an_update_changes_in_place_what_the_api_can_change(admin: User, stacks:
     bare = only(admin)
     assert bare["id"] == before["id"]
     assert (bare["description"], bare["route_targets"], bare["local_pref"], bare["tags"]) == ("", [], None, [])
-    assert bare["fallback"] is None
+    assert (bare["fallback"], bare["families"]) == (None, None)
     assert bare["name"].startswith(path.split("/")[1])
 
 

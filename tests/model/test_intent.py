@@ -28,6 +28,7 @@ from isthmus.model.intent import (
     BadIntent,
     BgpvpnIntent,
     Fallback,
+    FamilyName,
     Lane,
     UnknownSchema,
     bgpvpn_external_ids,
@@ -55,6 +56,7 @@ prefixes = st.builds(
     Prefix.of, st.binary(min_size=4, max_size=4) | st.binary(min_size=16, max_size=16), st.integers(0, 32)
 )
 preferences = st.none() | st.integers(0, 2**32 - 1)
+families = st.none() | st.sets(st.sampled_from(FamilyName)).map(lambda x: tuple(sorted(x)))
 numbers = st.integers(NUMBER_MIN, NUMBER_MAX)
 vpns = st.builds(
     BgpvpnIntent,
@@ -64,13 +66,14 @@ vpns = st.builds(
     imports=sets,
     exports=sets,
     local_pref=preferences,
+    families=families,
 )
 
 
 def made(
     vpn: BgpvpnIntent, of: str, kind: AssociationKind, number: int | None, networks: tuple[str, ...], shared: bool
-) -> object:
-    said = (vpn.bgpvpn, number, vpn.vni, vpn.imports, vpn.exports, networks, vpn.local_pref, shared)
+) -> AssociationIntent:
+    said = (vpn.bgpvpn, number, vpn.vni, vpn.imports, vpn.exports, networks, vpn.local_pref, shared, vpn.families)
     return AssociationIntent(of, kind, *said)
 
 
@@ -97,7 +100,11 @@ def attachments(
     )
 
 
-numbered = attachments(numbers, st.just(False))
+def in_every_family(intent: AttachmentIntent) -> AttachmentIntent:
+    return replace(intent, associations=tuple(replace(a, families=None) for a in intent.associations))
+
+
+numbered = attachments(numbers, st.just(False)).map(in_every_family)
 """What form 1 can say."""
 any_of_them = attachments(st.none() | numbers, st.booleans())
 
@@ -111,7 +118,7 @@ def with_lanes(intent: AttachmentIntent) -> AttachmentIntent:
 
 
 def vpn_of(a: AssociationIntent, revision: int = 1) -> BgpvpnIntent:
-    return BgpvpnIntent(a.bgpvpn, revision, a.vni, a.imports, a.exports, a.local_pref)
+    return BgpvpnIntent(a.bgpvpn, revision, a.vni, a.imports, a.exports, a.local_pref, a.families)
 
 
 def through_form_2(intent: AttachmentIntent) -> AttachmentIntent:
@@ -166,6 +173,13 @@ def test_a_memory_of_the_release_before_knows_nothing_of_what_lies_outside() -> 
     assert from_memory(memory) == ONE
 
 
+def test_a_memory_of_the_release_before_knows_no_families() -> None:
+    memory = to_memory(ONE)
+    assert from_memory(json.loads(json.dumps(to_memory(IN_TWO)))) == IN_TWO
+    del memory["associations"][0]["f"]
+    assert from_memory(memory) == ONE
+
+
 @given(vpns)
 def test_a_bgpvpns_row_is_read_as_written(vpn: BgpvpnIntent) -> None:
     assert read_bgpvpn(bgpvpn_external_ids(vpn)) == vpn
@@ -174,6 +188,8 @@ def test_a_bgpvpns_row_is_read_as_written(vpn: BgpvpnIntent) -> None:
 ONE = attachment(1, association(16, networks=("neutron-a",), both=("64512:1",)), networks=("neutron-a",))
 GOOD, THIN = to_external_ids(ONE), to_external_ids(ONE, 2)
 VPN = bgpvpn_external_ids(vpn_of(ONE.associations[0]))
+TWO = (FamilyName.EVPN, FamilyName.VPNV4)
+IN_TWO = replace(ONE, associations=(replace(ONE.associations[0], families=TWO),))
 AC = f"isthmus:a:{uuid(16)}"
 
 
@@ -218,6 +234,17 @@ def test_form_2_is_thin() -> None:
         "isthmus:imports": "64512:1",
         "isthmus:exports": "64512:1",
     } == VPN
+
+
+def test_families_stand_in_a_bgpvpns_row_and_in_no_other() -> None:
+    row = bgpvpn_external_ids(vpn_of(IN_TWO.associations[0]))
+    assert row == VPN | {"isthmus:families": "evpn vpnv4"}
+    assert to_external_ids(IN_TWO, 1) == GOOD, "agents of the first release refuse a member they do not know"
+    assert to_external_ids(IN_TWO, 2) == THIN
+    newer = read_bgpvpn(row | {"isthmus:families": "vpnv6 ipv4-unicast evpn"})
+    assert (newer.families, newer.ignored) == ((FamilyName.EVPN, FamilyName.VPNV6), 1), "known ones count"
+    only_new = read_bgpvpn(row | {"isthmus:families": "ipv4-unicast"})
+    assert (only_new.families, only_new.ignored) == ((), 1), "not: all that there are"
 
 
 def test_lanes_are_in_form_2_only_and_each_has_addresses_of_its_own() -> None:

@@ -24,7 +24,8 @@ def names(found: list[dict[str, Any]]) -> list[str]:
 
 def test_the_extensions_are_advertised(owner: User) -> None:
     aliases = {e["alias"] for e in owner.get("extensions")}
-    assert {"bgpvpn", "bgpvpn-vni", "bgpvpn-routes-control", "bgpvpn-associations"} <= aliases
+    ours = {"associations", "status", "fallback", "families"}
+    assert {"bgpvpn", "bgpvpn-vni", "bgpvpn-routes-control"} | {f"bgpvpn-{one}" for one in ours} <= aliases
 
 
 def test_create_show_list_update_delete(admin: User, owner: User) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from isthmus.model.intent import AttachmentIntent, Fallback, Lane
+from isthmus.model.intent import AttachmentIntent, Fallback, FamilyName, Lane
 from tests.eventually import eventually
 from tests.neutron.cloud import V4, V6, Cloud, User
 
@@ -231,6 +231,21 @@ def test_the_fallback_of_a_bgpvpn_reaches_its_attachments(cloud: Cloud, owner: U
     assert vpn.told(lone).fallback is Fallback.PUBLIC
     owner.delete(f"{BGPVPNS}/{other['id']}/network_associations/{association['id']}")
     assert vpn.told(lone).fallback is Fallback.ALL
+
+
+def test_the_families_of_a_bgpvpn_stand_in_its_row(cloud: Cloud, owner: User, vpn: Vpn) -> None:
+    lone = owner.network(V4)["id"]
+    vpn.bind("network", lone)
+
+    def told() -> list[tuple[FamilyName, ...] | None]:
+        return [a.families for a in vpn.told(lone).associations]
+
+    assert told() == [None]
+    changed = cloud.admin.put(vpn.path, {"bgpvpn": {"families": ["vpnv6", "vpnv4"]}})["bgpvpn"]
+    assert changed["families"] == ["vpnv4", "vpnv6"]
+    assert told() == [(FamilyName.VPNV4, FamilyName.VPNV6)]
+    cloud.admin.put(vpn.path, {"bgpvpn": {"families": None}})
+    assert told() == [None]
 
 
 def test_the_external_subnets_gateway_moves_our_default_route(cloud: Cloud, owner: User, vpn: Vpn) -> None:

@@ -40,17 +40,20 @@ create_bgpvpn:LIST                         201    403    403    403    403    40
 create_bgpvpn:vni                          201    403    403    403    403    403
 create_bgpvpn:local_pref                   201    403    403    403    403    403
 create_bgpvpn:fallback                     201    403    403    403    403    403
+create_bgpvpn:families                     201    403    403    403    403    403
 get_bgpvpn                                 200    200    200    200    404    404
 get_bgpvpn:project_id                      seen   hidden hidden hidden 404    404
 get_bgpvpn:LIST                            seen   hidden hidden hidden 404    404
 get_bgpvpn:vni                             seen   hidden hidden hidden 404    404
 get_bgpvpn:local_pref                      seen   seen   seen   seen   404    404
 get_bgpvpn:fallback                        seen   seen   seen   seen   404    404
+get_bgpvpn:families                        seen   hidden hidden hidden 404    404
 get_bgpvpn:status_details                  seen   hidden hidden hidden 404    404
 update_bgpvpn                              200    200    200    403    404    404
 update_bgpvpn:LIST                         200    403    403    403    404    404
 update_bgpvpn:local_pref                   200    403    403    403    404    404
 update_bgpvpn:fallback                     200    403    403    403    404    404
+update_bgpvpn:families                     200    403    403    403    404    404
 delete_bgpvpn                              204    403    403    403    404    404
 create_bgpvpn_KIND_association             201    201    201    403    404    403
 get_bgpvpn_KIND_association                200    200    200    200    404    404
@@ -163,8 +166,9 @@ def _tags(world: World, verb: str, user: User) -> str:
 
 def _bgpvpn(world: World, verb: str, attribute: str, role: str, allowed: bool) -> str:
     user = world.users[role]
+    words: dict[str, object] = {"fallback": "none", "families": ["evpn"], "": "roles"}
     value: object = [f"64512:{next(NUMBERS)}"] if attribute in LISTS else next(NUMBERS)
-    named = {attribute: "none" if attribute == "fallback" else value} if attribute else {"name": "roles"}
+    named = {attribute or "name": words.get(attribute, value)}
     project = {"project_id": world.project} if role == "admin" else {}
     if verb == "create":
         return str(user.call("POST", BGPVPNS, {"bgpvpn": named | project}).status)
@@ -210,7 +214,7 @@ def test_lists_show_nobody_more_than_single_requests(world: World) -> None:
 
 def test_what_one_must_not_see_is_no_filter_and_no_order_either(world: World) -> None:
     for role in ("manager", "member", "reader"):
-        for attribute in (*LISTS, "vni"):
+        for attribute in (*LISTS, "vni", "families"):
             for query in ({attribute: "1"}, {"sort_key": attribute, "sort_dir": "asc"}):
                 assert world.users[role].call("GET", BGPVPNS, **query).status == 403, (role, query)
 

@@ -15,6 +15,8 @@ pytestmark = pytest.mark.neutron
 
 BGPVPNS = "bgpvpn/bgpvpns"
 LINES = "bgpvpn/bgpvpn_associations"
+CHOSEN = {"local_pref": 7, "fallback": "all", "families": ["vpnv6", "evpn"]}
+"""What an administrator decides."""
 
 
 def bgpvpn(admin: User, owner: User, **attributes: Any) -> dict[str, Any]:
@@ -104,9 +106,7 @@ def test_changed_since(admin: User, owner: User) -> None:
 
 
 def test_every_attribute_filters_and_sorts(admin: User, owner: User) -> None:
-    vpn = bgpvpn(
-        admin, owner, name="n", route_targets=["1:1"], vni=None, local_pref=5, fallback="none", description="d"
-    )
+    vpn = bgpvpn(admin, owner, name="n", route_targets=["1:1"], vni=None, description="d", **CHOSEN)
     shown = admin.get(f"{BGPVPNS}/{vpn['id']}")
     derived = {"status", "status_reason", "status_details"}  # they follow from what agents report
     for attribute, value in shown.items():
@@ -119,6 +119,15 @@ def test_every_attribute_filters_and_sorts(admin: User, owner: User) -> None:
             admin.get(BGPVPNS, sort_key=attribute, sort_dir="desc", limit=2)
 
 
+def test_families_are_searched_by_any_of_them(admin: User, owner: User) -> None:
+    for name, families in (("all", None), ("labels", ["vpnv6", "vpnv4"]), ("four", ["vpnv4"]), ("vxlan", "evpn")):
+        made = bgpvpn(admin, owner, name=name, families=families)
+        assert made["families"] == {"labels": ["vpnv4", "vpnv6"], "vxlan": ["evpn"]}.get(name, families)
+    for asked, names in (("vpnv4", ["four", "labels"]), ("vpnv6", ["labels"]), ("evpn", ["vxlan"]), ("vpnv", [])):
+        found = admin.get(BGPVPNS, project_id=owner.project, families=asked)
+        assert sorted(one["name"] for one in found) == names, asked
+
+
 def test_pages_by_every_attribute_lose_nothing(cloud: Cloud, admin: User, owner: User) -> None:
     """Behind a marker whatever its value: true, false, none, a time that is not known."""
     one = f"{BGPVPNS}/{bgpvpn(admin, owner)['id']}"
@@ -129,7 +138,7 @@ def test_pages_by_every_attribute_lose_nothing(cloud: Cloud, admin: User, owner:
         made += [
             owner.make(f"{one}/port_associations", port_id=port, advertise_fixed_ips=flag),
             owner.make(f"{one}/router_associations", router_id=router, advertise_extra_routes=flag),
-            bgpvpn(admin, owner, name=f"n{number}", vni=None, **({} if flag else {"local_pref": 7, "fallback": "all"})),
+            bgpvpn(admin, owner, name=f"n{number}", vni=None, **({} if flag else CHOSEN)),
         ]
     cloud.sql(
         "UPDATE standardattributes SET created_at = NULL, updated_at = NULL WHERE id IN (SELECT standard_attr_id FROM"

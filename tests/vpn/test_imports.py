@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from isthmus.bgp.attribute import PathAttributes
+from isthmus.bgp.nlri.ethernet import MacIp
+from isthmus.bgp.nlri.evpn import EvpnPrefix
 from isthmus.fib.entries import Deliver, NextHop
 from isthmus.model.net import Mac
 from isthmus.model.reason import NotBest, Note, NotImported, NotInstalled
@@ -55,6 +57,24 @@ def test_what_cannot_be_forwarded_is_refused_with_its_reason(attrs: PathAttribut
     route = path("10.9.0.1/32", attrs)
     assert refusal(route, ME) is why
     assert (decide(only_view(), net("10.9.0.1/32"), [route], [], ME) is None) == (why is not None)
+
+
+def test_a_route_of_a_fabric_is_used_if_it_leads_to_its_pe_by_itself() -> None:
+    """EVPN types 2 and 5: what is for bridging only, or resolves through a gateway or segment, is refused by name."""
+    plain = path("10.9.0.1/32", attributes("64512:1"))
+    assert isinstance(plain.nlri, EvpnPrefix)
+    rd, mac = plain.nlri.rd, Mac.parse("02:00:00:00:00:09")
+    host = MacIp(rd, bytes(10), 0, mac, ip("10.9.0.1"), 1001, 7001)
+    segment = bytes.fromhex("00112233445566778899")
+    for nlri, why in (
+        (plain.nlri, None),
+        (host, None),
+        (host._replace(routed=None), NotImported.BRIDGED_ONLY),
+        (plain.nlri._replace(gateway=ip("10.9.0.9")), NotImported.OVERLAY_INDEX),
+        (plain.nlri._replace(esi=segment), NotImported.OVERLAY_INDEX),
+        (plain.nlri._replace(label=0), NotImported.OVERLAY_INDEX),
+    ):
+        assert refusal(plain._replace(nlri=nlri), ME) is why, nlri
 
 
 def test_an_unusable_route_never_displaces_a_usable_one() -> None:

@@ -172,6 +172,8 @@ def _kept_back(leg: Leg, place: Place, export: PortStatus) -> Verdict:
         NotAnnounced.DRAINED.value: Cause.DRAINED,
         NotAnnounced.NOT_SERVED.value: Cause.NOT_SERVED,
         NotAnnounced.EXTERNAL.value: Cause.PORT_EXTERNAL,
+        NotAnnounced.FAMILY_NOT_SPOKEN.value: Cause.NOT_IN_FAMILY,
+        NotAnnounced.FAMILY_OF_OTHER_VERSION.value: Cause.NOT_IN_FAMILY,
         NotAnnounced.NUMBER_CLASH.value: Cause.NUMBER_CLASH,
     }
     if why in causes:

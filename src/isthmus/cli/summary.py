@@ -23,6 +23,7 @@ _CONFIGURED_SO = {
     NotAnnounced.NO_EXPORT_TARGET.value,
     NotAnnounced.PORT_DOWN.value,
     NotAnnounced.ARRIVING.value,
+    NotAnnounced.FAMILY_OF_OTHER_VERSION.value,
     NotAnnounced.DRAINED.value,
     NotInstalled.HIDDEN_BY_ROUTER.value,
     Note.DEFAULT_ROUTE.value,

@@ -55,6 +55,7 @@ class Cause(StrEnum):
     NO_IMPORT_TARGETS = "a port's associations import nothing"
     NO_EXPORT_TARGETS = "a port's associations export nothing"
     TOO_MANY_TARGETS = "more route targets than an UPDATE can carry"
+    NOT_IN_FAMILY = "no family in which a BGPVPN is announced carries it from there"
     TARGETS_DIFFER = "exports and imports have no route target in common"
     TARGETS_LOST = "a reflector took the route targets away"
     DUPLICATE_ADDRESS = "two ports claim one address"

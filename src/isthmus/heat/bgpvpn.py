@@ -60,6 +60,10 @@ class BGPVPN(neutron.NeutronResource):
             constraints.AllowedValues(["all", "public", "none"]),
             update_allowed=True,
         ),
+        "families": schema.listed(
+            "Families of routes in which it is announced; all that the hypervisors speak if nothing is said.",
+            schema.text("A family.", constraints.AllowedValues(["evpn", "vpnv4", "vpnv6"])),
+        ),
         "tags": schema.listed("Tags of the BGPVPN.", schema.text("A tag.")),
     }
 
@@ -75,6 +79,7 @@ class BGPVPN(neutron.NeutronResource):
         vni="VXLAN network identifier.",
         local_pref="Local preference.",
         fallback="Where packets go whose destination it does not know.",
+        families="Families of routes in which it is announced; null for all that the hypervisors speak.",
         networks="IDs of the associated networks.",
         routers="IDs of the associated routers.",
         ports="IDs of the associated ports.",

@@ -95,6 +95,8 @@ class NotAnnounced(StrEnum):
     NO_FLOW = "its inbound flow is not confirmed: nothing is announced that cannot be forwarded"
     PEER_DOWN = "the session is down"
     NOT_NEGOTIATED = "no peer that is up speaks a family that could carry it"
+    FAMILY_NOT_SPOKEN = "this hypervisor speaks none of the families in which its BGPVPN is announced"
+    FAMILY_OF_OTHER_VERSION = "its BGPVPN is announced in families of the other IP version only"
     NUMBER_CLASH = "its VNI is another BGPVPN's on this hypervisor"
     NOT_SERVED = "the attachment's router has no interface on its subnet, so it could not be delivered"
     NOT_FOR_PEERS = "no reflector is to be told any of its route targets (announce_targets)"

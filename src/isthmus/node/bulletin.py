@@ -41,6 +41,7 @@ _EXCEPTIONS = frozenset(
         NotAnnounced.NO_NUMBER,
         NotAnnounced.TOO_MANY_TARGETS,
         NotAnnounced.TOO_MANY_PORTS,
+        NotAnnounced.FAMILY_NOT_SPOKEN,
         NotAnnounced.NUMBER_CLASH,
         NotAnnounced.NOT_SERVED,
         NotAnnounced.EXTERNAL,

@@ -42,7 +42,7 @@ from isthmus.node.tables import Changes, Tables
 from isthmus.vpn.claims import Hearing
 from isthmus.vpn.exports import Export, of_circuit
 from isthmus.vpn.imports import heard_of
-from isthmus.vpn.offers import delivered_by
+from isthmus.vpn.offers import delivered_by, untold
 from isthmus.vpn.trust import sources
 from isthmus.vpn.views import Doors, Imports, View, clashes, doors_of, view
 
@@ -221,7 +221,12 @@ class Picture:
             return ()
         surplus = of_circuit(name, intent, beyond, self._issued) if beyond else ()
         refused = (replace(export, why_not=NotAnnounced.TOO_MANY_PORTS) for export in surplus)
-        return (*of_circuit(name, intent, served, self._issued), *refused)
+        return (*(self._speakable(export) for export in of_circuit(name, intent, served, self._issued)), *refused)
+
+    def _speakable(self, export: Export) -> Export:
+        """With the reason, if no family that is spoken here may tell it."""
+        why_not = untold(export, self._speaker) if export.why_not is None else None
+        return export if why_not is None else replace(export, why_not=why_not)
 
     def clashes(self, name: CircuitName) -> bool:
         """Whether a view of the circuit is not served, because its number is another's."""

@@ -32,6 +32,14 @@ class SetAttributes(command.Command):
             "--fallback", choices=["all", "public", "none"], help="Where packets go whose destination it does not know"
         )
         fallback.add_argument("--no-fallback", action="store_true", help="As the cloud has it")
+        families = parser.add_mutually_exclusive_group()
+        families.add_argument(
+            "--family",
+            action="append",
+            choices=["evpn", "vpnv4", "vpnv6"],
+            help="Family of routes in which it is announced (repeat for several)",
+        )
+        families.add_argument("--no-family", action="store_true", help="In all that the hypervisors speak")
         parser.add_argument(
             "--tag", action="append", default=[], metavar="<tag>", help="Tag to be added (repeat for several)"
         )
@@ -48,6 +56,8 @@ class SetAttributes(command.Command):
             change["local_pref"] = parsed_args.local_pref
         if parsed_args.fallback is not None or parsed_args.no_fallback:
             change["fallback"] = parsed_args.fallback
+        if parsed_args.family is not None or parsed_args.no_family:
+            change["families"] = parsed_args.family
         if not change and not parsed_args.tag and not parsed_args.no_tag:
             raise osc_exceptions.CommandError("Nothing to set: name an attribute")
         if change:

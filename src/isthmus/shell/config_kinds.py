@@ -12,10 +12,11 @@ from enum import Enum
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-from isthmus.bgp.family import EVPN, VPNV4, VPNV6, Family
+from isthmus.bgp.family import Family
 from isthmus.model.net import IpAddress, Prefix
 from isthmus.model.vpn import Encapsulation
 from isthmus.shell.tcp_guard import KEY_MAX
+from isthmus.vpn.exports import FAMILY_OF
 from isthmus.vpn.trust import TargetRange
 
 T = TypeVar("T")
@@ -157,7 +158,7 @@ def _each(value: object, parse: Callable[[str], T], what: str) -> list[T]:
         raise ValueError(f"must be a list of {what}: {error}") from None
 
 
-FAMILIES = {"evpn": EVPN, "vpnv4": VPNV4, "vpnv6": VPNV6}
+FAMILIES = {name.value: family for name, family in FAMILY_OF.items()}
 ENCAPSULATIONS = {"vxlan": Encapsulation.VXLAN, "mpls": Encapsulation.MPLS_IN_GRE}
 
 

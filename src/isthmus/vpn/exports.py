@@ -22,12 +22,12 @@ from isthmus.bgp.attribute import (
     mobility_community,
     router_mac_community,
 )
-from isthmus.bgp.family import EVPN, Family
+from isthmus.bgp.family import EVPN, VPNV4, VPNV6, Family
 from isthmus.bgp.iana import Origin
 from isthmus.bgp.nlri.evpn import EvpnPrefix
 from isthmus.bgp.nlri.vpn import VpnPrefix
 from isthmus.fib.entries import CircuitName, InboundKey
-from isthmus.model.intent import AssociationIntent, AttachmentIntent
+from isthmus.model.intent import AssociationIntent, AttachmentIntent, FamilyName
 from isthmus.model.net import IpAddress, Mac, Prefix
 from isthmus.model.port import LocalPort
 from isthmus.model.reason import Contested, NotAnnounced
@@ -41,6 +41,9 @@ TARGETS_MAX = 400
 
 PREFER = (Encapsulation.VXLAN, Encapsulation.MPLS_IN_GRE)
 """All there are, in the order in which they count where the operator says nothing."""
+
+
+FAMILY_OF = {FamilyName.EVPN: EVPN, FamilyName.VPNV4: VPNV4, FamilyName.VPNV6: VPNV6}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,8 @@ class Export:
     claimant: Claimant
     heard_with: frozenset[RouteTarget]
     """Routes with one of these lead to the same VPN: what its BGPVPN imports and exports."""
+    families: frozenset[Family] | None = None
+    """In which alone it may be told; None: in all that are spoken."""
     mobility: int = 1
     """The sequence of its claim (`claims.py`); as long as nobody has judged it, of one that was first."""
     why_not: NotAnnounced | None = None
@@ -179,6 +184,7 @@ def _export(
         prefix=Prefix.host(address),
         claimant=Claimant.of(port.network),
         heard_with=frozenset(a.exports).union(a.imports),
+        families=None if a.families is None else frozenset(FAMILY_OF[name] for name in a.families),
         why_not=why_not,
     )
 

@@ -31,8 +31,8 @@ class Offer(NamedTuple):
 
 
 def of_export(export: Export, speaker: Speaker) -> Iterator[Offer]:
-    """The offers of a local address: one in each family of its IP version that is spoken."""
-    for family in speaker.families:
+    """The offers of a local address: one in each family of its IP version that is spoken and may tell it."""
+    for family in _families(export, speaker):
         if (proof := _proof(export, family)) is not None:
             make = announcement if family == EVPN else labelled
             yield Offer(make(export, speaker), proof, export.why_not)
@@ -40,8 +40,21 @@ def of_export(export: Export, speaker: Speaker) -> Iterator[Offer]:
 
 def delivered_by(export: Export, speaker: Speaker) -> Iterator[Inbound]:
     """What comes for an export by whatever family: the proofs of its offers."""
-    found = (_proof(export, family) for family in speaker.families)
+    found = (_proof(export, family) for family in _families(export, speaker))
     return (proof for proof in found if proof is not None)
+
+
+def untold(export: Export, speaker: Speaker) -> NotAnnounced | None:
+    """Why there is no offer of an export, if its BGPVPN is to blame that asks for certain families."""
+    if export.families is None or any(True for _ in delivered_by(export, speaker)):
+        return None
+    carry = {EVPN, _WITH_LABELS[export.prefix.version]}
+    others = export.families and carry.isdisjoint(export.families)  # none: a newer release's, which nobody here speaks
+    return NotAnnounced.FAMILY_OF_OTHER_VERSION if others else NotAnnounced.FAMILY_NOT_SPOKEN
+
+
+def _families(export: Export, speaker: Speaker) -> Iterator[Family]:
+    return (family for family in speaker.families if export.families is None or family in export.families)
 
 
 def _proof(export: Export, family: Family) -> Inbound | None:

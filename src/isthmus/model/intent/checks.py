@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from isthmus.model.intent.keys import ATTACHMENT_KEY, LANES_KEY, OWN_DEFAULTS_KEY
-from isthmus.model.intent.values import LANE_MAX, LANE_MIN, AssociationKind, BadIntent, Fallback
+from isthmus.model.intent.values import LANE_MAX, LANE_MIN, AssociationKind, BadIntent, Fallback, FamilyName
 from isthmus.model.net import IpAddress, Prefix
 from isthmus.model.vpn import RouteTarget, SiteOfOrigin
 
@@ -98,6 +98,11 @@ def fallback(found: object) -> Fallback:
     if found not in list(Fallback):
         raise BadIntent("isthmus:fallback", f"'{found}' is not one of all, public, none")
     return Fallback(str(found))
+
+
+def families(found: Collection[str]) -> tuple[FamilyName, ...]:
+    """Those of them that this release knows: a newer writer may name others."""
+    return tuple(name for name in FamilyName if name in found)
 
 
 def kind(key: str, found: object) -> AssociationKind:

@@ -39,6 +39,7 @@ A BGPVPN row (logical port `isthmus-vpn-<uuid>`, type localport, not enabled), f
     isthmus:vni           decimal
     isthmus:imports, isthmus:exports    route targets, blank separated
     isthmus:local-pref    decimal; may be missing
+    isthmus:families      may be missing: only in these is it announced (`FamilyName`), blank separated
 """
 
 from __future__ import annotations
@@ -54,6 +55,7 @@ ATTACHMENT_KEY = "isthmus:attachment"
 """On every row of an attachment: whose it is."""
 BGPVPN_KEY = "isthmus:bgpvpn"
 LANES_KEY = "isthmus:lanes"
+FAMILIES_KEY = "isthmus:families"
 ROUTES_KEY, OWN_DEFAULTS_KEY = "isthmus:routes", "isthmus:own-defaults"
 ADDRESSES_KEY, BEYOND_KEY = "isthmus:addresses", "isthmus:beyond"
 ASSOCIATION_KEY = "isthmus:a:"

@@ -50,6 +50,7 @@ def _association_value(a: AssociationIntent) -> dict[str, Any]:
         "w": list(a.networks),
         "p": a.local_pref,
         "s": a.shared,
+        "f": None if a.families is None else list(a.families),
     }
 
 
@@ -78,7 +79,7 @@ def from_memory(value: object) -> AttachmentIntent:
 
 
 def _association(found: _Members) -> AssociationIntent:
-    number, preference = found["n"], found["p"]
+    number, preference, families = found["n"], found["p"], found.get("f", None)
     return AssociationIntent(
         association=checks.uuid(_KEY, found["a"], "an association is named by its uuid"),
         kind=checks.kind(_KEY, found["k"]),
@@ -92,6 +93,7 @@ def _association(found: _Members) -> AssociationIntent:
         if preference is None
         else checks.within(_KEY, "local preference", preference, 0, checks.LOCAL_PREF_MAX),
         shared=found.flag("s"),
+        families=None if families is None else checks.families(checks.texts(_KEY, families)),
     )
 
 

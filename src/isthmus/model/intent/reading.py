@@ -15,6 +15,7 @@ from isthmus.model.intent.keys import (
     ATTACHMENT_KEY,
     BEYOND_KEY,
     BGPVPN_KEY,
+    FAMILIES_KEY,
     KEY,
     KIND_KEY,
     LANES_KEY,
@@ -48,7 +49,7 @@ _AC_2 = _AC | {
     *("isthmus:outside", BEYOND_KEY, ADDRESSES_KEY),
 }
 _VPN = _FRAME | {
-    *(WRITTEN_BY_KEY, BGPVPN_KEY),
+    *(WRITTEN_BY_KEY, BGPVPN_KEY, FAMILIES_KEY),
     *("isthmus:vni", "isthmus:imports", "isthmus:exports", "isthmus:local-pref"),
 }
 
@@ -125,6 +126,8 @@ def read_bgpvpn(row: Mapping[str, str]) -> BgpvpnIntent:
     """A BGPVPN's row. Raises BadIntent, UnknownSchema."""
     _form(row)
     preference = checks.number(row, "isthmus:local-pref") if "isthmus:local-pref" in row else None
+    families = row[FAMILIES_KEY].split() if FAMILIES_KEY in row else None
+    known = None if families is None else checks.families(families)
     return BgpvpnIntent(
         bgpvpn=checks.uuid(BGPVPN_KEY, checks.text(row, BGPVPN_KEY), "must be the uuid of a BGPVPN"),
         revision=checks.number(row, REVISION_KEY),
@@ -132,7 +135,9 @@ def read_bgpvpn(row: Mapping[str, str]) -> BgpvpnIntent:
         imports=checks.targets("isthmus:imports", row.get("isthmus:imports", "").split()),
         exports=checks.targets("isthmus:exports", row.get("isthmus:exports", "").split()),
         local_pref=None if preference is None else _preference("isthmus:local-pref", preference),
-        ignored=sum(1 for key in row if key.startswith(KEY) and key not in _VPN),
+        families=known,
+        ignored=sum(1 for key in row if key.startswith(KEY) and key not in _VPN)
+        + len(set(families or ()) - set(known or ())),
     )
 
 

@@ -117,4 +117,5 @@ def _association(reference: Reference, vpn: BgpvpnIntent, networks: tuple[str, .
         networks=networks if reference.networks is None else reference.networks,
         local_pref=vpn.local_pref,
         shared=reference.shared,
+        families=vpn.families,
     )

@@ -93,6 +93,14 @@ class Fallback(StrEnum):
         return max(found, key=list(cls).index)
 
 
+class FamilyName(StrEnum):
+    """A family of routes, as the API, the rows and `[bgp] families` name it."""
+
+    EVPN = "evpn"
+    VPNV4 = "vpnv4"
+    VPNV6 = "vpnv6"
+
+
 PRIVATE_PREFIXES = tuple(
     Prefix.parse(text) for text in ("10.0.0.0/8", "100.64.0.0/10", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7")
 )
@@ -121,6 +129,8 @@ class AssociationIntent:
     local_pref: int | None = None
     shared: bool = False
     """Whether the BGPVPN is another project's, which shares it: in a view the project's own come first."""
+    families: tuple[FamilyName, ...] | None = None
+    """In which alone its addresses are announced; None: in all that the node speaks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,4 +179,5 @@ class BgpvpnIntent:
     imports: tuple[RouteTarget, ...]
     exports: tuple[RouteTarget, ...]
     local_pref: int | None = None
+    families: tuple[FamilyName, ...] | None = None
     ignored: int = 0

@@ -16,6 +16,7 @@ from isthmus.model.intent.keys import (
     ATTACHMENT_KEY,
     BEYOND_KEY,
     BGPVPN_KEY,
+    FAMILIES_KEY,
     KIND_AC,
     KIND_KEY,
     KIND_VPN,
@@ -65,6 +66,8 @@ def bgpvpn_external_ids(vpn: BgpvpnIntent) -> dict[str, str]:
     }
     if vpn.local_pref is not None:
         row["isthmus:local-pref"] = str(vpn.local_pref)
+    if vpn.families is not None:
+        row[FAMILIES_KEY] = " ".join(sorted(vpn.families))
     size = _size(row)
     if size > ROW_BYTES_MAX:
         raise BadIntent("isthmus:imports", f"one BGPVPN's targets take {size} bytes; at most {ROW_BYTES_MAX} fit")

@@ -35,7 +35,7 @@ from isthmus.neutron.words.values import Bgpvpn, NewBgpvpn
 neutron_extensions.append_api_extensions_path([str(Path(extensions.__file__).parent)])
 
 _TEXTS = ("name", "description")
-_CHOICES = ("local_pref", "fallback")
+_CHOICES = ("local_pref", "fallback", "families")
 
 
 class BGPVPNPlugin(base.ServicePluginBase):
@@ -48,6 +48,7 @@ class BGPVPNPlugin(base.ServicePluginBase):
         apidef.ASSOCIATIONS_ALIAS,
         apidef.STATUS_ALIAS,
         apidef.FALLBACK_ALIAS,
+        apidef.FAMILIES_ALIAS,
         apidef.RBAC_ALIAS,
     ]
     path_prefix = apidef.PATH_PREFIX
@@ -145,6 +146,7 @@ def _features(body: Mapping[str, Any]) -> list[Feature]:
         Feature.ROUTE_DISTINGUISHERS: bool(body.get("route_distinguishers")),
         Feature.LOCAL_PREF: body.get("local_pref") is not None,
         Feature.FALLBACK: body.get("fallback") is not None,
+        Feature.FAMILIES: body.get("families") is not None,
     }
     return [feature for feature, asked in wanted.items() if asked]
 
@@ -159,6 +161,7 @@ def _new(body: Mapping[str, Any]) -> NewBgpvpn:
         vni_auto=body["vni"] == apidef.AUTO,
         local_pref=body["local_pref"],
         fallback=body["fallback"],
+        families=body["families"],
         description=text("description", body.get("description") or ""),
     )
 
@@ -175,6 +178,7 @@ def _shown(value: Bgpvpn, fields: Any = None) -> dict[str, Any]:
         "vni": value.vni,
         "local_pref": value.local_pref,
         "fallback": value.fallback,
+        "families": None if value.families is None else list(value.families),
         **{name: list(ids) for name, ids in value.members.items()},
         apidef.SHARED: value.shared,
         "tags": list(value.tags),

@@ -28,6 +28,7 @@ class Feature(StrEnum):
     ROUTE_DISTINGUISHERS = "route_distinguishers chosen by the caller"
     LOCAL_PREF = "local_pref"
     FALLBACK = "fallback"
+    FAMILIES = "families"
     EXTRA_ROUTES = "advertise_extra_routes"
     PORTS = "a port association"
     PORT_ROUTES = "routes of a port association"

@@ -23,6 +23,7 @@ from isthmus.model.intent import (
     AssociationKind,
     AttachmentIntent,
     Fallback,
+    FamilyName,
     Lane,
     is_private,
 )
@@ -163,6 +164,8 @@ class Association:
     """The BGPVPN's own; None: the cloud's."""
     yields: bool = False
     """Whether it is a guest's and overlaps with what the BGPVPN's owner has in it."""
+    families: tuple[FamilyName, ...] | None = None
+    """In which alone it is announced."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -431,6 +434,7 @@ def _association(a: Association, all_networks: tuple[str, ...]) -> AssociationIn
         networks=covered,
         local_pref=a.local_pref,
         shared=a.guest,
+        families=a.families,
     )
 
 

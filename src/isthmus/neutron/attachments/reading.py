@@ -18,7 +18,7 @@ from neutron.db import models_v2
 from neutron.db.models import external_net, l3, segment
 from neutron_lib import constants
 
-from isthmus.model.intent import AssociationKind, Fallback
+from isthmus.model.intent import AssociationKind, Fallback, FamilyName
 from isthmus.model.net import IpAddress, Prefix
 from isthmus.model.vpn import RouteTarget
 from isthmus.neutron.attachments.desired import (
@@ -132,6 +132,7 @@ class Bound(NamedTuple):
     """None while the BGPVPN is being made or taken away."""
     local_pref: int | None
     fallback: str | None
+    families: str | None
 
 
 def bound(session: Any, attachments: Collection[str] | None) -> list[Bound]:
@@ -160,7 +161,7 @@ def _with_bgpvpn(table: Any, target: Any) -> Any:
     """What is read of every association, in the order of Bound; ids of standard attributes only rise."""
     bgpvpn, vni, own = models.Bgpvpn, models.Vni, table.project_id
     of = (table.bgpvpn_id, own, own != bgpvpn.project_id, table.standard_attr_id)
-    numbers = (vni.vni, bgpvpn.local_pref, bgpvpn.fallback)
+    numbers = (vni.vni, bgpvpn.local_pref, bgpvpn.fallback, bgpvpn.families)
     query: Any = sa.select(table.id, target, *of, *numbers).join(bgpvpn, bgpvpn.id == table.bgpvpn_id)
     return query.outerjoin(vni, vni.bgpvpn_id == bgpvpn.id)
 
@@ -233,9 +234,15 @@ def _associations(
                 age=m.age,
                 fallback=Fallback(m.fallback) if m.fallback else None,
                 yields=m.id in yielding,
+                families=families(m.families),
             )
         )
     return found
+
+
+def families(stored: str | None) -> tuple[FamilyName, ...] | None:
+    """Of a BGPVPN, from its row."""
+    return None if stored is None else tuple(FamilyName(name) for name in stored.split())
 
 
 def numbers_of(session: Any, names: Collection[str]) -> dict[tuple[str, str], int]:

@@ -12,6 +12,7 @@ revision for each attachment.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -68,9 +69,7 @@ def desired(vpn: BgpvpnIntent | None, form: int, revision: int) -> Desired:
     """The row of one BGPVPN; none if it needs none."""
     if vpn is None:
         return Desired({}, form=form)
-    ids = intent.bgpvpn_external_ids(
-        BgpvpnIntent(vpn.bgpvpn, revision, vpn.vni, vpn.imports, vpn.exports, vpn.local_pref)
-    )
+    ids = intent.bgpvpn_external_ids(replace(vpn, revision=revision))
     row: Row = (
         ("enabled", frozenset({False})),
         ("external_ids", tuple(sorted(ids.items()))),
@@ -191,12 +190,12 @@ def _read(session: Any, bgpvpns: Collection[str]) -> dict[str, BgpvpnIntent]:
     """Those of type l3."""
     table = models.Bgpvpn
     query: Any = (
-        sa.select(table.id, models.Vni.vni, table.local_pref)
+        sa.select(table.id, models.Vni.vni, table.local_pref, table.families)
         .join(models.Vni, models.Vni.bgpvpn_id == table.id)
         .where(table.type == apidef.L3, table.id.in_(bgpvpns))
     )
     rows = session.execute(query).all() if bgpvpns else []
-    lists = reading.targets(session, [bgpvpn for bgpvpn, _vni, _preference in rows]) if rows else {}
+    lists = reading.targets(session, [bgpvpn for bgpvpn, *_rest in rows]) if rows else {}
     return {
         bgpvpn: BgpvpnIntent(
             bgpvpn,
@@ -205,6 +204,7 @@ def _read(session: Any, bgpvpns: Collection[str]) -> dict[str, BgpvpnIntent]:
             reading.union(lists[bgpvpn], "import_targets"),
             reading.union(lists[bgpvpn], "export_targets"),
             preference,
+            reading.families(families),
         )
-        for bgpvpn, vni, preference in rows
+        for bgpvpn, vni, preference, families in rows
     }

@@ -13,7 +13,7 @@ from isthmus.neutron.ovn.reconciler import Reconciler
 from isthmus.neutron.ovn.worker import ReconcileWorker
 from isthmus.neutron.words.conf import Settings
 
-SERVED = frozenset({Feature.LOCAL_PREF, Feature.FALLBACK})
+SERVED = frozenset({Feature.LOCAL_PREF, Feature.FALLBACK, Feature.FAMILIES})
 AT_ONCE = 10
 """Written in the request, in one OVSDB transaction; more would make it as slow as its attachments are many."""
 

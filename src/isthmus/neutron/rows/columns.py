@@ -40,6 +40,7 @@ def bgpvpn_columns(context: Any) -> dict[str, Any]:
         "vni": sa.func.coalesce(vni, 0),
         "local_pref": sa.func.coalesce(row.local_pref, -1),
         "fallback": sa.func.coalesce(row.fallback, ""),
+        "families": sa.func.coalesce(row.families, ""),
         "shared": shared(context),
         **_standard_columns(row),
         **{kind: _least(_target_values(kind)) for kind in apidef.TARGET_LISTS},
@@ -117,6 +118,8 @@ def matching(
             of = KINDS[AssociationKind(apidef.MEMBER_LISTS[attribute])]
             holders = scoped(context, sa.select(of.table.bgpvpn_id), of.table).where(of.target.in_(plain))
             query = query.where(models.Bgpvpn.id.in_(holders))
+        elif attribute == "families":
+            query = query.where(sa.or_(sa.false(), *(_among(columns[attribute], str(v)) for v in plain)))
         elif attribute in TAG_FILTERS:
             query = query.where(_tagged(attribute, values, table))
         elif attribute == CHANGED_SINCE:
@@ -126,6 +129,11 @@ def matching(
         else:
             query = query.where(columns[attribute].in_(plain))
     return query
+
+
+def _among(column: Any, word: str) -> Any:
+    """Whether it is one of the column's, which are separated by blanks."""
+    return (" " + column + " ").contains(f" {word} ", autoescape=True)
 
 
 def _is_filter(attribute: str, columns: Mapping[str, Any], table: Any) -> bool:

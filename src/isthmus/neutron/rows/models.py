@@ -21,6 +21,7 @@ TARGET_SIZE = 32
 """The longest route target is 255.255.255.255:65535."""
 DIGEST_SIZE = 64
 FALLBACK_SIZE = 16
+FAMILIES_SIZE = 32
 PREFIX_SIZE = 49
 """The longest written form of an IPv6 prefix, with an embedded IPv4 address."""
 
@@ -46,6 +47,8 @@ class Bgpvpn(standard_attr.HasStandardAttributes, model_base.BASEV2, model_base.
     local_pref: Any = sa.Column(sa.BigInteger())
     fallback: Any = sa.Column(sa.String(FALLBACK_SIZE))
     """Null: as the cloud has it."""
+    families: Any = sa.Column(sa.String(FAMILIES_SIZE))
+    """Blank separated, in the order of `FamilyName`. Null: all that the hypervisors speak."""
 
 
 class BgpvpnRbac(rbac_db_models.RBACColumns, model_base.BASEV2):

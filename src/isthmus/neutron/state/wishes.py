@@ -45,6 +45,11 @@ def _with_fallback(session: Any, refs: Sequence[Ref]) -> list[str]:
     return _of_bgpvpns(session, sa.select(table.id).where(table.fallback.is_not(None)), table.id, refs)
 
 
+def _with_families(session: Any, refs: Sequence[Ref]) -> list[str]:
+    table = models.Bgpvpn
+    return _of_bgpvpns(session, sa.select(table.id).where(table.families.is_not(None)), table.id, refs)
+
+
 def _of_bgpvpns(session: Any, query: Any, column: Any, refs: Sequence[Ref]) -> list[str]:
     asking = set(session.scalars(query.where(column.in_({r.bgpvpn for r in refs}))))
     return [r.id for r in refs if r.bgpvpn in asking]
@@ -73,6 +78,7 @@ _ASKING: Mapping[Feature, Callable[[Any, Sequence[Ref]], list[str]]] = {
     Feature.ROUTE_DISTINGUISHERS: _with_distinguishers,
     Feature.LOCAL_PREF: _with_local_pref,
     Feature.FALLBACK: _with_fallback,
+    Feature.FAMILIES: _with_families,
     Feature.EXTRA_ROUTES: _with_extra_routes,
     Feature.PORT_ROUTES: _with_routes,
 }

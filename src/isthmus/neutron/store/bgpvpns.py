@@ -64,9 +64,10 @@ def _create(context: Any, new: NewBgpvpn, choice: Choice) -> Bgpvpn:
         standard=making.new(new.description),
         shared=False,
         fallback=new.fallback,
+        families=new.families,
     )
     columns = {"id": made.id, "project_id": made.project_id, "name": made.name, "type": made.type}
-    choices = {"local_pref": made.local_pref, "fallback": made.fallback}
+    choices = {"local_pref": made.local_pref, "fallback": made.fallback, "families": _stored(made.families)}
     making.insert(session, models.Bgpvpn, made.standard, **choices, **columns)
     lists = targets.write(context, made, {}, new.lists, choice)
     targets.check_vni(made.project_id, new.vni, choice)
@@ -94,13 +95,13 @@ def update_bgpvpn(
             _lock(session, bgpvpn_id)
         row = find_bgpvpn(context, bgpvpn_id)
         for attribute, value in plain.items():
-            setattr(row, attribute, value)
+            setattr(row, attribute, _stored(value) if attribute == "families" else value)
         revise(row)
         if lists:
             targets.write(context, row, reading.targets(session, [row.id])[row.id], lists, choice)
         session.flush()
         touched = set()
-        if lists or "local_pref" in plain:
+        if lists or plain.keys() & {"local_pref", "families"}:
             touched = settling.concerned(session, row.id)
             settling.check_sizes(session, touched, row.project_id)
         if "fallback" in plain:  # it stands in the rows of its attachments
@@ -127,6 +128,10 @@ def delete_bgpvpn(context: Any, bgpvpn_id: str, at_once: int | None = None) -> s
         session.delete(row)
         session.flush()  # here, where Neutron still knows whose transaction it is: the caller's If-Match is looked at
         return dirty.beyond(session, touched, at_once)
+
+
+def _stored(families: Sequence[str] | None) -> str | None:
+    return None if families is None else " ".join(families)
 
 
 def _lock(session: Any, bgpvpn_id: str) -> None:
@@ -157,6 +162,7 @@ def _values(context: Any, rows: Sequence[Any]) -> list[Bgpvpn]:
             standard=standard(row),
             shared=row.id in sharing,
             fallback=row.fallback,
+            families=reading.families(row.families),
         )
         for row in rows
     ]

@@ -66,6 +66,7 @@ def _bgpvpn_rules() -> list[Any]:
     for attribute in apidef.GUARDED_ATTRIBUTES:
         what, is_number = f"`{attribute}` of a BGPVPN", attribute in apidef.ADMIN_ATTRIBUTES
         giver, reader = (own, own) if is_number else (rules.ADMIN, _SHARED_READER)
+        reader = rules.ADMIN if attribute in apidef.OPERATOR_ATTRIBUTES else reader
         found.append(_rule(f"create_bgpvpn:{attribute}", giver, f"Give {what} at its creation", ("POST", _BGPVPNS)))
         found.append(_rule(f"get_bgpvpn:{attribute}", reader, f"See, filter and sort by {what}", *show))
         if attribute != "vni":

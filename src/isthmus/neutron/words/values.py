@@ -57,6 +57,8 @@ class Bgpvpn:
     """With the project that asks, by an RBAC policy."""
     fallback: str | None = None
     """None: as the cloud has it."""
+    families: Sequence[str] | None = None
+    """None: all that the hypervisors speak."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +114,7 @@ class NewBgpvpn:
     vni_auto: bool = False
     """The cloud chooses the VNI, and the API shows it."""
     fallback: str | None = None
+    families: Sequence[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,12 +19,14 @@ from isthmus.neutron.words.apidef.words import BGPVPN as BGPVPN
 from isthmus.neutron.words.apidef.words import BGPVPN_ROUTE as BGPVPN_ROUTE
 from isthmus.neutron.words.apidef.words import BGPVPNS as BGPVPNS
 from isthmus.neutron.words.apidef.words import FALLBACK_ALIAS as FALLBACK_ALIAS
+from isthmus.neutron.words.apidef.words import FAMILIES_ALIAS as FAMILIES_ALIAS
 from isthmus.neutron.words.apidef.words import GUARDED_ATTRIBUTES as GUARDED_ATTRIBUTES
 from isthmus.neutron.words.apidef.words import L2 as L2
 from isthmus.neutron.words.apidef.words import L3 as L3
 from isthmus.neutron.words.apidef.words import MEMBER_LISTS as MEMBER_LISTS
 from isthmus.neutron.words.apidef.words import NETWORK_ASSOCIATION as NETWORK_ASSOCIATION
 from isthmus.neutron.words.apidef.words import NETWORK_ASSOCIATIONS as NETWORK_ASSOCIATIONS
+from isthmus.neutron.words.apidef.words import OPERATOR_ATTRIBUTES as OPERATOR_ATTRIBUTES
 from isthmus.neutron.words.apidef.words import OWNER as OWNER
 from isthmus.neutron.words.apidef.words import PATH_PREFIX as PATH_PREFIX
 from isthmus.neutron.words.apidef.words import PORT_ASSOCIATION as PORT_ASSOCIATION

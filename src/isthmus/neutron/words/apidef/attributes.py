@@ -105,6 +105,17 @@ FALLBACK: dict[str, Any] = {
 }
 """Null: as the cloud has it (`[isthmus] fallback`)."""
 
+FAMILIES: dict[str, Any] = {
+    **_CHANGEABLE,
+    **_LISTED,
+    "default": None,
+    "convert_to": rules.to_families,
+    "validate": {"type:isthmus_families": None},
+    "convert_list_to": list,
+    "enforce_policy": True,
+}
+"""Null: all that the hypervisors speak."""
+
 PORTS: dict[str, Any] = dict(_DERIVED)
 
 SHARED: dict[str, Any] = {**_DERIVED, "convert_to": converters.convert_to_boolean, "required_by_policy": True}

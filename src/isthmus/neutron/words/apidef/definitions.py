@@ -89,6 +89,16 @@ FALLBACK = _definition(
     {words.BGPVPNS: {"fallback": attributes.FALLBACK}},
 )
 
+FAMILIES = _definition(
+    SimpleNamespace(
+        ALIAS=words.FAMILIES_ALIAS,
+        NAME="BGPVPN families",
+        DESCRIPTION="In which families of routes a BGPVPN is announced",
+        UPDATED_TIMESTAMP="2026-11-30T00:00:00-00:00",
+    ),
+    {words.BGPVPNS: {"families": attributes.FAMILIES}},
+)
+
 STATUS = _definition(
     SimpleNamespace(
         ALIAS=words.STATUS_ALIAS,

@@ -14,6 +14,7 @@ from neutron_lib import exceptions
 from neutron_lib.api import validators
 from oslo_utils import uuidutils
 
+from isthmus.model.intent import FamilyName
 from isthmus.model.net import VNI_MAX, IpAddress, Prefix
 from isthmus.model.vpn import BEACON_TARGET, RouteDistinguisher, RouteTarget
 from isthmus.neutron.words.apidef.words import AUTO, BGPVPN_ROUTE, PREFIX_ROUTE
@@ -94,6 +95,24 @@ def local_pref_rule(value: Any, valid_values: Any = None) -> str | None:
     if value is None or 0 <= value <= LOCAL_PREF_MAX:
         return None
     return f"{value} is not within 0 to {LOCAL_PREF_MAX}"
+
+
+def to_families(value: Any) -> Any:
+    """In the order in which we have them, whatever the client's."""
+    if isinstance(value, str):
+        value = [value]
+    known = isinstance(value, list) and families_rule(value) is None
+    return [name.value for name in FamilyName if name in value] if known else value
+
+
+def families_rule(value: Any, valid_values: Any = None) -> str | None:
+    if value is None:
+        return None
+    names = [name.value for name in FamilyName]
+    said = value if isinstance(value, list) else []
+    if said and all(one in names for one in said) and len(set(said)) == len(said):
+        return None
+    return f"{value} is not a list of at least one of {', '.join(names)}, each once, nor null for all of them"
 
 
 def text_rule(value: Any, length_max: Any = None) -> str | None:
@@ -185,6 +204,7 @@ for _name, _rule in {
     "type:isthmus_vni": vni_rule,
     "type:isthmus_local_pref": local_pref_rule,
     "type:isthmus_routes": routes_rule,
+    "type:isthmus_families": families_rule,
     "type:isthmus_text": text_rule,
 }.items():
     if _name not in validators.validators:

@@ -13,6 +13,7 @@ ALIAS, VNI_ALIAS, ROUTES_CONTROL_ALIAS = upstream.ALIAS, upstream_vni.ALIAS, ups
 ASSOCIATIONS_ALIAS = "bgpvpn-associations"
 STATUS_ALIAS = "bgpvpn-status"
 FALLBACK_ALIAS = "bgpvpn-fallback"
+FAMILIES_ALIAS = "bgpvpn-families"
 RBAC_ALIAS = upstream_rbac.ALIAS
 PATH_PREFIX = upstream.API_PREFIX
 BGPVPN, BGPVPNS = upstream.RESOURCE_NAME, upstream.COLLECTION_NAME
@@ -38,7 +39,10 @@ MEMBER_LISTS = {"networks": "network", "routers": "router", "ports": "port"}
 ADMIN_ATTRIBUTES = (*TARGET_LISTS, "vni")
 """Only an administrator reads them by default."""
 
-GUARDED_ATTRIBUTES = (*ADMIN_ATTRIBUTES, "local_pref", "fallback")
+OPERATOR_ATTRIBUTES = ("families",)
+"""Only an administrator reads and gives them, whoever else may choose numbers."""
+
+GUARDED_ATTRIBUTES = (*ADMIN_ATTRIBUTES, "local_pref", "fallback", *OPERATOR_ATTRIBUTES)
 """Only an administrator gives or changes them by default."""
 
 STATUS_ATTRIBUTES = ("status", "status_reason", "status_details")
