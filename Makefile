@@ -9,7 +9,7 @@ GUESTS := user-mode-linux tcc kmod
 KEEP ?=
 TOPOLOGY ?=
 
-.PHONY: help install demo test check unit contract neutron lab heat conformance chaos bench bench-api rehearsal test-long format clean
+.PHONY: help install demo test check unit contract neutron lab heat conformance fuzz chaos bench bench-api rehearsal test-long format clean
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -61,6 +61,11 @@ install: .venv/.stamp .venv-agent/.stamp ## what demo and test need: Debian pack
 	@tools/make-venv $(PYTHON) .venv-heat -e '.[heat]'
 	@touch $@
 
+.venv-fuzz/.stamp: pyproject.toml .venv/.packages
+	@echo "making .venv-fuzz: a fuzzer that coverage leads"
+	@tools/make-venv $(PYTHON) .venv-fuzz -e '.[dev,fuzz]'
+	@touch $@
+
 demo: install $(if $(filter world,$(TOPOLOGY)),.venv/.guests) ## build two clouds, join them, show packets crossing, clean up (KEEP=1 leaves them running; TOPOLOGY=world: with a carrier and a fabric)
 	@$(BIN)/isthmus-lab ladder $(TOPOLOGY) $(if $(KEEP),--keep)
 
@@ -91,6 +96,9 @@ heat: install .venv-keystone/.stamp .venv-heat/.stamp ## our resources in a real
 conformance: install .venv-keystone/.stamp .venv-tempest/.stamp ## public Tempest suite, every command of the stock client, Keystone
 	$(BIN)/pytest -q tests/conformance
 
+fuzz: install .venv-fuzz/.stamp ## every decoder, and the session as octets, with inputs that nobody would send (7 minutes)
+	.venv-fuzz/bin/python -m tests.fuzz --seconds 30
+
 chaos: install .venv/.guests ## what each kind of trouble costs, counted under a running stream (minutes)
 	$(BIN)/isthmus-lab chaos
 
@@ -108,6 +116,7 @@ bench-api: install .venv-upstream/.stamp ## docs/api-speed.md: the API beside ne
 test-long: test ## the deep rest: long simulation, faults with their table, slow rungs, chaos and figures with their pages
 	$(BIN)/python -m tests.sim --seeds 1-40 --steps 2500
 	$(BIN)/pytest -q -s tests/faults
+	$(MAKE) fuzz
 	$(BIN)/pytest -q -m lab tests/lab
 	$(MAKE) rehearsal
 	$(MAKE) conformance
@@ -124,4 +133,4 @@ format: install ## let ruff write
 	$(BIN)/ruff format -q src tests benchmarks
 
 clean: ## remove the environments and caches (not a running lab: isthmus-lab down)
-	rm -rf .venv .venv-agent .venv-keystone .venv-tempest .venv-upstream .venv-bagpipe .venv-heat .mypy_cache .ruff_cache .pytest_cache .hypothesis build
+	rm -rf .venv .venv-agent .venv-keystone .venv-tempest .venv-upstream .venv-bagpipe .venv-heat .venv-fuzz .mypy_cache .ruff_cache .pytest_cache .hypothesis build

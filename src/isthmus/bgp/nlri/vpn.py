@@ -10,8 +10,9 @@
 Rules: the key is RD and prefix; labels are what a new announcement replaces. A stack ends with the label that has the
 bottom-of-stack bit (RFC 3107; nobody offers RFC 8277's capability, without which one label is all there is and the bit
 means nothing: so where a stack would leave no prefix it is one label). 0x800000 and 0 end it too, because a withdrawn
-route has one of these, or any other label. Nothing but the length says where a route ends, so one that no route can
-have leaves no boundary: that ends the session (RFC 7606 section 5.3).
+route has one of these, or any other label. So do these labels with any of the three unused bits: those are not kept,
+and explicit null stands at the bottom only (RFC 3032 section 2.1). Nothing but the length says where a route ends, so
+one that no route can have leaves no boundary: that ends the session (RFC 7606 section 5.3).
 
 A next hop is an RD of zeros and an address (12 or 24 octets; 48 with a link-local one behind, which nobody needs). An
 IPv4 address in an IPv6 one's clothes is that IPv4 address: where a tunnel ends, whatever the family of the payload.
@@ -35,7 +36,7 @@ _BOTTOM = 1
 _LABEL_OCTETS, _RD_OCTETS = 3, 8
 _NO_PREFIX_BITS = 8 * (_LABEL_OCTETS + _RD_OCTETS)
 WITHDRAWN_LABEL = b"\x80\0\0"
-_ENDS = frozenset({WITHDRAWN_LABEL, bytes(3)})
+_ENDS = frozenset({0x80000, 0})
 _RD_ZERO = bytes(8)
 
 
@@ -130,9 +131,9 @@ def _behind_labels(raw: bytes, begin: int, bits: int, most: int) -> int:
     """Where a stack of several labels, or of a withdrawn one, ends in a route of so many bits."""
     at, stop = begin, begin + (bits - 8 * _RD_OCTETS) // 8
     while at + _LABEL_OCTETS <= stop:
-        label = raw[at : at + _LABEL_OCTETS]
+        label = int.from_bytes(raw[at : at + _LABEL_OCTETS], "big")
         at += _LABEL_OCTETS
-        if label[-1] & _BOTTOM or label in _ENDS:
+        if label & _BOTTOM or label >> 4 in _ENDS:
             return at if bits - 8 * (at + _RD_OCTETS - begin) <= most else begin + _LABEL_OCTETS
     return begin + _LABEL_OCTETS
 
