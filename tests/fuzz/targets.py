@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from tests.fuzz import messages, sessions, texts
+from tests.fuzz import messages, nodes, sessions, texts
 from tests.fuzz.target import Target
 
-TARGETS: dict[str, Target] = {target.name: target for room in (messages, sessions, texts) for target in room.targets()}
+TARGETS: dict[str, Target] = {
+    target.name: target for room in (messages, sessions, nodes, texts) for target in room.targets()
+}
