@@ -238,7 +238,8 @@ def refresh(raw: bytes) -> None:
 def targets() -> Iterator[Target]:
     names = {EVPN: "evpn", VPNV4: "vpnv4", VPNV6: "vpnv6", ROUTE_TARGET_CONSTRAIN: "membership"}
     for family, name in names.items():
-        yield Target(name, partial(nlri_seeds, family), mutation.octets, partial(nlri, family))
+        change = {EVPN: mutation.typed_routes, VPNV4: mutation.labelled_routes, VPNV6: mutation.labelled_routes}
+        yield Target(name, partial(nlri_seeds, family), change.get(family, mutation.octets), partial(nlri, family))
     session = partial(behind, 1)
     yield Target("attributes", lambda: with_session(_attribute_lists()), session(mutation.attributes), attributes)
     updates = partial(bodies, MessageType.UPDATE)

@@ -53,6 +53,59 @@ def _change(chance: Random, found: bytearray) -> None:
             found[at:until] = bytes(until - at)
 
 
+def typed_routes(chance: Random, raw: bytes) -> bytes:
+    """EVPN: routes with a type and a length in octets."""
+    found, at = list[bytes](), 0
+    while at + 2 <= len(raw) and (after := at + 2 + raw[at + 1]) <= len(raw):
+        found.append(raw[at:after])
+        at = after
+    if not found or chance.randrange(3) == 0:
+        return octets(chance, raw)
+    which = chance.randrange(len(found))
+    body = octets(chance, found[which][2:])[:255]
+    kind = found[which][0] if chance.randrange(4) else chance.randrange(7)
+    found[which] = bytes((kind, max(0, min(255, len(body) + _lie(chance))))) + body
+    return b"".join(found) + raw[at:]
+
+
+_LABELS = (
+    b"\0\0\0",
+    b"\0\0\1",
+    b"\0\0\2",
+    b"\0\0\x31",
+    b"\0\1\1",
+    b"\0\1\0",
+    b"\x80\0\0",
+    b"\x80\0\2",
+    b"\xff\xff\xff",
+)
+"""Null and withdrawn with and without their unused bits, implicit null, ordinary ones at the bottom and not."""
+
+
+def labelled_routes(chance: Random, raw: bytes) -> bytes:
+    """VPN: routes with a length in bits; a label more, one less, or another in one of them."""
+    found, at = list[tuple[int, bytes]](), 0
+    while at < len(raw) and (after := at + 1 + (raw[at] + 7 >> 3)) <= len(raw):
+        found.append((raw[at], raw[at + 1 : after]))
+        at = after
+    if not found or chance.randrange(3) == 0:
+        return octets(chance, raw)
+    which = chance.randrange(len(found))
+    bits, body = found[which]
+    match chance.randrange(4):
+        case 0:
+            bits, body = bits + 24, chance.choice(_LABELS) + body
+        case 1 if bits >= 24:
+            bits, body = bits - 24, body[3:]
+        case 2:
+            body = chance.choice(_LABELS) + body[3:]
+        case _:
+            body = octets(chance, body)[:31]
+            bits = max(0, 8 * len(body) - chance.choice((0, 0, 1, 4, 7)))
+    found[which] = (max(0, min(255, bits + _lie(chance))), body)
+    return b"".join(bytes((length,)) + one for length, one in found) + raw[at:]
+
+
 Attribute: TypeAlias = tuple[int, int, bytes]
 """Flags, type, value."""
 
@@ -111,8 +164,19 @@ def _change_attributes(chance: Random, found: list[Attribute]) -> None:
             found[at] = (flags ^ 1 << chance.randrange(8), code, value)
         case 4:
             found[at] = (flags, code, value * chance.choice((2, 3, 20)) if len(value) < 100 else b"")
+        case _ if code == 14:
+            found[at] = (flags, code, _reach(chance, value))
         case _:
             found[at] = (flags, code, octets(chance, value))
+
+
+def _reach(chance: Random, value: bytes) -> bytes:
+    """Of an MP_REACH_NLRI its routes, or anything."""
+    begin = 5 + value[3] if len(value) > 3 else len(value)
+    if begin >= len(value) or chance.randrange(3) == 0:
+        return octets(chance, value)
+    change = {70: typed_routes, 128: labelled_routes}.get(value[2], octets)
+    return value[:begin] + change(chance, value[begin:])
 
 
 def _written(chance: Random, one: Attribute) -> bytes:

@@ -9,8 +9,8 @@ from tests.fuzz.measure import TooMuch, within_bounds
 from tests.fuzz.target import Target
 from tests.fuzz.targets import TARGETS
 
-INPUTS = {"session": 150, "node": 60}
-"""One of theirs is two sessions; a node with two."""
+INPUTS = {"session": 150, "node": 60, "next-run": 200}
+"""One of theirs is two sessions, a node with two, the beginning of a node."""
 
 FOUND = [
     # Label 0 with an unused bit, above another: it was read as a stack of two and written as one that ends with the

@@ -26,11 +26,13 @@ from isthmus.model.intent import (
 from isthmus.model.intent.writing import bgpvpn_external_ids
 from isthmus.node.handed_on import decode, encode, sealed
 from isthmus.node.memory import BadMemory
+from isthmus.node.report import status
 from isthmus.shell.config import Config, ConfigError, parse
 from tests import build
 from tests.fuzz import mutation
 from tests.fuzz.target import Target
-from tests.fuzz.worlds import left
+from tests.fuzz.worlds import FAMILIES, left
+from tests.world import World
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -43,6 +45,18 @@ def memory(text: bytes) -> None:
         assert str(error)
         return
     assert decode(encode(read)) == read, "it is written as another memory"
+
+
+def next_run(text: bytes) -> None:
+    """A node that begins with whatever can be read: it must not end of it later."""
+    try:
+        read = decode(sealed(text))
+    except BadMemory:
+        return
+    world = World(memory=read, families=FAMILIES)
+    world.switch_on()
+    world.wait(2.0)
+    status(world.node, world.now)
 
 
 def _change_memory(chance: Random, text: bytes) -> bytes:
@@ -158,6 +172,7 @@ def _json(value: Any) -> bytes:
 
 def targets() -> Iterator[Target]:
     yield Target("memory", left, _change_memory, memory)
+    yield Target("next-run", left, _change_memory, next_run)
     yield Target("intent", lambda: [_json(row) for row in rows()], _change_json, intent)
     yield Target("dump", lambda: [DUMP.encode()], mutation.lines, dump)
     yield Target("agent-file", _files, mutation.lines, agent_file)

@@ -14,12 +14,12 @@ from isthmus.node.memory import Memory
 from tests.build import association, attachment, attributes, circuit, net, path, port
 from tests.world import REFLECTOR, World
 
-_FAMILIES = (EVPN, VPNV4, VPNV6)
+FAMILIES = (EVPN, VPNV4, VPNV6)
 
 
 def _suspended() -> Memory:
     """One of everything: a circuit, a machine, routes heard and told, a session that is open."""
-    world = World(families=_FAMILIES)
+    world = World(families=FAMILIES)
     world.switch_on()
     networks, target = ("neutron-a",), "64512:1"
     bound = association(16, networks=networks, both=(target,))
