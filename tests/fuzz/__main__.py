@@ -12,7 +12,6 @@ import importlib.util
 import re
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 
@@ -36,8 +35,7 @@ def main() -> int:
     until = time.monotonic() + arguments.seconds if arguments.seconds is not None else float("inf")
     inputs = arguments.inputs or (20_000 if arguments.seconds is None else sys.maxsize)
     if guided:
-        with tempfile.TemporaryDirectory() as fresh:
-            with_coverage(target, arguments.seed, inputs, until, Path(arguments.corpus or fresh))
+        with_coverage(target, arguments.seed, inputs, until, Path(arguments.corpus) if arguments.corpus else None)
     try:
         if arguments.again is not None:
             once(target, bytes.fromhex(arguments.again))

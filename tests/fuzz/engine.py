@@ -7,7 +7,9 @@ Rules: a finding is whatever a target raises; it is printed with its octets, so 
 from __future__ import annotations
 
 import os
+import shutil
 import sys
+import tempfile
 import time
 import traceback
 from pathlib import Path
@@ -61,10 +63,12 @@ def plainly(target: Target, number: int, inputs: int, until: float = float("inf"
     return inputs
 
 
-def with_coverage(target: Target, number: int, inputs: int, until: float, corpus: Path) -> NoReturn:
-    """Ends the process: with 0 when inputs or time are over, with 1 at a finding; its last line is `tried N`."""
+def with_coverage(target: Target, number: int, inputs: int, until: float, kept: Path | None) -> NoReturn:
+    """Ends the process: with 0 when inputs or time are over, with 1 at a finding; its last line is `tried N`. What
+    reaches something new is in a folder, which goes unless it is `kept`, or libFuzzer itself has something to say."""
     import atheris  # a library of `.venv-fuzz` only
 
+    corpus = kept or Path(tempfile.mkdtemp(prefix="isthmus-fuzz-"))
     for at, seed in enumerate(target.seeds()):
         (corpus / f"seed-{at}").write_bytes(seed)
     tried, chance = 0, Random(number)
@@ -75,9 +79,16 @@ def with_coverage(target: Target, number: int, inputs: int, until: float, corpus
         try:
             once(target, raw, measured=tried % MEASURED_EVERY == 0)
         except Finding as finding:
-            _end(1, f"{finding}\ntried {tried}")
+            end(1, f"{finding}\ntried {tried}")
         if tried >= inputs or time.monotonic() > until:
-            _end(0, f"tried {tried}")
+            end(0, f"tried {tried}")
+
+    def end(code: int, text: str) -> NoReturn:
+        """Past libFuzzer, which has no way back."""
+        if kept is None:
+            shutil.rmtree(corpus)
+        print(text, flush=True)
+        os._exit(code)
 
     def mutate(raw: bytes, longest: int, seed: int) -> bytes:
         chance.seed(seed)
@@ -93,9 +104,3 @@ def with_coverage(target: Target, number: int, inputs: int, until: float, corpus
     )
     atheris.Fuzz()
     raise AssertionError("libFuzzer goes on until it is ended")
-
-
-def _end(code: int, text: str) -> NoReturn:
-    """Past libFuzzer, which has no way back."""
-    print(text, flush=True)
-    os._exit(code)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -530,6 +531,15 @@ def test_a_memory_that_is_whole_but_wrong_is_none(damage: Callable[[bytes], byte
     else:  # another route, perhaps; never one that ends the process later
         world = World(memory=read)
         status(world.node, world.now)
+
+
+def test_a_time_that_is_none_is_not_believed_of_the_release_before_either() -> None:
+    text = (Path(__file__).parent / "memory_2").read_bytes().partition(b"\n")[2]
+    assert decode(sealed(text)), "as it was written"
+    for damaged in (re.sub(rb'"up_since":[0-9.]+', b'"up_since":' + none, text) for none in (b"NaN", b"-Infinity")):
+        assert damaged != text
+        with pytest.raises(BadMemory):
+            decode(sealed(damaged))
 
 
 def test_what_is_written_is_read() -> None:

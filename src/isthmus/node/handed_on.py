@@ -17,7 +17,6 @@ import base64
 import binascii
 import hashlib
 import json
-import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -37,7 +36,7 @@ from isthmus.node.admission import Served
 from isthmus.node.facts import Answer
 from isthmus.node.issued import Pair
 from isthmus.node.memberships import MembershipsTold
-from isthmus.node.memory import BadMemory, ChannelMemory, Memory, OpenSession, PeerMemory, absence_of
+from isthmus.node.memory import BadMemory, ChannelMemory, Memory, OpenSession, PeerMemory, absence_of, time_of
 from isthmus.node.order import END_OF_RIB_WAIT_S
 from isthmus.node.sections import BadSection, HeardRoute, read, write
 from isthmus.rib.adj_out import Announcement
@@ -130,7 +129,7 @@ def decode(octets: bytes) -> Memory:
 
 def _decode(whole: Mapping[str, Any], decode_peer: Callable[[Any], PeerMemory]) -> Memory:
     return Memory(
-        at=_time(whole["at"]),
+        at=time_of(whole["at"]),
         vtep=IpAddress.parse(whole["vtep"]),
         router_id=IpAddress.parse(whole["router_id"]),
         asn=int(whole["as"]),
@@ -141,12 +140,6 @@ def _decode(whole: Mapping[str, Any], decode_peer: Callable[[Any], PeerMemory]) 
         served=_served(*whole.get("served", ((), ()))),
         circuits={CircuitName(name): from_memory(one) for name, one in whole.get("circuits", {}).items()},
     )
-
-
-def _time(value: Any) -> float:
-    if not math.isfinite(found := float(value)):
-        raise BadMemory(f"{value} is no time")
-    return found
 
 
 def _numbers(found: Iterable[Sequence[Any]]) -> dict[Pair, int]:
@@ -175,9 +168,9 @@ def _decode_claim(
     named: bool,
     since: float,
 ) -> tuple[InboundKey, Claim]:
-    until = None if until is None else _time(until)
+    until = None if until is None else time_of(until)
     claim = Claim(
-        Claimant.parse(claimant), CircuitName(circuit), int(sequence), Title[title], until, bool(named), _time(since)
+        Claimant.parse(claimant), CircuitName(circuit), int(sequence), Title[title], until, bool(named), time_of(since)
     )
     if not 0 <= claim.sequence <= SEQUENCE_MAX or claim.is_first != (claim.sequence > SECOND):
         raise BadMemory(f"{sequence} is not the sequence of one that is {title}")
@@ -227,7 +220,7 @@ def _decode_peer(found: Mapping[str, Any], sections: bytes) -> PeerMemory:
     if one is None:
         return PeerMemory(told)
     suspended = Suspended(*(_octets(one[name]) for name in ("sent_open", "received_open", "unread")))
-    up_since = _time(one["up_since"])
+    up_since = time_of(one["up_since"])
     all_channels = (*one["channels"], *one.get("channels" + _BESIDE, ()))
     channels = {Family(Afi(a), Safi(s)): _decode_channel(channel, sections, up_since) for a, s, channel in all_channels}
     memberships = None if "memberships" not in one else _decode_memberships(*one["memberships"])
@@ -246,7 +239,7 @@ def _decode_channel(found: Mapping[str, Any], sections: bytes, up_since: float) 
         received=_section(found, "received", sections),
         held=_section(found, "held", sections),
         in_sync=in_sync,
-        settles_at=None if settles_at is None else _time(settles_at),
+        settles_at=None if settles_at is None else time_of(settles_at),
         end_of_rib_owed=bool(found["end_of_rib_owed"]),
         told_again=bool(found["told_again"]),
         absences=dict(map(absence_of, found["absences"])),

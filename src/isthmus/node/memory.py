@@ -91,11 +91,15 @@ class Memory:
     meaning still."""
 
 
+def time_of(value: Any) -> float:
+    """Raises BadMemory, and what float() raises."""
+    if not math.isfinite(found := float(value)):
+        raise BadMemory(f"{value} is no time")
+    return found
+
+
 def absence_of(found: Sequence[Any]) -> tuple[Announcer, Absence]:
     """Endpoint, router-id, when its beacon went, when it was back or None."""
     endpoint, router_id, gone_at, back_at = found
     who = Announcer(IpAddress.parse(endpoint), IpAddress.parse(router_id))
-    times = (float(gone_at), None if back_at is None else float(back_at))
-    if not all(time is None or math.isfinite(time) for time in times):
-        raise BadMemory(f"{found} has no times in it")
-    return who, Absence(*times)
+    return who, Absence(time_of(gone_at), None if back_at is None else time_of(back_at))

@@ -16,7 +16,7 @@ from isthmus.bgp.frame import Stream
 from isthmus.bgp.heard import WITHIN_AN_AS
 from isthmus.bgp.negotiation import Suspended
 from isthmus.bgp.update import UpdateReader
-from isthmus.node.memory import ChannelMemory, OpenSession, PeerMemory, absence_of
+from isthmus.node.memory import ChannelMemory, OpenSession, PeerMemory, absence_of, time_of
 from isthmus.node.order import END_OF_RIB_WAIT_S
 from isthmus.node.sections import BadSection, HeardRoute
 from isthmus.rib.adj_out import Announcement
@@ -36,7 +36,7 @@ def decode_peer(found: Mapping[str, Any]) -> PeerMemory:
     if one is None:
         return PeerMemory(told)
     suspended = Suspended(*(_octets(one[name]) for name in ("sent_open", "received_open", "unread")))
-    in_sync, up_since = bool(one["in_sync"]), float(one["up_since"])
+    in_sync, up_since = bool(one["in_sync"]), time_of(one["up_since"])
     channel = ChannelMemory(
         received=tuple(_read(one["received"])),
         held=tuple(_read(one.get("held", ""))),
