@@ -96,7 +96,7 @@ heat: install .venv-keystone/.stamp .venv-heat/.stamp ## our resources in a real
 conformance: install .venv-keystone/.stamp .venv-tempest/.stamp ## public Tempest suite, every command of the stock client, Keystone
 	$(BIN)/pytest -q tests/conformance
 
-fuzz: install .venv-fuzz/.stamp ## every decoder, and the session as octets, with inputs that nobody would send (7 minutes)
+fuzz: install .venv-fuzz/.stamp ## every decoder, and the session as octets, with inputs that nobody would send (8 minutes)
 	.venv-fuzz/bin/python -m tests.fuzz --seconds 30
 
 chaos: install .venv/.guests ## what each kind of trouble costs, counted under a running stream (minutes)
