@@ -222,6 +222,7 @@ WRONG = [
         "bgp.families must be a list of at least one of evpn, vpnv4, vpnv6",
     ),
     (_set("bgp", "families = []"), "bgp.families must be a list of at least one of evpn, vpnv4, vpnv6"),
+    (_set("bgp", "multipath = 9"), "bgp.multipath must be a number from 1 to 8, not 9"),
     (
         _set("bgp", 'prefer = ["mpls"]'),
         "bgp.prefer must be a list of vxlan and mpls, the preferred first",
@@ -343,6 +344,7 @@ def test_what_is_spoken_is_said_for_all_or_for_one() -> None:
     config = parse(text + '[bgp]\nfamilies = ["vpnv4", "evpn"]\nprefer = ["mpls", "vxlan"]', FILE)
     assert [r.families for r in config.reflectors] == [(EVPN, VPNV4)] * 2
     assert config.prefer == (Encapsulation.MPLS_IN_GRE, Encapsulation.VXLAN)
+    assert (good().multipath, good(_set("bgp", "multipath = 2")).multipath) == (1, 2)
     text = text.replace('address = "192.0.2.2"', 'address = "192.0.2.2"\nfamilies = ["vpnv4", "vpnv6"]')
     assert [r.families for r in parse(text, FILE).reflectors] == [(EVPN,), (VPNV4, VPNV6)]
 
