@@ -115,6 +115,17 @@ def test_who_says_it_otherwise_has_no_share(prefix: str, otherwise: dict[str, An
     assert entry.losers == ((two, NotBest.SECOND if "claimant" in otherwise else why),)
 
 
+def test_a_path_that_is_not_its_senders_draws_nothing() -> None:
+    """A peer of another AS, which is held to answer for what it says, says the carrier's own path."""
+    stranger = ip("192.0.2.66")
+    us = replace(MANY, internal=frozenset({ip("172.30.1.250")}), foreign={stranger: 64666})
+    entry = decide(view(), net(PREFIX), [said(PES[0]), said(PES[1], peer=str(stranger))], (), us)
+    assert entry is not None
+    assert entry.beside == () and endpoints_of(entry.target) == (PES[0],)
+    both = decide(view(), net(PREFIX), [said(PES[0]), said(PES[1])], (), us)
+    assert both is not None and len(both.beside) == 1
+
+
 def test_nobody_has_a_share_of_a_machine_of_ours() -> None:
     """Neither of one that says in whose name nor of one of an older release, whatever is said beside it, alike in all
     that the decision compares; nor one machine of another's, in two places."""

@@ -18,7 +18,7 @@ from isthmus.bgp.nlri.ethernet import MacIp
 from isthmus.rib.decision import Rank
 from isthmus.rib.path import Path
 from isthmus.vpn.exports import Export, Speaker
-from isthmus.vpn.meaning import meaning
+from isthmus.vpn.meaning import answerable, meaning
 
 _TIE = Rank._fields.index("router_id")
 
@@ -46,5 +46,6 @@ def _may_share(path: Path, speaker: Speaker) -> bool:
 
 
 def _origin(path: Path, speaker: Speaker) -> tuple[object, ...]:
-    """Whence it comes."""
-    return path.attributes.as_path, meaning(path.heard, speaker).site
+    """Whence it comes: a path says what its sender likes, but for the AS that answers for it."""
+    means = meaning(path.heard, speaker)
+    return answerable(path.peer, means, speaker), path.attributes.as_path, means.site
