@@ -81,6 +81,7 @@ class World:
         view_key: bytes = b"",
         families: tuple[Family, ...] = (EVPN,),
         asns: Mapping[IpAddress, int] | None = None,
+        multipath: int = 1,
     ) -> None:
         """`families`: of the node and of its peers."""
         self.now, self.host, self.asns = now, host, asns or {}
@@ -94,7 +95,8 @@ class World:
             )
             for address in peers
         )
-        config = NodeConfig(vtep, vtep, ASN, configs, generation, limits or Limits(), liveness, self.clouds, view_key)
+        how = liveness, self.clouds, view_key
+        config = NodeConfig(vtep, vtep, ASN, configs, generation, limits or Limits(), *how, multipath=multipath)
         self.node = Node(config, now, memory)
         self.families = families
         self.reflectors = {address: self._far_end(address) for address in peers}
@@ -156,6 +158,7 @@ class World:
             view_key=config.view_key if view_key is None else view_key,
             families=self.families,
             asns=self.asns,
+            multipath=config.multipath,
         )
         fresh.gre = self.gre
         for address, peer in fresh.node.peers.items():

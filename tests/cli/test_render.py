@@ -51,6 +51,12 @@ def test_a_well_node_has_no_problem() -> None:
     assert summary.problems(story.node(), WELL) == []
 
 
+def test_a_line_that_two_pes_share_is_one_route() -> None:
+    note = "a default route: what no longer prefix covers follows it into the VPN"
+    both = [story.route(prefix="0.0.0.0/0", next_hop=f"172.30.7.{n}", note=note) for n in (1, 2)]
+    assert ", 1 default route among them" in summary.text(story.node(routes=both), WELL)
+
+
 def test_what_somebody_configured_so_is_no_problem() -> None:
     down = story.port(announced_to=[], why_not="the port is down")
     hidden = story.route(

@@ -7,18 +7,19 @@ from isthmus.bgp.nlri.vpn import VpnPrefix
 from isthmus.cli.known import Known, Told
 from isthmus.cli.verdict import Cause, Tunnel, Verdict
 from isthmus.cli.why import why
-from isthmus.node.facts import FlowsRead
+from isthmus.model.vpn import RouteDistinguisher
+from isthmus.node.facts import FlowsRead, NeighboursRead
 from isthmus.node.report import status
 from isthmus.node.status import NodeStatus
-from tests.build import association, attachment, circuit, port
+from tests.build import association, attachment, attributes, circuit, ip, net, port
 from tests.world import REFLECTOR, World
 
 NETWORK, TARGET = "neutron-a", "64512:1"
 ONE, OTHER = ("10.1.0.5", "aaaa-1"), ("10.9.0.10", "bbbb-1")
 
 
-def host(number: int, address: str, machine: str) -> World:
-    world = World(host=number, families=(VPNV4,))
+def host(number: int, address: str, machine: str, multipath: int = 1) -> World:
+    world = World(host=number, families=(VPNV4,), multipath=multipath)
     world.gre = 2
     world.switch_on()
     subnet = address.rpartition(".")[0] + ".0/24"
@@ -63,6 +64,24 @@ def test_beyond_whom_one_may_ask_the_labels_are_all_there_is() -> None:
     verdict = asked(one)
     assert "h1 sends 10.9.0.10 to 172.30.1.2 behind labels 24/32 in GRE" in verdict.sentence
     assert verdict.tunnel == Tunnel("172.30.1.1", "172.30.1.2", 2)
+
+
+def test_who_shares_the_packets_is_named_and_one_that_is_amiss_is_found() -> None:
+    one = host(1, *ONE, multipath=2)
+    for pe in ("172.30.7.1", "172.30.7.2"):
+        said = attributes(TARGET, site=None, next_hop=pe, originator=pe, encapsulations=(), router_mac=None)
+        route = VpnPrefix(RouteDistinguisher.parse(f"{pe}:1"), net("203.0.113.0/24"), (24,))
+        one.reflectors[REFLECTOR].session.send_routes([(said, route)], ())
+    one.settle()
+
+    def verdict() -> Verdict:
+        return why(Known([Told("h1", told(one))]), ONE[1], "203.0.113.9")
+
+    (remark,) = verdict().remarks
+    assert remark.startswith("h1 shares 203.0.113.0/24 between 172.30.7.1, 172.30.7.2: ")
+    one.tell(NeighboursRead(frozenset({ip("172.30.7.1")})))
+    one.flows = {key: flow for key, flow in one.flows.items() if "172.30.7.2" not in key.match}
+    assert "by 172.30.7.2 is not used: the tunnel's next hop does not answer yet" in verdict().sentence
 
 
 def test_a_label_that_somebody_changes_is_found() -> None:

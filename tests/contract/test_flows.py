@@ -16,11 +16,14 @@ from isthmus.fib.entries import (
     LabelledHop,
     NextHop,
     SourceKey,
+    Spread,
     ViewId,
+    endpoints_of,
 )
 from isthmus.flows.layout import ANSWER_MAC, GONE_ACTIONS, PROBE_MAC, PROBE_TYPE
 from isthmus.flows.parse import parse_dump
 from isthmus.flows.render import Renderer, add_line, delete_line
+from isthmus.flows.spreading import choice
 from isthmus.flows.types import FlowKey, cookie
 from isthmus.model.intent import (
     CIRCUIT_LANE,
@@ -76,6 +79,8 @@ ROUTES = {
     net("10.10.0.7/32"): LabelledHop(ip("172.30.2.1"), (7001,)),
     net("2001:db8:a::/48"): LabelledHop(ip("172.30.2.9"), (24, 7002)),
     net("10.10.0.0/16"): LabelledHop(ip("172.30.2.1"), (24, 25, 7001)),
+    net("10.11.0.0/16"): Spread(tuple(NextHop(ip(f"172.30.2.{n}"), THEIRS, 7001) for n in range(1, 9))),
+    net("2001:db8:b::/48"): Spread((LabelledHop(ip("172.30.2.1"), (24, 7001)), LabelledHop(ip("172.30.2.9"), (16,)))),
 }
 BY_DEFAULT = [
     net(p)
@@ -97,6 +102,8 @@ def wanted(sources: tuple[Prefix, ...] | None = None) -> dict[FlowKey, str]:
         flow = renderer.route(view, prefix, target)
         assert flow is not None
         flows[flow[0]] = flow[1]
+        if isinstance(target, Spread):
+            flows |= renderer.members(target) | choice(endpoints_of(target))
     for gone in ("10.9.9.9/32", "10.8.0.0/16", "2001:db8:9::9/128"):
         flows[renderer.gone(VIEW, net(gone))] = GONE_ACTIONS
     return flows

@@ -14,6 +14,7 @@ from isthmus.bgp.family import EVPN, VPNV4, VPNV6
 from isthmus.model.net import IpAddress
 from isthmus.model.vpn import Encapsulation
 from isthmus.node.config import Limits, Liveness
+from isthmus.shell.agent import node_config
 from isthmus.shell.config import Config, ConfigError, LocalSwitch, Reflector, Tls, parse, read
 from isthmus.shell.tcp_guard import Guard
 from tests.build import ip, rts
@@ -222,6 +223,7 @@ WRONG = [
         "bgp.families must be a list of at least one of evpn, vpnv4, vpnv6",
     ),
     (_set("bgp", "families = []"), "bgp.families must be a list of at least one of evpn, vpnv4, vpnv6"),
+    (_set("bgp", "multipath = 9"), "bgp.multipath must be a number from 1 to 8, not 9"),
     (
         _set("bgp", 'prefer = ["mpls"]'),
         "bgp.prefer must be a list of vxlan and mpls, the preferred first",
@@ -343,6 +345,9 @@ def test_what_is_spoken_is_said_for_all_or_for_one() -> None:
     config = parse(text + '[bgp]\nfamilies = ["vpnv4", "evpn"]\nprefer = ["mpls", "vxlan"]', FILE)
     assert [r.families for r in config.reflectors] == [(EVPN, VPNV4)] * 2
     assert config.prefer == (Encapsulation.MPLS_IN_GRE, Encapsulation.VXLAN)
+    assert good().multipath == 1
+    spoken = node_config(good(_set("bgp", 'multipath = 2\nprefer = ["mpls", "vxlan"]')), generation=1).speaker
+    assert (spoken.multipath, spoken.prefer) == (2, config.prefer)
     text = text.replace('address = "192.0.2.2"', 'address = "192.0.2.2"\nfamilies = ["vpnv4", "vpnv6"]')
     assert [r.families for r in parse(text, FILE).reflectors] == [(EVPN,), (VPNV4, VPNV6)]
 

@@ -116,4 +116,13 @@ def _beyond(leg: Leg, route: RouteStatus) -> Verdict:
     sentence = f"this side is whole: {node.name} sends {leg.destination} to {route.next_hop} {how(route)}"
     command = f"on {route.next_hop}: isthmus why --from {leg.destination} --to {leg.source}"
     tunnel = Tunnel(node.status.vtep, route.next_hop, len(route.labels))
-    return Verdict(Cause.WHOLE_HERE, Step.WHOLE, f"{sentence}; ask there", command, leg.way, tunnel=tunnel)
+    remarks = tuple(_shared(node, route))
+    return Verdict(Cause.WHOLE_HERE, Step.WHOLE, f"{sentence}; ask there", command, leg.way, remarks, tunnel=tunnel)
+
+
+def _shared(node: Told, route: RouteStatus) -> Iterator[str]:
+    """Who has a share of its packets (`multipath`)."""
+    alike = [r for r in node.status.routes if r.best and (r.view, r.prefix) == (route.view, route.prefix)]
+    if others := sorted(r.next_hop for r in alike if r.installed and r.next_hop != route.next_hop):
+        shared = f"{node.name} shares {route.prefix} between {', '.join((route.next_hop, *others))}"
+        yield f"{shared}: each pair of addresses has one of them, and `ovs-appctl ofproto/trace` says which"

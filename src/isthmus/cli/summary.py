@@ -62,9 +62,10 @@ def _facts(s: NodeStatus, agent: AgentInfo) -> Iterator[str]:
         f" {states[AttachmentState.NO_WORKLOAD.name]} without a virtual machine here,"
         f" {sum(n for state, n in states.items() if state not in _FINE_STATES)} other"
     )
-    hidden = sum(1 for r in s.routes if r.best and r.why == NotInstalled.HIDDEN_BY_ROUTER.value)
+    lines = {(r.view, r.prefix): r for r in s.routes if r.best}.values()  # several PEs may share one
+    hidden = sum(1 for r in lines if r.why == NotInstalled.HIDDEN_BY_ROUTER.value)
     own = f", {hidden} left to the routers' own subnets and routes" if hidden else ""
-    defaults = sum(1 for r in s.routes if r.best and r.note == Note.DEFAULT_ROUTE.value)
+    defaults = sum(1 for r in lines if r.note == Note.DEFAULT_ROUTE.value)
     wide = f", {_number(defaults, 'default route')} among them" if defaults else ""
     alone = sum(1 for v in s.views if v.alone)
     other = f", {alone} without a route of another site" if alone else ""

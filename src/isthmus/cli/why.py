@@ -267,10 +267,11 @@ def _door(leg: Leg) -> DoorStatus | Verdict:
 
 
 def _route(leg: Leg, view: str) -> RouteStatus | None:
-    """The longest prefix of the view that covers the destination."""
+    """The longest prefix of the view that covers the destination; of several PEs that share it one that is amiss."""
     routes = leg.start.node.status.routes
     found = [r for r in routes if r.best and r.view == view and view and covers(r.prefix, leg.destination)]
-    return max(found, key=lambda r: length_of(r.prefix), default=None)
+    amiss = {r.why for r in found} - {"", NotInstalled.SPREADS_FULL.value}
+    return max(found, key=lambda r: (length_of(r.prefix), r.why in amiss), default=None)
 
 
 def _kept_by_router(leg: Leg, door: DoorStatus, view: ViewStatus) -> Verdict | None:

@@ -61,18 +61,44 @@ class Deliver(NamedTuple):
     circuit: CircuitName
 
 
-Target = NextHop | LabelledHop | Deliver
+Hop = NextHop | LabelledHop
+
+SPREAD_MAX = 8
+"""Hops that share one line."""
 
 
-def endpoint(target: Target) -> IpAddress | None:
-    """Where the tunnel ends that it leads into."""
+class Spread(NamedTuple):
+    """To several PEs: each pair of source and destination address to one of them."""
+
+    hops: tuple[Hop, ...]
+    """Two at least, one for each endpoint, in the order of these (`spread`)."""
+
+
+Target = Hop | Deliver | Spread
+
+
+def spread(hops: Iterable[Hop]) -> Hop | Spread:
+    """To all of these, of which no two end at the same endpoint."""
+    found = tuple(sorted(hops, key=end))
+    return Spread(found) if len(found) > 1 else found[0]
+
+
+def end(hop: Hop) -> IpAddress:
+    """Where the tunnel to it ends."""
+    return hop.vtep if isinstance(hop, NextHop) else hop.pe
+
+
+def endpoints_of(target: Target) -> tuple[IpAddress, ...]:
+    """Where the tunnels end that it leads into."""
     match target:
         case NextHop(vtep):
-            return vtep
+            return (vtep,)
         case LabelledHop(pe):
-            return pe
+            return (pe,)
+        case Spread(hops):
+            return tuple(map(end, hops))
         case Deliver():
-            return None
+            return ()
         case _:
             assert_never(target)
 

@@ -19,7 +19,7 @@ _POP = {4: "pop_mpls:0x0800", 6: "pop_mpls:0x86dd"}
 
 # By itself the switch takes the lower three bits of DSCP for TC: EF becomes 6, and CS5 0. What is behind further labels
 # follows the first.
-_SAVE_CLASS = "move:NXM_OF_IP_TOS[5..7]->NXM_NX_REG2[0..2]"
+SAVE_CLASS = "move:NXM_OF_IP_TOS[5..7]->NXM_NX_REG2[0..2]"
 _SET_CLASS = "move:NXM_NX_REG2[0..2]->OXM_OF_MPLS_TC[]"
 
 
@@ -68,7 +68,12 @@ def inbound_key(key: LabelKey) -> FlowKey:
 
 
 def encapsulate(hop: LabelledHop) -> str:
-    """The innermost label first; a further one has the class and TTL of the one behind it."""
+    """Of an IP packet: its class, then the labels."""
+    return f"{SAVE_CLASS},{push(hop)}"
+
+
+def push(hop: LabelledHop) -> str:
+    """The innermost label first; a further one has the class and TTL of the one behind it. The class was saved."""
     first, *further = (f"set_field:{number}->mpls_label" for number in reversed(hop.labels))
     stack = ",".join(("push_mpls:0x8847", _SET_CLASS, first, *(f"push_mpls:0x8847,{one}" for one in further)))
-    return f"{_SAVE_CLASS},{stack},set_field:{hop.pe}->{ends(hop.pe)},goto_table:{Table.LABELLED.value}"
+    return f"{stack},set_field:{hop.pe}->{ends(hop.pe)},goto_table:{Table.LABELLED.value}"

@@ -27,13 +27,19 @@
     20 VIEW       longest prefix of the view: 100 + prefix length of a host route, one less of others, 50 + that of a
                   default route
          132  metadata=<view>,<IPv4 address>             to TUNNEL with VNI, endpoint and router MAC, to LABELLED
-                                                         with labels and endpoint, or into a circuit
+                                                         with labels and endpoint, to CHOICE if several PEs share it,
+                                                         or into a circuit
          131  <circuit>,reg0=1                           goto GONE: outside, a floating IP wins over every prefix
          107+ metadata=<view>,<destination>              as above, of a prefix
           61  <circuit>,reg0=2                           goto GONE: inside, it wins over a default route
           60  <circuit>                                  the same for a router that keeps to its own default route
           50+ metadata=<view>,<destination>              as above, of a default route
            1  anything                                   goto GONE
+    22 CHOICE     of several PEs that share a line, which: by the set of their endpoints (reg4, reg5) and a number from
+                  0 to 63 (reg3), which VIEW has made of both addresses
+         100  reg3=<number>,reg4,reg5=<endpoints>        reg3=<place>, goto SPREAD
+    24 SPREAD     one flow for each PE of a set; in metadata, in the place of the view, the set
+         100  reg3=<place>,metadata=<set>                as in VIEW
     30 TUNNEL     one flow for each endpoint that can be sent to
          100  tun_dst=<endpoint>                         our router MAC as source, output:<tunnel>
            0  anything                                   drop, counted: the VPN knows it, the endpoint is not there
@@ -99,6 +105,8 @@ class Table(IntEnum):
     SOURCE = 10
     FLOATING = 15
     VIEW = 20
+    CHOICE = 22
+    SPREAD = 24
     TUNNEL = 30
     LABELLED = 32
     PE = 34

@@ -13,16 +13,19 @@ from isthmus.fib.entries import (
     CircuitName,
     Deliver,
     Forwarding,
+    Hop,
     Inbound,
     InboundKey,
     LabelKey,
     LabelledHop,
     NextHop,
     SourceKey,
+    Spread,
     Target,
     ViewId,
+    endpoints_of,
 )
-from isthmus.flows import labelled
+from isthmus.flows import labelled, spreading
 from isthmus.flows.layout import (
     ANSWER_BYTES,
     ANSWER_MAC,
@@ -101,7 +104,7 @@ class Renderer:
         """Whence packets may come by tunnels; None: from anywhere."""
         self.circuits = circuits
         self._heads: dict[ViewId, tuple[str, str]] = {}
-        self._ways: dict[NextHop | LabelledHop, str] = {}
+        self._ways: dict[Hop | Spread, str] = {}
         """Text that the routes of a view and those of a next hop have in common: of a route only its address is its
         own, and there are very many routes."""
 
@@ -173,16 +176,35 @@ class Renderer:
                 return None if self.tunnel is None else self._way(target)
             case LabelledHop():
                 return None if self.gre is None else self._way(target)
+            case Spread(hops):
+                return None if any(self._lead(hop) is None for hop in hops) else self._way(target)
             case _:
                 assert_never(target)
 
-    def _way(self, hop: NextHop | LabelledHop) -> str:
-        actions = self._ways.get(hop)
+    def _way(self, target: Hop | Spread) -> str:
+        actions = self._ways.get(target)
         if actions is None:
             if len(self._ways) >= WAYS_MAX:
                 self._ways.clear()
-            actions = self._ways[hop] = _encapsulate(hop) if isinstance(hop, NextHop) else labelled.encapsulate(hop)
+            actions = self._ways[target] = self._make_way(target)
         return actions
+
+    def _make_way(self, target: Hop | Spread) -> str:
+        match target:
+            case NextHop():
+                return _encapsulate(target)
+            case LabelledHop():
+                return labelled.encapsulate(target)
+            case Spread(hops):
+                # Only here it is known to be IP, and so to have a class.
+                labels = f"{labelled.SAVE_CLASS}," if any(isinstance(hop, LabelledHop) for hop in hops) else ""
+                return labels + spreading.choose(endpoints_of(target), map(_member, hops))
+            case _:
+                assert_never(target)
+
+    def members(self, target: Spread) -> dict[FlowKey, str]:
+        """What a line that several PEs share leads to: one flow for each."""
+        return spreading.members([_member(hop) for hop in target.hops])
 
     @staticmethod
     def route_key(view: ViewId, prefix: Prefix) -> FlowKey:
@@ -355,6 +377,10 @@ def _route_key(head: str, prefix: Prefix) -> FlowKey:
 
 def _probe(tunnel: int, mac: Mac) -> str:
     return f"in_port={tunnel},dl_dst={mac},dl_type={PROBE_TYPE:#x}"
+
+
+def _member(hop: Hop) -> str:
+    return _encapsulate(hop) if isinstance(hop, NextHop) else labelled.push(hop)
 
 
 def _encapsulate(hop: NextHop) -> str:

@@ -78,6 +78,7 @@ class NotInstalled(StrEnum):
     NO_GRE_PORT = "the GRE port, by which labels go, is not there yet"
     NEIGHBOUR_UNRESOLVED = "the tunnel's next hop does not answer yet"
     SILENT = "the tunnel endpoint does not answer any more"
+    SPREADS_FULL = "it could share its prefix with others, and as many sets of PEs share prefixes in this view as may"
     VIEW_FULL = "the view is full: it has more routes than its maximum, and this one is beyond it"
     SWITCH = "Open vSwitch has not confirmed the flows yet"
 

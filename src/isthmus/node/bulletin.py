@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from isthmus.fib.entries import CircuitName, endpoint
+from isthmus.fib.entries import CircuitName
 from isthmus.model.intent import AssociationIntent
 from isthmus.model.net import IpAddress
 from isthmus.model.reason import AttachmentState, Contested, NotAnnounced, Note, NotInstalled
@@ -205,9 +205,9 @@ def _blind(node: Node) -> Iterator[tuple[CircuitName, str, str]]:
             continue
         led: dict[IpAddress, set[RouteTarget]] = {}
         for e in node.tables.entries[number].values():
-            there = endpoint(e.target)
-            if there is not None and there in blind and not isinstance(e.best, Export):
-                led.setdefault(there, set()).update(e.best.heard.route_targets)
+            for used in e.used:
+                if not isinstance(used, Export) and (there := used.heard.next_hop) in blind:
+                    led.setdefault(there, set()).update(used.heard.route_targets)
         for circuit, one in _behind(node, view):
             if where := sorted(str(e) for e, targets in led.items() if not targets.isdisjoint(one.imports)):
                 yield circuit, one.bgpvpn, ", ".join(where[:BLIND_MAX]) + " and others" * (len(where) > BLIND_MAX)

@@ -118,6 +118,8 @@ class NodeConfig:
 
     prefer: tuple[Encapsulation, ...] = PREFER
     """Of two ways to one address in different encapsulations the first of these."""
+    multipath: int = 1
+    """How many PEs of other makers may share a prefix; 1: none does."""
 
     @property
     def trust(self) -> Mapping[IpAddress, Trust]:
@@ -148,4 +150,5 @@ class NodeConfig:
             own_as={p.address: p.trust.allow_own_as for p in self.peers if p.trust.allow_own_as},
             families=tuple(family for family in FAMILIES if any(family in p.families for p in self.peers)),
             prefer=self.prefer,
+            multipath=self.multipath,
         )

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Set
 from typing import NamedTuple, assert_never
 
-from isthmus.fib.entries import LabelledHop, ViewId, endpoint
+from isthmus.fib.entries import LabelledHop, ViewId
 from isthmus.flows.render import Renderer
 from isthmus.model.net import IpAddress, Prefix
 from isthmus.model.reason import NotAccepted, NotBest, Note, NotImported, NotInstalled
@@ -40,7 +40,9 @@ def stories(node: Node, *, in_order: bool = False) -> Iterator[Story]:
     reached = _reached(node)
     for number, entries in node.tables.entries.items():
         for prefix, entry in sorted(entries.items()) if in_order else entries.items():
-            yield Story(entry.best, number, _why_not_installed(node, number, prefix, entry, reached), True, entry.note)
+            for used in entry.used:
+                why_not = _why_not_installed(node, number, prefix, entry, used, reached)
+                yield Story(used, number, why_not, True, entry.note)
             for loser, reason in entry.losers:
                 yield Story(loser, number, reason, False, entry.note)
     imported = node.tables.imported()
@@ -98,9 +100,11 @@ def routes(node: Node, now: float) -> list[RouteStatus]:
 
 
 def installed(node: Node, view: ViewId, prefix: Prefix) -> bool:
-    """Whether the view's flow for this prefix is confirmed."""
-    flow = node.tables.flow_of(view, prefix)
-    return flow is not None and node.switch.has(flow)
+    """Whether the view's flow for this prefix is confirmed, and what it leads to."""
+    flow, spreads = node.tables.flow_of(view, prefix), node.tables.spreads
+    if flow is None or not node.switch.has(flow):
+        return False
+    return not spreads.has(view, prefix) or all(map(node.switch.has, spreads.flows_of(view, prefix)))
 
 
 def _reached(node: Node) -> dict[IpAddress, NotInstalled | None]:
@@ -117,16 +121,23 @@ def _reached(node: Node) -> dict[IpAddress, NotInstalled | None]:
 
 
 def _why_not_installed(
-    node: Node, view: ViewId, prefix: Prefix, entry: Entry, reached: Mapping[IpAddress, NotInstalled | None]
+    node: Node,
+    view: ViewId,
+    prefix: Prefix,
+    entry: Entry,
+    used: Candidate,
+    reached: Mapping[IpAddress, NotInstalled | None],
 ) -> NotInstalled | None:
     if entry.hidden is not None:
         return entry.hidden
-    hop = endpoint(entry.target)
+    hop = used.heard.next_hop if isinstance(used, Path) else None
     if prefix in node.tables.surplus(view):
         return NotInstalled.VIEW_FULL
     if node.tables.flow_of(view, prefix) is None:
-        port = NotInstalled.NO_GRE_PORT if isinstance(entry.target, LabelledHop) else NotInstalled.NO_TUNNEL_PORT
+        port = NotInstalled.NO_GRE_PORT if isinstance(entry.alone, LabelledHop) else NotInstalled.NO_TUNNEL_PORT
         return NotInstalled.NO_CIRCUIT if hop is None else port
+    if used is not entry.best and not node.tables.spreads.has(view, prefix):
+        return NotInstalled.SPREADS_FULL
     if not installed(node, view, prefix):
         return NotInstalled.SWITCH
     return None if hop is None else reached[hop]

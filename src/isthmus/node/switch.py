@@ -19,7 +19,9 @@ from isthmus.flows.types import FlowKey, Installed, cookie
 from isthmus.node.effects import ApplyFlows, Effect, ReadFlows
 from isthmus.node.order import RETRY_S
 
-LEARNT = frozenset({Table.VIEW.value, Table.TUNNEL.value, Table.PE.value, Table.GONE.value, Table.ANSWER.value})
+LEARNT = frozenset(
+    table.value for table in (Table.VIEW, Table.CHOICE, Table.SPREAD, Table.TUNNEL, Table.PE, Table.GONE, Table.ANSWER)
+)
 """Tables whose contents come from BGP; the others come from the cloud's intent alone."""
 
 

@@ -17,7 +17,7 @@ from functools import partial
 from typing import NamedTuple
 
 from isthmus.bgp.nlri import Destination
-from isthmus.fib.entries import Deliver, Target, ViewId
+from isthmus.fib.entries import Deliver, Spread, Target, ViewId
 from isthmus.flows.render import Renderer
 from isthmus.flows.types import FlowKey
 from isthmus.model.net import IpAddress, Prefix
@@ -26,6 +26,7 @@ from isthmus.model.vpn import BEACON_TARGET, Claimant, RouteTarget, SiteOfOrigin
 from isthmus.node.config import ROUTES_PER_VIEW_MAX
 from isthmus.node.leads import Leads
 from isthmus.node.overfull import SORT_AGAIN_FROM, Overfull, Seat, Slot
+from isthmus.node.spreads import Spreads
 from isthmus.rib.adj_in import AdjRibIn, Targets, Touched
 from isthmus.rib.path import Path
 from isthmus.vpn.claims import TITLE_S
@@ -79,6 +80,8 @@ class Tables:
     """Made since the start."""
     leads: Leads = field(default_factory=Leads)
     """Of the entries that ask for a flow and are not beyond the maximum."""
+    spreads: Spreads = field(default_factory=Spreads)
+    """Of those the ones that several PEs share."""
     inherited: dict[FlowKey, str] = field(default_factory=dict)
     """Lines of views that the switch had when this run began, as far as they were never given up."""
     now: float = 0.0
@@ -329,6 +332,23 @@ class Tables:
                 changes.drop(old)
                 changes.left.add((number, destination))
         self.leads.replace(number, leading)
+        if self.speaker.multipath > 1:
+            self._share(number, leading, renderer, changes)
+
+    def _share(
+        self, number: ViewId, leading: Mapping[Destination, Entry | None], renderer: Renderer, changes: Changes
+    ) -> None:
+        """What those lines lead to that several PEs share; without room for that, a line leads to its best alone."""
+        wanted = {d: e.target if e is not None and isinstance(e.target, Spread) else None for d, e in leading.items()}
+        shift = self.spreads.replace(number, wanted, renderer)
+        for key in shift.gone:
+            changes.drop(key)
+        changes.put |= shift.put
+        for destination in shift.again:
+            entry = self.entries[number][destination]
+            target = entry.target if self.spreads.has(number, destination) else entry.alone
+            if (flow := renderer.route(number, destination, target)) is not None:
+                key, changes.put[key] = flow
 
     def surplus(self, number: ViewId) -> Set[Destination]:
         """What a full view refuses."""
@@ -379,6 +399,8 @@ class Tables:
                 self._known_targets = None
         changes.gone |= set(self._flows.pop(number).values())
         self.leads.drop(number)
+        for key in self.spreads.drop(number):
+            changes.drop(key)
         del self.entries[number], self._sizes[number]
         self._refusals.pop(number, None)
         self._default_routes.pop(number, None)

@@ -408,7 +408,8 @@ def node_config(config: Config, generation: int, key: bytes = b"") -> NodeConfig
         for r in config.reflectors
     )
     speaker = IpAddress(config.vtep), config.router_id, config.asn
-    return NodeConfig(*speaker, peers, generation, config.limits, config.liveness, config.clouds, key, config.prefer)
+    ways = config.prefer, config.multipath
+    return NodeConfig(*speaker, peers, generation, config.limits, config.liveness, config.clouds, key, *ways)
 
 
 GC_THRESHOLDS = (100_000, 50, 100)

@@ -16,6 +16,7 @@ from typing import TypeVar
 
 from isthmus.bgp.capability import LONG_LIVED_MAX_S
 from isthmus.bgp.family import EVPN, Family
+from isthmus.fib.entries import SPREAD_MAX
 from isthmus.model.net import IpAddress
 from isthmus.model.vpn import Encapsulation
 from isthmus.node.config import LONG_LIVED_S, Limits, Liveness
@@ -107,6 +108,8 @@ class Config:
     """How far other clouds are trusted, by their AS."""
     prefer: tuple[Encapsulation, ...] = PREFER
     """Of two ways to one address the first of these."""
+    multipath: int = 1
+    """How many PEs of other makers may share a prefix."""
 
 
 class _TomlTable:
@@ -304,6 +307,7 @@ def parse(text: str, file: Path) -> Config:
         liveness=liveness.take("mode", kinds.one_of(Liveness), Liveness.ON),
         clouds=_clouds(file, whole.get("clouds", []), asn),
         prefer=bgp.take("prefer", kinds.preference, PREFER),
+        multipath=bgp.take("multipath", kinds.between(1, SPREAD_MAX), 1),
     )
     for table in (agent, bgp, show, metrics, state, limits, liveness):
         table.done()

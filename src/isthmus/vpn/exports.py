@@ -240,6 +240,8 @@ class Speaker:
     """Those that some peer is told of."""
     prefer: tuple[Encapsulation, ...] = PREFER
     """The first before the others, where routes differ in it."""
+    multipath: int = 1
+    """How many PEs may share a line (`vpn/multipath.py`)."""
 
 
 def labelled(export: Export, speaker: Speaker) -> Announcement:

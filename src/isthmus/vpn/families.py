@@ -14,7 +14,7 @@ from functools import partial
 from isthmus.bgp.family import EVPN, VPNV4, VPNV6, Family
 from isthmus.bgp.nlri.ethernet import ESI_ZERO, MacIp
 from isthmus.bgp.nlri.evpn import EvpnPrefix
-from isthmus.fib.entries import Inbound, InboundKey, LabelKey, LabelledHop, NextHop, Target
+from isthmus.fib.entries import Hop, Inbound, InboundKey, LabelKey, LabelledHop, NextHop
 from isthmus.model.reason import NotImported
 from isthmus.model.vpn import Encapsulation
 from isthmus.rib.adj_out import Announcement
@@ -31,7 +31,7 @@ class FamilyUse:
 
     refusal: Callable[[Path, Meaning, Speaker], NotImported | None]
     """Why a route cannot be used about whose attributes nothing is wrong that all families would mind."""
-    target: Callable[[Path, Meaning], Target]
+    target: Callable[[Path, Meaning], Hop]
     """Where one leads that is not refused."""
     proof: Callable[[Announcement], Inbound]
     """What the switch delivers by what comes for a route of ours that was told."""
@@ -53,7 +53,7 @@ def _evpn_refusal(path: Path, means: Meaning, speaker: Speaker) -> NotImported |
     return means.vxlan
 
 
-def _evpn_target(path: Path, means: Meaning) -> Target:
+def _evpn_target(path: Path, means: Meaning) -> NextHop:
     assert means.next_hop is not None and means.router_mac is not None, "such a set of attributes is refused"
     return NextHop(means.next_hop, means.router_mac, path.nlri.vni)
 
@@ -68,7 +68,7 @@ def _vpn_refusal(path: Path, means: Meaning, speaker: Speaker) -> NotImported | 
     return labels.refusal(path.nlri.labels) or means.labelled
 
 
-def _vpn_target(path: Path, means: Meaning) -> Target:
+def _vpn_target(path: Path, means: Meaning) -> LabelledHop:
     assert means.next_hop is not None, "such a set of attributes is refused"
     return LabelledHop(means.next_hop, path.nlri.labels)
 

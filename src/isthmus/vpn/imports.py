@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from isthmus.bgp.nlri import Destination
-from isthmus.fib.entries import CircuitName, Deliver, LabelledHop, Target, endpoint
+from isthmus.fib.entries import CircuitName, Deliver, Hop, LabelledHop, Spread, Target, end, endpoints_of, spread
 from isthmus.model.net import IpAddress
 from isthmus.model.reason import NotBest, Note, NotImported, NotInstalled
 from isthmus.model.vpn import Claimant, Encapsulation, RouteTarget, SiteOfOrigin
@@ -20,6 +20,7 @@ from isthmus.vpn.claims import SECOND, Hearing, contends, hear
 from isthmus.vpn.exports import Export, Speaker
 from isthmus.vpn.families import FAMILIES
 from isthmus.vpn.meaning import Meaning, answerable, meaning
+from isthmus.vpn.multipath import sharers
 from isthmus.vpn.refusal import is_beacon, refusal, unusable
 from isthmus.vpn.views import View
 
@@ -38,10 +39,23 @@ class Entry(NamedTuple):
     """Of several networks that claim it whose it is in this view."""
     far: bool = False
     """Whether the winner was announced by somebody outside this cloud, another maker's PE too."""
+    beside: tuple[Path, ...] = ()
+    """Who shares the line with the winner; `target` is a `Spread` then, and only then."""
+
+    @property
+    def used(self) -> tuple[Candidate, ...]:
+        return (self.best, *self.beside)
+
+    @property
+    def alone(self) -> Target:
+        """Where it would lead if nobody shared it."""
+        if not isinstance(self.target, Spread) or isinstance(self.best, Export):
+            return self.target
+        return next(hop for hop in self.target.hops if end(hop) == self.best.heard.next_hop)
 
     @property
     def candidates(self) -> tuple[Candidate, ...]:
-        return (self.best, *(loser for loser, _ in self.losers))
+        return (*self.used, *(loser for loser, _ in self.losers))
 
 
 class Past(NamedTuple):
@@ -100,15 +114,18 @@ def decide(
     if not candidates:
         return None
     had = _precedence(candidates, past(), speaker)
-    best, reasons = choose(_ranks(view, candidates, speaker, silent, had))
+    ranks = _ranks(view, candidates, speaker, silent, had)
+    best, reasons = choose(ranks)
+    beside = sharers(candidates, ranks, best, speaker) if speaker.multipath > 1 else {}
     return Entry(
         best=candidates[best],
-        target=_target(candidates[best], speaker),
-        losers=tuple((c, why) for c, why in zip(candidates, reasons, strict=True) if why is not None),
+        target=_target(candidates[best], speaker, beside.values()),
+        losers=tuple((candidates[i], why) for i, why in enumerate(reasons) if why is not None and i not in beside),
         hidden=NotInstalled.HIDDEN_BY_ROUTER if view.hides(destination) else None,
         note=_note(destination, candidates, speaker),
         first=had[0] if had else claimant_of(candidates[best], speaker),
         far=_is_far(candidates[best], view, speaker),
+        beside=tuple(beside.values()),
     )
 
 
@@ -144,6 +161,7 @@ def _may(view: View, path: Path) -> bool:
 
 
 def _is_far(best: Candidate, view: View, speaker: Speaker) -> bool:
+    """Who shares a line with it is of the same site."""
     return isinstance(best, Path) and meaning(best.heard, speaker).site not in view.sites
 
 
@@ -264,10 +282,14 @@ def _local_rank(export: Export) -> Rank:
     )
 
 
-def _target(best: Candidate, speaker: Speaker) -> Target:
+def _target(best: Candidate, speaker: Speaker, beside: Collection[Path] = ()) -> Target:
     if isinstance(best, Export):
         return Deliver(best.circuit)
-    return FAMILIES[best.nlri.family].target(best, meaning(best.heard, speaker))
+    return spread(_hop(path, speaker) for path in (best, *beside)) if beside else _hop(best, speaker)
+
+
+def _hop(path: Path, speaker: Speaker) -> Hop:
+    return FAMILIES[path.nlri.family].target(path, meaning(path.heard, speaker))
 
 
 def _note(destination: Destination, candidates: Iterable[Candidate], speaker: Speaker) -> Note | None:
@@ -288,14 +310,13 @@ def _note(destination: Destination, candidates: Iterable[Candidate], speaker: Sp
 def endpoints(entry: Entry) -> Iterable[IpAddress]:
     """The tunnel endpoints of all candidates, winner or not; each once."""
     if not entry.losers:
-        there = endpoint(entry.target)
-        return () if there is None else (there,)
+        return endpoints_of(entry.target)
     return {c.heard.next_hop for c in entry.candidates if isinstance(c, Path) and c.heard.next_hop}
 
 
 def by_labels_alone(entry: Entry) -> Iterable[IpAddress]:
     """Of those the ones that are sent to behind labels, or would be, and no other way."""
-    if not entry.losers:
+    if not entry.losers and not entry.beside:
         return (entry.target.pe,) if isinstance(entry.target, LabelledHop) else ()
     labelled, otherwise = set[IpAddress](), set[IpAddress]()
     for path in (c for c in entry.candidates if isinstance(c, Path)):
