@@ -19,6 +19,7 @@ from isthmus.bgp.nlri.ethernet import MacIp
 from isthmus.bgp.nlri.vpn import VpnPrefix
 from isthmus.bgp.update import Update
 from isthmus.fib.entries import InboundKey, LabelKey, LabelledHop
+from isthmus.flows.layout import ANSWER_LABEL, ASK_LABEL
 from isthmus.flows.render import Renderer
 from isthmus.model.net import IpAddress, Mac
 from isthmus.model.port import LocalPort
@@ -204,6 +205,9 @@ def test_a_route_with_labels_leads_to_its_pe() -> None:
         ((15,), {}, NotImported.RESERVED_LABEL),
         ((0,), {}, NotImported.RESERVED_LABEL),
         ((3,), {}, NotImported.IMPLICIT_NULL),
+        ((ASK_LABEL,), {}, NotImported.RESERVED_LABEL),
+        ((ANSWER_LABEL,), {}, NotImported.RESERVED_LABEL),
+        ((ASK_LABEL - 1,), {}, None),
         ((16, 17, 18, 19), {}, NotImported.LABEL_STACK),
         ((16,), {"next_hop": "2001:db8::1"}, NotImported.NEXT_HOP_VERSION),
         ((16,), {"encapsulations": (Encapsulation.VXLAN,)}, NotImported.ENCAPSULATION),
@@ -313,6 +317,28 @@ def test_a_session_that_ends_makes_all_stale_and_each_ages_by_itself() -> None:
     assert {p.channel for p in rib} == {Channel(REFLECTOR, EVPN), Channel(REFLECTOR, VPNV4)}
     assert rib.sweep(lambda path: path.nlri.family == EVPN)
     assert {p.channel.family for p in rib} == {VPNV4}
+
+
+def test_a_family_that_the_next_session_does_not_carry_is_as_good_as_withdrawn() -> None:
+    """RFC 4724 section 4.2: whoever gave its label away must not be sent packets of this VPN."""
+    world = begun((EVPN, VPNV4))
+    says(world, labelled("10.9.0.1/32"))
+    world.says(path("10.9.0.2/32", attributes(RT)))
+    world.cut()
+    world.reachable.add(REFLECTOR)
+    world.reflectors[REFLECTOR] = Reflector(REFLECTOR, (EVPN,))
+    world.wait(2.0)
+    assert world.node.peers[REFLECTOR].up_since is not None
+    assert {p.nlri.destination for p in world.node.rib} == {net("10.9.0.2/32")}
+
+
+def test_without_a_port_for_labels_what_needs_one_does_not_leave_by_the_router() -> None:
+    world = World(families=ALL)
+    world.switch_on()
+    world.intent({circuit(1): INTENT}, [PORT])
+    says(world, labelled("203.0.113.0/24"))
+    (view,) = world.node.tables.views
+    assert world.flows[Renderer.route_key(view, net("203.0.113.0/24"))].actions == "drop"
 
 
 # Who cannot be heard, and restarts

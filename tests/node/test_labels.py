@@ -68,8 +68,9 @@ def test_what_has_labels_waits_for_the_port() -> None:
     assert (world.of(Table.LABELS), world.of(Table.INBOUND)) == ([], ["ip,tun_id=0x10,nw_dst=10.1.0.5"])
 
 
-def test_without_the_port_nothing_leads_to_a_pe() -> None:
+def test_without_the_port_nothing_leads_to_a_pe_nor_out_by_the_router() -> None:
     pe, view, prefix = ip("172.30.2.1"), ViewId(1), net("10.9.0.0/24")
-    assert Renderer(ROUTER, 1, {}).route(view, prefix, LabelledHop(pe, (16,))) is None
+    flow = Renderer(ROUTER, 1, {}).route(view, prefix, LabelledHop(pe, (16,)))
+    assert flow == (Renderer.route_key(view, prefix), "drop")
     assert len(Renderer(ROUTER, 1, {}).endpoint(pe)) == 1
     assert len(Renderer(ROUTER, 1, {}, None, 9).endpoint(pe)) == 2, "VXLAN and labels, one each"

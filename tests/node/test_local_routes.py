@@ -63,7 +63,7 @@ def test_any_history_of_circuits_gives_what_all_of_them_give(
     claims = Claims()
     local, ear = (
         LocalRoutes(speaker(), claims),
-        Ear(lambda _export: Hearing(), knows=True, has_asked=lambda _targets: True, now=0.0),
+        Ear(lambda _export: Hearing(), knows=True, knows_of=lambda _targets: True, now=0.0),
     )
     by_network = {network: [p for p in here if p.network == network] for network in NETWORKS}
     present: dict[int, AttachmentIntent] = {}

@@ -220,3 +220,30 @@ def test_what_the_peer_asks_for_does_not_limit_what_it_is_told(length: int) -> N
     reflector(world).session.send_memberships(PathAttributes(next_hop=REFLECTOR, local_pref=100), [membership])
     world.settle()
     assert [str(p) for p in reflector(world).routes] == ["10.1.0.5/32"]
+
+
+def test_what_one_vpn_asks_for_again_and_again_holds_up_no_other() -> None:
+    """A tenant whose only machine of a VPN comes and goes: an address of another VPN is first as soon as ever."""
+    world = begun()
+    world.end_of_rib()
+    for _ in range(6):
+        world.intent(*one(RT_B))
+        world.wait(ANSWER_S * 0.45)
+        world.intent(*one())
+        world.wait(ANSWER_S * 0.45)
+    assert world.node.peers[REFLECTOR].in_sync
+    routes = {str(r.prefix): u.attributes for u in world.reflectors[REFLECTOR].history for r in u.announced}
+    attributes = routes["10.1.0.5/32"]
+    assert attributes is not None and attributes.mobility_sequence == 1
+
+
+def test_an_exchange_before_the_answer_does_not_forget_that_all_was_said() -> None:
+    """The peer does not say it again."""
+    world = begun()
+    world.end_of_rib()
+    assert not world.node.peers[REFLECTOR].in_sync
+    fresh = world.handed_over(0.5)
+    fresh.switch_on()
+    fresh.intent(*one())
+    fresh.wait(ANSWER_S)
+    assert fresh.node.peers[REFLECTOR].in_sync

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from isthmus.model.net import IpAddress
-from isthmus.node.facts import Answer
-from isthmus.shell.liveness import AGAIN, ASKED_A_ROUND, LOST, MOMENT_S, Watch
+from isthmus.node.effects import SetProbes
+from isthmus.node.facts import Answer, AnswersRead
+from isthmus.shell.liveness import AGAIN, ASKED_A_ROUND, LOST, MOMENT_S, Prober, Watch
 from isthmus.shell.turns import MOMENTS
 from tests.build import ip
 
@@ -94,6 +96,18 @@ def test_who_answers_late_is_asked_no_more_than_twice_as_often() -> None:
         under_way.append(due)
         asked += len(due)
     assert asked <= 2 * ASKED_A_ROUND * LONG / MOMENTS
+
+
+def test_who_was_asked_answers_for_himself_only() -> None:
+    """Another tunnel end knows what it was sent; it may put a third one's name into it."""
+    heard: list[AnswersRead] = []
+    prober, mine, other = Prober(Path("nowhere"), heard.append), ip("192.0.2.1"), ip("192.0.2.2")
+    prober.ask(SetProbes(dict.fromkeys((mine, other), Answer.UNKNOWN), 1))
+    frame = prober._probe(mine)[-60:]
+    prober._answered(frame.replace(mine, other, 1))
+    assert heard == []
+    prober._answered(frame)
+    assert heard[-1].answers == {mine: Answer.ANSWERS, other: Answer.UNKNOWN}
 
 
 def test_one_that_never_answered_is_never_silent() -> None:

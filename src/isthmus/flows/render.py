@@ -66,6 +66,8 @@ from isthmus.model.intent import (
 from isthmus.model.net import RESERVED, IpAddress, Mac, Prefix
 
 _VIEW = Table.VIEW.value
+_NO_WAY = "drop"
+"""Of a line whose port for labels is not there: without a flow its packets would leave by the router."""
 WAYS_MAX = 8192
 """Next hops, and views, whose text is remembered."""
 
@@ -175,9 +177,10 @@ class Renderer:
             case NextHop():
                 return None if self.tunnel is None else self._way(target)
             case LabelledHop():
-                return None if self.gre is None else self._way(target)
+                return _NO_WAY if self.gre is None else self._way(target)
             case Spread(hops):
-                return None if any(self._lead(hop) is None for hop in hops) else self._way(target)
+                ways = [self._lead(hop) for hop in hops]
+                return self._way(target) if _NO_WAY not in ways and None not in ways else _NO_WAY
             case _:
                 assert_never(target)
 

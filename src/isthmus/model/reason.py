@@ -24,7 +24,7 @@ class NotImported(StrEnum):
     RESERVED_PREFIX = "no machine of a VPN has such an address: loopback, link-local, multicast, a router's own"
     ROUTER_ADDRESS = "a router of the VPN here has this address itself"
     BEACON = "it only says that its hypervisor can be heard"
-    RESERVED_LABEL = "one of its labels is below 16: those have a meaning of their own (RFC 3032)"
+    RESERVED_LABEL = "one of its labels is below 16 (RFC 3032) or of the highest two, which are of probes here"
     IMPLICIT_NULL = "its label is 3, implicit null: a packet without one belongs to no VPN"
     LABEL_STACK = "it has more than three labels, and Open vSwitch pushes no fourth"
     BRIDGED_ONLY = "it is for bridging only: it has no second label, by which its PE would route (EVPN type 2)"

@@ -12,6 +12,7 @@ is stale, a peer that shows somebody new is looked at again when it has had SETT
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 
 from isthmus.bgp.family import Family
 from isthmus.bgp.nlri import Destination
@@ -202,6 +203,15 @@ class Convergence:
             self._look_at(one.channel.family, now + LOST_TOO_S)
         self._age(now)
 
+    def began(self, peer: Peer) -> None:
+        """A session is up: what an earlier one had said in a family that this one has not agreed on is as good as
+        withdrawn (RFC 4724 section 4.2)."""
+        for one in peer.conversations.values():
+            if not one.spoken and self.retention.concerns(one.channel.family):
+                for since in self.retention.sessions_of(one.channel):
+                    self.touch(self.rib.expire(one.channel, since))
+                self.retention.contradicted(one.channel.family, self.rib.stale_sessions)
+
     # Who is in sync, and contradicts
 
     def _of(self, family: Family) -> Iterator[Conversation]:
@@ -222,14 +232,14 @@ class Convergence:
         settled = {one.channel: one.settled_at for one in self._of(family) if one.settled_at is not None}
         if not settled or not self.retention.concerns(family):
             return
-        self.touch(self.rib.sweep(contradicted(self.rib, settled, now, self._would_be_here)))
+        self.touch(self.rib.sweep(contradicted(self.rib, settled, now, partial(self._would_be_here, now=now))))
         self.retention.contradicted(family, self.rib.stale_sessions)
         self._ask_again(self._peers.values())
 
-    def _would_be_here(self, channel: Channel, path: Path) -> bool:
+    def _would_be_here(self, channel: Channel, path: Path, *, now: float) -> bool:
         """Whether this path would be in the table if that peer said it too."""
         destination, key = path.nlri.destination, path.key._replace(peer=channel.peer)
-        if not self._peers[channel.peer].memberships.would_hear(path.heard.route_targets):
+        if not self._peers[channel.peer].memberships.would_say(path.heard.route_targets, now):
             return False
         if self._peers[channel.peer].conversations[channel.family].refused.may_have(destination, key):
             return False
@@ -289,14 +299,16 @@ class Convergence:
         peers = self._peers
         return [peer for address, peer in peers.items() if address not in self._foreign] or list(peers.values())
 
-    def knows(self, now: float) -> bool:
-        """Whether who is up has said all there is of what it was asked for."""
+    @property
+    def knows(self) -> bool:
+        """Whether who is up has said all there is of what it was asked for first."""
         up = [peer for peer in self._tellers if peer.spoken]
-        return bool(up) and all(peer.in_sync and peer.memberships.has_answered(now) for peer in up)
+        return bool(up) and all(peer.in_sync for peer in up)
 
-    def has_asked(self, targets: frozenset[RouteTarget]) -> bool:
-        """Whether everybody who is up would say what has these targets, of what it may say."""
-        return all(peer.memberships.would_hear_all(peer.config.trust.accepted(targets)) for peer in self._tellers)
+    def knows_of(self, targets: frozenset[RouteTarget], now: float) -> bool:
+        """Whether everybody who is up has said what it knows with these targets, of what it may say."""
+        tellers = ((peer.memberships, peer.config.trust.accepted(targets)) for peer in self._tellers)
+        return all(memberships.has_answered_for(accepted, now) for memberships, accepted in tellers)
 
     def heard(self) -> set[Destination]:
         """Where something is touched."""

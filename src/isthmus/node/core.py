@@ -336,6 +336,7 @@ class Node:
                     out.append(Send(peer.address, data))
                 case bgp.Up():
                     peer.came_up(now)
+                    self.convergence.began(peer)
                 case bgp.Down(reason, text, was_up):
                     peer.went_down(f"{reason.value}: {text}" if text else reason.value, now)
                     if was_up:  # an attempt that failed ends nothing that anybody has said

@@ -206,6 +206,7 @@ def _encode_channel(channel: ChannelMemory, sections: _Sections) -> dict[str, An
         "in_sync": channel.in_sync,
         "settles_at": channel.settles_at,
         "end_of_rib_owed": channel.end_of_rib_owed,
+        "said_all": channel.said_all,
         "told_again": channel.told_again,
         "absences": [
             [str(who.endpoint), str(who.router_id), absence.gone_at, absence.back_at]
@@ -241,6 +242,7 @@ def _decode_channel(found: Mapping[str, Any], sections: bytes, up_since: float) 
         in_sync=in_sync,
         settles_at=None if settles_at is None else time_of(settles_at),
         end_of_rib_owed=bool(found["end_of_rib_owed"]),
+        said_all=bool(found.get("said_all", False)),
         told_again=bool(found["told_again"]),
         absences=dict(map(absence_of, found["absences"])),
     )

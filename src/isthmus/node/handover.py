@@ -75,6 +75,7 @@ def _resume(config: PeerConfig, node: NodeConfig, convergence: Convergence, left
         conversation.spoken = True
         if known.in_sync or known.settles_at is not None:
             conversation.says_all(now, known.settles_at)
+        conversation.said_all = known.said_all
         conversation.told = AdjRibOut(told, known.told_again)
         conversation.end_of_rib_owed = known.end_of_rib_owed
         received, held = (
@@ -138,6 +139,7 @@ def _suspend(peer: Peer, received: Mapping[Channel, list[Path]], convergence: Co
             in_sync=one.has_settled,
             settles_at=one.settles_at,
             end_of_rib_owed=one.end_of_rib_owed,
+            said_all=one.said_all,
             told_again=one.told.again,
             absences=convergence.beacons.of(one.channel),
         )

@@ -46,8 +46,8 @@ class Ear(NamedTuple):
     hear: Callable[[Export], Hearing]
     knows: bool
     """Whether peers have said all there is."""
-    has_asked: Callable[[frozenset[RouteTarget]], bool]
-    """Whether they have been asked for what has these targets."""
+    knows_of: Callable[[frozenset[RouteTarget]], bool]
+    """Whether they have of what has these targets."""
     now: float
 
 
@@ -144,7 +144,7 @@ class LocalRoutes:
         if first is None or first.why_not is not None:
             self._claims.drop(key, ear.now)
             return () if first is None else (first, *others)
-        hearing, knows = ear.hear(first), ear.knows and ear.has_asked(first.heard_with)
+        hearing, knows = ear.hear(first), ear.knows and ear.knows_of(first.heard_with)
         claim = self._claims.judge(key, first.claimant, first.circuit, hearing, knows=knows, now=ear.now)
         contested = hearing.contested or any(other.claimant != first.claimant for other in others)
         words = _CONTESTED.get(claim.title) if contested else None

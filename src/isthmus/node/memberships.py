@@ -3,8 +3,9 @@
     targets here change ─► told, the End-of-RIB of memberships behind the first ─► (ANSWER_S of quiet) ─► answered
 
 A reflector that knows this family says what was asked for and nothing else, and *after* its End-of-RIB: GoBGP says
-"that was all" to whoever has not asked for anything yet. So until it has answered, its End-of-RIB does not count, and
-its silence about what was asked for last proves nothing. About what was never asked for it never does.
+"that was all" to whoever has not asked for anything yet. So until it has answered what it was asked for first, its
+End-of-RIB does not count; and its silence about a target proves nothing before it has answered for that one. Each
+target is waited for by itself: what one VPN asks for, however often, holds up no other.
 
 Rules: whole targets only, each once however many views import it. What a peer itself asks for is understood and limits
 nothing that it is told: GoBGP asks for nothing on behalf of neighbours without this family, and a hypervisor's few
@@ -13,8 +14,8 @@ routes are no burden to it. A session that ends takes its memberships with it.
 
 from __future__ import annotations
 
-from collections.abc import Set
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Set
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from isthmus.bgp.attribute import PathAttributes
@@ -39,6 +40,18 @@ class MembershipsTold(NamedTuple):
     ended: bool
 
 
+class _Asking(NamedTuple):
+    """A target that was asked for, and when a route with it came last."""
+
+    asked_at: float
+    last_at: float
+
+    @property
+    def due(self) -> float:
+        """When it counts as answered."""
+        return min(self.last_at + ANSWER_S, self.asked_at + ANSWER_MAX_S)
+
+
 @dataclass(slots=True)
 class Memberships:
     """See the head of the file."""
@@ -50,11 +63,10 @@ class Memberships:
     """Whether End-of-RIB was said behind the first memberships."""
     again: bool = False
     """The peer wants to hear all of them once more."""
-    _fresh: frozenset[RouteTarget] = frozenset()
-    """What was asked for last."""
-    _fresh_at: float | None = None
-    _last_at: float = 0.0
-    """When a route with one of them came."""
+    _first: frozenset[RouteTarget] = frozenset()
+    """What was asked for before that."""
+    _open: dict[RouteTarget, _Asking] = field(default_factory=dict)
+    """What may not have been answered yet."""
 
     def began(self, *, agreed: bool) -> None:
         """A session is up."""
@@ -64,13 +76,13 @@ class Memberships:
     def ended_all(self) -> None:
         """It is down."""
         self.spoken = self.ended = self.again = False
-        self.told = self._fresh = frozenset()
-        self._fresh_at = None
+        self.told = self._first = frozenset()
+        self._open = {}
 
     def resume(self, left: MembershipsTold, now: float) -> None:
         """Go on with those of a session of the last run; whether its peer has answered that run did not say."""
         self.spoken, self.told, self.ended = True, left.told, left.ended
-        self._fresh, self._fresh_at = left.told, now
+        self._first, self._open = left.told, {target: _Asking(now, now) for target in left.told}
 
     @property
     def left(self) -> MembershipsTold | None:
@@ -88,33 +100,34 @@ class Memberships:
             return [Membership.of(agreed.local_as, target) for target in sorted(targets)]
 
         session.send_memberships(attributes, memberships(fresh), memberships(self.told - wanted))
-        if new := wanted - self.told:
-            self._fresh, self._fresh_at = new, now
+        self._open = {t: one for t, one in self._open.items() if t in wanted and now < one.due}
+        self._open |= {target: _Asking(now, now) for target in wanted - self.told}
         if not self.ended:
+            self._first = wanted
             session.send_end_of_rib(ROUTE_TARGET_CONSTRAIN)
         self.told, self.ended, self.again = wanted, True, False
 
     def said(self, targets: Set[RouteTarget], now: float) -> None:
         """A route with these targets came."""
-        if self._fresh_at is not None and not self._fresh.isdisjoint(targets):
-            self._last_at = now
+        if self._open:
+            for target in self._open.keys() & targets:
+                self._open[target] = self._open[target]._replace(last_at=now)
 
-    @property
-    def answer_due(self) -> float | None:
-        """When the last memberships count as answered; None: nothing was asked, or no session asks."""
-        if not self.spoken or self._fresh_at is None:
-            return None
-        return min(max(self._fresh_at, self._last_at) + ANSWER_S, self._fresh_at + ANSWER_MAX_S)
+    def deadlines(self) -> Iterator[float]:
+        """When something counts as answered."""
+        yield from {one.due for one in self._open.values()}
 
     def has_answered(self, now: float) -> bool:
-        """Whether what it has not said by now it does not know. Without this family it says all unasked."""
-        due = self.answer_due
-        return not self.spoken or (self.ended and due is not None and now >= due)
+        """Whether it has said what it knows of what it was asked for first. Without this family it says all unasked."""
+        return not self.spoken or (self.ended and self._has_answered(self._first, now))
 
-    def would_hear_all(self, targets: Set[RouteTarget]) -> bool:
-        """Whether it would say whatever has one of these."""
-        return not self.spoken or targets <= self.told
+    def has_answered_for(self, targets: Set[RouteTarget], now: float) -> bool:
+        """Whether what it has not said by now with one of these it does not know."""
+        return not self.spoken or (targets <= self.told and self._has_answered(targets, now))
 
-    def would_hear(self, targets: Set[RouteTarget]) -> bool:
-        """Whether the peer would say a route with these."""
-        return not self.spoken or not self.told.isdisjoint(targets)
+    def would_say(self, targets: Set[RouteTarget], now: float) -> bool:
+        """Whether the peer would have said a route with these, had it one."""
+        return not self.spoken or any(self._has_answered((target,), now) for target in self.told & targets)
+
+    def _has_answered(self, targets: Iterable[RouteTarget], now: float) -> bool:
+        return all(now >= self._open[target].due for target in targets if target in self._open)

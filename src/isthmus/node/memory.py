@@ -44,6 +44,8 @@ class ChannelMemory:
     settles_at: float | None = None
     """It has said all, and is given until then."""
     end_of_rib_owed: bool = False
+    said_all: bool = False
+    """It has said End-of-RIB, and is given the time to answer what it was asked for."""
     told_again: bool = False
     """The peer has asked for everything and was not answered yet."""
     absences: Mapping[Announcer, Absence] = field(default_factory=dict)

@@ -178,8 +178,7 @@ class Peer:
 
     def deadlines(self) -> Iterable[float]:
         """When somebody should look at this peer again."""
-        if (answer := self.memberships.answer_due) is not None:
-            yield answer
+        yield from self.memberships.deadlines()
         if (session := self.session.next_deadline()) is not None:
             yield session
         for one in self.conversations.values():

@@ -123,7 +123,7 @@ class Picture:
 
     def compute(self, reach: Reach, switch: Switch, now: float) -> bool:
         """Bring what the switch shall hold to what is known. False when there was nothing to do."""
-        knows = self._convergence.knows(now)
+        knows = self._convergence.knows
         if not self.dirty and not self._convergence.is_touched and not self._claims.due(knows=knows, now=now):
             return False
         self.version += 1
@@ -180,7 +180,7 @@ class Picture:
             pairs = [(intent.attachment, a.bgpvpn) for a in intent.associations] if intent is not None else []
             self._issued.use(name, pairs)
         exports = {name: self._exports(name, served, beyond) for name in todo}
-        ear = Ear(self._hear, self._convergence.knows(now), self._convergence.has_asked, now)
+        ear = Ear(self._hear, self._convergence.knows, partial(self._convergence.knows_of, now=now), now)
         change = self.local.replace(exports, self._convergence.heard(), ear)
         ways_to = partial(delivered_by, speaker=self._speaker)
         self.lingering.note(change.before, self.local.delivered, ways_to, self._renderer.circuits, now)

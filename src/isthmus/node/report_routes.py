@@ -133,9 +133,10 @@ def _why_not_installed(
     hop = used.heard.next_hop if isinstance(used, Path) else None
     if prefix in node.tables.surplus(view):
         return NotInstalled.VIEW_FULL
+    if isinstance(entry.alone, LabelledHop) and (node.ofports is None or node.ofports.gre is None):
+        return NotInstalled.NO_GRE_PORT
     if node.tables.flow_of(view, prefix) is None:
-        port = NotInstalled.NO_GRE_PORT if isinstance(entry.alone, LabelledHop) else NotInstalled.NO_TUNNEL_PORT
-        return NotInstalled.NO_CIRCUIT if hop is None else port
+        return NotInstalled.NO_CIRCUIT if hop is None else NotInstalled.NO_TUNNEL_PORT
     if used is not entry.best and not node.tables.spreads.has(view, prefix):
         return NotInstalled.SPREADS_FULL
     if not installed(node, view, prefix):

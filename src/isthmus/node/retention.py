@@ -61,6 +61,10 @@ class Retention:
         """When those ended of which something of it may be stale."""
         return [since for channel, since in self._ages if channel.family == family]
 
+    def sessions_of(self, channel: Channel) -> list[float]:
+        """And those of one channel."""
+        return [since for one, since in self._ages if one == channel]
+
     def due(self, now: float, up: Collection[Channel]) -> Iterator[Aged]:
         """What gets older now, but for channels that are `up`."""
         for (channel, since), age in list(self._ages.items()):

@@ -12,6 +12,7 @@ there is no connection, or the switch does not answer on it, nobody is asked and
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -132,7 +133,7 @@ class Prober:
         self._gre: int | None = None
         self._labelled: frozenset[IpAddress] = frozenset()
         self._secret = os.urandom(_SECRET_BYTES)
-        """Of this run: an answer without it is none of ours."""
+        """Of this run: an answer that does not follow from it is none of ours."""
 
     def ask(self, wish: SetProbes) -> None:
         """From the next round on."""
@@ -189,15 +190,20 @@ class Prober:
     def _probe(self, endpoint: IpAddress) -> bytes:
         """By the way that leads there; nothing while it has no port."""
         head, port = (_LABEL_HEAD, self._gre) if endpoint in self._labelled else (_PROBE_HEAD, self._tunnel)
-        frame = (head + self._secret + endpoint).ljust(60, b"\0")
+        frame = (head + self._word(endpoint) + endpoint).ljust(60, b"\0")
         return b"" if port is None else packet_out(frame, endpoint, port)
 
     def _answered(self, frame: bytes) -> None:
         """An answer is the probe as it went, but for its destination or its label."""
         head = len(_LABEL_HEAD if frame[12:14] == _MPLS else _PROBE_HEAD)
         begin = head + _SECRET_BYTES
-        if frame[head:begin] == self._secret and self._watch.came_from(IpAddress(frame[begin : begin + 4])):
+        word, endpoint = frame[head:begin], frame[begin : begin + 4]
+        if word == self._word(endpoint) and self._watch.came_from(IpAddress(endpoint)):
             self._tell()
+
+    def _word(self, endpoint: bytes) -> bytes:
+        """What nobody else knows of a probe: whoever was asked knows his own and no other's."""
+        return hashlib.blake2b(endpoint, key=self._secret, digest_size=_SECRET_BYTES).digest()
 
     def _tell(self) -> None:
         self._hear(AnswersRead(dict(self._watch.answers)))

@@ -18,6 +18,9 @@ _SECOND_HALF = 2**16
 STACK_MAX = 3
 """More than that Open vSwitch drops (it says so when it starts: "MPLS label stack length probed as 3")."""
 
+PROBES = 0xFFFFE
+"""From here up labels are of probes (`flows.layout`): whoever announced one would have tenants' packets answer them."""
+
 NOBODYS = 0
 """The number below all that are issued: of beacons."""
 
@@ -33,4 +36,4 @@ def refusal(labels: Sequence[int]) -> NotImported | None:
         return NotImported.LABEL_STACK
     if labels[-1] == _IMPLICIT_NULL:
         return NotImported.IMPLICIT_NULL
-    return NotImported.RESERVED_LABEL if min(labels) < RESERVED else None
+    return NotImported.RESERVED_LABEL if min(labels) < RESERVED or max(labels) >= PROBES else None
