@@ -167,8 +167,9 @@ def test_from_one_form_to_the_other_and_back_nodes_read_the_same(
     scene: Scene, reconciler: Reconciler, northbound: Northbound
 ) -> None:
     def read() -> list[Any]:
-        """All but the numbers, which only form 1 must have, and the lanes, for which only form 2 has a key."""
-        intents = [replace(scene.cloud.northbound.intent(place), revision=0, lanes=()) for place in scene.places]
+        """All but the numbers, which only form 1 must have, and what only form 2 has keys for: lanes, own addresses."""
+        only_2 = {"lanes": (), "addresses": ()}
+        intents = [replace(scene.cloud.northbound.intent(place), revision=0, **only_2) for place in scene.places]
         return [replace(i, associations=tuple(replace(a, number=None) for a in i.associations)) for i in intents]
 
     def numbers() -> list[int | None]:
