@@ -25,7 +25,7 @@ SAID, FIRST, SECOND = "172.30.1.5", "172.30.1.11", "172.30.1.12"
 
 
 def here(language: str, home: str) -> str:
-    (text,) = (one for one in blocks(PAGE, language) if SAID in one)
+    text = next(one for one in blocks(PAGE, language) if SAID in one)  # others' PEs come behind the reflectors
     return text.replace(FIRST, ONE).replace(SECOND, TWO).replace(SAID, home)
 
 
