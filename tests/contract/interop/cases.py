@@ -35,9 +35,9 @@ from tests.contract.interop.opponents import ASN, ONE, ExaBgp, Missing, Opponent
 from tests.eventually import eventually
 
 LAST_WORDS = "back-at-noon"
-KEPT_FOR_S = 1.2
+KEPT_FOR_S = 2.5
 """Longer than any of them takes to withdraw what it does not keep."""
-PATIENCE_S = 4.0
+PATIENCE_S = 12.0
 SILENT_S = 0.5
 """A SYN on loopback is answered at once, or not at all."""
 REFLECTS_NOTHING = "reflects nothing"
