@@ -222,6 +222,8 @@ WRONG = [
         _set("bgp", 'families = ["ipv4"]'),
         "bgp.families must be a list of at least one of evpn, vpnv4, vpnv6",
     ),
+    (_set("bgp", 'families = [["evpn"]]'), "bgp.families must be a list of at least one of evpn, vpnv4, vpnv6"),
+    (_set("bgp", "families = [{}]"), "bgp.families must be a list of at least one of evpn, vpnv4, vpnv6"),
     (_set("bgp", "families = []"), "bgp.families must be a list of at least one of evpn, vpnv4, vpnv6"),
     (_set("bgp", "multipath = 9"), "bgp.multipath must be a number from 1 to 8, not 9"),
     (

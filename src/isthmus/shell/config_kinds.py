@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from isthmus.bgp.family import Family
+from isthmus.model.intent import FamilyName
 from isthmus.model.net import IpAddress, Prefix
 from isthmus.model.vpn import Encapsulation
 from isthmus.shell.tcp_guard import KEY_MAX
@@ -158,16 +159,14 @@ def _each(value: object, parse: Callable[[str], T], what: str) -> list[T]:
         raise ValueError(f"must be a list of {what}: {error}") from None
 
 
-FAMILIES = {name.value: family for name, family in FAMILY_OF.items()}
 ENCAPSULATIONS = {"vxlan": Encapsulation.VXLAN, "mpls": Encapsulation.MPLS_IN_GRE}
 
 
 def families(value: object) -> tuple[Family, ...]:
     """What is spoken, in the order in which we have it."""
-    said = value if isinstance(value, list) else []
-    if not said or not all(one in FAMILIES for one in said) or len(set(said)) < len(said):
-        raise ValueError(f"must be a list of at least one of {', '.join(FAMILIES)}, each once, not {value!r}")
-    return tuple(family for name, family in FAMILIES.items() if name in said)
+    if (named := FamilyName.named(value)) is None:
+        raise ValueError(f"must be a list of at least one of {', '.join(FamilyName)}, each once, not {value!r}")
+    return tuple(FAMILY_OF[name] for name in named)
 
 
 def preference(value: object) -> tuple[Encapsulation, ...]:

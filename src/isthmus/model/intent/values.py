@@ -100,6 +100,14 @@ class FamilyName(StrEnum):
     VPNV4 = "vpnv4"
     VPNV6 = "vpnv6"
 
+    @classmethod
+    def named(cls, said: object) -> tuple[FamilyName, ...] | None:
+        """Those of a list, in the order in which we have them; None unless it names at least one, each once."""
+        names = list(cls)
+        if not isinstance(said, list) or not said or any(one not in names for one in said):
+            return None
+        return tuple(name for name in names if name in said) if len(set(said)) == len(said) else None
+
 
 PRIVATE_PREFIXES = tuple(
     Prefix.parse(text) for text in ("10.0.0.0/8", "100.64.0.0/10", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7")

@@ -101,18 +101,14 @@ def to_families(value: Any) -> Any:
     """In the order in which we have them, whatever the client's."""
     if isinstance(value, str):
         value = [value]
-    known = isinstance(value, list) and families_rule(value) is None
-    return [name.value for name in FamilyName if name in value] if known else value
+    named = FamilyName.named(value)
+    return value if named is None else [name.value for name in named]
 
 
 def families_rule(value: Any, valid_values: Any = None) -> str | None:
-    if value is None:
+    if value is None or FamilyName.named(value) is not None:
         return None
-    names = [name.value for name in FamilyName]
-    said = value if isinstance(value, list) else []
-    if said and all(one in names for one in said) and len(set(said)) == len(said):
-        return None
-    return f"{value} is not a list of at least one of {', '.join(names)}, each once, nor null for all of them"
+    return f"{value} is not a list of at least one of {', '.join(FamilyName)}, each once, nor null for all of them"
 
 
 def text_rule(value: Any, length_max: Any = None) -> str | None:
