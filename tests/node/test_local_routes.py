@@ -82,7 +82,7 @@ def test_any_history_of_circuits_gives_what_all_of_them_give(
             for e in exports({circuit(n): one for n, one in sorted(present.items())}, here, occupant=occupants.get)
         ]
         assert sorted(map(plain, local), key=str) == sorted(wanted, key=str)
-        assert set(map(plain, local.announced.values())) == {e for e in wanted if e.why_not is None}
+        assert set(map(plain, local.delivered.values())) == {e for e in wanted if e.why_not is None}
         offers = [offer for e in wanted if e.why_not is None for offer in of_export(e, speaker())]
         assert local.offers == {offer.key: offer for offer in offers}
         touched = {

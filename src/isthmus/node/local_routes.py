@@ -62,10 +62,8 @@ class LocalRoutes:
         self._keys: dict[CircuitName, dict[InboundKey, None]] = {}
         """In the order in which their exports were made."""
         self._at: dict[Destination, set[InboundKey]] = {}
-        self.announced: dict[InboundKey, Export] = {}
-        """Those that may be announced."""
         self.delivered: dict[Inbound, Export] = {}
-        """What comes for them, family by family."""
+        """What comes for those that may be announced, family by family."""
         self.proofs: dict[Inbound, FlowKey] = {}
         """The flow of each."""
         self.offers: dict[RouteKey, Offer] = {}
@@ -136,7 +134,7 @@ class LocalRoutes:
             self._at[key.prefix].discard(key)
             if not self._at[key.prefix]:
                 del self._at[key.prefix]
-        self._offer(key, before, after)
+        self._offer(before, after)
 
     def _claimed(self, key: InboundKey, wanted: list[Export], ear: Ear) -> tuple[Export, ...]:
         """Who has it, with what is claimed for it, and the others."""
@@ -150,7 +148,7 @@ class LocalRoutes:
         words = _CONTESTED.get(claim.title) if contested else None
         return (replace(first, mobility=claim.sequence, contested=words), *others)
 
-    def _offer(self, key: InboundKey, before: Iterable[Export], after: Iterable[Export]) -> None:
+    def _offer(self, before: Iterable[Export], after: Iterable[Export]) -> None:
         for export in before:
             for offer in of_export(export, self._speaker) if export.why_not is None else ():
                 if self.delivered.get(offer.proof) is not export:
@@ -159,11 +157,8 @@ class LocalRoutes:
                 there = self.offers.get(offer.key)
                 if there is not None and there.proof == offer.proof:  # else it is offered with another VNI by now
                     del self.offers[offer.key]
-        self.announced.pop(key, None)
         for export in after:
-            if export.why_not is None:
-                self.announced[key] = export
-                for offer in of_export(export, self._speaker):
-                    self.offers[offer.key], self.delivered[offer.proof] = offer, export
-                    self.proofs[offer.proof] = Renderer.inbound_key(offer.proof)
+            for offer in of_export(export, self._speaker) if export.why_not is None else ():
+                self.offers[offer.key], self.delivered[offer.proof] = offer, export
+                self.proofs[offer.proof] = Renderer.inbound_key(offer.proof)
         self.offers_version += 1
