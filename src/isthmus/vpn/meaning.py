@@ -111,23 +111,28 @@ def _hop(next_hop: IpAddress | None, vtep: IpAddress) -> NotImported | None:
     return None if next_hop.version == vtep.version else NotImported.NEXT_HOP_VERSION
 
 
-def _vxlan(said: Said) -> NotImported | None:
-    # RFC 8365 section 5.1.3 makes MPLS the default when the community is missing; the implementations in the field
-    # (FRR among them) mean VXLAN, and the router's MAC that follows has no meaning with MPLS.
-    if said.encapsulations and Encapsulation.VXLAN not in said.encapsulations:
-        only_udp = said.encapsulations == {Encapsulation.MPLS_IN_UDP}
-        return NotImported.MPLS_IN_UDP if only_udp else NotImported.ENCAPSULATION
-    mac = said.router_mac
-    return NotImported.NO_ROUTER_MAC if mac is None or mac.is_multicast or mac == _NO_MAC else None
-
-
+_VXLAN = frozenset({Encapsulation.VXLAN})
 _GRE = frozenset({Encapsulation.GRE, Encapsulation.MPLS_IN_GRE})
 """With a label in it both are the same octets (RFC 4023 section 3)."""
 
 
+def _vxlan(said: Said) -> NotImported | None:
+    # RFC 8365 section 5.1.3 makes MPLS the default when the community is missing; the implementations in the field
+    # (FRR among them) mean VXLAN, and the router's MAC that follows has no meaning with MPLS.
+    if (why := _asks_for_others(said, _VXLAN)) is not None:
+        return why
+    mac = said.router_mac
+    return NotImported.NO_ROUTER_MAC if mac is None or mac.is_multicast or mac == _NO_MAC else None
+
+
 def _labelled(said: Said) -> NotImported | None:
     """Nearly nobody says how: then it is GRE, the only way there is here (ADR 12)."""
-    if not said.encapsulations or said.encapsulations & _GRE:
+    return _asks_for_others(said, _GRE)
+
+
+def _asks_for_others(said: Said, ours: frozenset[Encapsulation]) -> NotImported | None:
+    """If encapsulations are named at all, and not one of these."""
+    if not said.encapsulations or said.encapsulations & ours:
         return None
     only_udp = said.encapsulations == {Encapsulation.MPLS_IN_UDP}
     return NotImported.MPLS_IN_UDP if only_udp else NotImported.ENCAPSULATION
