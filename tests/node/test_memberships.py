@@ -81,6 +81,13 @@ def reflector(world: World, address: IpAddress = REFLECTOR) -> Asked:
     return found
 
 
+def sequence(world: World, prefix: str) -> int | None:
+    """With which it was announced last: 1 says "nobody else has it", and 0 "somebody may"."""
+    said = [u.attributes for u in world.reflectors[REFLECTOR].history for r in u.announced if str(r.prefix) == prefix]
+    assert said and said[-1] is not None
+    return said[-1].mobility_sequence
+
+
 def lines(world: World) -> list[str]:
     return sorted(key.match for key in world.flows if key.table == Table.VIEW and "nw_dst" in key.match)
 
@@ -108,9 +115,7 @@ def test_what_a_peer_may_not_say_it_is_not_asked_for_and_it_keeps_nobody_waiting
     world.intent(*one(RT_B))
     assert reflector(world).targets == {RT}
     world.wait(ANSWER_S)
-    routes = {str(r.prefix): u.attributes for u in reflector(world).history for r in u.announced}
-    attributes = routes["10.2.0.5/32"]
-    assert attributes is not None and attributes.mobility_sequence == 1
+    assert sequence(world, "10.2.0.5/32") == 1
 
 
 def test_a_target_that_two_use_is_asked_for_once() -> None:
@@ -158,13 +163,21 @@ def test_whoever_comes_into_a_vpn_is_second_until_the_peer_has_answered_for_it()
     world.end_of_rib()
     world.wait(ANSWER_S)
     world.intent(*one(RT_B))
-    routes = {str(r.prefix): u.attributes for u in world.reflectors[REFLECTOR].history for r in u.announced}
-    attributes = routes["10.2.0.5/32"]
-    assert attributes is not None and attributes.mobility_sequence == 0, "somebody may have it already"
+    assert sequence(world, "10.2.0.5/32") == 0, "somebody may have it already"
     world.wait(ANSWER_S)
-    routes = {str(r.prefix): u.attributes for u in world.reflectors[REFLECTOR].history for r in u.announced}
-    attributes = routes["10.2.0.5/32"]
-    assert attributes is not None and attributes.mobility_sequence == 1
+    assert sequence(world, "10.2.0.5/32") == 1
+
+
+def test_an_answer_stands_whatever_is_said_later() -> None:
+    """Somebody else's machine comes into the VPN, and then one of ours: the peer's answer is no older for the first."""
+    world = begun()
+    world.end_of_rib()
+    world.wait(ANSWER_S)
+    world.says(path("10.1.0.9", attributes(RT)))
+    circuits, ports = one()
+    world.intent({**circuits}, [*ports, port("r", A, "10.1.0.6")])
+    assert sequence(world, "10.1.0.6/32") == 1, "nobody else has it"
+    assert not list(world.node.peers[REFLECTOR].memberships.deadlines()), "nothing is waited for"
 
 
 def test_silence_about_what_was_never_asked_for_proves_nothing() -> None:
@@ -232,9 +245,7 @@ def test_what_one_vpn_asks_for_again_and_again_holds_up_no_other() -> None:
         world.intent(*one())
         world.wait(ANSWER_S * 0.45)
     assert world.node.peers[REFLECTOR].in_sync
-    routes = {str(r.prefix): u.attributes for u in world.reflectors[REFLECTOR].history for r in u.announced}
-    attributes = routes["10.1.0.5/32"]
-    assert attributes is not None and attributes.mobility_sequence == 1
+    assert sequence(world, "10.1.0.5/32") == 1
 
 
 def test_an_exchange_before_the_answer_does_not_forget_that_all_was_said() -> None:

@@ -251,6 +251,7 @@ class Convergence:
         """Whoever has had its time to say that this was all, or to settle; what is too old."""
         for peer in self._peers.values():
             until = peer.end_of_rib_until
+            peer.memberships.tick(now)
             answered = peer.memberships.has_answered(now)
             for one in peer.spoken:
                 if not one.in_sync and ((one.said_all and answered) or (until is not None and now >= until)):

@@ -19,7 +19,6 @@ from isthmus.bgp.session import Session
 from isthmus.model.net import IpAddress
 from isthmus.node.config import NodeConfig, PeerConfig
 from isthmus.node.convergence import Convergence
-from isthmus.node.memberships import MembershipsTold
 from isthmus.node.memory import ChannelMemory, Memory, OpenSession, PeerMemory
 from isthmus.node.order import FOREVER_S
 from isthmus.node.peers import Peer, conversations_of, session_config
@@ -67,7 +66,7 @@ def _resume(config: PeerConfig, node: NodeConfig, convergence: Convergence, left
     peer.is_told_a_part = len(node.speaker.families) > 1
     said_by = config.address, session.agreed.peer_router_id
     if ROUTE_TARGET_CONSTRAIN in session.agreed.families:
-        peer.memberships.resume(one.memberships or MembershipsTold(frozenset(), ended=False), now)
+        peer.memberships.resume(one.memberships, now)
     for family in peer.conversations.keys() & session.agreed.families:
         session.ask_refresh(family)
         conversation, known = peer.conversations[family], one.channels.get(family, ChannelMemory())

@@ -66,21 +66,23 @@ class Memberships:
     _first: frozenset[RouteTarget] = frozenset()
     """What was asked for before that."""
     _open: dict[RouteTarget, _Asking] = field(default_factory=dict)
-    """What may not have been answered yet."""
+    """What may not have been answered yet; what has been is taken out by `tick`."""
 
     def began(self, *, agreed: bool) -> None:
         """A session is up."""
-        self.ended_all()
+        self.went_down()
         self.spoken = agreed
 
-    def ended_all(self) -> None:
-        """It is down."""
+    def went_down(self) -> None:
+        """It is not."""
         self.spoken = self.ended = self.again = False
         self.told = self._first = frozenset()
         self._open = {}
 
-    def resume(self, left: MembershipsTold, now: float) -> None:
-        """Go on with those of a session of the last run; whether its peer has answered that run did not say."""
+    def resume(self, left: MembershipsTold | None, now: float) -> None:
+        """Go on with those of a session of the last run, if it told any; whether its peer has answered it did not
+        say."""
+        left = left or MembershipsTold(frozenset(), ended=False)
         self.spoken, self.told, self.ended = True, left.told, left.ended
         self._first, self._open = left.told, {target: _Asking(now, now) for target in left.told}
 
@@ -100,7 +102,7 @@ class Memberships:
             return [Membership.of(agreed.local_as, target) for target in sorted(targets)]
 
         session.send_memberships(attributes, memberships(fresh), memberships(self.told - wanted))
-        self._open = {t: one for t, one in self._open.items() if t in wanted and now < one.due}
+        self._open = {target: one for target, one in self._open.items() if target in wanted}
         self._open |= {target: _Asking(now, now) for target in wanted - self.told}
         if not self.ended:
             self._first = wanted
@@ -108,14 +110,19 @@ class Memberships:
         self.told, self.ended, self.again = wanted, True, False
 
     def said(self, targets: Set[RouteTarget], now: float) -> None:
-        """A route with these targets came."""
-        if self._open:
-            for target in self._open.keys() & targets:
-                self._open[target] = self._open[target]._replace(last_at=now)
+        """A route with these targets came: what has been answered stays so."""
+        for target in self._open.keys() & targets if self._open else ():
+            if now < (asking := self._open[target]).due:
+                self._open[target] = asking._replace(last_at=now)
+
+    def tick(self, now: float) -> None:
+        """Wait no longer for what counts as answered."""
+        self._open = {target: one for target, one in self._open.items() if now < one.due}
 
     def deadlines(self) -> Iterator[float]:
-        """When something counts as answered."""
-        yield from {one.due for one in self._open.values()}
+        """When something counts as answered next."""
+        if self._open:
+            yield min(one.due for one in self._open.values())
 
     def has_answered(self, now: float) -> bool:
         """Whether it has said what it knows of what it was asked for first. Without this family it says all unasked."""

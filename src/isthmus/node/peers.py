@@ -127,7 +127,7 @@ class Peer:
         if self.up_since is not None:
             self.changed_at = now
         self.up_since, self.reason = None, why
-        self.memberships.ended_all()
+        self.memberships.went_down()
         for one in self.conversations.values():
             one.ended()
 
