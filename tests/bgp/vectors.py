@@ -200,6 +200,9 @@ def plain(value: Any) -> Any:
             return str(value)
         case Heard():
             return plain(value.read())
+        case Update():
+            said = {k: v for k, v in value._asdict().items() if k == "family" or v != value._field_defaults[k]}
+            return {{"heard": "attributes"}.get(k, k): plain(v) for k, v in said.items()}
         case _ if dataclasses.is_dataclass(value) and not isinstance(value, type):
             return {
                 {"heard": "attributes"}.get(f.name, f.name): plain(getattr(value, f.name))

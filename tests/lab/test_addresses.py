@@ -33,6 +33,11 @@ pytestmark = pytest.mark.lab
 
 TENANT, TARGET, VIRTUAL = "tenant3", "64512:73", "10.71.0.100"
 GONE, STRANGE, PRIVATE = "198.18.73.11", "198.18.99.9", "10.99.0.9"
+STRANGERS, PRIVATES = "198.18.99", "10.99.0"
+OUTSIDE, SINK = "a-internet", "a-near1"
+FLOWS = 32
+"""So many that two ways which share them both have some, but for a chance in two thousand millions. To an address each:
+OVN's group does not look at the ports of UDP."""
 NO_MORE_LOST = 20
 """Packets of ten milliseconds each: how much later than plain OVN the VPN may follow a failover, on a busy machine."""
 
@@ -45,7 +50,7 @@ class Scene:
         self.bgpvpns = dict[str, str]()
         self.vms = dict[str, Vm]()
         self.networks = dict[str, str]()
-        router = self._router("a", "here")
+        router = self.router = self._router("a", "here")
         self._network("a", "here", "10.71.0.0/24", router, ("h1", "h2"))
         self._network("a", "near", "10.72.0.0/24", router, ("h1",))
         self._network("b", "there", "198.18.73.0/24", self._router("b", "there"), ("h1", "h2"))
@@ -97,9 +102,22 @@ class Scene:
                 for _ in range(5):
                     sender.sendto(marker, (address, 9))
 
-        with probe.Ear("a-internet", "br-ext", marker) as ear:
+        with probe.Ear(OUTSIDE, "br-ext", marker) as ear:
             probe.inside(source, send)
             return ear.heard(for_s)
+
+    def led(self, source: str, network: str, for_s: float = 1.5) -> frozenset[str]:
+        """Where what is sent to a /24 (its first octets) comes to: outside, the machine behind the extra route."""
+        marker = f"led {source} {network} {for_s}".encode()
+
+        def send() -> None:
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+                for host in range(1, FLOWS + 1):
+                    sender.sendto(marker, (f"{network}.{host}", 9))
+
+        with probe.Ear(OUTSIDE, "br-ext", marker) as outside, probe.Ear(SINK, dhcp.NIC, marker) as sink:
+            probe.inside(source, send)
+            return frozenset(where for where, ear in ((OUTSIDE, outside), (SINK, sink)) if ear.heard(for_s))
 
 
 @pytest.fixture(scope="module")
@@ -244,3 +262,38 @@ def test_what_the_vpn_knew_a_moment_ago_does_not_leave_and_what_is_private_never
 
     eventually(private_leaves, within=20)
     assert not scene.heard_outside("a-here1", GONE), "not even where everything may leave"
+
+
+def test_beside_a_gateway_an_extra_default_route_has_what_is_private_and_the_fallback_says_what_goes_at_all(
+    scene: Scene,
+) -> None:
+    """The router's gateway and a machine on one of its networks share what no VPN knows."""
+    api, corp = scene.api("a"), scene.bgpvpns["a"]
+    hop = scene.vms[SINK].address(4)
+    api.update_bgpvpn(corp, fallback=None)
+    api.update_router(scene.router.id, routes=[{"destination": "0.0.0.0/0", "nexthop": hop}])
+    both, sink, nowhere = frozenset({OUTSIDE, SINK}), frozenset({SINK}), frozenset[str]()
+
+    def goes(public: frozenset[str], private: frozenset[str]) -> None:
+        def so() -> None:
+            seen = scene.led("a-here1", STRANGERS, 0.5), scene.led("a-here1", PRIVATES, 0.5)
+            assert seen == (public, private), f"{STRANGERS}, {PRIVATES}: {seen}"
+
+        eventually(so, within=20)
+        for network, wanted in ((STRANGERS, public), (PRIVATES, private)):
+            assert scene.led("a-here1", network) == wanted, network
+        scene.reaches("a-here1", "b-there1")
+        scene.reaches("b-there1", "a-here1")
+
+    try:
+        goes(public=both, private=sink)
+        api.update_bgpvpn(corp, fallback="none")
+        goes(public=nowhere, private=nowhere)
+        api.update_bgpvpn(corp, fallback="all")
+        goes(public=both, private=both)
+        api.update_bgpvpn(corp, fallback="public")
+        goes(public=both, private=sink)
+    finally:
+        api.update_router(scene.router.id, routes=[])
+        api.update_bgpvpn(corp, fallback=None)
+    goes(public=frozenset({OUTSIDE}), private=nowhere)

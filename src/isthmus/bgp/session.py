@@ -309,10 +309,11 @@ class Session:
             self._refuse(error, now)
 
     def _message(self, kind: MessageType, body: bytes, now: float) -> None:
+        if kind is MessageType.UPDATE and self.state is State.ESTABLISHED:  # nearly all there are
+            self._heard(now)
+            self._update(body)
+            return
         match self.state, kind:
-            case State.ESTABLISHED, MessageType.UPDATE:  # nearly all there are
-                self._heard(now)
-                self._update(body)
             case _, MessageType.NOTIFICATION:
                 self._end(DownReason.NOTIFICATION, str(decode_notification(body)), now, hangup=True)
             case State.OPEN_SENT, MessageType.OPEN:

@@ -8,7 +8,6 @@ costs all routes of the message, a fault of one route only that route.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from isthmus.bgp.attribute import PathAttributes
@@ -28,8 +27,7 @@ _OPTIONAL = AttributeFlag.OPTIONAL.value
 _WITHDRAW = FaultAction.TREAT_AS_WITHDRAW
 
 
-@dataclass(frozen=True, slots=True)
-class Update:
+class Update(NamedTuple):
     """What an UPDATE says of one family."""
 
     family: Family | None

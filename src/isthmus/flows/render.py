@@ -171,11 +171,11 @@ class Renderer:
 
     def _lead(self, target: Target) -> str | None:
         match target:
+            case NextHop():  # nearly all there are
+                return None if self.tunnel is None else self._way(target)
             case Deliver(circuit):
                 port = self.circuits.get(circuit)
                 return None if port is None else f"{_TO_ROUTER},output:{port}"
-            case NextHop():
-                return None if self.tunnel is None else self._way(target)
             case LabelledHop():
                 return _NO_WAY if self.gre is None else self._way(target)
             case Spread(hops):

@@ -95,45 +95,47 @@ class Leads:
             if before is not None:
                 self._far[number] -= before.far
                 _count_ways(before, -1, more, labelled)
-        for endpoint, by in more.items():
-            self._use(number, endpoint, by)
+        self._use(number, more)
         _add(self._all_uses, more)
         if labelled:
             _add(self._labelled, labelled)
             self.version += 1
 
-    def _use(self, number: ViewId, endpoint: IpAddress, by: int) -> None:
+    def _use(self, number: ViewId, more: Mapping[IpAddress, int]) -> None:
         """By so many entries of a view more, or less."""
-        uses = self._uses[number]
-        before = uses.get(endpoint, 0)
-        if before + by:
-            uses[endpoint] = before + by
-        else:
-            uses.pop(endpoint, None)
-        if bool(before) == bool(before + by):
+        uses, views = self._uses[number], self._views
+        came, went = set[IpAddress](), set[IpAddress]()
+        for endpoint, by in more.items():
+            before = uses.get(endpoint, 0)
+            if now := before + by:
+                uses[endpoint] = now
+                if not before:
+                    came.add(endpoint)
+            elif before:
+                del uses[endpoint]
+                went.add(endpoint)
+        if not came and not went:
             return
         self.version += 1
-        self._share(number, endpoint, -1 if before else 1)
-        views = self._views.get(endpoint, 0) + (-1 if before else 1)
-        if views:
-            self._views[endpoint] = views
-        else:
-            del self._views[endpoint]
-        if views == (0 if before else 1):
+        self._share(len(uses) - len(came) + len(went), uses.keys(), came, went)
+        known = came <= views.keys()
+        _add(views, dict.fromkeys(came, 1) | dict.fromkeys(went, -1))
+        if not (known and went <= views.keys()):
             self._endpoints = None
 
-    def _share(self, number: ViewId, endpoint: IpAddress, by: int) -> None:
-        """The view has this endpoint more or less. Parts of one that are powers of two add up without loss, and those
-        of the others change only when their number has doubled."""
-        here, self._told_shares = self._uses[number], None
-        now, before = _part(len(here)), _part(len(here) - by)
-        changed = {endpoint: now if by > 0 else -before}
+    def _share(self, many: int, here: Set[IpAddress], came: Set[IpAddress], went: Set[IpAddress]) -> None:
+        """A view had so many endpoints, and has these. Parts of one that are powers of two add up without loss, and
+        those of the others change only when their number has doubled."""
+        before, now = _part(many), _part(len(here))
+        shares, self._told_shares = self._shares, None
+        changed = dict.fromkeys(came, now) | dict.fromkeys(went, -before)
         if now != before:
-            changed = dict.fromkeys(here, now - before) | changed
+            changed |= dict.fromkeys(here - came, now - before)
         for one, more in changed.items():
-            share = self._shares[one] = self._shares.get(one, 0.0) + more
-            if not share:
-                del self._shares[one]
+            if share := shares.get(one, 0.0) + more:
+                shares[one] = share
+            else:
+                del shares[one]
 
 
 def _part(count: int) -> float:

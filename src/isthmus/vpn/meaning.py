@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import NamedTuple
 
-from isthmus.bgp.attribute import Said, read_communities
+from isthmus.bgp.attribute import COMMUNITY_OCTETS, ROUTE_TARGET_HEADS, Said, read_communities
 from isthmus.bgp.attribute_reader import combine
 from isthmus.bgp.heard import REMEMBERED_OCTETS_MAX, Heard, read_common
 from isthmus.model.net import IpAddress, Mac
@@ -72,7 +72,10 @@ def answerable(peer: IpAddress, means: Meaning, speaker: Speaker) -> int:
 
 @lru_cache(SETS_MAX)
 def _meaning(common: bytes, communities: bytes, next_hop: IpAddress | None, vtep: IpAddress, asn: int) -> Meaning:
-    said = read_communities(communities)
+    at = 0
+    while communities[at : at + 2] in ROUTE_TARGET_HEADS:
+        at += COMMUNITY_OCTETS
+    said = _said(communities[at:])
     return Meaning(
         refusal=_hop(next_hop, vtep),
         vxlan=_vxlan(said),
@@ -84,6 +87,12 @@ def _meaning(common: bytes, communities: bytes, next_hop: IpAddress | None, vtep
         claimant=said.claimant,
         common=_common(common, asn),
     )
+
+
+@lru_cache(SETS_MAX)
+def _said(communities: bytes) -> Said:
+    """Targets, which speakers put first (they sort), are left out: a PE says the rest with all of its own."""
+    return read_communities(communities)
 
 
 @lru_cache(SETS_MAX)
