@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from benchmarks.crowd import Answer, Counter, Plan, _routes, change
-from benchmarks.swarm import Found, Swarm, frr, line, missing, slope, together, verdict
+from benchmarks.swarm import Found, Swarm, costs, frr, line, missing, slope, together, verdict
 
 PLAN = Plan(["10.50.0.1"], [0], hypervisors=300, routes=20, common=7)
 SWARM = Swarm("FRR, some", frr, 300, 10)
@@ -49,4 +49,12 @@ def test_aims_are_judged_and_a_slope_is_per_route() -> None:
     assert verdict(found).count("**not met**") == 0 and "7.5 s" in verdict(found)
     found.changed_whole_s = [0.4]
     assert verdict(found).endswith("**not met**")
-    assert slope(Found(SWARM, agent_cpu=0.1), found, 20_000) == pytest.approx(10.0)
+    few = [Found(SWARM, again_s=5.0, agent_cpu=cpu) for cpu in (0.1, 0.9, 0.0)]
+    assert slope(few, [found], 20_000) == "10 µs", "the median of the rounds"
+
+
+def test_no_slope_is_drawn_from_what_never_came_to_its_end() -> None:
+    whole, never = Found(SWARM, again_s=7.5, agent_cpu=0.3), Found(SWARM, missing=12)
+    assert slope([whole], [never], 20_000) == "(not measured)"
+    page = costs([[whole], [whole, never], [whole], [whole], [whole], [never]])
+    assert page.count("not in sync in time") == 1 and page.count("(not measured)") == 1

@@ -135,7 +135,7 @@ class AdjRibIn:
         """The session ended: nothing this peer said is confirmed any more. Touched is only what was held: it counts
         like the rest now."""
         touched: Touched = {}
-        ended = [p for p in self if p.channel == channel and p.standing in (Standing.FRESH, Standing.HELD)]
+        ended = [p for p in self if p.standing in (Standing.FRESH, Standing.HELD) and p.came_by(channel)]
         for path in ended:
             self._store(path.standing_as(Standing.STALE, now))
             if path.standing is Standing.HELD:
@@ -172,7 +172,7 @@ class AdjRibIn:
         return self._drop(self._stale_since(channel, since))
 
     def _stale_since(self, channel: Channel, since: float) -> list[Path]:
-        return [p for p in self if p.stale_since == since and p.standing in _CONTRADICTABLE and p.channel == channel]
+        return [p for p in self if p.stale_since == since and p.standing in _CONTRADICTABLE and p.came_by(channel)]
 
     def sweep(self, contradicted: Callable[[Path], bool]) -> Touched:
         """Drop what is stale and not so."""
@@ -218,11 +218,11 @@ class AdjRibIn:
             return None
         key = path.key
         if isinstance(there, Path):
-            if (other := there.key) == key:
+            if there.peer == path.peer and there.key == key:
                 self._paths[destination] = path
                 return there
             self.budget.crowd(destination, (there,))
-            self._paths[destination] = {other: there, key: path}
+            self._paths[destination] = {there.key: there, key: path}
             return None
         old = there.get(key)
         if old is None:

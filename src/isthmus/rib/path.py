@@ -61,9 +61,13 @@ class Path(NamedTuple):
     def channel(self) -> Channel:
         return Channel(self.peer, self.nlri.family)
 
+    def came_by(self, channel: Channel) -> bool:
+        return self.peer == channel.peer and self.nlri.family == channel.family
+
     @property
     def key(self) -> PathKey:
-        return PathKey.of(self.peer, self.nlri)
+        nlri = self.nlri
+        return PathKey(self.peer, nlri.family, nlri.distinguisher)
 
     @property
     def stale(self) -> bool:
