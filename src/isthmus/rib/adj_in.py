@@ -135,11 +135,20 @@ class AdjRibIn:
         """The session ended: nothing this peer said is confirmed any more. Touched is only what was held: it counts
         like the rest now."""
         touched: Touched = {}
-        ended = [p for p in self if p.standing in (Standing.FRESH, Standing.HELD) and p.came_by(channel)]
-        for path in ended:
-            self._store(path.standing_as(Standing.STALE, now))
+
+        def ended(path: Path) -> Path:
+            if path.standing not in (Standing.FRESH, Standing.HELD) or not path.came_by(channel):
+                return path
             if path.standing is Standing.HELD:
                 touch(touched, path.heard.route_targets, path.nlri.destination)
+            return path.standing_as(Standing.STALE, now)
+
+        for destination, there in self._paths.items():
+            if isinstance(there, Path):
+                self._paths[destination] = ended(there)
+            else:
+                for key, path in there.items():
+                    there[key] = ended(path)
         return touched
 
     def make_long_lived(self, channel: Channel, since: float) -> Touched:
@@ -192,13 +201,12 @@ class AdjRibIn:
     def _put(self, path: Path, touched: Touched) -> bool:
         """Whether it is another than before, and so to be added to the budget."""
         destination, targets = path.nlri.destination, path.heard.route_targets
-        old = self._seat(destination, path)
-        if old is not None and old.heard == path.heard and old.nlri == path.nlri:
-            self._store(path._replace(since=old.since))
-            if old.least_preferred:  # it counts in full again
-                touch(touched, targets, destination)
-            return False
+        old, says_the_same = self._seat(destination, path)
         if old is not None:
+            if says_the_same:
+                if old.least_preferred:  # it counts in full again
+                    touch(touched, targets, destination)
+                return False
             self._forget(old, touched)
         self._index(targets, destination)
         touch(touched, targets, destination)
@@ -210,25 +218,27 @@ class AdjRibIn:
         self._unindex(old.heard.route_targets, old.nlri.destination)
         touch(touched, old.heard.route_targets, old.nlri.destination)
 
-    def _seat(self, destination: Destination, path: Path) -> Path | None:
-        """Put it in its place; whom it has replaced there."""
+    def _seat(self, destination: Destination, path: Path) -> tuple[Path | None, bool]:
+        """Put it in its place; whom it has replaced there, and whether that said the same: then it is no younger."""
         there = self._paths.get(destination)
         if there is None:
             self._paths[destination] = path
-            return None
-        key = path.key
+            return None, False
         if isinstance(there, Path):
-            if there.peer == path.peer and there.key == key:
-                self._paths[destination] = path
-                return there
+            if there.peer == path.peer and there.key == path.key:
+                same = there.says(path)
+                self._paths[destination] = path.said_since(there.since) if same else path
+                return there, same
             self.budget.crowd(destination, (there,))
-            self._paths[destination] = {there.key: there, key: path}
-            return None
+            self._paths[destination] = {there.key: there, path.key: path}
+            return None, False
+        key = path.key
         old = there.get(key)
         if old is None:
             self.budget.crowd(destination, there.values())
-        there[key] = path
-        return old
+        same = old is not None and old.says(path)
+        there[key] = path.said_since(old.since) if old is not None and same else path
+        return old, same
 
     def _store(self, path: Path) -> None:
         destination = path.nlri.destination

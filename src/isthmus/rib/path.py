@@ -77,8 +77,15 @@ class Path(NamedTuple):
     def least_preferred(self) -> bool:
         return self.standing in _LEAST_PREFERRED
 
+    def says(self, other: Path) -> bool:
+        """Whether the two are the same but for how they stand."""
+        return self.heard == other.heard and self.nlri == other.nlri
+
+    def said_since(self, since: float) -> Path:
+        return Path(self.peer, self.peer_router_id, self.nlri, self.heard, since, self.standing, self.stale_since)
+
     def standing_as(self, standing: Standing, since: float | None) -> Path:
-        return self._replace(standing=standing, stale_since=since)
+        return Path(self.peer, self.peer_router_id, self.nlri, self.heard, self.since, standing, since)
 
 
 _LEAST_PREFERRED = frozenset({Standing.LONG_LIVED, Standing.HELD})
