@@ -8,6 +8,7 @@ from dataclasses import replace
 from isthmus.bgp.attribute import PathAttributes
 from isthmus.bgp.family import EVPN
 from isthmus.bgp.heard import Heard
+from isthmus.bgp.packing import encode_updates
 from isthmus.flows.layout import Table
 from isthmus.model.intent import AttachmentIntent
 from isthmus.model.net import IpAddress, Mac
@@ -33,9 +34,14 @@ TRUST = Trust(
 )
 
 
-def world(trust: Trust = TRUST, clouds: Mapping[int, Trust] | None = None, limits: Limits | None = None) -> World:
+def world(
+    trust: Trust = TRUST,
+    clouds: Mapping[int, Trust] | None = None,
+    limits: Limits | None = None,
+    asns: Mapping[IpAddress, int] | None = None,
+) -> World:
     """Two VPNs: one agreed on with the other cloud, one that it has no business in."""
-    made = World(trust=trust, clouds=clouds, limits=limits)
+    made = World(trust=trust, clouds=clouds, limits=limits, asns=asns)
     made.switch_on()
     made.intent(
         {
@@ -311,6 +317,25 @@ def test_another_cloud_behind_our_own_reflector_is_known_by_its_as() -> None:
         NotAccepted.FOREIGN_PREFIX.value: 1,
     }
     assert route(made, "10.8.0.4/32").why == NotAccepted.FOREIGN_PREFIX.value
+
+
+def test_another_cloud_that_leaves_itself_out_of_the_path_is_known_by_its_session() -> None:
+    made = world(Trust(), {64513: BEYOND}, asns={REFLECTOR: 64513})
+    session = made.reflectors[REFLECTOR].session
+    assert session.agreed is not None
+    within = replace(session.agreed, peer_as=session.agreed.local_as)
+    """As to a peer of its own AS: it puts nothing in front."""
+    for as_path in ((), (64514,)):
+        said = [
+            path("10.9.0.1/32", attributes(AGREED, as_path=as_path)),
+            path("10.9.0.2/32", attributes(OURS, as_path=as_path)),
+            path("10.9.0.3/32", attributes(AGREED, as_path=as_path, next_hop="172.30.1.2")),
+            path("10.8.0.4/32", attributes(AGREED, as_path=as_path)),
+        ]
+        session.send(list(encode_updates([(p.attributes, p.nlri) for p in said], (), within)))
+        made.settle()
+        assert {str(p.nlri.destination) for p in made.node.rib} == {"10.9.0.1/32"}, as_path
+        assert destinations(made) == {"10.9.0.1"}, as_path
 
 
 def test_a_foreign_target_beside_an_agreed_one_does_not_count_for_another_cloud() -> None:

@@ -77,6 +77,15 @@ def test_a_route_of_a_fabric_is_used_if_it_leads_to_its_pe_by_itself() -> None:
         assert refusal(plain._replace(nlri=nlri), ME) is why, nlri
 
 
+def test_two_hosts_with_one_address_behind_one_pe_are_decided_alike_whoever_came_first() -> None:
+    plain = path("10.9.0.1/32", attributes("64512:1"))
+    host = MacIp(plain.nlri.distinguisher.rd, bytes(10), 0, Mac.parse("02:00:00:00:00:09"), ip("10.9.0.1"), 1001, 7001)
+    one, other = (plain._replace(nlri=n) for n in (host, host._replace(mac=Mac.parse("02:00:00:00:00:0a"))))
+    for order in ([one, other], [other, one]):
+        entry = decide(only_view(), net("10.9.0.1/32"), order, [], ME)
+        assert entry is not None and entry.best == one, order
+
+
 def test_an_unusable_route_never_displaces_a_usable_one() -> None:
     better = path("10.9.0.1/32", attributes("64512:1", router_mac=None, local_pref=999), rd="172.30.2.9:16")
     usable = path("10.9.0.1/32", attributes("64512:1"))

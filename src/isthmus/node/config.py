@@ -126,6 +126,11 @@ class NodeConfig:
         return {peer.address: peer.trust for peer in self.peers}
 
     @property
+    def outside(self) -> Mapping[IpAddress, int]:
+        """The peers of another AS, and which; a reflector of one's own may be among them."""
+        return {peer.address: peer.asn for peer in self.peers if peer.asn != self.asn}
+
+    @property
     def foreign(self) -> Mapping[IpAddress, int]:
         """The peers that are another cloud's, and the AS of each: nobody says of a reflector of his own, in whatever
         AS that is, which route targets it may pass on."""

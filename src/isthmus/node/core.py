@@ -54,7 +54,8 @@ class Node:
         self.config, self.speaker, self.started = config, config.speaker, now
         self.peers: dict[IpAddress, Peer] = {}
         long_lived = {p.address: p.long_lived_s for p in config.peers}
-        budget, judge = Budget(*config.limits.of_peer_and_target), Judge(config.trust, config.clouds)
+        budget = Budget(*config.limits.of_peer_and_target)
+        judge = Judge(config.trust, config.clouds, config.outside)
         self.convergence = Convergence(self.peers, long_lived, budget, judge, config.foreign)
         self.peers |= handover.begin(config, self.convergence, memory, now)
         self.convergence.count_beacons()

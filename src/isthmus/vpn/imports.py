@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from isthmus.bgp.nlri import Destination
+from isthmus.bgp.nlri.ethernet import MacIpDistinguisher
 from isthmus.fib.entries import CircuitName, Deliver, Hop, LabelledHop, Spread, Target, end, endpoints_of, spread
 from isthmus.model.net import IpAddress
 from isthmus.model.reason import NotBest, Note, NotImported, NotInstalled
@@ -236,7 +237,7 @@ def _later(claim: _Whose, had: Sequence[Claimant]) -> int:
 
 
 def _rank(path: Path, speaker: Speaker, silent: Collection[IpAddress]) -> Rank:
-    means = meaning(path.heard, speaker)
+    means, distinguisher = meaning(path.heard, speaker), path.nlri.distinguisher
     common = means.common
     return Rank(
         shared=False,
@@ -252,10 +253,10 @@ def _rank(path: Path, speaker: Speaker, silent: Collection[IpAddress]) -> Rank:
         origin=common.origin,
         med=common.med,
         router_id=common.originator or path.peer_router_id,
-        route_distinguisher=path.nlri.distinguisher.rd,
-        ethernet_tag=path.nlri.distinguisher.ethernet_tag,
+        route_distinguisher=distinguisher.rd,
+        ethernet_tag=distinguisher.ethernet_tag,
         peer=path.peer,
-        name=b"",
+        name=distinguisher.mac if isinstance(distinguisher, MacIpDistinguisher) else b"",
     )
 
 

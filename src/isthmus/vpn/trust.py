@@ -93,12 +93,17 @@ class Judge:
     """What counts of what a peer says: as far as the peer is trusted, and every cloud that the route has come through.
 
     A hypervisor hears of all clouds from its own reflectors, so it is the path that says whose a route is: who is
-    outside puts its AS there, and the reflector at the border sees to it (RFC 4271 section 6.3).
+    outside puts its AS there, and whoever is at the border sees to it (RFC 4271 section 6.3): a reflector, or this
+    hypervisor itself, for which what a peer says is its AS's, whatever the path says.
     """
 
-    def __init__(self, peers: Mapping[IpAddress, Trust], clouds: Mapping[int, Trust]) -> None:
+    def __init__(
+        self, peers: Mapping[IpAddress, Trust], clouds: Mapping[int, Trust], outside: Mapping[IpAddress, int]
+    ) -> None:
+        """`outside`: the peers of another AS than ours, and which that is."""
         self._peers = {peer: trust for peer, trust in peers.items() if trust != EVERYTHING}
         self._clouds = clouds
+        self._of_cloud = {peer: asn for peer, asn in outside.items() if asn in clouds}
         self.trusts_all = not self._clouds and not self._peers
         """Everything counts, whoever says it."""
 
@@ -124,7 +129,10 @@ class Judge:
         if peer in self._peers:
             yield self._peers[peer]
         if self._clouds:
-            yield from (self._clouds[asn] for asn in sorted(ases(heard.common)) if asn in self._clouds)
+            through = ases(heard.common)
+            if (own := self._of_cloud.get(peer)) is not None:
+                through |= {own}
+            yield from (self._clouds[asn] for asn in sorted(through) if asn in self._clouds)
 
 
 _BEACON = frozenset({BEACON_TARGET})
