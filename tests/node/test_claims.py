@@ -23,7 +23,7 @@ from isthmus.vpn.claims import Hearing
 from isthmus.vpn.exports import Occupant
 from tests.build import association, attachment, attributes, circuit, ip, path, port, uuid
 from tests.node.fabric import Fabric, endpoint
-from tests.world import REFLECTOR, World
+from tests.world import REFLECTOR, TUNNEL_PORT, World
 
 OWNER, GUEST, THIRD = "neutron-owner", "neutron-guest", "neutron-third"
 RT = "64512:5"
@@ -329,22 +329,33 @@ def test_nor_does_a_guest_of_another_vpn_that_the_same_network_is_in(attack: Cal
     well(fabric, 3)
 
 
-@pytest.mark.parametrize("restart", [World.handed_over, World.crashed], ids=lambda one: one.__name__)
-def test_whose_a_line_was_outlasts_a_restart(restart: Callable[[World], World]) -> None:
-    """What the switch has is the memory, whichever route the fresh process hears first."""
+@pytest.mark.parametrize(
+    ("restart", "flows_first"),
+    [(World.handed_over, True), (World.handed_over, False), (World.crashed, True)],
+    ids=["handed_over", "handed_over, flows read late", "crashed"],
+)
+def test_whose_a_line_was_outlasts_a_restart(restart: Callable[[World], World], flows_first: bool) -> None:
+    """What the switch has is the memory, whichever route the fresh process hears first, and if it is read last."""
     fabric = two_private()
     fabric.ask(1, owner_vm)
     fabric.ask(3, third_vm)
     fabric.ask(2, guest_vm)
     for order in ((1, 2), (2, 1)):
         fresh = fabric.worlds[3] = restart(fabric.worlds[3])
-        fresh.switch_on()
+        if flows_first:
+            fresh.switch_on()
+        else:
+            fresh.readable = False
+            fresh.tell(facts.SwitchRead(dict(fresh.circuits), TUNNEL_PORT, fresh.gre))
         fabric.ask(3, third_vm)
         for host in order:
             told = fabric.worlds[host].node.peers[REFLECTOR].conversations.values()
             routes = [(a.attributes, a.nlri) for one in told for a in one.told.told.values()]
             fresh.reflectors[REFLECTOR].session.send_routes(routes)
             fresh.settle()
+        if not flows_first:
+            fresh.readable = True
+            fresh.switch_on()
         fresh.end_of_rib()
         fresh.wait(60)
         assert fabric.leads(3, ADDRESS) == endpoint(1), f"{order} came in this order"

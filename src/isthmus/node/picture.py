@@ -136,7 +136,7 @@ class Picture:
         again = self._admit() | dirty.circuits.keys() if dirty.circuits else set()
         rib, renderer = self._convergence.rib, self._renderer
         if self._lines_before:
-            self.tables.inherit(self._lines_before, renderer, changes)
+            self.tables.inherit(self._lines_before, rib, renderer, changes)
             self._lines_before = {}
         self._claim(again, now)
         views = self._doors(again)

@@ -193,9 +193,13 @@ class Tables:
         for number, found in concerned.items():
             self._refresh(number, found, rib, renderer, changes)
 
-    def inherit(self, lines: Mapping[FlowKey, str], renderer: Renderer, changes: Changes) -> None:
-        """What the switch has of an earlier run is served already."""
+    def inherit(self, lines: Mapping[FlowKey, str], rib: AdjRibIn, renderer: Renderer, changes: Changes) -> None:
+        """What the switch has of an earlier run is served already, and whose a line was that several claim it says
+        better than who was heard first before it was read."""
         self.inherited = dict(lines)
+        contested, self._firsts = self._firsts, {}
+        for number, titles in contested.items():
+            self._refresh(number, titles, rib, renderer, changes)
         for number, full in self._overfull.items():
             fresh = self._overfull[number] = self._sorted(number)
             self._render(number, fresh.surplus ^ full.surplus, renderer, changes)
