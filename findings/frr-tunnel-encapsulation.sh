@@ -1,0 +1,115 @@
+#!/bin/sh
+# FRR as route reflector drops the Tunnel Encapsulation attribute of IPv4 routes, and passes on that of VPN routes.
+#
+# With:     FRR 8.4.4-1.1~deb12u2 (Debian 12)
+# Expected: RFC 9012 section 2: attribute 23 is optional and transitive, and for IPv4 as well as for VPNs; section 3.1: its Tunnel
+#           Egress Endpoint says where the tunnel ends if that is not the next hop. RFC 4456: a reflector passes a route on
+#           as it is.
+# Seen:     the same attribute (VXLAN, endpoint 192.0.2.7) comes with a VPNv4 route and not with an IPv4 route; the Encapsulation
+#           community beside it, and an attribute that FRR has never heard of (200), come with both. GoBGP 3.10 and BIRD
+#           2.0.12 pass it on with IPv4 routes too.
+# Matters:  packets go to the next hop instead of the tunnel's end.
+set -eu
+[ "$(dpkg-query -W -f '${Version}' frr)" = 8.4.4-1.1~deb12u2 ] || { echo "this was seen with FRR 8.4.4" >&2; exit 2; }
+[ "${1:-}" = inside ] || exec unshare -n sh "$0" inside
+work=$(mktemp -d)
+daemon=
+trap '[ -z "$daemon" ] || kill "$daemon"; wait; rm -rf "$work"' EXIT
+trap 'exit 1' HUP INT TERM
+chmod 755 "$work"
+ip link set lo up
+cat >"$work/bgpd.conf" <<'CONF'
+router bgp 64512
+ bgp router-id 192.0.2.10
+ no bgp default ipv4-unicast
+ neighbor 127.0.0.2 remote-as 64512
+ neighbor 127.0.0.2 passive
+ neighbor 127.0.0.3 remote-as 64512
+ neighbor 127.0.0.3 passive
+ address-family ipv4 vpn
+  neighbor 127.0.0.2 activate
+  neighbor 127.0.0.2 route-reflector-client
+  neighbor 127.0.0.3 activate
+  neighbor 127.0.0.3 route-reflector-client
+ exit-address-family
+ address-family ipv4 unicast
+  neighbor 127.0.0.2 activate
+  neighbor 127.0.0.2 route-reflector-client
+  neighbor 127.0.0.3 activate
+  neighbor 127.0.0.3 route-reflector-client
+ exit-address-family
+CONF
+/usr/lib/frr/bgpd -Z -S -f "$work/bgpd.conf" -i "$work/pid" --vty_socket "$work" -l 127.0.0.10 -p 1790 -P 0 >"$work/log" 2>&1 &
+daemon=$!
+sleep 2
+python3 - <<'PYTHON'
+import socket
+import sys
+import time
+
+def attribute(flags, code, value):
+    return bytes([flags, code, len(value)]) + value
+
+def message(kind, body):
+    return b"\xff" * 16 + (19 + len(body)).to_bytes(2, "big") + bytes([kind]) + body
+
+def update(*attributes):
+    body = b"".join(attributes)
+    return message(2, b"\0\0" + len(body).to_bytes(2, "big") + body)
+
+def hear(peer, kind):
+    """The body of the next message of that kind, or of a NOTIFICATION (3); None when it hangs up or says neither in five seconds."""
+    until = time.monotonic() + 5
+    while (left := until - time.monotonic()) > 0:
+        peer.settimeout(left)
+        try:
+            head = peer.recv(19, socket.MSG_WAITALL)
+            if not head:
+                return None
+            body = peer.recv(int.from_bytes(head[16:18], "big") - 19, socket.MSG_WAITALL) if head[18:] != b"\4" else b""
+        except TimeoutError:
+            return None
+        if head[18] in (kind, 3):
+            return body
+    return None
+
+def session(own, reflector="127.0.0.10"):
+    peer = socket.create_connection((reflector, 1790), 5, (own, 0))
+    capabilities = bytes([1, 4, 0, 1, 0, 128]) + bytes([1, 4, 0, 1, 0, 1]) + bytes([65, 4, 0, 0, 252, 0])
+    parameters = bytes([2, len(capabilities)]) + capabilities
+    peer.sendall(message(1, bytes([4, 252, 0, 0, 90, 192, 0, 2, int(own[-1]), len(parameters)]) + parameters) + message(4, b""))
+    hear(peer, 4)
+    return peer
+
+def attributes(body):
+    seen, rest = {}, body[4:4 + int.from_bytes(body[2:4], "big")] if body and body[:2] == b"\0\0" else b""
+    while rest:
+        start, size = (4, int.from_bytes(rest[2:4], "big")) if rest[0] & 0x10 else (3, rest[2])
+        seen[rest[1]], rest = rest[start:start + size], rest[start + size:]
+    return seen
+
+def reflected(route):
+    """The attributes with which what one client says comes to the other; End-of-RIBs do not count."""
+    says.sendall(route)
+    while (body := hear(hears, 2)) is not None:
+        seen = attributes(body)
+        if 14 in seen or 3 in seen or len(seen.get(15, b"")) > 3:
+            return seen
+    return {}
+
+COMMON = attribute(0x40, 1, b"\0") + attribute(0x40, 2, b"") + attribute(0x40, 5, bytes([0, 0, 0, 100]))
+COMMUNITIES = attribute(0xc0, 16, bytes.fromhex("0002fc0000000064" "030c000000000008"))
+ENDPOINT = bytes([6, 10]) + bytes(4) + bytes([0, 1]) + bytes([192, 0, 2, 7])
+TUNNEL = attribute(0xc0, 23, bytes([0, 8]) + len(ENDPOINT).to_bytes(2, "big") + ENDPOINT)
+RD = bytes.fromhex("0000fc0000000007")
+vpnv4 = bytes([0, 1, 128, 12]) + bytes(8) + bytes([192, 0, 2, 2, 0]) + bytes([112]) + bytes.fromhex("000641") + RD + bytes([198, 51, 100])
+next_hop = attribute(0x40, 3, bytes([192, 0, 2, 2]))
+says, hears = session("127.0.0.2"), session("127.0.0.3")
+for family, reach in (("VPNv4", attribute(0x80, 14, vpnv4)), ("IPv4", next_hop)):
+    said = COMMON + COMMUNITIES + TUNNEL + attribute(0xc0, 200, b"some") + reach
+    nlri = bytes([24, 198, 51, 100]) if family == "IPv4" else b""
+    heard = reflected(message(2, b"\0\0" + len(said).to_bytes(2, "big") + said + nlri))
+    print(f"{family}: said with attributes 16, 23 and 200, reflected with:", ", ".join(map(str, sorted(heard))))
+    if (23 in heard) != (family == "VPNv4") or not {16, 200} <= set(heard):
+        sys.exit("changed: FRR now treats the attribute otherwise")
+PYTHON
