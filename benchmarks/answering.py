@@ -59,8 +59,8 @@ def said(number: int) -> list[tuple[PathAttributes, Nlri]]:
 class Prompt:
     """See the head of the file. One agent at a time."""
 
-    def __init__(self) -> None:
-        self._octets = dict(_octets())
+    def __init__(self, targets: int = TARGETS) -> None:
+        self._octets = dict(_octets(targets))
         self._server = socket.create_server((ADDRESS, 0))
         self.port: int = self._server.getsockname()[1]
         self._thread = threading.Thread(target=self._serve, daemon=True)
@@ -125,11 +125,11 @@ class _Answered(LiveSession):
             self.pump()
 
 
-def _octets() -> Iterator[tuple[RouteTarget, bytes]]:
+def _octets(targets: int) -> Iterator[tuple[RouteTarget, bytes]]:
     """What a session sends of each target."""
     world = World()
     world.switch_on()
     session = world.reflectors[REFLECTOR].session
-    for number in range(TARGETS):
+    for number in range(targets):
         session.send_routes(said(number))
         yield target(number), b"".join(one.data for one in session.outputs() if isinstance(one, Send))

@@ -234,10 +234,10 @@ def test_bagpipe_is_beside_its_own_family_and_the_other() -> None:
 
 def test_a_start_is_judged_by_what_is_the_agents_own() -> None:
     starts = {
-        (asked.GOBGP, asked.ASKED): [Start(10.0, 0.1, 2 << 20, 1000, 9.0)],
-        (asked.GOBGP, asked.ALL): [Start(20.0, 5.0, 50 << 20, 100_000, 19.0)],
-        (asked.AT_ONCE, asked.ASKED): [Start(0.1, 0.1, 2 << 20, 1000, 0.0)],
-        (asked.AT_ONCE, asked.ALL): [Start(4.0, 4.0, 50 << 20, 100_000, 0.0)],
+        (asked.GOBGP, asked.ASKED): [Start(10.0, 0.1, 2 << 20, 1000, 9.0, 0.5)],
+        (asked.GOBGP, asked.ALL): [Start(20.0, 5.0, 50 << 20, 100_000, 19.0, 0.5)],
+        (asked.AT_ONCE, asked.ASKED): [Start(0.1, 0.1, 2 << 20, 1000, 0.0, 0.0)],
+        (asked.AT_ONCE, asked.ALL): [Start(4.0, 4.0, 50 << 20, 100_000, 0.0, 0.0)],
     }
     rows = list(asked.rows(starts))
     assert rows[0] == ("GoBGP", "Established to the last flow", "10,000 ms", "20,000 ms", "0.500")
