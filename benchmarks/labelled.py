@@ -107,6 +107,7 @@ def text(found: Figures, ways: Mapping[str, Way], met: list[tuple[str, ...]]) ->
         aims(found),
         "Flows of the datapath that a packet meets, sender + receiver:",
         table(("", *ways), met),
+        "A packet whose label is popped is looked up anew: one flow more at the receiver.",
     ]
 
 
