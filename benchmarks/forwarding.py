@@ -17,6 +17,7 @@ import socket
 import subprocess
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ from isthmus.lab.vm import Vm
 
 PORT = 7400
 TCP_S, UDP_S = 2.0, 1.5
+PATIENCE_S = 60
 SMALL = 32
 """Octets of UDP payload where packets are counted."""
 
@@ -128,7 +130,7 @@ def throughput(lab: Lab, way: Way) -> float:
         if sink.stdout.readline() != "ready\n":
             raise PartFailed("throughput", "somebody to take what is sent", "it ended")
         _ask(lab, way, "tcp", TCP_S)
-        found = json.loads(sink.stdout.readline())
+        found = json.loads(_rest(sink))
     return float(found["octets"]) * 8 / float(found["seconds"])
 
 
@@ -199,13 +201,24 @@ def _ear(way: Way) -> socket.socket:
 
 def _ask(lab: Lab, way: Way, act: str, *numbers: float) -> Any:
     with _pump(lab, way.source.node, act, way.address, PORT, *numbers) as process:
-        out, _ = process.communicate(timeout=60)
-    return json.loads(out)
+        return json.loads(_rest(process))
 
 
-def _pump(lab: Lab, node: str, *words: object) -> subprocess.Popen[str]:
+def _rest(process: subprocess.Popen[str]) -> str:
+    """What it has to say still."""
+    return process.communicate(timeout=PATIENCE_S)[0]
+
+
+@contextmanager
+def _pump(lab: Lab, node: str, *words: object) -> Iterator[subprocess.Popen[str]]:
+    """It does not outlive the block, whatever becomes of the other end."""
     # The flood comes after the switches: it must not take the processor from those it floods.
     nice = ["nice", "-n", "5"] if "udp" in words else []
     command = [*nice, str(lab.programs.python_bin / "python"), "-m", pump.__name__, *map(str, words)]
     environment = lab.processes.environment({"PYTHONPATH": str(ROOT)})
-    return subprocess.Popen(within(node, command), stdout=subprocess.PIPE, text=True, env=environment, cwd=ROOT)
+    started = subprocess.Popen(within(node, command), stdout=subprocess.PIPE, text=True, env=environment, cwd=ROOT)
+    with started as process:
+        try:
+            yield process
+        finally:
+            process.kill()
