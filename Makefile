@@ -102,10 +102,11 @@ fuzz: install .venv-fuzz/.stamp ## every decoder, and the session as octets, wit
 chaos: install .venv/.guests ## what each kind of trouble costs, counted under a running stream (minutes)
 	$(BIN)/isthmus-lab chaos
 
-bench: install .venv-bagpipe/.stamp ## docs/figures.md: routes to flows, beside the build before, two clouds, beside others, behind reflectors (25 minutes)
+bench: install .venv-bagpipe/.stamp ## docs/figures.md: routes to flows, beside the build before, two clouds, MPLS beside VXLAN, beside others, behind reflectors (30 minutes)
 	$(BIN)/python -m benchmarks.routes
 	$(BIN)/python -m benchmarks.before
 	$(BIN)/python -m benchmarks.clouds
+	$(BIN)/python -m benchmarks.labelled
 	BAGPIPE=.venv-bagpipe $(BIN)/python -m benchmarks.speakers
 	$(BIN)/python -m benchmarks.swarm
 	$(BIN)/python -m benchmarks.asked

@@ -1,9 +1,12 @@
 """What it is worth to an agent that its reflector is asked for targets (RFC 4684): a start in a cloud of 100,000 routes
-of which it imports one in a hundred, behind a real GoBGP on the loopback, with and without, by turns.
+of which it imports one in a hundred, with and without, by turns.
 
-Each round is a process of its own: the real core and session, and a switch that obeys at once. Measured from the
-session's coming up to the last flow, processor time and memory of the process. Writes its section of docs/figures.md.
-Run: python -m benchmarks.asked [--rounds N]
+    behind GoBGP                         the only reflector that we know to speak it: what a cloud would see today
+    behind one that answers at once      octets made before (answering.py): what of that is the agent's own
+
+Each start is a process of its own: the real core and session, and a switch that obeys at once. Measured from the
+session's coming up to the last flow, processor time of agent and GoBGP in that span, memory of the process. Writes its
+section of docs/figures.md. Run: python -m benchmarks.asked [--rounds N] [--profile]
 """
 
 from __future__ import annotations
@@ -11,85 +14,57 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import os
-import resource
-import select
-import socket
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from itertools import product
 from pathlib import Path
+from typing import NamedTuple
 
-from tests.build import association, attachment, circuit, ip, port, uuid
+from tests.build import ip
 from tests.contract.speakers import GoBgp, LiveSession, gobgp
 from tests.eventually import eventually
 
 from benchmarks import page
+from benchmarks.answering import ADDRESS, HOLD_S, ROUTES_EACH, TARGETS, Prompt, said
 from benchmarks.machine import Run, version
 from benchmarks.octets import ASN
 from benchmarks.samples import ms, table
-from isthmus.bgp.attribute import PathAttributes, encapsulation_community, mobility_community, router_mac_community
+from benchmarks.starting import LIMIT_S, Ran, Reflector, Start
 from isthmus.bgp.family import EVPN
-from isthmus.bgp.nlri.evpn import ESI_ZERO, EvpnPrefix
-from isthmus.bgp.session import SessionConfig, State
-from isthmus.flows.layout import Table
-from isthmus.flows.types import FlowKey, Installed
-from isthmus.model.net import IpAddress, Mac, Prefix
-from isthmus.model.vpn import Encapsulation, RouteDistinguisher, RouteTarget
-from isthmus.node import effects, facts
-from isthmus.node.config import NodeConfig, PeerConfig
-from isthmus.node.core import Node
+from isthmus.bgp.session import SessionConfig
 
 ROOT = Path(__file__).parent.parent
-TARGETS, ROUTES_EACH, IMPORTED = 1_000, 100, 10
-FEEDER, AGENT = "127.0.1.1", "127.0.1.2"
-ROUNDS = 3
-LIMIT_S = 120.0
+FEEDER = "127.0.1.1"
+ROUNDS, TURNS = 3, 5
+"""With GoBGP, and in each of them with the other one, which takes little time."""
+GOBGP, AT_ONCE = "GoBGP", "one that answers at once"
+
+
+class How(NamedTuple):
+    """How many targets are imported, and whether the reflector is asked for them."""
+
+    imported: int
+    asked: bool
+
+
+ASKED, ALL, FOR_ONE = How(10, True), How(10, False), How(1, True)
+Starts = dict[tuple[str, How], list[Start]]
+"""By who reflects, and how it was."""
 AIM_TIME, AIM_MEMORY = 1 / 20, 1 / 10
-
-
-@dataclass(frozen=True, slots=True)
-class Start:
-    """One start of an agent."""
-
-    seconds: float
-    """From Established to the last flow."""
-    cpu: float
-    memory: int
-    """Octets, beyond those of a process that has imported everything and is not connected."""
-    routes: int
-    """Remembered at the end."""
-    reflector_cpu: float = 0.0
-    """Of GoBGP, from the start of the process to its end."""
+DEFERRAL_S = 8
+"""As docs/operator/install.md has it. Nobody waits for it: an agent says at once that its memberships were all."""
+IDLE_S = 0.1
+"""Of processor time in half a second, with what it takes to ask."""
 
 
 def fill(peer: GoBgp, feeder: LiveSession) -> None:
-    """The cloud's routes, ten hypervisors' worth of next hops and an attribute set for each of ten routes."""
-    mac = Mac.parse("02:78:0a:00:00:01")
-    for target in range(TARGETS):
-        said = []
-        for route in range(ROUTES_EACH):
-            hop = IpAddress(bytes((10, 9, 0, 1 + target % 250)))
-            communities = (
-                RouteTarget.parse(f"{ASN}:{1000 + target}"),
-                encapsulation_community(Encapsulation.VXLAN),
-                router_mac_community(mac),
-                mobility_community(1 + route // 10),
-            )
-            nlri = EvpnPrefix(
-                RouteDistinguisher.of(hop, 16 + target),
-                0,
-                Prefix.host(IpAddress(bytes((11, target >> 8, target & 255, route)))),
-                ESI_ZERO,
-                None,
-                1000 + target,
-            )
-            said.append((PathAttributes(next_hop=hop, local_pref=100, extended_communities=communities), nlri))
-        feeder.session.send_routes(said)
+    """All routes of the cloud."""
+    for number in range(TARGETS):
+        feeder.session.send_routes(said(number))
         feeder.pump(0)
 
     def full() -> None:
@@ -97,112 +72,87 @@ def fill(peer: GoBgp, feeder: LiveSession) -> None:
         held = peer.ask("global rib summary -a evpn")
         assert f"{TARGETS * ROUTES_EACH}" in held, held
 
-    eventually(full, within=120, every=0.5)
+    eventually(full, within=LIMIT_S, every=0.5)
 
 
-def measure(peer: GoBgp, *, asked: bool) -> Start:
-    words = [sys.executable, "-m", "benchmarks.asked", "--start", json.dumps([peer.address, peer.port, asked])]
-    before = _cpu(peer.process.pid)
-    done = subprocess.run(words, cwd=ROOT, check=True, capture_output=True, text=True, timeout=LIMIT_S * 2)
-    return replace(Start(**json.loads(done.stdout)), reflector_cpu=_cpu(peer.process.pid) - before)
+def rest(peer: GoBgp, feeder: LiveSession) -> None:
+    """Until GoBGP is done with whoever came last: else the next one pays for that."""
+    spent = 0.0
+
+    def rested() -> None:
+        nonlocal spent
+        feeder.pump(0.05)
+        before, spent = spent, Ran.of(peer.process.pid).cpu
+        assert spent - before < IDLE_S, f"GoBGP is at work still: {spent - before:.1f} s of processor time"
+
+    eventually(rested, within=LIMIT_S, every=0.5)
 
 
-def _cpu(pid: int) -> float:
-    """Processor seconds of a process so far."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+def started(number: int, reflector: Reflector, how: How, *more: str) -> str:
+    """What a start in a process of its own prints."""
+    said = [json.dumps(one) for one in (number, reflector, *how)]
+    words = [sys.executable, "-m", "benchmarks.starting", *said, *more]
+    return subprocess.run(words, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True, timeout=LIMIT_S * 2).stdout
 
 
-def start(reflector: str, number: int, asked: bool) -> Start:
-    """In this process: an agent, until it has what it imports, and all that its reflector has to say."""
-    peer = PeerConfig(ip(reflector), ASN, 90, 0.0, rt_constrain=asked)
-    node = Node(NodeConfig(ip(AGENT), ip(AGENT), ASN, (peer,), 1), time.monotonic())
-    network = f"neutron-{uuid(0)}"
-    imports = tuple(f"{ASN}:{1000 + target * (TARGETS // IMPORTED)}" for target in range(IMPORTED))
-    one = association(16, networks=(network,), imports=imports, exports=(f"{ASN}:1",), vni=7)
-    node.handle(facts.SwitchRead({circuit(1): 10}, 1), time.monotonic())
-    node.handle(facts.FlowsRead({}), time.monotonic())
-    ours = {circuit(1): attachment(1, one, networks=(network,), subnets=("198.18.0.0/24",))}
-    node.handle(facts.IntentRead(ours, (port(uuid(1), network, "198.18.0.5"),)), time.monotonic())
-    agent = _Agent(node, (reflector, number))
-    before = _resident()
-    agent.run(1 if asked else TARGETS * ROUTES_EACH)
-    assert agent.up_at is not None and agent.done_at is not None
-    memory = _resident() - before
-    return Start(agent.done_at - agent.up_at, agent.cpu, memory, len(list(node.rib)))
+SPAN, REFLECTOR_CPU = "Established to the last flow", "GoBGP's processor time in that span"
+AGENT_CPU, MEMORY, ROUTES = "processor time of the agent", "memory of the agent", "routes remembered"
 
 
-class _Agent:
-    """The node, its one connection, its switch."""
-
-    def __init__(self, node: Node, target: tuple[str, int]) -> None:
-        self._node, self._target = node, target
-        self._socket = socket.socket()
-        self._flows: dict[FlowKey, Installed] = {}
-        self.up_at: float | None = None
-        self.done_at: float | None = None
-        self.cpu = 0.0
-
-    def run(self, routes: int) -> None:
-        """Until every imported route has its flow and so many routes have come."""
-        limit = time.monotonic() + LIMIT_S
-        while self.done_at is None or len(list(self._node.rib)) < routes:
-            assert time.monotonic() < limit, f"{len(self._flows)} flows after {LIMIT_S:.0f} s"
-            begun = time.process_time()
-            self._settle()
-            if self._socket.fileno() >= 0 and select.select([self._socket], [], [], 0.05)[0]:
-                self._node.handle(facts.Received(ip(self._target[0]), self._socket.recv(1 << 18)), time.monotonic())
-            self._node.tick(time.monotonic())
-            self.cpu += time.process_time() - begun
-
-    def _settle(self) -> None:
-        now = time.monotonic()
-        while todo := self._node.effects(now):
-            for effect in todo:
-                self._carry_out(effect, now)
-        peer = self._node.peers[ip(self._target[0])]
-        if self.up_at is None and peer.session.state is State.ESTABLISHED:
-            self.up_at, self.cpu = time.monotonic(), 0.0
-        if self.done_at is None and sum(k.table == Table.VIEW for k in self._flows) > IMPORTED * ROUTES_EACH:
-            self.done_at = time.monotonic()
-
-    def _carry_out(self, effect: effects.Effect, now: float) -> None:
-        match effect:
-            case effects.Dial(peer):
-                self._socket.bind((AGENT, 0))
-                self._socket.connect(self._target)
-                self._node.handle(facts.Connected(peer), now)
-            case effects.Send(_, data):
-                self._socket.sendall(data)
-            case effects.ApplyFlows():
-                self._flows |= {key: Installed(effect.cookie, actions) for key, actions in effect.put.items()}
-                self._node.handle(facts.FlowsApplied(effect.serial), now)
-            case effects.SetNeighbours(vteps):
-                self._node.handle(facts.NeighboursRead(vteps), now)
+def medians(starts: Starts, who: str, of: Callable[[Start], float]) -> tuple[float, float]:
+    """Asked, and not asked."""
+    one, other = (statistics.median(of(start) for start in starts[who, how]) for how in (ASKED, ALL))
+    return one, other
 
 
-def _resident() -> int:
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * resource.getpagesize()
-
-
-def text(run: Run, asked: list[Start], unasked: list[Start]) -> str:
-    def both(name: str) -> tuple[float, float]:
-        mine, all_ = (statistics.median(getattr(one, name) for one in of) for of in (asked, unasked))
-        return mine, all_
-
-    rows = [_row("Established to the last flow", *both("seconds"), as_ms)]
-    rows += [_row("of that GoBGP's processor time", *both("reflector_cpu"), as_ms)]
-    rows += [_row("processor time of the agent", *both("cpu"), as_ms), _row("its memory", *both("memory"), as_mb)]
-    rows += [("routes remembered", *(f"{one:,.0f}" for one in both("routes")), "")]
+def text(run: Run, starts: Starts) -> str:
+    rounds = len(starts[GOBGP, ASKED])
     about = (
-        f"A start in a cloud of {TARGETS * ROUTES_EACH:,} routes with {TARGETS:,} targets, of which {IMPORTED} are "
-        f"imported; medians of {len(asked)} rounds by turns, a process each."
+        f"A start in a cloud of {TARGETS * ROUTES_EACH:,} routes with {TARGETS:,} targets, of which {ASKED.imported} "
+        f"are imported; medians of {rounds} rounds by turns ({TURNS} times as many behind the script), a process each. "
+        "GoBGP is the only reflector known to speak RT-Constrain. The other one is a script with all octets made "
+        "before: what a start takes behind it is the agent's own."
     )
-    head = ("", "asked for targets (RFC 4684)", "not asked", "ratio")
-    aims = [_verdict("processor time", *both("cpu"), AIM_TIME), _verdict("memory", *both("memory"), AIM_MEMORY)]
+    head = ("behind", "what", "asked for targets (RFC 4684)", "not asked", "ratio")
     said = run.sentence(f"GoBGP {version('gobgpd', '--version')}")
-    return "\n\n".join([said, about, table(head, rows), " ".join(aims)])
+    return "\n\n".join([said, about, table(head, rows(starts)), _share(starts), aims(starts)])
+
+
+def rows(starts: Starts) -> Iterator[tuple[str, ...]]:
+    for who in (GOBGP, AT_ONCE):
+        yield _row(who, SPAN, *medians(starts, who, lambda one: one.seconds), as_ms)
+        if who == GOBGP:
+            yield _row(who, REFLECTOR_CPU, *medians(starts, who, lambda one: one.reflector_cpu), as_ms)
+        yield _row(who, AGENT_CPU, *medians(starts, who, lambda one: one.cpu), as_ms)
+        yield _row(who, MEMORY, *medians(starts, who, lambda one: one.memory), as_mb)
+        yield who, ROUTES, *(f"{one:,.0f}" for one in medians(starts, who, lambda one: one.routes)), ""
+
+
+def _share(starts: Starts) -> str:
+    """Whose the time behind GoBGP is."""
+    span, _ = medians(starts, GOBGP, lambda one: one.seconds)
+    theirs, _ = medians(starts, GOBGP, lambda one: one.reflector_cpu)
+    ours, _ = medians(starts, GOBGP, lambda one: one.cpu)
+    waited, _ = medians(starts, GOBGP, lambda one: one.reflector_waited)
+    for_one = statistics.median(one.reflector_cpu for one in starts[GOBGP, FOR_ONE])
+    return (
+        f"Behind GoBGP a start that asks takes {as_ms(span)}. In that span GoBGP uses {as_ms(theirs)} of processor "
+        f"time, which its threads together wait {as_ms(waited)} for on this machine, and the agent {as_ms(ours)}. "
+        "GoBGP has all routes and is idle before. It looks through all of them for each target that it is asked for: "
+        f"for one target instead of {ASKED.imported} it takes {as_ms(for_one)} (each agent asks for one more, that of "
+        "beacons)."
+    )
+
+
+def aims(starts: Starts) -> str:
+    found = [
+        _verdict(f"{SPAN}, behind {AT_ONCE}", *medians(starts, AT_ONCE, lambda one: one.seconds), AIM_TIME),
+        _verdict(f"{SPAN}, behind {GOBGP}", *medians(starts, GOBGP, lambda one: one.seconds), AIM_TIME),
+    ]
+    for who in (AT_ONCE, GOBGP):
+        found.append(_verdict(f"{AGENT_CPU}, behind {who}", *medians(starts, who, lambda one: one.cpu), AIM_TIME))
+        found.append(_verdict(f"{MEMORY}, behind {who}", *medians(starts, who, lambda one: one.memory), AIM_MEMORY))
+    return "Aims. " + " ".join(found)
 
 
 def as_ms(seconds: float) -> str:
@@ -213,39 +163,51 @@ def as_mb(octets: float) -> str:
     return f"{octets / 2**20:.1f} MB"
 
 
-def _row(what: str, mine: float, all_: float, say: Callable[[float], str]) -> tuple[str, ...]:
-    return what, say(mine), say(all_), f"{mine / all_:.3f}"
+def _row(who: str, what: str, mine: float, all_: float, say: Callable[[float], str]) -> tuple[str, ...]:
+    return who, what, say(mine), say(all_), f"{mine / all_:.3f}" if all_ else ""
 
 
 def _verdict(what: str, mine: float, all_: float, aim: float) -> str:
     return f"{what}: {mine / all_:.3f}, aim {aim:.2f}, {'met' if mine / all_ <= aim else '**not met**'}."
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.asked")
-    parser.add_argument("--rounds", type=int, default=ROUNDS)
-    parser.add_argument("--start", help="a round, in this process")
-    words = parser.parse_args()
-    if words.start:
-        print(json.dumps(asdict(start(*json.loads(words.start)))))
-        return
-    run = Run()
-    asked: list[Start] = []
-    unasked: list[Start] = []
+@contextlib.contextmanager
+def reflectors() -> Iterator[tuple[Reflector, Reflector, Callable[[], None]]]:
+    """GoBGP and the other, with the whole cloud in them; and what waits for GoBGP to be at rest."""
     with contextlib.ExitStack() as stack:
+        prompt = stack.enter_context(Prompt())
         home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="asked")))
-        clients = {"127.0.1.0/24": ASN}
-        peer = stack.enter_context(gobgp(home, local_as=ASN, peers=clients, hold_s=90, rtc_deferral_s=0))
-        config = SessionConfig(ASN, ASN, ip("10.9.0.1"), (EVPN,), hold_time_s=90)
+        clients = {"127.0.0.0/16": ASN}
+        peer = stack.enter_context(gobgp(home, local_as=ASN, peers=clients, hold_s=HOLD_S, rtc_deferral_s=DEFERRAL_S))
+        config = SessionConfig(ASN, ASN, ip("10.9.0.1"), (EVPN,), HOLD_S)
         feeder = stack.enter_context(LiveSession(config, peer.address, peer.port, FEEDER))
         eventually(feeder.pump_until_up)
         fill(peer, feeder)
+        slow = Reflector(GOBGP, peer.address, peer.port, peer.process.pid)
+        yield slow, Reflector(AT_ONCE, ADDRESS, prompt.port), lambda: rest(peer, feeder)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.asked")
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument(
+        "--profile", action="store_true", help="only where a start's time goes that asks; writes nothing"
+    )
+    words = parser.parse_args()
+    if words.profile:
+        with Prompt() as prompt:
+            print(started(0, Reflector(AT_ONCE, ADDRESS, prompt.port), ASKED, "--profile"))
+        return
+    run = Run()
+    starts: Starts = defaultdict(list)
+    with reflectors() as (slow, prompt, at_rest):
         for _ in range(words.rounds):
-            for into, wanted in ((asked, True), (unasked, False)):
-                into.append(measure(peer, asked=wanted))
-                feeder.pump(0)
-                print(into[-1], file=sys.stderr, flush=True)
-    found = text(run, asked, unasked)
+            for one, how in (*product([slow], (FOR_ONE, ASKED, ALL)), *product([prompt] * TURNS, (ASKED, ALL))):
+                at_rest()
+                number = sum(map(len, starts.values()))
+                starts[one.name, how].append(Start(**json.loads(started(number, one, how))))
+                print(one.name, how, starts[one.name, how][-1], file=sys.stderr, flush=True)
+    found = text(run, starts)
     page.write(page.ASKED, found)
     print(found)
 

@@ -10,12 +10,11 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable
 
 from benchmarks import association, forwarding, page, plugging, scene
 from benchmarks.machine import Run, switch, version
-from benchmarks.samples import Sample, ratio, table, times, verdicts
+from benchmarks.samples import table, times, verdicts
 from isthmus.lab import lab as whole
 from isthmus.lab.ladder.ground import Ground
 from isthmus.lab.plan import BGPD
@@ -69,13 +68,9 @@ def plugs(ground: Ground, rounds: int, step: Step) -> str:
 
 
 def passing(ground: Ground, rounds: int, step: Step) -> str:
-    tcp, floods = forwarding.measure(ground, max(1, rounds // 2), step)
-    rows = [_compared("TCP throughput, MBit/s", tcp, 1e-6, 0)]
-    rates = {way: [one.rate for one in found] for way, found in floods.items()}
-    rows.append(_compared("packets a second, small UDP", rates, 1, 0))
-    for whose, name in (("sender_cpu", "sender's"), ("receiver_cpu", "receiver's")):
-        spent = {way: [getattr(one, whose) for one in found] for way, found in floods.items()}
-        rows.append(_compared(f"µs of the {name} switch for each of them", spent, 1e6, 1))
+    ways = forwarding.ways(ground)
+    found = forwarding.measure(ground.lab, ways, max(1, rounds // 2), step)
+    rows = list(forwarding.compared(found, [(way, forwarding.GENEVE) for way in (forwarding.VPN, forwarding.NEAR)]))
     step.result(f"TCP {rows[0][4]}, packets {rows[1][4]} of plain Geneve")
     return "\n\n".join(
         [
@@ -84,35 +79,15 @@ def passing(ground: Ground, rounds: int, step: Step) -> str:
             "on the other hypervisor of its own cloud (the same, without a WAN), and to one of its own network there "
             "(Geneve, switched), by turns; one tool, one MTU, all switches in userspace, each in one thread, on the "
             "cores that sender and receiver use too. Ratios are of the rounds side by side, their spread in brackets.",
-            table(("what", *forwarding.WAYS, "across to Geneve", "in one cloud to Geneve", "rounds"), rows),
+            table(("what", *ways, "across to Geneve", "in one cloud to Geneve", "rounds"), rows),
             "Small packets are sent as fast as one process can, more than any of these ways takes. In namespaces what "
             "stands between two hypervisors works on the sender's time: across clouds that is a router more.",
             "### Flows of the datapath that a packet meets",
             f"`dpctl/dump-flows` before and after {forwarding.LOOK_RATE * forwarding.LOOK_S:,.0f} packets: the flows "
             "that all of them met, which is how often the datapath looks a packet up.",
-            table(("sender + receiver", *forwarding.WAYS), _met(ground)),
+            table(("sender + receiver", *ways), forwarding.met_by_each(ground.lab, ways)),
         ]
     )
-
-
-def _compared(name: str, found: Mapping[str, Sequence[float]], factor: float, digits: int) -> tuple[str, ...]:
-    plain = found[forwarding.GENEVE]
-    shown = [f"{Sample.of(found[way]).median * factor:,.{digits}f}" for way in forwarding.WAYS]
-    quotients = [ratio(found[way], plain) for way in (forwarding.VPN, forwarding.NEAR)]
-    ratios = [f"{one.median:.2f} ({one.low:.2f} to {one.high:.2f})" for one in quotients]
-    return name, *shown, *ratios, str(len(plain))
-
-
-def _met(ground: Ground) -> Iterator[tuple[str, ...]]:
-    found = forwarding.ways(ground)
-    for number in (4, 6):
-        for name, back in (("there", False), ("back", True)):
-            cells = []
-            for way in found.values():
-                this = replace(way.back if back else way, version=number)
-                here, there = forwarding.passes(ground.lab, this)
-                cells.append(f"{len(here)} + {len(there)}")
-            yield f"{name}, IPv{number}", *cells
 
 
 PARTS: dict[str, Part] = {"associations": associations, "plugs": plugs, "passing": passing}

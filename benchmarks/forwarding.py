@@ -16,11 +16,14 @@ import re
 import socket
 import subprocess
 from collections import defaultdict
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from benchmarks import pump, scene
+from benchmarks.samples import Sample, ratio
 from isthmus.lab.fault import PartFailed
 from isthmus.lab.lab import Lab
 from isthmus.lab.ladder.ground import Ground
@@ -32,6 +35,7 @@ from isthmus.lab.vm import Vm
 
 PORT = 7400
 TCP_S, UDP_S = 2.0, 1.5
+PATIENCE_S = 60
 SMALL = 32
 """Octets of UDP payload where packets are counted."""
 
@@ -40,7 +44,13 @@ LOOK_RATE, LOOK_S = 500, 2.0
 
 ROOT = Path(__file__).parent.parent
 VPN, NEAR, GENEVE = "VPN across clouds", "VPN in one cloud", "plain Geneve"
-WAYS = (VPN, NEAR, GENEVE)
+TCP, SMALL_PACKETS = "TCP throughput, MBit/s", "packets a second, small UDP"
+SENDER, RECEIVER = (f"µs of the {whose} switch for each of them" for whose in ("sender's", "receiver's"))
+SHOWN = {TCP: (1e-6, 0), SMALL_PACKETS: (1, 0), SENDER: (1e6, 1), RECEIVER: (1e6, 1)}
+"""Factor and digits."""
+Figures = dict[str, dict[str, list[float]]]
+"""Figure, way, rounds."""
+
 PACKETS = re.compile(r"^(?P<match>.*), packets:(?P<packets>\d+), .*actions:(?P<actions>.*)$")
 
 
@@ -78,17 +88,39 @@ def ways(ground: Ground) -> dict[str, Way]:
     return {name: Way(here, ground.vms[target]) for name, target in targets.items()}
 
 
-def measure(ground: Ground, count: int, step: Step) -> tuple[dict[str, list[float]], dict[str, list[Flood]]]:
-    """TCP bits a second, and floods, of each way, round by round."""
-    tcp: dict[str, list[float]] = defaultdict(list)
-    floods: dict[str, list[Flood]] = defaultdict(list)
+def measure(lab: Lab, ways: Mapping[str, Way], count: int, step: Step) -> Figures:
+    """By turns, and each other round backwards."""
+    found: Figures = {what: defaultdict(list) for what in (TCP, SMALL_PACKETS, SENDER, RECEIVER)}
     for number in range(1, count + 1):
         step.note(f"round {number} of {count}")
-        order = list(ways(ground).items())
+        order = list(ways.items())
         for name, way in order if number % 2 else reversed(order):
-            tcp[name].append(throughput(ground.lab, way))
-            floods[name].append(flood(ground.lab, way))
-    return tcp, floods
+            found[TCP][name].append(throughput(lab, way))
+            one = flood(lab, way)
+            for what, value in ((SMALL_PACKETS, one.rate), (SENDER, one.sender_cpu), (RECEIVER, one.receiver_cpu)):
+                found[what][name].append(value)
+    return found
+
+
+def compared(found: Figures, pairs: Sequence[tuple[str, str]]) -> Iterator[tuple[str, ...]]:
+    """A row a figure: each way's median, then the ratio of each pair, then how many rounds."""
+    for what, (factor, digits) in SHOWN.items():
+        by_way = found[what]
+        medians = [f"{Sample.of(values).median * factor:,.{digits}f}" for values in by_way.values()]
+        quotients = [ratio(by_way[one], by_way[other]) for one, other in pairs]
+        ratios = [f"{one.median:.2f} ({one.low:.2f} to {one.high:.2f})" for one in quotients]
+        yield what, *medians, *ratios, str(len(quotients[0].values))
+
+
+def met_by_each(lab: Lab, ways: Mapping[str, Way]) -> Iterator[tuple[str, ...]]:
+    """A row an IP version and direction: how many flows of the datapath a packet meets, of each way."""
+    for number in (4, 6):
+        for name, back in (("there", False), ("back", True)):
+            cells = []
+            for way in ways.values():
+                here, there = passes(lab, replace(way.back if back else way, version=number))
+                cells.append(f"{len(here)} + {len(there)}")
+            yield f"{name}, IPv{number}", *cells
 
 
 def throughput(lab: Lab, way: Way) -> float:
@@ -98,7 +130,7 @@ def throughput(lab: Lab, way: Way) -> float:
         if sink.stdout.readline() != "ready\n":
             raise PartFailed("throughput", "somebody to take what is sent", "it ended")
         _ask(lab, way, "tcp", TCP_S)
-        found = json.loads(sink.stdout.readline())
+        found = json.loads(_rest(sink))
     return float(found["octets"]) * 8 / float(found["seconds"])
 
 
@@ -169,13 +201,24 @@ def _ear(way: Way) -> socket.socket:
 
 def _ask(lab: Lab, way: Way, act: str, *numbers: float) -> Any:
     with _pump(lab, way.source.node, act, way.address, PORT, *numbers) as process:
-        out, _ = process.communicate(timeout=60)
-    return json.loads(out)
+        return json.loads(_rest(process))
 
 
-def _pump(lab: Lab, node: str, *words: object) -> subprocess.Popen[str]:
+def _rest(process: subprocess.Popen[str]) -> str:
+    """What it has to say still."""
+    return process.communicate(timeout=PATIENCE_S)[0]
+
+
+@contextmanager
+def _pump(lab: Lab, node: str, *words: object) -> Iterator[subprocess.Popen[str]]:
+    """It does not outlive the block, whatever becomes of the other end."""
     # The flood comes after the switches: it must not take the processor from those it floods.
     nice = ["nice", "-n", "5"] if "udp" in words else []
     command = [*nice, str(lab.programs.python_bin / "python"), "-m", pump.__name__, *map(str, words)]
     environment = lab.processes.environment({"PYTHONPATH": str(ROOT)})
-    return subprocess.Popen(within(node, command), stdout=subprocess.PIPE, text=True, env=environment, cwd=ROOT)
+    started = subprocess.Popen(within(node, command), stdout=subprocess.PIPE, text=True, env=environment, cwd=ROOT)
+    with started as process:
+        try:
+            yield process
+        finally:
+            process.kill()

@@ -22,12 +22,13 @@ but the ladder, one after the other.
 
 ROUTES = "BGP bytes to flows committed: `python -m benchmarks.routes`"
 CLOUDS = "Two clouds: `python -m benchmarks.clouds`"
+LABELLED = "MPLS beside VXLAN: `python -m benchmarks.labelled`"
 BEFORE = "Beside the build before: `python -m benchmarks.before`"
 SPEAKERS = "Beside others: `python -m benchmarks.speakers`"
 ASKED = "Asked for targets: `python -m benchmarks.asked`"
 SWARM = "Behind real reflectors: `python -m benchmarks.swarm`"
 LADDER = "The ladder: `make demo | tee demo.log`, then `python -m benchmarks.ladder demo.log`"
-ORDER = (ROUTES, BEFORE, CLOUDS, SPEAKERS, SWARM, ASKED, LADDER)
+ORDER = (ROUTES, BEFORE, CLOUDS, LABELLED, SPEAKERS, SWARM, ASKED, LADDER)
 
 
 def sections(page: str) -> dict[str, str]:

@@ -6,11 +6,14 @@ from pathlib import Path
 
 import pytest
 from benchmarks.before import COUNT, Figure, Seen
-from benchmarks.forwarding import counters, met
+from benchmarks.forwarding import RECEIVER, SENDER, SMALL_PACKETS, TCP, compared, counters, met
 from benchmarks.samples import Sample, ms, ratio, table, times, verdicts
+from benchmarks.speakers import ISTHMUS, Import
+from benchmarks.starting import Start
 from benchmarks.stations import flows, stages, updates
 
-from benchmarks import bagpipe, ladder, page
+from benchmarks import asked, bagpipe, labelled, ladder, page, speakers
+from isthmus.bgp.family import EVPN, VPNV4
 
 
 @pytest.mark.parametrize(
@@ -204,3 +207,41 @@ def test_a_profile_is_shown_as_it_was_printed(tmp_path: Path) -> None:
     file, profile = tmp_path / "figures.md", "    ncalls  tottime\n    " + "x" * 200
     page.write(page.BEFORE, "words\n\n" + profile, file)
     assert profile in file.read_text()
+
+
+def test_ways_are_compared_round_by_round() -> None:
+    rounds = {"one": [9e6, 4e6], "other": [10e6, 5e6]}
+    found = dict.fromkeys((TCP, SMALL_PACKETS, SENDER, RECEIVER), rounds)
+    first, *_ = compared(found, [("one", "other")])
+    assert first == (TCP, "6", "8", "0.85 (0.80 to 0.90)", "2")
+
+
+def test_labels_are_held_to_their_aim() -> None:
+    slow, fast = [85.0, 86.0], [100.0, 100.0]
+    ways = {labelled.MPLS: slow, labelled.VXLAN: fast, labelled.MPLS_NEAR: fast, labelled.VXLAN_NEAR: fast}
+    first, *others = labelled.aims({SMALL_PACKETS: ways, TCP: ways}).split(". ")
+    assert first == "MPLS across clouds, packets a second: 0.85 of VXLAN's, aim 0.9, **not met**"
+    assert [one.count("**not met**") for one in others] == [0, 1, 0]
+
+
+def test_bagpipe_is_beside_its_own_family_and_the_other() -> None:
+    done = {(ISTHMUS, VPNV4): [Import(1.0, 1.0)], (ISTHMUS, EVPN): [Import(0.5, 0.5)]}
+    said = " ".join(speakers.against_bagpipe(done, [25.0]).split())
+    assert "400 times as fast with VPNv4 (aim 500, **not met**)" in said
+    assert "800 times as fast with EVPN (aim 500, met)" in said
+    assert "not installed" in speakers.against_bagpipe(done, [])
+
+
+def test_a_start_is_judged_by_what_is_the_agents_own() -> None:
+    starts = {
+        (asked.GOBGP, asked.ASKED): [Start(10.0, 0.1, 2 << 20, 1000, 9.0, 0.5)],
+        (asked.GOBGP, asked.ALL): [Start(20.0, 5.0, 50 << 20, 100_000, 19.0, 0.5)],
+        (asked.AT_ONCE, asked.ASKED): [Start(0.1, 0.1, 2 << 20, 1000, 0.0, 0.0)],
+        (asked.AT_ONCE, asked.ALL): [Start(4.0, 4.0, 50 << 20, 100_000, 0.0, 0.0)],
+    }
+    rows = list(asked.rows(starts))
+    assert rows[0] == ("GoBGP", "Established to the last flow", "10,000 ms", "20,000 ms", "0.500")
+    assert rows[1] == ("GoBGP", "GoBGP's processor time in that span", "9,000 ms", "19,000 ms", "0.474")
+    said = asked.aims(starts)
+    assert "behind one that answers at once: 0.025, aim 0.05, met." in said
+    assert "behind GoBGP: 0.500, aim 0.05, **not met**." in said

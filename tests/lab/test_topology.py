@@ -6,8 +6,9 @@ from ipaddress import IPv4Address, IPv4Network
 
 import pytest
 
+from isthmus.lab import frr
 from isthmus.lab.fault import Refusal
-from isthmus.lab.topology import locate, read
+from isthmus.lab.topology import Family, locate, read
 from tests.lab.build import default_text, topology
 
 
@@ -36,7 +37,7 @@ def change(old: str, new: str) -> str:
         ("", "test.toml: top level: 'cloud' is missing"),
         (
             change("agents = true", "colour = 1"),
-            "test.toml: top level: unknown key 'colour' (known: agents, cloud, pe, wan_mtu, wary)",
+            "test.toml: top level: unknown key 'colour' (known: agents, cloud, families, pe, wan_mtu, wary)",
         ),
         (
             change('name = "h2"\naddress = "172.30.1.12"', 'name = "h2"\nram = 4\naddress = "172.30.1.12"'),
@@ -81,6 +82,17 @@ def test_a_wrong_topology_is_refused_with_one_sentence(text: str, sentence: str)
     with pytest.raises(Refusal) as refusal:
         read(text, "test.toml")
     assert str(refusal.value) == sentence
+
+
+def test_clouds_speak_the_families_that_the_file_says() -> None:
+    assert topology().families == (Family.EVPN,)
+    everything = topology(f'families = ["vpnv6", "vpnv4", "evpn"]\n{default_text()}')
+    assert everything.families == (Family.EVPN, Family.VPNV4, Family.VPNV6), "in one order, however they are said"
+    [a, b] = everything.clouds
+    assert [one.families for one in everything.neighbours(a)] == [everything.families], "the other cloud's reflector"
+    assert "neighbor 172.30.2.11 peer-group PE" in frr.configuration(b, b.reflectors[0], everything)
+    with pytest.raises(Refusal, match="families: "):
+        read(f'families = ["vpnv4"]\n{default_text()}', "test.toml")
 
 
 def test_an_unknown_topology_names_those_there_are() -> None:

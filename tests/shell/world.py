@@ -8,7 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -30,6 +30,7 @@ class AgentProcess:
         reflector: str = "127.0.0.1",
         held: bool = False,
         release: Path | None = None,
+        families: Sequence[str] = ("evpn",),
     ) -> None:
         """`held`: under the holder, which keeps its connections. `release`: where another release is installed."""
         self._held = held
@@ -43,6 +44,7 @@ class AgentProcess:
             f"""
             agent = {{ vtep = "127.0.0.9", as = 64512 }}
             reflectors = [{{ address = "{reflector}", as = 64512, port = {reflector_port} }}]
+            {f"bgp = {{ families = {json.dumps(families)} }}" if tuple(families) != ("evpn",) else ""}
             [ovsdb]
             endpoint = "{switch.db}"
             run_dir = "{switch.run_dir}"

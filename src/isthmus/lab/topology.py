@@ -63,6 +63,10 @@ class Family(StrEnum):
     VPNV6 = "ipv6 vpn"
 
 
+FAMILY_WORDS = {"evpn": Family.EVPN, "vpnv4": Family.VPNV4, "vpnv6": Family.VPNV6}
+"""By the words of an agent's file, which are a topology's too."""
+
+
 @dataclass(frozen=True, slots=True)
 class Neighbour:
     """Somebody of another AS beyond the WAN router, whom a cloud's reflectors talk to."""
@@ -121,6 +125,8 @@ class Topology:
     """PEs that are not ours; each has an underlay of its own."""
     wary: bool = False
     """Whether BGP neighbours and other clouds are trusted with no more than was agreed on (trust.py)."""
+    said_families: frozenset[Family] = frozenset({Family.EVPN})
+    """What clouds speak with one another whatever PEs there are."""
 
     def reflectors_beside(self, cloud: Cloud) -> list[tuple[Cloud, Reflector]]:
         """Those of the other clouds, which each reflector of this one talks to."""
@@ -133,9 +139,9 @@ class Topology:
 
     @property
     def families(self) -> tuple[Family, ...]:
-        """What clouds speak with one another: what any PE speaks."""
-        carriers = any(pe.kind is PeKind.CARRIER for pe in self.pes)
-        return (Family.EVPN, Family.VPNV4, Family.VPNV6) if carriers else (Family.EVPN,)
+        """What clouds speak with one another: what the file says, and what any PE speaks."""
+        spoken = self.said_families.union(*(_FAMILIES[pe.kind] for pe in self.pes))
+        return tuple(family for family in Family if family in spoken)
 
     def neighbours(self, cloud: Cloud) -> list[Neighbour]:
         """Of each reflector of a cloud: the other clouds' reflectors, and PEs that are not ours."""
@@ -231,6 +237,7 @@ def _build(data: dict[str, Any]) -> Topology:
         pes=tuple(pes.build(p) for p in data.get("pe", ())),
         wan_mtu=data.get("wan_mtu", UNDERLAY_MTU),
         wary=data.get("wary", False),
+        said_families=frozenset(FAMILY_WORDS[one] for one in data.get("families", ["evpn"])),
     )
 
 
