@@ -104,7 +104,6 @@ class Cloud:
         return self.external[1]
 
 
-_FAMILIES = {PeKind.CARRIER: (Family.VPNV4, Family.VPNV6), PeKind.FABRIC: (Family.EVPN,)}
 UNDERLAY_MTU = 1500
 VXLAN_OVERHEAD = 50
 """Ethernet, VXLAN, UDP and IPv4 headers around an inner packet (RFC 7348)."""
@@ -134,13 +133,16 @@ class Topology:
     @property
     def families(self) -> tuple[Family, ...]:
         """What clouds speak with one another: what any PE speaks."""
-        carriers = any(pe.kind is PeKind.CARRIER for pe in self.pes)
-        return (Family.EVPN, Family.VPNV4, Family.VPNV6) if carriers else (Family.EVPN,)
+        return tuple(Family) if any(pe.labels for pe in self.pes) else (Family.EVPN,)
 
     def neighbours(self, cloud: Cloud) -> list[Neighbour]:
         """Of each reflector of a cloud: the other clouds' reflectors, and PEs that are not ours."""
         beside = [Neighbour(other.asn, one.address, self.families) for other, one in self.reflectors_beside(cloud)]
-        return beside + [Neighbour(pe.asn, pe.address, _FAMILIES[pe.kind]) for pe in self.pes]
+        return beside + [Neighbour(pe.asn, pe.address, self.with_pe(pe)) for pe in self.pes]
+
+    def with_pe(self, pe: Pe) -> tuple[Family, ...]:
+        """What reflectors speak with it."""
+        return tuple(one for one in self.families if (pe.kind is PeKind.FABRIC if one is Family.EVPN else pe.labels))
 
     def pe(self, name: str) -> Pe | None:
         """The PE of that name, if there is one."""

@@ -108,7 +108,7 @@ def _network(pe: Pe, topology: Topology) -> list[str]:
         case PeKind.CARRIER:
             return list(carrier.network(pe, endpoints(pe, topology), topology.wan_mtu))
         case PeKind.FABRIC:
-            return list(fabric.network(pe, topology.wan_mtu))
+            return list(fabric.network(pe, endpoints(pe, topology), topology.wan_mtu))
 
 
 def _configuration(pe: Pe, topology: Topology) -> str:
@@ -117,13 +117,19 @@ def _configuration(pe: Pe, topology: Topology) -> str:
         case PeKind.CARRIER:
             return carrier.configuration(pe, endpoints(pe, topology), neighbours)
         case PeKind.FABRIC:
-            return fabric.configuration(pe, neighbours)
+            return fabric.configuration(pe, endpoints(pe, topology), neighbours)
 
 
 def endpoints(pe: Pe, topology: Topology) -> list[IPv4Address]:
-    """Every other PE's tunnel endpoint."""
+    """Where labelled packets of a PE may go. A carrier's: to every other PE. A fabric's: to others that are not ours,
+    since hypervisors have a tunnel of another kind with it."""
     ours = [hypervisor.address for cloud in topology.clouds for hypervisor in cloud.hypervisors]
-    return ours + [other.address for other in topology.pes if other.name != pe.name]
+    others = [other.address for other in topology.pes if other.name != pe.name and other.labels]
+    match pe.kind:
+        case PeKind.CARRIER:
+            return ours + others
+        case PeKind.FABRIC:
+            return others
 
 
 def _neighbour(address: IPv4Address, asn: int, topology: Topology) -> Session:
