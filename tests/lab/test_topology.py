@@ -36,7 +36,7 @@ def change(old: str, new: str) -> str:
         ("", "test.toml: top level: 'cloud' is missing"),
         (
             change("agents = true", "colour = 1"),
-            "test.toml: top level: unknown key 'colour' (known: agents, cloud, pe, wan_mtu, wary)",
+            "test.toml: top level: unknown key 'colour' (known: agents, cloud, families, pe, wan_mtu, wary)",
         ),
         (
             change('name = "h2"\naddress = "172.30.1.12"', 'name = "h2"\nram = 4\naddress = "172.30.1.12"'),
@@ -83,8 +83,23 @@ def test_a_wrong_topology_is_refused_with_one_sentence(text: str, sentence: str)
     assert str(refusal.value) == sentence
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "sentence"),
+    [
+        ('"frr"', '"bird"', 'cloud a: BIRD reflects no EVPN: say families = ["vpnv4", "vpnv6"]'),
+        ('["evpn", "vpnv4", "vpnv6"]', '["evpn"]', "PE c: a carrier speaks none of the families"),
+    ],
+)
+def test_families_that_a_reflector_or_a_pe_does_not_speak_are_refused(old: str, new: str, sentence: str) -> None:
+    text = locate("one-cloud").read_text()
+    assert old in text
+    with pytest.raises(Refusal) as refusal:
+        read(text.replace(old, new), "test.toml")
+    assert str(refusal.value) == f"test.toml: {sentence}"
+
+
 def test_an_unknown_topology_names_those_there_are() -> None:
-    with pytest.raises(Refusal, match="there is no topology 'three': give a file, or one of: two-clouds"):
+    with pytest.raises(Refusal, match="there is no topology 'three': give a file, or one of: one-cloud, two-clouds"):
         locate("three")
 
 

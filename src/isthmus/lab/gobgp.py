@@ -1,8 +1,9 @@
 """A route reflector of a cloud, if it is GoBGP: unlike FRR 8.4 it keeps EVPN routes while their speaker restarts.
 
-Hypervisors are clients that dial; the reflectors of the clouds peer by eBGP across the WAN and leave the next hop as it
-is. Graceful restart (RFC 4724, RFC 8538) is on towards both. Hypervisors are named one by one: to dynamic neighbours a
-GoBGP that has restarted says End-of-RIB at once, before it knows anything (seen with 3.10).
+Hypervisors are clients that dial, and PEs that are not ours dial too (bird.py says why nobody else should); the
+reflectors of the clouds peer by eBGP across the WAN and leave the next hop as it is. Graceful restart (RFC 4724, RFC
+8538) is on towards all. Hypervisors are named one by one: to dynamic neighbours a GoBGP that has restarted says
+End-of-RIB at once, before it knows anything (seen with 3.10).
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from isthmus.lab import trust
 from isthmus.lab.frr import HOLD_S
 from isthmus.lab.plan import GOBGP_API
 from isthmus.lab.process import Processes, within
-from isthmus.lab.topology import Cloud, Family, Reflector, Topology
+from isthmus.lab.topology import Cloud, Family, Reflector, ReflectorKind, Topology
 
 RESTART_S, DEFERRAL_S = 60, 8
 """How long routes are kept for a speaker that restarts; how long one that has restarted waits for its peers."""
@@ -111,24 +112,25 @@ _FAMILY = """\
 
 _NAMES = {Family.EVPN: "l2vpn-evpn", Family.VPNV4: "l3vpn-ipv4-unicast", Family.VPNV6: "l3vpn-ipv6-unicast"}
 
-_CLIENT = """\
+_PASSIVE = """\
 [neighbors.transport.config]
   passive-mode = true
-[neighbors.route-reflector.config]
-  route-reflector-client = true
-  route-reflector-cluster-id = "{address}"
 """
 
-_ASKS = f"""\
-[[neighbors.afi-safis]]
-[neighbors.afi-safis.config]
-  afi-safi-name = "rtc"
-[neighbors.afi-safis.mp-graceful-restart.config]
-  enabled = true
+_CLIENT = f"""\
+{_PASSIVE}[neighbors.route-reflector.config]
+  route-reflector-client = true
+  route-reflector-cluster-id = "{{address}}"
+"""
+
+_ASKS = _FAMILY.format(name="rtc")
+"""A client says which targets it wants (RFC 4684)."""
+
+_IS_WAITED_FOR = f"""\
 [neighbors.afi-safis.route-target-membership.config]
   deferral-time = {DEFERRAL_S}
 """
-"""A client that says which targets it wants (RFC 4684): so long it is waited for before "that was all" is said."""
+"""So long, before "that was all" is said."""
 
 _REFLECTOR = """\
 [neighbors.ebgp-multihop.config]
@@ -163,12 +165,15 @@ def configuration(
     )
     role = _CLIENT.format(address=one.address) + _guard(trust.SAME_LINK, wary=wary)
     said = _password(trust.password(cloud), wary=wary)
+    asks = _ASKS if one.kind is ReflectorKind.GOBGP_UNDEFERRED else _ASKS + _IS_WAITED_FOR
     for address in (*(hypervisor.address for hypervisor in cloud.hypervisors), *absent):
         text += _NEIGHBOUR.format(address=address, asn=cloud.asn, role=role, password=said, **times)
-        text += "".join(_FAMILY.format(name=_NAMES[family]) for family in topology.families) + _ASKS
+        text += "".join(_FAMILY.format(name=_NAMES[family]) for family in topology.families) + asks
     role, said = _guard(trust.OVER_THE_WAN, wary=wary) or _REFLECTOR, _password(trust.BETWEEN_CLOUDS, wary=wary)
+    dial = {pe.address for pe in topology.pes}
     for peer in others:
-        text += _NEIGHBOUR.format(address=peer.address, asn=peer.asn, role=role, password=said, **times)
+        waits = _PASSIVE if peer.address in dial else ""
+        text += _NEIGHBOUR.format(address=peer.address, asn=peer.asn, role=role + waits, password=said, **times)
         text += "".join(_FAMILY.format(name=_NAMES[family]) for family in peer.families)
     return text
 

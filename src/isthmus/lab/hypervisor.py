@@ -17,12 +17,10 @@ from isthmus.lab.network import namespace_of
 from isthmus.lab.places import Places
 from isthmus.lab.plan import AGENT_METRICS, Programs, Site, agent, ovs_env, switch
 from isthmus.lab.process import Processes, listening
-from isthmus.lab.topology import Cloud, Family, Topology
+from isthmus.lab.topology import FAMILIES, Cloud, Family, Topology
 
 OVS_SCHEMA = "/usr/share/openvswitch/vswitch.ovsschema"
 PHYSICAL_NETWORK = "public"
-_FAMILIES = {Family.EVPN: "evpn", Family.VPNV4: "vpnv4", Family.VPNV6: "vpnv6"}
-"""In an agent's words."""
 
 
 def start(site: Site, processes: Processes) -> None:
@@ -117,7 +115,7 @@ def _families(topology: Topology) -> str:
     """None is said where there is but EVPN: it is what an agent speaks by itself."""
     if topology.families == (Family.EVPN,):
         return ""
-    return f"[bgp]\nfamilies = {json.dumps([_FAMILIES[one] for one in topology.families])}\n\n"
+    return f"[bgp]\nfamilies = {json.dumps([name for name, one in FAMILIES.items() if one in topology.families])}\n\n"
 
 
 def agent_configuration(site: Site, places: Places) -> str:

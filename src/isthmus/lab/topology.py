@@ -44,6 +44,11 @@ class ReflectorKind(StrEnum):
 
     FRR = "frr"
     GOBGP = "gobgp"
+    """With RT-Constrain: it says that this was all when it has been told what is asked for, or 8 s later."""
+    GOBGP_UNDEFERRED = "gobgp-undeferred"
+    """The same without that wait: it says so before it has been asked for anything."""
+    BIRD = "bird"
+    """It knows no EVPN."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +66,10 @@ class Family(StrEnum):
     EVPN = "l2vpn evpn"
     VPNV4 = "ipv4 vpn"
     VPNV6 = "ipv6 vpn"
+
+
+FAMILIES = {"evpn": Family.EVPN, "vpnv4": Family.VPNV4, "vpnv6": Family.VPNV6}
+"""By the names that an agent has for them, which are the topology's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +129,8 @@ class Topology:
     """PEs that are not ours; each has an underlay of its own."""
     wary: bool = False
     """Whether BGP neighbours and other clouds are trusted with no more than was agreed on (trust.py)."""
+    spoken: tuple[Family, ...] = ()
+    """By agents and reflectors, if the file says it."""
 
     def reflectors_beside(self, cloud: Cloud) -> list[tuple[Cloud, Reflector]]:
         """Those of the other clouds, which each reflector of this one talks to."""
@@ -132,7 +143,9 @@ class Topology:
 
     @property
     def families(self) -> tuple[Family, ...]:
-        """What clouds speak with one another: what any PE speaks."""
+        """What clouds speak: as the file has it, or what any PE speaks."""
+        if self.spoken:
+            return self.spoken
         return tuple(Family) if any(pe.labels for pe in self.pes) else (Family.EVPN,)
 
     def neighbours(self, cloud: Cloud) -> list[Neighbour]:
@@ -233,6 +246,7 @@ def _build(data: dict[str, Any]) -> Topology:
         pes=tuple(pes.build(p) for p in data.get("pe", ())),
         wan_mtu=data.get("wan_mtu", UNDERLAY_MTU),
         wary=data.get("wary", False),
+        spoken=tuple(FAMILIES[name] for name in data.get("families", ())),
     )
 
 
@@ -275,8 +289,12 @@ def _sense(topology: Topology) -> Iterator[str]:
     )
     for cloud in clouds:
         yield from _sense_of_cloud(cloud)
+        if Family.EVPN in topology.families and any(r.kind is ReflectorKind.BIRD for r in cloud.reflectors):
+            yield f'cloud {cloud.name}: BIRD reflects no EVPN: say families = ["vpnv4", "vpnv6"]'
     for pe in topology.pes:
         yield from pes.sense(pe)
+        if not topology.with_pe(pe):
+            yield f"PE {pe.name}: a {pe.kind} speaks none of the families"
     for number, one in enumerate(everybody):
         for other in everybody[:number]:
             if one.underlay.overlaps(other.underlay):
