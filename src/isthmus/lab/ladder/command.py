@@ -37,7 +37,7 @@ def ladder(out: TextIO, *, name: str | None = None, keep: bool) -> None:
         _climb(ground, progress)
         progress.line(f"the top of the ladder after {time.monotonic() - began:.0f} s")
         if keep:
-            progress.line("left running, the two clouds joined")
+            progress.line("left running, joined")
             progress.line(report.invitation(lab))
         else:
             progress.line(whole.down())
