@@ -167,6 +167,13 @@ def test_reflectors_talk_to_each_pe_in_its_own_families_and_filter_it_as_any_oth
     assert families["172.30.4.11"] == families["172.30.2.5"] == everything
 
 
+@pytest.mark.parametrize(("kind", "waits"), [("frr", False), ("gobgp", True)])
+def test_a_pe_is_dialled_by_a_reflector_that_does_not_wait_for_it(kind: str, waits: bool) -> None:
+    """FRR as a helper of a restart dials once; two FRR would wait for each other."""
+    one = build.topology(locate("one-cloud").read_text().replace('"frr"', f'"{kind}"'))
+    assert ("neighbor 172.30.1.5 passive" in lines(pes.configuration(one.pes[0], one))) is waits
+
+
 def test_a_hypervisor_speaks_every_family_and_its_reflector_knows_it_by_name() -> None:
     said = tomllib.loads(hypervisor.agent_configuration(PLAN.sites[0], PLAN.places))
     assert said["bgp"] == {"families": ["evpn", "vpnv4", "vpnv6"]}

@@ -3,8 +3,7 @@
 Hypervisors are clients that dial; the reflectors of other clouds and PEs that are not ours peer by eBGP across the WAN.
 `extended next hop` lets VPNv6 routes through whose next hop is an IPv4 address in IPv6's clothes, which all are that
 hypervisors say; `next hop keep` leaves next hops alone towards other ASes. Graceful restart is on, and every start says
-that it is one (plan.py). PEs are waited for to dial, as hypervisors are: where both sides dial, one of two sessions is
-closed again, and FRR drops what it had kept (seen with 8.4), as RFC 4724 section 4.2 wants of a second restart.
+that it is one (plan.py).
 """
 
 from __future__ import annotations
@@ -43,11 +42,10 @@ _COMMON = """\
   graceful restart time {restart};
 """
 
-_PASSIVE = "  passive on;\n"
-
-_CLIENT = f"""\
-{_PASSIVE}  rr client;
-  rr cluster id {{address}};
+_CLIENT = """\
+  passive on;
+  rr client;
+  rr cluster id {address};
 """
 
 _DIALS = """\
@@ -74,12 +72,10 @@ def configuration(cloud: Cloud, one: Reflector, topology: Topology, *, next_hops
     text += f"template bgp hypervisor {{\n{inside}{channels(topology.families, 'all')}}}\n"
     for number, hypervisor in enumerate(cloud.hypervisors, start=1):
         text += f"protocol bgp client{number} from hypervisor {{ neighbor {hypervisor.address} as {cloud.asn}; }}\n"
-    across = common + _guard(trust.OVER_THE_WAN, trust.BETWEEN_CLOUDS, wary=wary)
-    dial = {pe.address for pe in topology.pes}
+    across = common + _DIALS + _guard(trust.OVER_THE_WAN, trust.BETWEEN_CLOUDS, wary=wary)
     policy = "filter agreed" if wary else "all"
     for number, peer in enumerate(others, start=1):
         text += f"protocol bgp other{number} {{\n{across}  neighbor {peer.address} as {peer.asn};\n"
-        text += _PASSIVE if peer.address in dial else _DIALS
         text += channels(peer.families, policy, "next hop keep on; ") + "}\n"
     return text
 

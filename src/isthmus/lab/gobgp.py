@@ -1,9 +1,8 @@
 """A route reflector of a cloud, if it is GoBGP: unlike FRR 8.4 it keeps EVPN routes while their speaker restarts.
 
-Hypervisors are clients that dial, and PEs that are not ours dial too (bird.py says why nobody else should); the
-reflectors of the clouds peer by eBGP across the WAN and leave the next hop as it is. Graceful restart (RFC 4724, RFC
-8538) is on towards all. Hypervisors are named one by one: to dynamic neighbours a GoBGP that has restarted says
-End-of-RIB at once, before it knows anything (seen with 3.10).
+Hypervisors are clients that dial; the reflectors of the clouds peer by eBGP across the WAN and leave the next hop as it
+is. Graceful restart (RFC 4724, RFC 8538) is on towards both. Hypervisors are named one by one: to dynamic neighbours a
+GoBGP that has restarted says End-of-RIB at once, before it knows anything (seen with 3.10).
 """
 
 from __future__ import annotations
@@ -112,15 +111,12 @@ _FAMILY = """\
 
 _NAMES = {Family.EVPN: "l2vpn-evpn", Family.VPNV4: "l3vpn-ipv4-unicast", Family.VPNV6: "l3vpn-ipv6-unicast"}
 
-_PASSIVE = """\
+_CLIENT = """\
 [neighbors.transport.config]
   passive-mode = true
-"""
-
-_CLIENT = f"""\
-{_PASSIVE}[neighbors.route-reflector.config]
+[neighbors.route-reflector.config]
   route-reflector-client = true
-  route-reflector-cluster-id = "{{address}}"
+  route-reflector-cluster-id = "{address}"
 """
 
 _ASKS = _FAMILY.format(name="rtc")
@@ -170,10 +166,8 @@ def configuration(
         text += _NEIGHBOUR.format(address=address, asn=cloud.asn, role=role, password=said, **times)
         text += "".join(_FAMILY.format(name=_NAMES[family]) for family in topology.families) + asks
     role, said = _guard(trust.OVER_THE_WAN, wary=wary) or _REFLECTOR, _password(trust.BETWEEN_CLOUDS, wary=wary)
-    dial = {pe.address for pe in topology.pes}
     for peer in others:
-        waits = _PASSIVE if peer.address in dial else ""
-        text += _NEIGHBOUR.format(address=peer.address, asn=peer.asn, role=role + waits, password=said, **times)
+        text += _NEIGHBOUR.format(address=peer.address, asn=peer.asn, role=role, password=said, **times)
         text += "".join(_FAMILY.format(name=_NAMES[family]) for family in peer.families)
     return text
 

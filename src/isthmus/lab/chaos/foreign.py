@@ -33,8 +33,9 @@ BESIDE = (
     Case("agent kill -9, back after 1 s, beside PEs that are not ours", NOTHING, agent_killed),
     Case("the only reflector kill -9, back after 3 s, beside PEs that are not ours", NOTHING, reflector_killed),
 )
+CARRIER = Case("the carrier's PE kill -9 and back", NOTHING, _killed(PeKind.CARRIER))
 FOREIGN = (
     *BESIDE,
-    Case("the carrier's PE kill -9 and back", NOTHING, _killed(PeKind.CARRIER)),
+    CARRIER,
     Case("the fabric's PE kill -9 and back", NOTHING, _killed(PeKind.FABRIC)),
 )

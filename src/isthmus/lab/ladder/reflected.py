@@ -13,7 +13,7 @@ from functools import partial
 
 from isthmus.lab import bird
 from isthmus.lab.chaos import command
-from isthmus.lab.chaos.foreign import BESIDE
+from isthmus.lab.chaos.foreign import BESIDE, CARRIER
 from isthmus.lab.chaos.table import NOTHING
 from isthmus.lab.ladder import agents, probe, world
 from isthmus.lab.ladder import ground as grounds
@@ -85,9 +85,10 @@ RUNGS = (
 
 
 def falls(ground: Ground, progress: Progress) -> str:
-    """The agent and the only reflector are killed under traffic; the table of what that has cost.
+    """The agent, the only reflector and the carrier's PE are killed under traffic; the table of what that has cost.
 
-    Nothing may be lost to and from the carrier either, but behind FRR: it offers to be waited for in no family.
+    By the first two nothing may be lost to and from the carrier either, but behind FRR: it offers to be waited for in
+    no family.
     """
     kinds = {one.kind for cloud in ground.lab.topology.clouds for one in cloud.reflectors}
     cases = BESIDE if ReflectorKind.FRR in kinds else [replace(case, far=NOTHING) for case in BESIDE]
@@ -95,7 +96,7 @@ def falls(ground: Ground, progress: Progress) -> str:
     there = (other, beside, *(customer for side in world.customers(ground, "red") for customer in side))
     flows = [flow for machine in there for flow in command.flows(one, machine)]
     with command.Streams(ground.lab, flows) as streams:
-        return counted(ground, cases, streams, progress)
+        return counted(ground, [*cases, CARRIER], streams, progress)
 
 
 def unclothed(ground: Ground, step: Step) -> None:
