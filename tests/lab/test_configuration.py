@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import configparser
+import re
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import yaml
 
-from isthmus.lab import frr, gobgp, hypervisor, mariadb, neutron
-from tests.lab.build import default_text, plan, topology
+from isthmus.lab import bird, frr, gobgp, hypervisor, mariadb, neutron
+from isthmus.lab.plan import Plan
+from isthmus.lab.topology import ReflectorKind, locate
+from tests.lab.build import PROGRAMS, default_text, plan, topology
 
 PLAN = plan()
 A, B = PLAN.topology.clouds
@@ -90,6 +94,36 @@ def test_the_clouds_tell_each_other_what_they_have_agreed_on_and_nothing_else() 
     assert said["global"]["apply-policy"]["config"]["import-policy-list"] == ["agreed"]
     assert [n["config"]["auth-password"] for n in said["neighbors"]] == ["inside-a", "inside-a", "between-clouds"]
     assert [n["ttl-security"]["config"]["ttl-min"] for n in said["neighbors"]] == [255, 255, 254]
+
+
+def test_gobgp_waits_for_what_its_clients_ask_for_unless_it_is_to_show_what_happens_without() -> None:
+    waits = {}
+    for kind in (ReflectorKind.GOBGP, ReflectorKind.GOBGP_UNDEFERRED):
+        said = tomllib.loads(gobgp.configuration(A, replace(A.reflectors[0], kind=kind), PLAN.topology))
+        (rtc,) = (f for f in said["neighbors"][0]["afi-safis"] if f["config"]["afi-safi-name"] == "rtc")
+        waits[kind] = rtc.get("route-target-membership", {}).get("config", {}).get("deferral-time")
+    assert waits == {ReflectorKind.GOBGP: 8, ReflectorKind.GOBGP_UNDEFERRED: None}
+
+
+def test_bird_reflects_labels_alone_and_takes_next_hops_in_ipv6s_clothes() -> None:
+    alone = topology(locate("one-cloud").read_text().replace('"frr"', '"bird"').replace('["evpn", ', "["))
+    (cloud,) = alone.clouds
+    said = bird.configuration(cloud, cloud.reflectors[0], alone)
+    inside, outside = said.partition("protocol bgp other1")[0], said.partition("protocol bgp other1")[2]
+    for part, policy in ((inside, "all"), (outside, "filter agreed")):
+        channels = [line.strip() for line in part.splitlines() if " mpls {" in line]
+        assert [line.split()[0] for line in channels] == ["vpn4", "vpn6"]
+        assert all(f"import {policy}; export {policy};" in line for line in channels)
+        assert all("extended next hop on;" in line for line in channels)
+    assert {"neighbor 172.30.1.11 as 64512;", "neighbor 172.30.1.12 as 64512;"} <= set(
+        re.findall("neighbor.*?;", inside)
+    )
+    assert "rr client;" in inside and 'password "inside-a";' in inside and "multihop 1;" in inside
+    assert "rr client;" not in outside and 'password "between-clouds";' in outside and "next hop keep on;" in outside
+    assert "(rt, 64512, 1..99), (rt, 65535, 4789)" in inside
+    assert "extended" not in bird.configuration(cloud, cloud.reflectors[0], alone, next_hops_in_clothes=False)
+    agent = tomllib.loads(hypervisor.agent_configuration(Plan(alone, PLAN.places, PROGRAMS).sites[0], PLAN.places))
+    assert agent["bgp"] == {"families": ["vpnv4", "vpnv6"]}
 
 
 def test_a_lab_of_trusting_neighbours_can_be_had_too() -> None:

@@ -1,4 +1,5 @@
-"""PEs that are not ours, started: two carriers' and two fabrics', behind the clouds' reflectors.
+"""PEs that are not ours, started: two carriers' and two fabrics', behind the clouds' reflectors. One of the fabrics' is
+a border leaf, the other is not.
 
 No cloud is built: what is tried is that these PEs do what operators' PEs do, before ours meet them.
 """
@@ -33,16 +34,20 @@ pytestmark = pytest.mark.lab
 
 TWINS = {"c": "e", "d": "f"}
 """Another PE of each kind."""
+PAIRS = pytest.mark.parametrize(
+    ("one", "other"), [*TWINS.items(), ("c", "d")], ids=["MPLS in GRE", "VXLAN", "a carrier and a border leaf"]
+)
 
 
 def four() -> str:
-    """The world, with each PE twice."""
+    """The world, with each PE twice; the second fabric's is no border leaf."""
     head, c, d = locate("world").read_text().split("[[pe]]\n")
     names = {'"c"': '"e"', '"d"': '"f"', "64514": "64516", "64515": "64517", "db8:c": "db8:e", "db8:d": "db8:f"}
     addresses = {"172.30.3.": "172.30.5.", "172.30.4.": "172.30.6.", ' "10.2': ' "10.4', ' "10.3': ' "10.6'}
     e, f = c, d
     for old, new in (names | addresses).items():
         e, f = e.replace(old, new), f.replace(old, new)
+    f = "".join(line for line in f.splitlines(keepends=True) if not line.startswith("mpls"))
     return "[[pe]]\n".join((head, c, d, e, f))
 
 
@@ -93,17 +98,18 @@ def trips(lab: Lab, one: str, other: str, *vrfs: str) -> list[Trip]:
     return found
 
 
-@pytest.mark.parametrize(("one", "other"), TWINS.items(), ids=["MPLS in GRE", "VXLAN"])
-def test_pes_of_a_kind_join_their_customers_in_both_ip_versions(lab: Lab, one: str, other: str) -> None:
+@PAIRS
+def test_pes_join_their_customers_in_both_ip_versions(lab: Lab, one: str, other: str) -> None:
     wanted = trips(lab, one, other, "red", "twin")
     assert len(wanted) == 8
     eventually(lambda: _nothing(probe.unreached(wanted)), within=30)
 
 
-@pytest.mark.parametrize(("one", "other"), TWINS.items(), ids=["MPLS in GRE", "VXLAN"])
+@PAIRS
 def test_customers_with_the_same_prefixes_stay_apart_and_spokes_reach_no_spoke(lab: Lab, one: str, other: str) -> None:
     for node in (f"{one}-red", f"{one}-twin", f"{other}-red", f"{other}-twin"):
-        grounds.serve(lab, node)
+        if f"{node}-service" not in lab.processes.running():
+            grounds.serve(lab, node)
     there = next(v for v in pe(lab, other).vrfs if v.name == "red")
     for address in there.both(HOST):
         for vrf in ("red", "twin"):
@@ -111,9 +117,9 @@ def test_customers_with_the_same_prefixes_stay_apart_and_spokes_reach_no_spoke(l
     assert probe.reached(trips(lab, one, other, "spoke")) == []
 
 
-@pytest.mark.parametrize(("one", "other"), TWINS.items(), ids=["MPLS in GRE", "VXLAN"])
+@PAIRS
 def test_the_largest_packet_the_wan_carries_passes_whole(lab: Lab, one: str, other: str) -> None:
-    octets = lab.topology.wan_mtu - pe(lab, one).overhead
+    octets = lab.topology.wan_mtu - max(pe(lab, name).overhead for name in (one, other))
     there = next(v for v in pe(lab, other).vrfs if v.name == "twin")
     for address, header in zip(there.both(HOST), (28, 48), strict=True):
         words = ["ping", "-n", "-c", "1", "-W", "1", "-M", "do", "-s", str(octets - header), str(address.ip)]
@@ -138,6 +144,15 @@ def test_a_carrier_forwards_by_labels_and_a_fabric_by_its_router_mac(lab: Lab) -
     assert re.search(r"encap mpls +\d+ via fd60::", pes.run(c, ["ip", "-6", "route", "show", "vrf", "red"]))
     neighbours = pes.run(d, ["ip", "neigh", "show", "dev", "br5005"])
     assert f"172.30.6.11 lladdr {pe(lab, 'f').router_mac} extern_learn" in neighbours
+
+
+def test_neither_a_carrier_nor_a_fabric_hears_of_the_other_through_a_border_leaf(lab: Lab) -> None:
+    """FRR would say in each family what its VRF has from the other."""
+    c, d, f = pe(lab, "c"), pe(lab, "d"), pe(lab, "f")
+    both = pes.run(d, ["ip", "route", "show", "vrf", "red"])
+    assert "172.30.3.11" in both and "172.30.6.11" in both, both
+    assert str(f.vrfs[0].ipv4) not in pes.run(c, ["ip", "route", "show", "vrf", "red"])
+    assert str(c.vrfs[0].ipv4) not in pes.run(f, ["ip", "route", "show", "vrf", "red"])
 
 
 def test_a_fabric_tells_the_hosts_of_a_stretched_network_one_by_one_with_two_labels(lab: Lab) -> None:

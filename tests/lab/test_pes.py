@@ -9,7 +9,7 @@ import pytest
 
 from isthmus.lab import frr, gobgp, hypervisor
 from isthmus.lab.fault import Refusal
-from isthmus.lab.guests import carrier, fabric, guest
+from isthmus.lab.guests import carrier, fabric, guest, mpls
 from isthmus.lab.guests import pe as pes
 from isthmus.lab.guests.guest import Session
 from isthmus.lab.network import namespace_of
@@ -66,6 +66,8 @@ def test_the_kernel_of_a_guest_is_told_its_cables_in_the_order_of_its_nics() -> 
          "router's"),
         ("vni = 5006\n", "", "PE d, VRF twin: a fabric needs a vni"),
         ('kind = "fabric"', 'kind = "carrier"', "PE d, VRF red: a carrier has labels, and no vni"),
+        ('ipv4 = "10.25.0.0/24"', 'mpls = ["64512:17"]\nipv4 = "10.25.0.0/24"',
+         "PE c, VRF spoke: a carrier's import and export are of MPLS already"),
         ('name = "twin"', 'name = "nic"', "PE c: the VRF name 'nic' is the lab's own"),
         ('name = "twin"', 'name = "red"', "PE c: the VRF name 'red' stands twice"),
     ],
@@ -89,31 +91,53 @@ def test_a_carrier_sends_labelled_packets_to_every_other_pe_by_one_device() -> N
     assert all(f"ip neigh replace {one} lladdr {one} dev mgre nud permanent" in script for one in others)
     said = lines(carrier.configuration(C, others, []))
     for one in others:
-        stands_for = carrier.stand_in(one)
+        stands_for = mpls.stand_in(one)
         here = said.index(f"match ipv6 next-hop address ::ffff:{one}")
         assert f"set ipv6 next-hop global {stands_for}" in said[here : here + 3]
         assert {f"ip route {one}/32 mgre", f"ipv6 route {stands_for}/128 mgre"} <= set(said)
     labels = [line for line in said if line.startswith("label vpn export")]
     assert len(set(labels)) == 2 * len(C.vrfs), "one for each VRF and IP version"
-    assert all(16 <= int(line.split()[-1]) < carrier.LABELS for line in labels)
+    assert all(16 <= int(line.split()[-1]) < mpls.LABELS for line in labels)
 
 
 def test_a_fabric_sends_with_its_vrfs_own_vni_and_router_mac() -> None:
-    script = list(fabric.network(D, 1400))
+    script = list(fabric.network(D, [], 1400))
     assert f"ip link set br5005 address {D.router_mac}" in script
     assert "ip link set br5005 mtu 1350" in script
     assert "ip link set vec2 master br6005 up" in script, "the subnet of red is stretched"
     assert "ip link set vec3 master twin up" in script, "the one of twin is routed"
-    said = lines(fabric.configuration(D, []))
+    said = lines(fabric.configuration(D, [], []))
     assert said[said.index("vrf red") + 1] == "vni 5005"
     assert {"route-target import 64512:5", "route-target export 64512:5", "advertise ipv6 unicast"} <= set(said)
+
+
+def test_a_border_leaf_exchanges_labels_with_the_carrier_under_targets_that_no_cloud_imports() -> None:
+    others = pes.endpoints(D, PLAN.topology)
+    assert others == [C.address], "hypervisors have VXLAN with it"
+    assert "ip link set mgre up mtu 1376" in fabric.network(D, others, 1400)
+    said = lines(fabric.configuration(D, others, []))
+    assert [line for line in said if line.startswith("rt vpn")] == [
+        f"rt vpn {way} {target}" for target in ("64512:15", "64512:16") for _ in (4, 6) for way in ("import", "export")
+    ]
+    theirs = {target for one in D.vrfs for target in one.mpls}
+    assert theirs <= {target for one in C.vrfs for target in one.imports} & {t for one in C.vrfs for t in one.exports}
+    assert not theirs & {target for one in D.vrfs for target in (*one.imports, *one.exports)}
+
+
+def test_a_leaf_without_targets_for_mpls_speaks_evpn_alone() -> None:
+    plain = build.plan(text="\n".join(line for line in WORLD.splitlines() if not line.startswith("mpls")))
+    d = plain.topology.pe("d")
+    assert d is not None and not d.labels
+    assert not [line for line in fabric.network(d, [], 1400) if "mgre" in line or "mpls" in line]
+    assert " vpn" not in fabric.configuration(d, [], [])
+    assert d.address not in pes.endpoints(C, plain.topology)
 
 
 @pytest.mark.parametrize("pe", [C, D], ids=["carrier", "fabric"])
 def test_a_pe_passes_nobodys_routes_on(pe: Pe) -> None:
     """FRR would, with its own address as next hop and the label of whoever said it."""
     reflectors = [Session(IPv4Address("172.30.1.5"), ("neighbor 172.30.1.5 remote-as 64512",))]
-    text = carrier.configuration(C, [], reflectors) if pe is C else fabric.configuration(D, reflectors)
+    text = (carrier if pe is C else fabric).configuration(pe, [], reflectors)
     said = lines(text)
     assert "bgp as-path access-list OWN permit ^$" in said
     out = [line.split()[-2] for line in said if line.endswith(" out")]
@@ -125,23 +149,29 @@ def test_a_pe_passes_nobodys_routes_on(pe: Pe) -> None:
 def test_reflectors_talk_to_each_pe_in_its_own_families_and_filter_it_as_any_other_cloud() -> None:
     a = PLAN.topology.clouds[0]
     said = lines(frr.configuration(a, a.reflectors[0], PLAN.topology))
-    parts = {"l2vpn evpn": "172.30.4.11", "ipv4 vpn": "172.30.3.11", "ipv6 vpn": "172.30.3.11"}
-    for family, address in parts.items():
+    both = {str(C.address), str(D.address)}
+    for family, addresses in {"l2vpn evpn": {str(D.address)}, "ipv4 vpn": both, "ipv6 vpn": both}.items():
         part = said[said.index(f"address-family {family}") :]
         part = part[: part.index("exit-address-family")]
-        assert {f"neighbor {address} activate", f"neighbor {address} route-map AGREED in"} <= set(part)
-        assert f"neighbor {address} attribute-unchanged next-hop" in part
-        others = {*parts.values(), "172.30.2.5"} - {address, "172.30.2.5"}
-        assert not any(f"neighbor {other} activate" in part for other in others)
+        for address in addresses:
+            assert {f"neighbor {address} activate", f"neighbor {address} route-map AGREED in"} <= set(part)
+            assert f"neighbor {address} attribute-unchanged next-hop" in part
+        assert not any(f"neighbor {other} activate" in part for other in both - addresses)
     reflector = tomllib.loads(gobgp.configuration(a, a.reflectors[0], PLAN.topology))
     families = {
         n["config"]["neighbor-address"]: [f["config"]["afi-safi-name"] for f in n["afi-safis"]]
         for n in reflector["neighbors"]
     }
     assert families["172.30.3.11"] == ["l3vpn-ipv4-unicast", "l3vpn-ipv6-unicast"]
-    assert families["172.30.4.11"] == ["l2vpn-evpn"]
     everything = ["l2vpn-evpn", "l3vpn-ipv4-unicast", "l3vpn-ipv6-unicast"]
-    assert families["172.30.2.5"] == everything
+    assert families["172.30.4.11"] == families["172.30.2.5"] == everything
+
+
+@pytest.mark.parametrize(("kind", "waits"), [("frr", False), ("gobgp", True)])
+def test_a_pe_is_dialled_by_a_reflector_that_does_not_wait_for_it(kind: str, waits: bool) -> None:
+    """FRR as a helper of a restart dials once; two FRR would wait for each other."""
+    one = build.topology(locate("one-cloud").read_text().replace('"frr"', f'"{kind}"'))
+    assert ("neighbor 172.30.1.5 passive" in lines(pes.configuration(one.pes[0], one))) is waits
 
 
 def test_a_hypervisor_speaks_every_family_and_its_reflector_knows_it_by_name() -> None:

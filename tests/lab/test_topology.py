@@ -91,12 +91,25 @@ def test_clouds_speak_the_families_that_the_file_says() -> None:
     [a, b] = everything.clouds
     assert [one.families for one in everything.neighbours(a)] == [everything.families], "the other cloud's reflector"
     assert "neighbor 172.30.2.11 peer-group PE" in frr.configuration(b, b.reflectors[0], everything)
-    with pytest.raises(Refusal, match="families: "):
-        read(f'families = ["vpnv4"]\n{default_text()}', "test.toml")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "sentence"),
+    [
+        ('"frr"', '"bird"', 'cloud a: BIRD reflects no EVPN: say families = ["vpnv4", "vpnv6"]'),
+        ('["evpn", "vpnv4", "vpnv6"]', '["evpn"]', "PE c: a carrier speaks none of the families"),
+    ],
+)
+def test_families_that_a_reflector_or_a_pe_does_not_speak_are_refused(old: str, new: str, sentence: str) -> None:
+    text = locate("one-cloud").read_text()
+    assert old in text
+    with pytest.raises(Refusal) as refusal:
+        read(text.replace(old, new), "test.toml")
+    assert str(refusal.value) == f"test.toml: {sentence}"
 
 
 def test_an_unknown_topology_names_those_there_are() -> None:
-    with pytest.raises(Refusal, match="there is no topology 'three': give a file, or one of: two-clouds"):
+    with pytest.raises(Refusal, match="there is no topology 'three': give a file, or one of: one-cloud, two-clouds"):
         locate("three")
 
 

@@ -18,6 +18,8 @@ from isthmus.bgp.nlri import Nlri
 from isthmus.bgp.nlri.ethernet import MacIp
 from isthmus.bgp.nlri.vpn import VpnPrefix
 from isthmus.bgp.update import Update
+from isthmus.cli import render, summary
+from isthmus.cli.reading import AgentInfo
 from isthmus.fib.entries import InboundKey, LabelKey, LabelledHop
 from isthmus.flows.layout import ANSWER_LABEL, ASK_LABEL
 from isthmus.flows.render import Renderer
@@ -30,7 +32,7 @@ from isthmus.node.handed_on import decode, encode, sealed
 from isthmus.node.order import LINGER_S, LOST_TOO_S, RESTART_TIME_S
 from isthmus.node.report import status
 from isthmus.rib.path import Channel
-from isthmus.vpn.beacons import BEACON_TARGET
+from isthmus.vpn.beacons import BEACON_TARGET, beacon, labelled_beacon
 from isthmus.vpn.exports import Speaker
 from isthmus.vpn.families import FAMILIES
 from isthmus.vpn.trust import TargetRange, Trust
@@ -180,6 +182,30 @@ def test_a_reflector_that_does_not_carry_a_family_is_named() -> None:
     assert (peer.families[0], peer.families_lacking) == ("ipv4 vpn", ["l2vpn evpn", "ipv6 vpn"])
     (whole,) = (p for w in (begun(ALL),) for p in status(w.node, w.now).peers)
     assert whole.families_lacking == [], "RT-Constrain is a help and no family of routes"
+
+
+def test_a_reflector_that_shows_hypervisors_in_one_family_of_labels_alone_is_named() -> None:
+    """BIRD without `extended next hop` has offered VPNv6, and takes no route whose next hop is `::ffff:` and IPv4."""
+    world = begun()
+    for family in ALL:
+        ends(world, family)
+
+    def kept_back() -> list[str]:
+        (peer,) = status(world.node, world.now).peers
+        problems = "\n".join(summary.problems(status(world.node, world.now), AgentInfo()))
+        assert ("none of them in ipv6 vpn" in problems) == ("none of them in ipv6 vpn" in render.peers([peer]))
+        assert ("none of them in ipv6 vpn" in problems) == bool(peer.families_kept_back)
+        return peer.families_kept_back
+
+    there = Speaker(ip("172.30.2.1"), ip("172.30.2.1"), MAC, 64513)
+    plain, four, six = beacon(there), *(labelled_beacon(family, there) for family in (VPNV4, VPNV6))
+    reflector = world.reflectors[REFLECTOR].session
+    seen = [kept_back()]
+    for one in (plain, four, six):
+        reflector.send_routes([(one.attributes, one.nlri)])
+        world.settle()
+        seen.append(kept_back())
+    assert seen == [[], [], ["ipv6 vpn"], []], "of EVPN nothing follows: not every hypervisor speaks labels"
 
 
 def test_two_families_that_lead_to_one_address_are_two_candidates() -> None:

@@ -111,6 +111,14 @@ def test_a_session_says_what_it_was_to_carry_and_does_not() -> None:
     assert "has not offered ipv4 vpn, ipv6 vpn, so routes" in render.peers(up.peers)
 
 
+def test_a_family_that_a_reflector_keeps_back_is_a_line() -> None:
+    back = story.node(peers=[story.peer(families_kept_back=["ipv6 vpn"])])
+    assert said(story.node(peers=[story.peer()]), back) == [
+        "peer 192.0.2.1: it shows hypervisors and none of them in ipv6 vpn"
+    ]
+    assert said(back, back) == [] == said(back, story.node(peers=[story.peer()]))
+
+
 @pytest.mark.parametrize(("mode", "because"), [("on", "most fell silent together"), ("warn", "to warn only")])
 def test_a_doubt_is_one_line_and_so_is_its_end(mode: str, because: str) -> None:
     doubted = story.node(switch=story.switch(endpoints_doubted=["192.0.2.10"], liveness=mode))

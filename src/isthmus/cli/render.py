@@ -146,6 +146,8 @@ def _peer_trouble(p: PeerStatus) -> str:
         return astray(p)
     if p.families_lacking:
         return lacking(p)
+    if p.families_kept_back:
+        return kept_back(p)
     if p.not_taken:
         return "; ".join(f"{count} routes not taken: {why}" for why, count in p.not_taken.items())
     if p.refused:  # an agent of an earlier release knows one reason only
@@ -161,6 +163,12 @@ def astray(p: PeerStatus) -> str:
 def lacking(p: PeerStatus) -> str:
     """A session stands with what both sides carry."""
     return f"has not offered {', '.join(p.families_lacking)}, so routes of that kind go by other peers or not at all"
+
+
+def kept_back(p: PeerStatus) -> str:
+    """What it has offered and does not pass on."""
+    families = ", ".join(p.families_kept_back)
+    return f"shows hypervisors and none of them in {families}: it keeps those routes back, or they do not speak that"
 
 
 def ports(rows: Iterable[PortStatus]) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 
 from isthmus.bgp.session import State
 from isthmus.cli.reading import AgentInfo
-from isthmus.cli.render import age, astray, lacking
+from isthmus.cli.render import age, astray, kept_back, lacking
 from isthmus.model.reason import AttachmentState, LimitState, NotAnnounced, Note, NotImported, NotInstalled
 from isthmus.node.status import NodeStatus
 
@@ -124,6 +124,8 @@ def _peers(s: NodeStatus) -> Iterator[str]:
             yield f"peer {peer.address}: {astray(peer)}"
         if peer.families_lacking:
             yield f"peer {peer.address}: {lacking(peer)}"
+        if peer.families_kept_back:
+            yield f"peer {peer.address}: {kept_back(peer)}"
         for why, count in peer.not_taken.items():
             yield f"peer {peer.address}: {_number(count, 'route')} not taken: {why}"
         if peer.refused and not peer.not_taken:

@@ -116,5 +116,6 @@ def sessions(one: Reflector, processes: Processes) -> dict[str, str]:
     silent = listening(processes.places.of(one.node) / "bgpd.vty")
     if silent is not None:
         raise PartFailed(f"reflector {one.node}", "bgpd to answer", silent)
-    answer: Any = json.loads(show(one, processes, "show bgp l2vpn evpn summary json") or "{}")
-    return {address: str(peer["state"]) for address, peer in answer.get("peers", {}).items()}
+    answer: Any = json.loads(show(one, processes, "show bgp summary json") or "{}")
+    families = (part.get("peers", {}) for part in answer.values())
+    return {address: str(peer["state"]) for peers in families for address, peer in peers.items()}

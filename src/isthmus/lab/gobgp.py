@@ -16,7 +16,7 @@ from isthmus.lab import trust
 from isthmus.lab.frr import HOLD_S
 from isthmus.lab.plan import GOBGP_API
 from isthmus.lab.process import Processes, within
-from isthmus.lab.topology import Cloud, Family, Reflector, Topology
+from isthmus.lab.topology import Cloud, Family, Reflector, ReflectorKind, Topology
 
 RESTART_S, DEFERRAL_S = 60, 8
 """How long routes are kept for a speaker that restarts; how long one that has restarted waits for its peers."""
@@ -119,16 +119,14 @@ _CLIENT = """\
   route-reflector-cluster-id = "{address}"
 """
 
-_ASKS = f"""\
-[[neighbors.afi-safis]]
-[neighbors.afi-safis.config]
-  afi-safi-name = "rtc"
-[neighbors.afi-safis.mp-graceful-restart.config]
-  enabled = true
+_ASKS = _FAMILY.format(name="rtc")
+"""A client says which targets it wants (RFC 4684)."""
+
+_IS_WAITED_FOR = f"""\
 [neighbors.afi-safis.route-target-membership.config]
   deferral-time = {DEFERRAL_S}
 """
-"""A client that says which targets it wants (RFC 4684): so long it is waited for before "that was all" is said."""
+"""So long, before "that was all" is said."""
 
 _REFLECTOR = """\
 [neighbors.ebgp-multihop.config]
@@ -163,9 +161,10 @@ def configuration(
     )
     role = _CLIENT.format(address=one.address) + _guard(trust.SAME_LINK, wary=wary)
     said = _password(trust.password(cloud), wary=wary)
+    asks = _ASKS if one.kind is ReflectorKind.GOBGP_UNDEFERRED else _ASKS + _IS_WAITED_FOR
     for address in (*(hypervisor.address for hypervisor in cloud.hypervisors), *absent):
         text += _NEIGHBOUR.format(address=address, asn=cloud.asn, role=role, password=said, **times)
-        text += "".join(_FAMILY.format(name=_NAMES[family]) for family in topology.families) + _ASKS
+        text += "".join(_FAMILY.format(name=_NAMES[family]) for family in topology.families) + asks
     role, said = _guard(trust.OVER_THE_WAN, wary=wary) or _REFLECTOR, _password(trust.BETWEEN_CLOUDS, wary=wary)
     for peer in others:
         text += _NEIGHBOUR.format(address=peer.address, asn=peer.asn, role=role, password=said, **times)

@@ -17,7 +17,7 @@ from isthmus.lab.network import namespace_of
 from isthmus.lab.places import Places
 from isthmus.lab.plan import AGENT_METRICS, Programs, Site, agent, ovs_env, switch
 from isthmus.lab.process import Processes, listening
-from isthmus.lab.topology import FAMILY_WORDS, Cloud, Family, Topology
+from isthmus.lab.topology import FAMILIES, Cloud, Family, Topology
 
 OVS_SCHEMA = "/usr/share/openvswitch/vswitch.ovsschema"
 PHYSICAL_NETWORK = "public"
@@ -115,8 +115,7 @@ def _families(topology: Topology) -> str:
     """None is said where there is but EVPN: it is what an agent speaks by itself."""
     if topology.families == (Family.EVPN,):
         return ""
-    words = [word for word, family in FAMILY_WORDS.items() if family in topology.families]
-    return f"[bgp]\nfamilies = {json.dumps(words)}\n\n"
+    return f"[bgp]\nfamilies = {json.dumps([name for name, one in FAMILIES.items() if one in topology.families])}\n\n"
 
 
 def agent_configuration(site: Site, places: Places) -> str:

@@ -15,7 +15,7 @@ from isthmus.lab.fault import Refusal
 from isthmus.lab.guests import boot, guest
 from isthmus.lab.plan import BGPD, Programs
 from isthmus.lab.process import SYSTEM_PATH
-from isthmus.lab.topology import Topology
+from isthmus.lab.topology import ReflectorKind, Topology
 
 AGENT_VARIABLE = "ISTHMUS_AGENT_BIN"
 UWSGI_PLUGINS = Path("/usr/lib/uwsgi/plugins")
@@ -41,6 +41,14 @@ PACKAGES = {
 """A program (or file) the lab needs, and the Debian package that brings it."""
 
 
+REFLECTORS = {
+    ReflectorKind.FRR: (BGPD, "frr"),
+    ReflectorKind.GOBGP: ("gobgpd", "gobgpd"),
+    ReflectorKind.GOBGP_UNDEFERRED: ("gobgpd", "gobgpd"),
+    ReflectorKind.BIRD: ("bird", "bird2"),
+}
+"""The same for each kind of reflector."""
+
 GUESTS = {
     guest.KERNEL: "user-mode-linux",
     "tcc": "tcc",
@@ -54,6 +62,8 @@ def check(topology: Topology) -> Programs:
     """Refuse what cannot work; the programs to use."""
     require_root()
     missing = missing_packages()
+    wanted = [REFLECTORS[one.kind] for cloud in topology.clouds for one in cloud.reflectors]
+    missing |= {package for program, package in wanted if not _present(program)}
     if topology.pes:
         if platform.machine() != "x86_64":
             raise Refusal(f"PEs run in User-Mode Linux, which is for x86-64 and not for {platform.machine()}")

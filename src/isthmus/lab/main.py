@@ -62,7 +62,7 @@ def parser() -> argparse.ArgumentParser:
 
     climb = commands.add_parser("ladder", help="build the lab, climb every rung, show the picture, clean up")
     climb.add_argument("topology", nargs="?", help="as for up; with PEs that are not ours the ladder is another")
-    climb.add_argument("--keep", action="store_true", help="leave it running, the two clouds joined")
+    climb.add_argument("--keep", action="store_true", help="leave it running, joined")
     climb.set_defaults(act=_ladder)
 
     trouble = commands.add_parser("chaos", help="build the lab, let packets run, count what each kind of trouble costs")

@@ -22,7 +22,8 @@ class PeKind(StrEnum):
     CARRIER = "carrier"
     """VPNv4 and VPNv6 (RFC 4364, RFC 4659), MPLS in GRE (RFC 4023)."""
     FABRIC = "fabric"
-    """EVPN type 5 and type 2 (RFC 9136, RFC 9135), VXLAN with a VNI for each VRF."""
+    """EVPN type 5 and type 2 (RFC 9136, RFC 9135), VXLAN with a VNI for each VRF. A border leaf, if a VRF of it has
+    route targets for MPLS: then it speaks what a carrier does too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,8 @@ class Vrf:
     """Of a fabric; a carrier has labels."""
     bridged: int | None = None
     """The VNI of the subnet, if it is a stretched network of the fabric: then its hosts are told one by one as well."""
+    mpls: tuple[str, ...] = ()
+    """Of a fabric: the route targets that it imports and exports in VPNv4 and VPNv6."""
 
     def both(self, number: int) -> tuple[IPv4Interface, IPv6Interface]:
         """The addresses of that number in its subnet."""
@@ -55,6 +58,11 @@ class Pe:
     underlay: IPv4Network
     address: IPv4Address
     vrfs: tuple[Vrf, ...]
+
+    @property
+    def labels(self) -> bool:
+        """Whether it speaks VPNv4 and VPNv6, and forwards MPLS in GRE."""
+        return self.kind is PeKind.CARRIER or any(vrf.mpls for vrf in self.vrfs)
 
     @property
     def overhead(self) -> int:
@@ -101,6 +109,7 @@ def _vrf(data: dict[str, Any]) -> Vrf:
         ipv6=IPv6Network(data["ipv6"]),
         vni=data.get("vni"),
         bridged=data.get("bridged"),
+        mpls=tuple(data.get("mpls", ())),
     )
 
 
@@ -117,3 +126,5 @@ def sense(pe: Pe) -> Iterator[str]:
             yield f"PE {pe.name}, VRF {vrf.name}: a {pe.kind} {need}"
         if vrf.bridged is not None and pe.kind is PeKind.CARRIER:
             yield f"PE {pe.name}, VRF {vrf.name}: a carrier stretches no network"
+        if vrf.mpls and pe.kind is PeKind.CARRIER:
+            yield f"PE {pe.name}, VRF {vrf.name}: a carrier's import and export are of MPLS already"

@@ -270,14 +270,23 @@ def reflector(one: Reflector, places: Places) -> Daemon:
     match one.kind:
         case ReflectorKind.FRR:
             return _bgpd(one, places)
-        case ReflectorKind.GOBGP:
+        case ReflectorKind.GOBGP | ReflectorKind.GOBGP_UNDEFERRED:
             return _gobgpd(one, places)
+        case ReflectorKind.BIRD:
+            return _bird(one, places)
 
 
 def _gobgpd(one: Reflector, places: Places) -> Daemon:
     """-r: every start says that it is a restart, so what its peers keep for it stays until it knows as much again."""
     home = places.of(one.node)
     argv = ("gobgpd", "-f", f"{home}/gobgpd.toml", "--api-hosts", GOBGP_API, "--pprof-disable", "-p", "-r")
+    return Daemon(name=one.node, node=one.node, argv=argv)
+
+
+def _bird(one: Reflector, places: Places) -> Daemon:
+    """-R: as GoBGP's -r."""
+    home = places.of(one.node)
+    argv = ("bird", "-f", "-R", "-c", f"{home}/bird.conf", "-s", f"{home}/bird.ctl", "-P", f"{home}/bird.pid")
     return Daemon(name=one.node, node=one.node, argv=argv)
 
 

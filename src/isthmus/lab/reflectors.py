@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from isthmus.lab import frr, gobgp
+from isthmus.lab import bird, frr, gobgp
 from isthmus.lab.fault import PartFailed
 from isthmus.lab.plan import reflector
 from isthmus.lab.process import Processes
@@ -14,8 +14,10 @@ def start(cloud: Cloud, one: Reflector, topology: Topology, processes: Processes
     match one.kind:
         case ReflectorKind.FRR:
             frr.prepare(cloud, one, topology, processes)
-        case ReflectorKind.GOBGP:
+        case ReflectorKind.GOBGP | ReflectorKind.GOBGP_UNDEFERRED:
             gobgp.prepare(cloud, one, topology, processes)
+        case ReflectorKind.BIRD:
+            bird.prepare(cloud, one, topology, processes)
     started = processes.start(reflector(one, processes.places))
     others = [peer for _cloud, peer in topology.reflectors_beside(cloud)]
     processes.until(
@@ -32,8 +34,10 @@ def sessions(one: Reflector, processes: Processes) -> dict[str, str]:
     match one.kind:
         case ReflectorKind.FRR:
             return frr.sessions(one, processes)
-        case ReflectorKind.GOBGP:
+        case ReflectorKind.GOBGP | ReflectorKind.GOBGP_UNDEFERRED:
             return gobgp.sessions(one, processes)
+        case ReflectorKind.BIRD:
+            return bird.sessions(one, processes)
 
 
 def _not_established(one: Reflector, others: list[Reflector], processes: Processes) -> str | None:

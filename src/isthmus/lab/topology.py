@@ -44,6 +44,11 @@ class ReflectorKind(StrEnum):
 
     FRR = "frr"
     GOBGP = "gobgp"
+    """With RT-Constrain: it says that this was all when it has been told what is asked for, or 8 s later."""
+    GOBGP_UNDEFERRED = "gobgp-undeferred"
+    """The same without that wait: it says so before it has been asked for anything."""
+    BIRD = "bird"
+    """It knows no EVPN."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +68,8 @@ class Family(StrEnum):
     VPNV6 = "ipv6 vpn"
 
 
-FAMILY_WORDS = {"evpn": Family.EVPN, "vpnv4": Family.VPNV4, "vpnv6": Family.VPNV6}
-"""By the words of an agent's file, which are a topology's too."""
+FAMILIES = {"evpn": Family.EVPN, "vpnv4": Family.VPNV4, "vpnv6": Family.VPNV6}
+"""By the names that an agent has for them, which are the topology's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +113,6 @@ class Cloud:
         return self.external[1]
 
 
-_FAMILIES = {PeKind.CARRIER: (Family.VPNV4, Family.VPNV6), PeKind.FABRIC: (Family.EVPN,)}
 UNDERLAY_MTU = 1500
 VXLAN_OVERHEAD = 50
 """Ethernet, VXLAN, UDP and IPv4 headers around an inner packet (RFC 7348)."""
@@ -125,8 +129,8 @@ class Topology:
     """PEs that are not ours; each has an underlay of its own."""
     wary: bool = False
     """Whether BGP neighbours and other clouds are trusted with no more than was agreed on (trust.py)."""
-    said_families: frozenset[Family] = frozenset({Family.EVPN})
-    """What clouds speak with one another whatever PEs there are."""
+    spoken: tuple[Family, ...] = ()
+    """By agents and reflectors, if the file says it."""
 
     def reflectors_beside(self, cloud: Cloud) -> list[tuple[Cloud, Reflector]]:
         """Those of the other clouds, which each reflector of this one talks to."""
@@ -139,14 +143,19 @@ class Topology:
 
     @property
     def families(self) -> tuple[Family, ...]:
-        """What clouds speak with one another: what the file says, and what any PE speaks."""
-        spoken = self.said_families.union(*(_FAMILIES[pe.kind] for pe in self.pes))
-        return tuple(family for family in Family if family in spoken)
+        """What clouds speak: as the file has it, or what any PE speaks. In one order, however it is said."""
+        if self.spoken:
+            return tuple(family for family in Family if family in self.spoken)
+        return tuple(Family) if any(pe.labels for pe in self.pes) else (Family.EVPN,)
 
     def neighbours(self, cloud: Cloud) -> list[Neighbour]:
         """Of each reflector of a cloud: the other clouds' reflectors, and PEs that are not ours."""
         beside = [Neighbour(other.asn, one.address, self.families) for other, one in self.reflectors_beside(cloud)]
-        return beside + [Neighbour(pe.asn, pe.address, _FAMILIES[pe.kind]) for pe in self.pes]
+        return beside + [Neighbour(pe.asn, pe.address, self.with_pe(pe)) for pe in self.pes]
+
+    def with_pe(self, pe: Pe) -> tuple[Family, ...]:
+        """What reflectors speak with it."""
+        return tuple(one for one in self.families if (pe.kind is PeKind.FABRIC if one is Family.EVPN else pe.labels))
 
     def pe(self, name: str) -> Pe | None:
         """The PE of that name, if there is one."""
@@ -237,7 +246,7 @@ def _build(data: dict[str, Any]) -> Topology:
         pes=tuple(pes.build(p) for p in data.get("pe", ())),
         wan_mtu=data.get("wan_mtu", UNDERLAY_MTU),
         wary=data.get("wary", False),
-        said_families=frozenset(FAMILY_WORDS[one] for one in data.get("families", ["evpn"])),
+        spoken=tuple(FAMILIES[name] for name in data.get("families", ())),
     )
 
 
@@ -280,8 +289,12 @@ def _sense(topology: Topology) -> Iterator[str]:
     )
     for cloud in clouds:
         yield from _sense_of_cloud(cloud)
+        if Family.EVPN in topology.families and any(r.kind is ReflectorKind.BIRD for r in cloud.reflectors):
+            yield f'cloud {cloud.name}: BIRD reflects no EVPN: say families = ["vpnv4", "vpnv6"]'
     for pe in topology.pes:
         yield from pes.sense(pe)
+        if not topology.with_pe(pe):
+            yield f"PE {pe.name}: a {pe.kind} speaks none of the families"
     for number, one in enumerate(everybody):
         for other in everybody[:number]:
             if one.underlay.overlaps(other.underlay):

@@ -200,6 +200,7 @@ def _peer(node: Node, peer: Peer, now: float) -> PeerStatus:
         beacons=beacons,
         next_hops_changed_to=sorted(map(str, astray)),
         families_lacking=[str(f) for f in peer.config.families if agreed and f not in agreed.families],
+        families_kept_back=_kept_back(node, peer),
         missing=missing,
         missing_more=len(peer.session.damage) - len(missing),
         kept="" if kept is None else _KEPT[kept[1]].value,
@@ -207,6 +208,15 @@ def _peer(node: Node, peer: Peer, now: float) -> PeerStatus:
         asks_long_lived_s=max((one.time_s for _, one in agreed.long_lived), default=0) if agreed else 0,
         targets_asked_for=len(peer.memberships.told) if peer.memberships.spoken else None,
     )
+
+
+def _kept_back(node: Node, peer: Peer) -> list[str]:
+    """Nothing follows from what a peer has not said yet."""
+    agreed = peer.session.agreed
+    if agreed is None or not peer.in_sync:
+        return []
+    kept_back = node.convergence.shown.kept_back(peer.address)
+    return [str(family) for family in agreed.families if family in kept_back]
 
 
 def _port(node: Node, export: Export) -> PortStatus:

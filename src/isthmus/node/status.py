@@ -148,6 +148,8 @@ class PeerStatus:
     """What stands, in what it passes on, where hypervisors had said their own tunnel endpoints."""
     families_lacking: list[str] = field(default_factory=list)
     """Families of routes that it was to carry, and that it has not offered."""
+    families_kept_back: list[str] = field(default_factory=list)
+    """VPNv4 or VPNv6, if the session carries both and it shows hypervisors in the other one alone."""
     missing: list[str] = field(default_factory=list)
     """Routes, by RD and prefix, that malformed UPDATEs have cost and that were not said again: the first few."""
     missing_more: int = 0

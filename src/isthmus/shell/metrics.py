@@ -33,6 +33,10 @@ _PEER_GAUGES: dict[str, tuple[str, Callable[[PeerStatus], float]]] = {
         "Families of routes that the peer was to carry and does not.",
         lambda p: len(p.families_lacking),
     ),
+    "families_kept_back": (
+        "Families with labels in which the peer shows no hypervisor, while it does in the other one.",
+        lambda p: len(p.families_kept_back),
+    ),
     "routes_refused": ("Routes beyond the peer's maximum, not taken.", lambda p: p.refused),
     "routes_kept_seconds": (
         "For how long its routes are kept without its session; 0: they are not.",

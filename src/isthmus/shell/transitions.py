@@ -51,8 +51,15 @@ def _peers(before: dict[str, PeerStatus], after: list[PeerStatus]) -> Iterator[s
         fresh = set(peer.next_hops_changed_to) - set(old.next_hops_changed_to if old else ())
         if fresh:
             yield f"peer {peer.address}: {_some(sorted(fresh))} stands in the place of hypervisors' own next hops"
+        yield from _kept_back(old.families_kept_back if old else [], peer)
         if up and peer.in_sync and not (was_up and old is not None and old.in_sync):
             yield f"peer {peer.address}: in sync, {peer.received} routes"
+
+
+def _kept_back(before: list[str], peer: PeerStatus) -> Iterator[str]:
+    """While a session is down, or not in sync again, nobody knows: the next line is when one is."""
+    if fresh := [family for family in peer.families_kept_back if family not in before]:
+        yield f"peer {peer.address}: it shows hypervisors and none of them in {', '.join(fresh)}"
 
 
 def _blind(before: list[str], after: list[str]) -> Iterator[str]:

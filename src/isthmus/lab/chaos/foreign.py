@@ -27,11 +27,15 @@ def _killed(kind: PeKind) -> Callable[[Lab, Site], None]:
     return act
 
 
-FOREIGN = (
+BESIDE = (
     Case("nothing happens, beside PEs that are not ours", NOTHING, nothing, far=NOTHING),
     Case("agent exchanged, beside PEs that are not ours", NOTHING, agent_exchanged, far=NOTHING),
     Case("agent kill -9, back after 1 s, beside PEs that are not ours", NOTHING, agent_killed),
     Case("the only reflector kill -9, back after 3 s, beside PEs that are not ours", NOTHING, reflector_killed),
-    Case("the carrier's PE kill -9 and back", NOTHING, _killed(PeKind.CARRIER)),
+)
+CARRIER = Case("the carrier's PE kill -9 and back", NOTHING, _killed(PeKind.CARRIER))
+FOREIGN = (
+    *BESIDE,
+    CARRIER,
     Case("the fabric's PE kill -9 and back", NOTHING, _killed(PeKind.FABRIC)),
 )

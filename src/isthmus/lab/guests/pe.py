@@ -19,7 +19,7 @@ from isthmus.lab.ladder.probe import inside
 from isthmus.lab.pe import Pe, PeKind
 from isthmus.lab.plan import Programs, pe_guest
 from isthmus.lab.process import Processes, Started
-from isthmus.lab.topology import Topology
+from isthmus.lab.topology import Reflector, ReflectorKind, Topology
 
 FRR = Path("/usr/lib/frr")
 DAEMONS = ("zebra", "mgmtd", "staticd", "bgpd")
@@ -37,7 +37,7 @@ def start(pe: Pe, topology: Topology, processes: Processes, programs: Programs) 
         shutil.copy(ours / name, home / name)
     (home / guest.INIT).chmod(0o755)
     (home / guest.NETWORK).write_text("\n".join([*_network(pe, topology), ""]))
-    (home / "frr.conf").write_text(_configuration(pe, topology))
+    (home / "frr.conf").write_text(configuration(pe, topology))
     processes.run(f"PE {pe.name}", boot.preload(home / guest.PRELOAD))
     started = processes.start(pe_guest(pe, processes.places, programs))
     processes.until(
@@ -108,26 +108,38 @@ def _network(pe: Pe, topology: Topology) -> list[str]:
         case PeKind.CARRIER:
             return list(carrier.network(pe, endpoints(pe, topology), topology.wan_mtu))
         case PeKind.FABRIC:
-            return list(fabric.network(pe, topology.wan_mtu))
+            return list(fabric.network(pe, endpoints(pe, topology), topology.wan_mtu))
 
 
-def _configuration(pe: Pe, topology: Topology) -> str:
-    neighbours = [_neighbour(one.address, cloud.asn, topology) for cloud in topology.clouds for one in cloud.reflectors]
+def configuration(pe: Pe, topology: Topology) -> str:
+    """frr.conf."""
+    neighbours = [_neighbour(one, cloud.asn, topology) for cloud in topology.clouds for one in cloud.reflectors]
     match pe.kind:
         case PeKind.CARRIER:
             return carrier.configuration(pe, endpoints(pe, topology), neighbours)
         case PeKind.FABRIC:
-            return fabric.configuration(pe, neighbours)
+            return fabric.configuration(pe, endpoints(pe, topology), neighbours)
 
 
 def endpoints(pe: Pe, topology: Topology) -> list[IPv4Address]:
-    """Every other PE's tunnel endpoint."""
+    """Where labelled packets of a PE may go. A carrier's: to every other PE. A fabric's: to others that are not ours,
+    since hypervisors have a tunnel of another kind with it."""
     ours = [hypervisor.address for cloud in topology.clouds for hypervisor in cloud.hypervisors]
-    return ours + [other.address for other in topology.pes if other.name != pe.name]
+    others = [other.address for other in topology.pes if other.name != pe.name and other.labels]
+    match pe.kind:
+        case PeKind.CARRIER:
+            return ours + others
+        case PeKind.FABRIC:
+            return others
 
 
-def _neighbour(address: IPv4Address, asn: int, topology: Topology) -> Session:
-    """A cloud's reflector, beyond the WAN router."""
+def _neighbour(one: Reflector, asn: int, topology: Topology) -> Session:
+    """A cloud's reflector, beyond the WAN router.
+
+    FRR dials one that restarts once, and then waits for it to dial. So the others dial and are not dialled: of two
+    sessions one would be closed again, and FRR drops what it has kept at that, as RFC 4724 section 4.2 wants it. Two
+    FRR wait for each other's restarts, so there both dial.
+    """
     said = [
         f"remote-as {asn}",
         "ttl-security hops 2" if topology.wary else "ebgp-multihop 2",
@@ -135,5 +147,6 @@ def _neighbour(address: IPv4Address, asn: int, topology: Topology) -> Session:
         "timers connect 1",
         "advertisement-interval 0",
         *([f"password {trust.BETWEEN_CLOUDS}"] if topology.wary else []),
+        *([] if one.kind is ReflectorKind.FRR else ["passive"]),
     ]
-    return Session(address, tuple(f"neighbor {address} {words}" for words in said))
+    return Session(one.address, tuple(f"neighbor {one.address} {words}" for words in said))

@@ -10,7 +10,7 @@ from typing import Any, TextIO
 
 from isthmus.lab import lab as whole
 from isthmus.lab import report, topology
-from isthmus.lab.ladder import agents, world
+from isthmus.lab.ladder import agents, reflected, world
 from isthmus.lab.ladder.climb import climb
 from isthmus.lab.ladder.ground import Ground
 from isthmus.lab.ladder.keeping import RUNGS as HIGHER
@@ -18,6 +18,7 @@ from isthmus.lab.ladder.picture import picture
 from isthmus.lab.ladder.rungs import CORP, RUNGS
 from isthmus.lab.ladder.world_falls import falls
 from isthmus.lab.progress import Progress
+from isthmus.lab.topology import ReflectorKind
 
 REMOVAL = RUNGS[-1]
 """The last rung takes the VPN away, so the picture is taken before it."""
@@ -33,13 +34,24 @@ def ladder(out: TextIO, *, name: str | None = None, keep: bool) -> None:
         lab = whole.up(path.read_text(), str(path), agents=True, progress=progress)
         ground = Ground(lab)
         progress.line("")
-        (_world if lab.topology.pes else _clouds)(ground, progress)
+        _climb(ground, progress)
         progress.line(f"the top of the ladder after {time.monotonic() - began:.0f} s")
         if keep:
-            progress.line("left running, the two clouds joined")
+            progress.line("left running, joined")
             progress.line(report.invitation(lab))
         else:
             progress.line(whole.down())
+
+
+def _climb(ground: Ground, progress: Progress) -> None:
+    """As the topology has it."""
+    topology = ground.lab.topology
+    if not topology.pes:
+        _clouds(ground, progress)
+    elif len(topology.clouds) == 1:
+        _one(ground, progress)
+    else:
+        _world(ground, progress)
 
 
 def _clouds(ground: Ground, progress: Progress) -> None:
@@ -56,6 +68,13 @@ def _world(ground: Ground, progress: Progress) -> None:
     corp = {one.node for one in ground.of("a-red", "b-red")}
     progress.line(picture(ground.lab.topology, list(ground.vms.values()), _statuses(ground), CORP, corp))
     progress.line(falls(ground, progress))
+
+
+def _one(ground: Ground, progress: Progress) -> None:
+    climb(reflected.RUNGS, ground, progress)
+    progress.line(reflected.falls(ground, progress))
+    kinds = {one.kind for cloud in ground.lab.topology.clouds for one in cloud.reflectors}
+    climb([reflected.UNCLOTHED] if kinds == {ReflectorKind.BIRD} else [], ground, progress)
 
 
 def _statuses(ground: Ground) -> dict[str, Any]:

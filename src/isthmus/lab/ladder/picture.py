@@ -13,7 +13,6 @@ from isthmus.lab.topology import Cloud, Topology
 from isthmus.lab.vm import Vm
 
 WIDTH = 72
-_FORWARDS = {PeKind.CARRIER: "MPLS in GRE", PeKind.FABRIC: "VXLAN"}
 
 
 def picture(
@@ -39,7 +38,8 @@ def _abreast(columns: Sequence[Sequence[str]]) -> list[str]:
 
 def _pe(pe: Pe, target: str) -> Iterator[str]:
     """A PE that is not ours, with the customers that it has in the VPN."""
-    yield f"╭─ {pe.kind} {pe.name} (AS {pe.asn}), {_FORWARDS[pe.kind]} ".ljust(WIDTH - 1, "─") + "╮"
+    ways = ["VXLAN"] * (pe.kind is PeKind.FABRIC) + ["MPLS in GRE"] * pe.labels
+    yield f"╭─ {pe.kind} {pe.name} (AS {pe.asn}), {' and '.join(ways)} ".ljust(WIDTH - 1, "─") + "╮"
     yield _row(f"PE {pe.name}, {pe.address}")
     for vrf in pe.vrfs:
         if target in vrf.exports:
