@@ -40,7 +40,7 @@ def change(old: str, new: str) -> str:
         ),
         (
             change('name = "h2"\naddress = "172.30.1.12"', 'name = "h2"\nram = 4\naddress = "172.30.1.12"'),
-            "test.toml: cloud a, hypervisor h2: unknown key 'ram' (known: address, gateway, name)",
+            "test.toml: cloud a, hypervisor h2: unknown key 'ram' (known: address, datapath, gateway, name)",
         ),
         (change("as = 64512\n", ""), "test.toml: cloud a: 'as' is missing"),
         (change("as = 64512", 'as = "64512"'), "test.toml: cloud a, as: '64512' is not of type 'integer'"),
@@ -84,7 +84,7 @@ def test_a_wrong_topology_is_refused_with_one_sentence(text: str, sentence: str)
 
 
 def test_an_unknown_topology_names_those_there_are() -> None:
-    with pytest.raises(Refusal, match="there is no topology 'three': give a file, or one of: two-clouds"):
+    with pytest.raises(Refusal, match="there is no topology 'three': give a file, or one of: kernel, two-clouds, "):
         locate("three")
 
 

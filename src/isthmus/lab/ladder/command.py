@@ -10,7 +10,7 @@ from typing import Any, TextIO
 
 from isthmus.lab import lab as whole
 from isthmus.lab import report, topology
-from isthmus.lab.ladder import agents, world
+from isthmus.lab.ladder import agents, kernel, world
 from isthmus.lab.ladder.climb import climb
 from isthmus.lab.ladder.ground import Ground
 from isthmus.lab.ladder.keeping import RUNGS as HIGHER
@@ -53,6 +53,8 @@ def _clouds(ground: Ground, progress: Progress) -> None:
 
 def _world(ground: Ground, progress: Progress) -> None:
     climb(world.RUNGS, ground, progress)
+    if any(site.in_guest for site in ground.lab.plan.sites):
+        climb(kernel.RUNGS, ground, progress)
     corp = {one.node for one in ground.of("a-red", "b-red")}
     progress.line(picture(ground.lab.topology, list(ground.vms.values()), _statuses(ground), CORP, corp))
     progress.line(falls(ground, progress))

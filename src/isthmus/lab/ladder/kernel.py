@@ -1,0 +1,251 @@
+"""The rungs of a hypervisor whose switch forwards in a kernel (topologies/kernel.toml), on top of the world's.
+
+What is seen here the kernel does by code of its own, which no test of the userspace datapath passes through: tunnel
+devices, labels, segmentation of packets that are larger than a frame, "too big".
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+import subprocess
+from collections.abc import Callable
+from contextlib import ExitStack
+from functools import partial
+from itertools import product
+
+from isthmus.lab.dhcp import NIC
+from isthmus.lab.guests import guest
+from isthmus.lab.guests import switch as guests
+from isthmus.lab.ladder import agents, gre, probe
+from isthmus.lab.ladder.climb import Rung, Slipped, until
+from isthmus.lab.ladder.errors import HEADERS
+from isthmus.lab.ladder.ground import Ground, Machine
+from isthmus.lab.ladder.probe import Ear, Frame
+from isthmus.lab.ladder.rungs import VERSIONS, send
+from isthmus.lab.ladder.world import customers
+from isthmus.lab.pe import PeKind
+from isthmus.lab.plan import WAN, Site
+from isthmus.lab.process import within
+from isthmus.lab.progress import Step
+from isthmus.lab.vm import Vm
+
+PORTS = ("vxlan_sys_4789", "gre_sys")
+"""Of the kernel's datapath: those of our two tunnel ports."""
+STRAY, GOOD = b"isthmus-stray", b"isthmus-good"
+COPIES = 3
+SILENCE_S = 1.0
+CLASSES = {0: 0, 46 << 2: 5, 40 << 2: 5, 10 << 2 | 1: 1}
+"""Of the octet that has DSCP and ECN, and what the label has of it."""
+
+
+def _site(ground: Ground) -> Site:
+    return next(site for site in ground.lab.plan.sites if site.in_guest)
+
+
+def _here(ground: Ground) -> Vm:
+    """Its machine in the VPN of `red`."""
+    node = _site(ground).node
+    return next(one for one in ground.of("a-red", "b-red") if one.site_node == node)
+
+
+def _behind(ground: Ground, kind: PeKind) -> Machine:
+    """The customer's host in the same VPN behind a PE of that kind."""
+    names = {pe.name for pe in ground.lab.topology.pes if pe.kind is kind}
+    return next(one for side in customers(ground, "red") for one in side if one.node.partition("-")[0] in names)
+
+
+def in_the_kernel(ground: Ground, step: Step) -> None:
+    """Both tunnel ports are the kernel's, and packets meet their flows there."""
+    site = _site(ground)
+    said = guests.run(site, ["ovs-dpctl", "show"])
+    missing = [name for name in PORTS if name not in said]
+    if missing or "system@ovs-system" not in said:
+        raise Slipped(f"the kernel's datapath to have {', '.join(PORTS)}", said)
+    found = re.search(r"hit:(\d+)", said)
+    step.result(f"{found[1] if found else 0} packets met a flow in it")
+
+
+def nothing_else(ground: Ground, step: Step) -> None:
+    """What nobody announced: by VXLAN, by GRE. Behind each that goes nowhere comes a good one, which arrives."""
+    here, site = _here(ground), _site(ground)
+    endpoint = str(site.hypervisor.address)
+    before = agents.status(ground.lab, site.node)
+    strays = _strays(ground, before)
+    wanted = {"dropped_inbound": 0, "dropped_labelled": 0}
+    with ExitStack() as ears:
+        lurking = [Ear(one.node, NIC, STRAY) for one in ground.vms.values() if one.site_node == site.node]
+        lurking.append(Ear(f"{site.cloud.name}-internet", "br-ext", STRAY))
+        for ear in lurking:
+            ears.enter_context(ear)
+        arrives = ears.enter_context(Ear(here.node, NIC, GOOD))
+        for what, (stray, good, counter) in strays.items():
+            for _ in range(COPIES):
+                stray()
+            good()
+            if not arrives.heard(5.0):
+                raise Slipped(f"a good packet behind {what} to arrive", "it did not")
+            if counter is not None:
+                wanted[counter] += COPIES
+        heard = [ear.where for ear in lurking if ear.heard(SILENCE_S / len(lurking))]
+    if heard:
+        raise Slipped("what nobody announced to go nowhere", f"it was seen at {', '.join(heard)}")
+    until(step, "all of it to be counted", partial(_uncounted, ground, site, before, wanted), within_s=5.0)
+    step.result(f"{len(strays)} kinds, endpoint {endpoint}")
+
+
+def _uncounted(ground: Ground, site: Site, before: dict[str, object], wanted: dict[str, int]) -> str | None:
+    now = agents.status(ground.lab, site.node)["switch"]
+    was: dict[str, int] = before["switch"]  # type: ignore[assignment]
+    grown = {name: now[name] - was[name] for name in wanted}
+    return None if grown == wanted else f"counted are {grown}, sent were {wanted}"
+
+
+Stray = tuple[Callable[[], None], Callable[[], None], str | None]
+
+
+def _strays(ground: Ground, said: dict[str, object]) -> dict[str, Stray]:
+    """Each kind: what sends one, what sends its good twin, and what counts it."""
+    here, site = _here(ground), _site(ground)
+    endpoint, other = str(site.hypervisor.address), ground.vms["a-hub1"]
+    ports: list[dict[str, object]] = said["ports"]  # type: ignore[assignment]
+    told = {str(one["address"]): one for one in ports if one["port"] == here.port_id}
+    own = {version: str(here.address(version)) for version in VERSIONS}
+    labels = {version: int(str(told[own[version]]["label"])) for version in VERSIONS}
+    vni, mac = int(str(told[own[4]]["vni"])), bytes.fromhex(str(said["router_mac"]).replace(":", ""))
+    far = {4: "10.11.0.10", 6: "2001:db8:b1::77"}
+
+    def packet(version: int, marker: bytes = STRAY, to: str = "") -> bytes:
+        return gre.datagram(far[version], to or own[version], marker)
+
+    def by_gre(payload: bytes) -> Callable[[], None]:
+        return lambda: gre.inject(WAN, endpoint, [payload])
+
+    def by_vxlan(number: int, to: str, marker: bytes) -> Callable[[], None]:
+        return lambda: probe.inject(WAN, endpoint, [Frame(number, mac, to, far[4], marker)])
+
+    mpls, (four, six) = gre.header(gre.MPLS), (gre.label(labels[version]) for version in VERSIONS)
+    above = gre.label(labels[4], bottom=False)
+    inside, outside = str(other.address(4)), str(site.cloud.internet_host)
+    counted = {
+        "a label of nobody's": mpls + gre.label(labels[4] + 7777) + packet(4),
+        "explicit null": mpls + gre.label(0) + packet(4),
+        "two labels": mpls + above + four + packet(4),
+        "IPv6 behind IPv4's label": mpls + four + packet(6),
+        "IPv4 behind IPv6's label": mpls + six + packet(4),
+        "another machine's address": mpls + four + packet(4, to=inside),
+        "an address outside": mpls + four + packet(4, to=outside),
+        "IPv4 without a label": gre.header(gre.IPV4) + packet(4),
+        "IPv6 without a label": gre.header(gre.IPV6) + packet(6),
+        "labels for many receivers": gre.header(gre.MULTICAST) + four + packet(4),
+    }
+    uncounted = {
+        "a key": gre.header(gre.MPLS, key=labels[4]) + four + packet(4),
+        "Ethernet in GRE": gre.header(gre.ETHERNET) + mac + bytes(6) + b"\x08\x00" + packet(4),
+    }
+    good = {version: by_gre(mpls + gre.label(labels[version]) + packet(version, GOOD)) for version in VERSIONS}
+    found: dict[str, Stray] = {}
+    for number, (what, payload) in enumerate(counted.items()):
+        found[what] = (by_gre(payload), good[VERSIONS[number % 2]], "dropped_labelled")
+    for what, payload in uncounted.items():
+        found[what] = (by_gre(payload), good[4], None)
+    well = by_vxlan(vni, own[4], GOOD)
+    for what, number, to in (
+        ("a VNI of nobody's", vni + 7777, own[4]),
+        ("another machine's address by VXLAN", vni, inside),
+        ("an address outside by VXLAN", vni, outside),
+    ):
+        found[what] = (by_vxlan(number, to, STRAY), well, "dropped_inbound")
+    return found
+
+
+def classes(ground: Ground, step: Step) -> None:
+    """The class of what a machine sends is its label's, as the carrier's PE gets it."""
+    here, there = _here(ground), _behind(ground, PeKind.CARRIER)
+    pe = there.node.partition("-")[0]
+    for version, (tos, wanted) in product(VERSIONS, CLASSES.items()):
+        marker = f"isthmus-class-{version}-{tos}".encode()
+        with Ear(pe, guest.UNDERLAY, marker) as ear:
+            probe.inside(here.node, partial(_say, str(there.address(version)), version, tos, marker))
+            frame = ear.next(5.0)
+        if frame is None:
+            raise Slipped(f"a packet with the octet {tos:#x} to come to {pe}", "none did")
+        entry = int.from_bytes(frame[38:42], "big")
+        if entry >> 9 & 7 != wanted:
+            raise Slipped(f"class {wanted} for the octet {tos:#x}, IPv{version}", f"{entry >> 9 & 7}: {frame.hex()}")
+
+
+def _say(address: str, version: int, tos: int, marker: bytes) -> None:
+    family, level, option = (
+        (socket.AF_INET, socket.IPPROTO_IP, socket.IP_TOS)
+        if version == 4
+        else (socket.AF_INET6, socket.IPPROTO_IPV6, socket.IPV6_TCLASS)
+    )
+    with socket.socket(family, socket.SOCK_DGRAM) as sender:
+        sender.setsockopt(level, option, tos)
+        sender.sendto(marker, (address, gre.DISCARD))
+
+
+def no_hole(ground: Ground, step: Step) -> None:
+    """What has one hop left behind its router arrives: a label of TTL 1 would be dropped without a word."""
+    here, there = _here(ground), _behind(ground, PeKind.CARRIER)
+    for version in VERSIONS:
+        said = _ping(here, there, version, "-t", "2")
+        if " 0 received" in said or "received" not in said:
+            raise Slipped(f"{there.node} to answer what {here.node} sends with a TTL of 2, IPv{version}", said)
+
+
+def large_packets(ground: Ground, step: Step) -> None:
+    """What a machine leaves to its NIC to cut (TSO) goes into both kinds of tunnel in pieces that fit."""
+    here, seen = _here(ground), []
+    others = [ground.of("b-red")[0], _behind(ground, PeKind.CARRIER), _behind(ground, PeKind.FABRIC)]
+    for there, version in product(others, VERSIONS):
+        with Ear(here.node, NIC, b"") as ear:
+            send(here, there, version)
+            seen.append(_largest(ear))
+        if seen[-1] < 2 * guest_mtu(here):
+            raise Slipped(f"{here.node} to send packets larger than a frame to {there.node}", f"{seen[-1]} octets")
+        send(there, here, version)
+    step.result(f"packets of up to {max(seen):,} octets")
+
+
+def guest_mtu(one: Vm) -> int:
+    said = subprocess.run(within(one.node, ["cat", f"/sys/class/net/{NIC}/mtu"]), capture_output=True, text=True)
+    return int(said.stdout)
+
+
+def _largest(ear: Ear) -> int:
+    """Of those that wait to be read."""
+    found = 0
+    while (frame := ear.next(0.05)) is not None:
+        found = max(found, len(frame))
+    return found
+
+
+def too_big(ground: Ground, step: Step) -> None:
+    """What the way does not carry is answered by the machine's router, and by whatever tunnel it would go."""
+    here, fits = _here(ground), ground.lab.topology.vpn_mtu(_site(ground).cloud)
+    assert fits is not None, "the lab's WAN carries less than its clouds"
+    for kind, (version, header) in product(PeKind, HEADERS.items()):
+        there = _behind(ground, kind)
+        for family in ("-4", "-6"):
+            subprocess.run(within(here.node, ["ip", family, "route", "flush", "cache"]), check=True)
+        said = _ping(here, there, version, "-M", "do", "-s", str(fits + 1 - header))
+        if not re.search(rf"(Frag needed and DF set|Packet too big).*mtu ?= ?{fits}", said):
+            raise Slipped(f"{here.node} to be told that at most {fits} octets pass to {there.node}", said)
+
+
+def _ping(source: Machine, target: Machine, version: int, *more: str) -> str:
+    words = ["ping", "-n", "-c", "2", "-i", "0.5", "-W", "1", *more, str(target.address(version))]
+    done = subprocess.run(within(source.node, words), capture_output=True, text=True)
+    return (done.stdout + done.stderr)[-400:]
+
+
+RUNGS = (
+    Rung(8, "the kernel forwards: both tunnel ports are in its datapath", in_the_kernel),
+    Rung(9, "by VXLAN and behind labels nothing comes in but what was announced; all else is counted", nothing_else),
+    Rung(10, "a packet's class is its label's", classes),
+    Rung(11, "no hole in a traceroute where labels begin", no_hole),
+    Rung(12, "machines leave cutting to their NIC, and TCP passes", large_packets),
+    Rung(13, "what the way does not carry is answered", too_big),
+)
