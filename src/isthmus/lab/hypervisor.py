@@ -16,10 +16,11 @@ from pathlib import Path
 from isthmus.lab import trust
 from isthmus.lab.fault import PartFailed
 from isthmus.lab.frr import HOLD_S
+from isthmus.lab.guests import guest
 from isthmus.lab.guests import switch as guests
 from isthmus.lab.network import namespace_of
 from isthmus.lab.places import Places
-from isthmus.lab.plan import AGENT_METRICS, Programs, Site, agent, ovs_env, switch
+from isthmus.lab.plan import AGENT_FILE, AGENT_METRICS, Programs, Site, agent, ovs_env, switch
 from isthmus.lab.process import Processes, listening
 from isthmus.lab.topology import Cloud, Family, Topology
 
@@ -186,27 +187,35 @@ def stop_agent(site: Site, processes: Processes) -> None:
 
 def exchange_agent(site: Site, processes: Processes) -> None:
     """As `systemctl restart` does, when another version was installed: the next process goes on with its sessions."""
-    part = f"{site.node}-agent"
-    before = set(processes.running().get(part, []))
-    if not processes.signal(part, signal.SIGHUP):
+    before = set(_agent(site, processes))
+    if not processes.signal(f"{site.node}-agent", signal.SIGHUP):
         raise PartFailed(f"agent {site.node}", "an agent to exchange", "it does not run")
     _until_back(site, processes, before)
 
 
 def crash_agent(site: Site, processes: Processes) -> None:
     """`kill -9` of the agent, not of what holds it, which starts it again after a second as systemd would."""
+    holder, *pids = _agent(site, processes)
+    for pid in pids:
+        if site.in_guest:
+            guests.run(site, ["kill", "-KILL", str(pid)])
+        else:
+            os.kill(pid, signal.SIGKILL)
+    _until_back(site, processes, {holder, *pids})
+
+
+def _agent(site: Site, processes: Processes) -> list[int]:
+    """Its processes where it runs; first the one that holds it."""
+    if site.in_guest:
+        return guests.pids(site, guest.HOME / AGENT_FILE)
     part = f"{site.node}-agent"
-    pids, heads = processes.running().get(part, []), processes.heads(part)
-    for pid in set(pids) - set(heads):
-        os.kill(pid, signal.SIGKILL)
-    _until_back(site, processes, set(pids))
+    heads = processes.heads(part)
+    return heads + [pid for pid in processes.running().get(part, []) if pid not in heads]
 
 
 def _until_back(site: Site, processes: Processes, before: set[int]) -> None:
-    part = f"{site.node}-agent"
-
     def wrong() -> str | None:
-        fresh = set(processes.running().get(part, [])) - before
+        fresh = set(_agent(site, processes)) - before
         return silent(site, processes.places.agent_socket(site.node)) if fresh else "no new process runs"
 
     processes.until(f"agent {site.node}", "the next agent to answer on its socket", wrong, within_s=30)
@@ -215,7 +224,7 @@ def _until_back(site: Site, processes: Processes, before: set[int]) -> None:
 def start_agent(site: Site, processes: Processes, programs: Programs) -> None:
     """From its file to an agent that answers on its socket."""
     places = processes.places
-    file = places.of(site.node) / "agent.toml"
+    file = places.of(site.node) / AGENT_FILE
     file.write_text(agent_configuration(site, places))
     file.chmod(0o640)  # there is a password in it
     if not site.in_guest:

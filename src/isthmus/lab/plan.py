@@ -28,7 +28,7 @@ WAN = "wan"
 BGPD = "/usr/lib/frr/bgpd"
 GOBGP_API = "127.0.0.1:50051"
 MYSQL = "mariadb"
-AGENT_METRICS = "127.0.0.1:9179"
+AGENT_FILE, AGENT_METRICS = "agent.toml", "127.0.0.1:9179"
 SOUTHBOUND_PORT = 6642
 """For a guest, on its own cable to the lab."""
 FIRST_SLOT, SLOTS = 3, 16
@@ -388,7 +388,7 @@ def switch(site: Site, places: Places) -> tuple[Daemon, ...]:
 def agent(site: Site, places: Places, programs: Programs) -> Daemon:
     """The product's own agent: from an environment that need not hold anything of OpenStack, under a holder that
     stands in for systemd."""
-    config = (guest.HOME if site.in_guest else places.of(site.node)) / "agent.toml"
+    config = (guest.HOME if site.in_guest else places.of(site.node)) / AGENT_FILE
     holder = (str(programs.agent.parent / "python"), "-m", "isthmus.shell.holder", "--")
     argv = (*holder, str(programs.agent), "--config", str(config))
     return Daemon(f"{site.node}-agent", site.command(argv), site.node)

@@ -37,6 +37,7 @@ def start(site: Site, processes: Processes, programs: Programs) -> None:
 def network(site: Site) -> Iterator[str]:
     """Lines for the guest's shell."""
     yield guest.modules("openvswitch", "vport-vxlan", "vport-gre", "vport-geneve")
+    yield guest.modules("mpls_gso")  # as the agent's unit does: it is the one that nobody asks for
     yield from (f"ip link set vec{number} name {name}" for number, name in ((0, guest.UNDERLAY), (2, "ex")))
     yield from guest.control("vec1")
     yield f"sysctl -qw net.ipv6.conf.{guest.UNDERLAY}.disable_ipv6=1 net.ipv6.conf.ex.disable_ipv6=1"
@@ -53,6 +54,11 @@ def silent(site: Site, path: str) -> str | None:
     """None if somebody in there accepts connections on that unix socket, else what is wrong."""
     answer = running.ask(_part(site), site.node, [sys.executable, "-I", "-S", "-c", _CONNECT, path])
     return f"{path}: {answer['err'].strip().splitlines()[-1:]}" if answer["code"] else None
+
+
+def pids(site: Site, word: Path) -> list[int]:
+    """Of the processes in there with that in their command, the oldest first."""
+    return [int(pid) for pid in running.ask(_part(site), site.node, ["pgrep", "-f", str(word)])["out"].split()]
 
 
 def run(site: Site, argv: list[str]) -> str:

@@ -13,7 +13,9 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
 from itertools import product
+from pathlib import Path
 
+from isthmus.lab import hypervisor
 from isthmus.lab.dhcp import NIC
 from isthmus.lab.guests import guest
 from isthmus.lab.guests import switch as guests
@@ -21,9 +23,11 @@ from isthmus.lab.ladder import agents, gre, probe
 from isthmus.lab.ladder.climb import Rung, Slipped, until
 from isthmus.lab.ladder.errors import HEADERS
 from isthmus.lab.ladder.ground import Ground, Machine
+from isthmus.lab.ladder.keeping import none_lost, stream
 from isthmus.lab.ladder.probe import Ear, Frame
-from isthmus.lab.ladder.rungs import VERSIONS, send
+from isthmus.lab.ladder.rungs import CORP, VERSIONS, both_ways, client, must_reach, send, trips
 from isthmus.lab.ladder.world import customers
+from isthmus.lab.network import namespace_of
 from isthmus.lab.pe import PeKind
 from isthmus.lab.plan import WAN, Site
 from isthmus.lab.process import within
@@ -32,6 +36,7 @@ from isthmus.lab.vm import Vm
 
 PORTS = ("vxlan_sys_4789", "gre_sys")
 """Of the kernel's datapath: those of our two tunnel ports."""
+MODULE = "mpls_gso"
 STRAY, GOOD = b"isthmus-stray", b"isthmus-good"
 COPIES = 3
 SILENCE_S = 1.0
@@ -235,6 +240,91 @@ def too_big(ground: Ground, step: Step) -> None:
             raise Slipped(f"{here.node} to be told that at most {fits} octets pass to {there.node}", said)
 
 
+def by_labels(ground: Ground, step: Step) -> None:
+    """Two clouds behind labels instead of VXLAN: this kernel's and userspace's at the two ends. This end asks the other
+    behind labels whether it is there, and knows when it is not."""
+    here, site = _here(ground), _site(ground)
+    there = next(one for one in ground.of("b-red", "a-red") if one.cloud != here.cloud)
+    far = ground.lab.site(there.site_node)
+    endpoint = str(far.hypervisor.address)
+    _families(ground, "--family", "vpnv4", "--family", "vpnv6")
+    try:
+        until(step, "the way there to have labels", partial(_unlabelled, ground, site, there))
+        must_reach(step, trips(both_ways([here], [there])))
+        for version in VERSIONS:
+            send(here, there, version)
+            send(there, here, version)
+        for state, silent in (("down", True), ("up", False)):
+            words = ["ip", "-n", namespace_of(WAN), "link", "set", far.node, state]
+            ground.lab.processes.run(f"cable of {far.node}", words)
+            expected = f"{endpoint} to be {'silent' if silent else 'there again'} for {site.node}"
+            until(step, expected, partial(_other_than, ground, site, endpoint, silent))
+        must_reach(step, trips(both_ways([here], [there])))
+    finally:
+        _families(ground, "--no-family")
+
+
+def _families(ground: Ground, *words: str) -> None:
+    for cloud in ground.lab.topology.clouds:
+        client(ground, cloud.name, "bgpvpn", "attribute", "set", "corp", *words)
+
+
+def _unlabelled(ground: Ground, site: Site, there: Vm) -> str | None:
+    wanted = {str(there.address(version)) for version in VERSIONS}
+    routes = agents.status(ground.lab, site.node)["routes"]
+    used = [one for one in routes if one["prefix"].partition("/")[0] in wanted and CORP in one["route_targets"]]
+    ways = {one["prefix"]: one["labels"] for one in used if one["installed"]}
+    return None if len(ways) == len(wanted) and all(ways.values()) else f"in use are {ways}"
+
+
+def _other_than(ground: Ground, site: Site, endpoint: str, silent: bool) -> str | None:
+    said = agents.status(ground.lab, site.node)["switch"]["endpoints_silent"]
+    return None if (endpoint in said) is silent else f"silent are {said}"
+
+
+def agent_away(ground: Ground, step: Step) -> None:
+    """Exchanged, then killed: what the kernel forwards does not notice."""
+    here, site = _here(ground), _site(ground)
+    others = [ground.of("b-red")[0], _behind(ground, PeKind.CARRIER)]
+    for act, words in ((hypervisor.exchange_agent, "exchanged"), (hypervisor.crash_agent, "killed")):
+        with ExitStack() as streams:
+            counted = [streams.enter_context(stream(here.node, there)) for there in others]
+            act(site, ground.lab.processes)
+            until(step, "the agent to be whole", partial(_not_whole, ground, site))
+        for one in counted:
+            none_lost(one, f"the agent was {words}")
+
+
+def _not_whole(ground: Ground, site: Site) -> str | None:
+    try:
+        said = agents.status(ground.lab, site.node)
+    except OSError as error:
+        return str(error)
+    return None if all(peer["in_sync"] for peer in said["peers"]) else "not in sync"
+
+
+def needs_named(ground: Ground, step: Step) -> None:
+    """What labels need of the kernel, and is not there, stands in the agent's log."""
+    site = _site(ground)
+    log = ground.lab.places.log(f"{site.node}-agent")
+    began = len(log.read_text())
+    port = ["add-port", "br-ex", "theirs", "--", "set", "Interface", "theirs", "type=gre", "options:remote_ip=flow"]
+    guests.run(site, ["rmmod", MODULE])
+    try:
+        guests.run(site, ["env", f"OVS_RUNDIR={ground.lab.places.of(site.node)}", "ovs-vsctl", *port])
+        for words in (f"has no module {MODULE}", "for labels or for Ethernet (theirs)"):
+            until(step, f"the log to say: {words}", partial(_unsaid, log, began, words))
+    finally:
+        guests.run(site, ["modprobe", "-d", "/mnt", MODULE])
+        gone = ["ovs-vsctl", "--if-exists", "del-port", "theirs"]
+        guests.run(site, ["env", f"OVS_RUNDIR={ground.lab.places.of(site.node)}", *gone])
+
+
+def _unsaid(log: Path, began: int, words: str) -> str | None:
+    said = log.read_text()[began:]
+    return None if words in said else said[-400:]
+
+
 def _ping(source: Machine, target: Machine, version: int, *more: str) -> str:
     words = ["ping", "-n", "-c", "2", "-i", "0.5", "-W", "1", *more, str(target.address(version))]
     done = subprocess.run(within(source.node, words), capture_output=True, text=True)
@@ -248,4 +338,7 @@ RUNGS = (
     Rung(11, "no hole in a traceroute where labels begin", no_hole),
     Rung(12, "machines leave cutting to their NIC, and TCP passes", large_packets),
     Rung(13, "what the way does not carry is answered", too_big),
+    Rung(14, "two clouds by labels, kernel at one end and userspace at the other; silence is noticed", by_labels),
+    Rung(15, "the agent is exchanged and killed: no packet is lost", agent_away),
+    Rung(16, "what labels need of the kernel and is not there is named", needs_named),
 )
