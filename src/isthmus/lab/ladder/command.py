@@ -52,12 +52,12 @@ def _clouds(ground: Ground, progress: Progress) -> None:
 
 
 def _world(ground: Ground, progress: Progress) -> None:
-    climb(world.RUNGS, ground, progress)
-    if any(site.in_guest for site in ground.lab.plan.sites):
-        climb(kernel.RUNGS, ground, progress)
+    in_a_kernel = any(site.in_guest for site in ground.lab.plan.sites)
+    climb([*world.RUNGS, *(kernel.RUNGS if in_a_kernel else ())], ground, progress)
     corp = {one.node for one in ground.of("a-red", "b-red")}
     progress.line(picture(ground.lab.topology, list(ground.vms.values()), _statuses(ground), CORP, corp))
-    progress.line(falls(ground, progress))
+    if not in_a_kernel:
+        progress.line(falls(ground, progress))
 
 
 def _statuses(ground: Ground) -> dict[str, Any]:
