@@ -322,6 +322,40 @@ def test_who_takes_labels_away_is_named(
     assert caplog.text.count("port theirs takes what comes by GRE from 198.51.100.7: no label from there arrives") == 1
 
 
+def test_where_the_kernel_forwards_labels_and_ethernet_in_gre_do_not_go_together(
+    switch: Switch, background: Background, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Seen in the lab, with packets; a switch in userspace has a device for each."""
+    caplog.set_level("INFO")
+    switch.vsctl("add-port", "br-int", "theirs", "--", "set", "Interface", "theirs", *ETHERNET_IN_GRE)
+    watched = Watched(switch, background, labels=True)
+    watched.read()
+    said = "the kernel's one device for GRE is for labels or for Ethernet (theirs), whichever came first"
+    assert caplog.text.count(said) == 1
+    background.end(watched.future)
+    caplog.clear()
+    switch.vsctl("del-port", "theirs")
+    _is_silent(Watched(switch, background, labels=True), caplog)
+
+
+def test_a_switch_in_userspace_has_no_such_device(
+    switch: Switch, background: Background, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    switch.vsctl("set", "Bridge", "br-int", "datapath_type=netdev")
+    switch.vsctl("add-port", "br-int", "theirs", "--", "set", "Interface", "theirs", *ETHERNET_IN_GRE)
+    _is_silent(Watched(switch, background, labels=True), caplog)
+    assert "the kernel" not in caplog.text
+
+
+ETHERNET_IN_GRE = ("type=gre", "options:remote_ip=flow", "options:key=7")
+
+
+def _is_silent(watched: Watched, caplog: pytest.LogCaptureFixture) -> None:
+    watched.read()
+    assert "one device for GRE" not in caplog.text
+
+
 class Flows:
     """The flows' door on a bridge that stands, and everything it said."""
 

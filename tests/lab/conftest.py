@@ -23,7 +23,7 @@ LAST = (
     "test_an_upgrade",
 )
 """These take away what the others stand on, in this order."""
-APART = ("test_guests", "test_world")
+APART = ("test_guests", "test_world", "test_kernel")
 """After all of them: these modules build labs of their own."""
 
 

@@ -41,7 +41,7 @@ def change(old: str, new: str) -> str:
         ),
         (
             change('name = "h2"\naddress = "172.30.1.12"', 'name = "h2"\nram = 4\naddress = "172.30.1.12"'),
-            "test.toml: cloud a, hypervisor h2: unknown key 'ram' (known: address, gateway, name)",
+            "test.toml: cloud a, hypervisor h2: unknown key 'ram' (known: address, datapath, gateway, name)",
         ),
         (change("as = 64512\n", ""), "test.toml: cloud a: 'as' is missing"),
         (change("as = 64512", 'as = "64512"'), "test.toml: cloud a, as: '64512' is not of type 'integer'"),
@@ -109,7 +109,9 @@ def test_families_that_a_reflector_or_a_pe_does_not_speak_are_refused(old: str, 
 
 
 def test_an_unknown_topology_names_those_there_are() -> None:
-    with pytest.raises(Refusal, match="there is no topology 'three': give a file, or one of: one-cloud, two-clouds"):
+    with pytest.raises(
+        Refusal, match="there is no topology 'three': give a file, or one of: kernel, one-cloud, two-clouds"
+    ):
         locate("three")
 
 

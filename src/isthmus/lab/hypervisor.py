@@ -1,7 +1,9 @@
-"""One hypervisor: a namespace with its own OVS (userspace datapath), ovn-controller and, on request, the agent.
+"""One hypervisor: a namespace with its own OVS, ovn-controller and, on request, the agent. Where its switch forwards in
+a kernel, all of these are in a guest (guests/switch.py).
 
-br-phy holds the underlay NIC and the tunnel address: userspace tunnels resolve their next hop only through an address
-on a netdev bridge's internal port. br-ex leads to the internet, br-int belongs to OVN, br-vpn is made by the agent.
+In userspace br-phy holds the underlay NIC and the tunnel address: tunnels resolve their next hop only through an
+address on a netdev bridge's internal port. br-ex leads to the internet, br-int belongs to OVN, br-vpn is made by the
+agent.
 """
 
 from __future__ import annotations
@@ -9,13 +11,16 @@ from __future__ import annotations
 import json
 import os
 import signal
+from pathlib import Path
 
 from isthmus.lab import trust
 from isthmus.lab.fault import PartFailed
 from isthmus.lab.frr import HOLD_S
+from isthmus.lab.guests import guest
+from isthmus.lab.guests import switch as guests
 from isthmus.lab.network import namespace_of
 from isthmus.lab.places import Places
-from isthmus.lab.plan import AGENT_METRICS, Programs, Site, agent, ovs_env, switch
+from isthmus.lab.plan import AGENT_FILE, AGENT_METRICS, Programs, Site, agent, ovs_env, switch
 from isthmus.lab.process import Processes, listening
 from isthmus.lab.topology import FAMILIES, Cloud, Family, Topology
 
@@ -23,15 +28,25 @@ OVS_SCHEMA = "/usr/share/openvswitch/vswitch.ovsschema"
 PHYSICAL_NETWORK = "public"
 
 
-def start(site: Site, processes: Processes) -> None:
+def start(site: Site, processes: Processes, programs: Programs) -> None:
     """From nothing to a chassis that the cloud's OVN knows."""
     part, places, node = f"hypervisor {site.node}", processes.places, site.node
     home, env = places.of(node), ovs_env(places.of(node))
-    home.mkdir(parents=True)
-    processes.run(part, ["ovsdb-tool", "create", str(home / "conf.db"), OVS_SCHEMA])
+    if site.in_guest:
+        guests.start(site, processes, programs)
+    else:
+        home.mkdir(parents=True)
+    create = site.command(["ovsdb-tool", "create", str(home / "conf.db"), OVS_SCHEMA])
+    processes.run(part, create, node=node)
     server, _, controller = switch(site, places)
     started = processes.start(server)
-    processes.until(part, "ovsdb-server to listen", lambda: listening(places.ovsdb(node)), within_s=20, watch=[started])
+    processes.until(
+        part,
+        "ovsdb-server to listen",
+        lambda: silent(site, places.ovsdb(node)),
+        within_s=20,
+        watch=[started],
+    )
     processes.run(part, ["ovs-vsctl", "--no-wait", *bridges(site, places)], env=env)
     start_switch(site, processes)
     started = processes.start(controller)
@@ -49,6 +64,8 @@ def start_switch(site: Site, processes: Processes) -> None:
     part, places = f"hypervisor {site.node}", processes.places
     _, vswitchd, _ = switch(site, places)
     started = processes.start(vswitchd)
+    if site.in_guest:
+        return  # ovn-controller waits by itself
     processes.run(
         part,
         ["ovs-vsctl", "--timeout=30", "wait-until", "Interface", "br-phy", "ofport>=1"],
@@ -67,19 +84,22 @@ def bridges(site: Site, places: Places) -> list[str]:
     chassis = {
         "system-id": site.node,
         "hostname": site.node,
-        "ovn-remote": f"unix:{places.southbound(site.cloud.name)}",
+        "ovn-remote": site.southbound(places),
         "ovn-encap-type": "geneve",
         "ovn-encap-ip": str(site.hypervisor.address),
-        "ovn-bridge-datapath-type": "netdev",
+        "ovn-bridge-datapath-type": site.datapath_type,
         "ovn-bridge-mappings": f"{PHYSICAL_NETWORK}:br-ex",
     }
     if site.hypervisor.gateway:
         chassis["ovn-cms-options"] = "enable-chassis-as-gw"
     words = ["init", "--", "set", "Open_vSwitch", ".", *(f'external_ids:{k}="{v}"' for k, v in chassis.items())]
-    words += ["--", "add-br", "br-int", "--", "set", "Bridge", "br-int", "datapath_type=netdev", "fail_mode=secure"]
-    for bridge, port in (("br-ex", "ex"), ("br-phy", "nic")):
-        words += ["--", "add-br", bridge, "--", "set", "Bridge", bridge, "datapath_type=netdev", "fail_mode=standalone"]
+    kind = f"datapath_type={site.datapath_type}"
+    words += ["--", "add-br", "br-int", "--", "set", "Bridge", "br-int", kind, "fail_mode=secure"]
+    for bridge, port in (("br-ex", "ex"), *([] if site.in_guest else [("br-phy", "nic")])):
+        words += ["--", "add-br", bridge, "--", "set", "Bridge", bridge, kind, "fail_mode=standalone"]
         words += ["--", "add-port", bridge, port]
+    if site.in_guest:
+        return words
     return [*words, "--", "set", "Bridge", "br-phy", f'other-config:hwaddr="{site.mac}"']
 
 
@@ -121,6 +141,8 @@ def _families(topology: Topology) -> str:
 def agent_configuration(site: Site, places: Places) -> str:
     """The agent's file, as an operator would write it for this hypervisor."""
     address, cloud, home = site.hypervisor.address, site.cloud, places.of(site.node)
+    # In a guest nothing is said, as in most operators' files: it is what br-int has.
+    datapath = "" if site.in_guest else f'datapath_type = "{site.datapath_type}"\n'
     return f"""[agent]
 host = "{site.node}"
 vtep = "{address}"
@@ -133,11 +155,10 @@ as = {cloud.asn}
 endpoint = "unix:{places.ovsdb(site.node)}"
 bridge = "br-vpn"
 integration_bridge = "br-int"
-datapath_type = "netdev"
-run_dir = "{home}"
+{datapath}run_dir = "{home}"
 
 [southbound]
-endpoints = ["unix:{places.southbound(cloud.name)}"]
+endpoints = ["{site.southbound(places)}"]
 
 [show]
 socket = "{places.agent_socket(site.node)}"
@@ -164,28 +185,36 @@ def stop_agent(site: Site, processes: Processes) -> None:
 
 def exchange_agent(site: Site, processes: Processes) -> None:
     """As `systemctl restart` does, when another version was installed: the next process goes on with its sessions."""
-    part = f"{site.node}-agent"
-    before = set(processes.running().get(part, []))
-    if not processes.signal(part, signal.SIGHUP):
+    before = set(_agent(site, processes))
+    if not processes.signal(f"{site.node}-agent", signal.SIGHUP):
         raise PartFailed(f"agent {site.node}", "an agent to exchange", "it does not run")
     _until_back(site, processes, before)
 
 
 def crash_agent(site: Site, processes: Processes) -> None:
     """`kill -9` of the agent, not of what holds it, which starts it again after a second as systemd would."""
+    holder, *pids = _agent(site, processes)
+    for pid in pids:
+        if site.in_guest:
+            guests.run(site, ["kill", "-KILL", str(pid)])
+        else:
+            os.kill(pid, signal.SIGKILL)
+    _until_back(site, processes, {holder, *pids})
+
+
+def _agent(site: Site, processes: Processes) -> list[int]:
+    """Its processes where it runs; first the one that holds it."""
+    if site.in_guest:
+        return guests.pids(site, guest.HOME / AGENT_FILE)
     part = f"{site.node}-agent"
-    pids, heads = processes.running().get(part, []), processes.heads(part)
-    for pid in set(pids) - set(heads):
-        os.kill(pid, signal.SIGKILL)
-    _until_back(site, processes, set(pids))
+    heads = processes.heads(part)
+    return heads + [pid for pid in processes.running().get(part, []) if pid not in heads]
 
 
 def _until_back(site: Site, processes: Processes, before: set[int]) -> None:
-    part = f"{site.node}-agent"
-
     def wrong() -> str | None:
-        fresh = set(processes.running().get(part, [])) - before
-        return listening(processes.places.agent_socket(site.node)) if fresh else "no new process runs"
+        fresh = set(_agent(site, processes)) - before
+        return silent(site, processes.places.agent_socket(site.node)) if fresh else "no new process runs"
 
     processes.until(f"agent {site.node}", "the next agent to answer on its socket", wrong, within_s=30)
 
@@ -193,16 +222,22 @@ def _until_back(site: Site, processes: Processes, before: set[int]) -> None:
 def start_agent(site: Site, processes: Processes, programs: Programs) -> None:
     """From its file to an agent that answers on its socket."""
     places = processes.places
-    file = places.of(site.node) / "agent.toml"
+    file = places.of(site.node) / AGENT_FILE
     file.write_text(agent_configuration(site, places))
     file.chmod(0o640)  # there is a password in it
-    # A socket file left by an agent that was killed would answer nobody.
-    places.agent_socket(site.node).unlink(missing_ok=True)
+    if not site.in_guest:
+        # A socket file left by an agent that was killed would answer nobody.
+        places.agent_socket(site.node).unlink(missing_ok=True)
     started = processes.start(agent(site, places, programs))
     processes.until(
         f"agent {site.node}",
         "the agent to answer on its socket",
-        lambda: listening(places.agent_socket(site.node)),
+        lambda: silent(site, places.agent_socket(site.node)),
         within_s=30,
         watch=[started],
     )
+
+
+def silent(site: Site, path: Path) -> str | None:
+    """None if somebody accepts connections on that unix socket of the hypervisor, else what is wrong."""
+    return guests.silent(site, str(path)) if site.in_guest else listening(path)

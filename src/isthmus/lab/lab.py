@@ -138,7 +138,7 @@ def _cloud_jobs(lab: Lab, cloud: Cloud) -> Iterator[Job]:
 
 def _hypervisor_job(lab: Lab, site: Site) -> Job:
     after = ("namespaces and cables", f"OVN central of {site.cloud.name}")
-    return Job(f"hypervisor {site.node}", after, lambda: hypervisor.start(site, lab.processes))
+    return Job(f"hypervisor {site.node}", after, lambda: hypervisor.start(site, lab.processes, lab.programs))
 
 
 def _pe_job(lab: Lab, pe: Pe) -> Job:

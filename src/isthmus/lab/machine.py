@@ -55,7 +55,7 @@ GUESTS = {
     "modprobe": "kmod",
     "/usr/lib/frr/zebra": "frr",
 }
-"""The same for PEs with a kernel of their own."""
+"""The same for guests: PEs that are not ours, and hypervisors whose switch forwards in a kernel."""
 
 
 def check(topology: Topology) -> Programs:
@@ -64,15 +64,15 @@ def check(topology: Topology) -> Programs:
     missing = missing_packages()
     wanted = [REFLECTORS[one.kind] for cloud in topology.clouds for one in cloud.reflectors]
     missing |= {package for program, package in wanted if not _present(program)}
-    if topology.pes:
+    if topology.has_guests:
         if platform.machine() != "x86_64":
-            raise Refusal(f"PEs run in User-Mode Linux, which is for x86-64 and not for {platform.machine()}")
+            raise Refusal(f"guests run in User-Mode Linux, which is for x86-64 and not for {platform.machine()}")
         missing |= {package for program, package in GUESTS.items() if not _present(program)}
     if missing:
         names = " ".join(sorted(missing))
         raise Refusal(f"packages are missing; install them with: apt-get install --no-install-recommends {names}")
-    if topology.pes and (why := boot.fails()) is not None:
-        raise Refusal(f"PEs run in User-Mode Linux, which does not start on this machine: {why}")
+    if topology.has_guests and (why := boot.fails()) is not None:
+        raise Refusal(f"guests run in User-Mode Linux, which does not start on this machine: {why}")
     return programs()
 
 

@@ -180,7 +180,8 @@ def _exec(words: argparse.Namespace) -> int:
     if (pe := lab.topology.pe(words.node)) is not None:
         return _exec_in_guest(pe, command)
     inside = words.node if words.node in present else None
-    argv = within(inside, command)
+    site = next((site for site in lab.plan.sites if site.node == words.node), None)
+    argv = within(inside, site.command(command) if site else command)
     marks = {key: value for key, value in lab.processes.environment({}).items() if key.startswith("ISTHMUS_")}
     return os.execvpe(argv[0], argv, {**os.environ, **ovs_env(lab.places.of(words.node)), **marks})
 

@@ -90,7 +90,8 @@ def _setup(network: Network, node: str) -> Iterable[str]:
 
 def _settle(network: Network, node: str, processes: Processes) -> None:
     """Sysctls, and offloads off: a frame with a partial checksum is dropped by the userspace datapath's decoder."""
+    ends = [e for v in network.veths for e in v if e.node == node]
     lines = [f"echo {s.value} > /proc/sys/{s.key}" for s in network.sysctls if s.node == node]
-    lines += [f"ethtool -K {e.device} {OFFLOADS} >/dev/null" for v in network.veths for e in v if e.node == node]
+    lines += [f"ethtool -K {e.device} {OFFLOADS} >/dev/null" for e in ends if not e.offloads]
     if lines:
         processes.run(PART, ["sh", "-e"], node=node, stdin="\n".join(lines) + "\n")

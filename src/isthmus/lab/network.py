@@ -19,17 +19,19 @@ def namespace_of(node: str) -> str:
 
 
 class End(NamedTuple):
-    """One end of a cable. `bridge`: the Linux bridge of that node which it joins."""
+    """One end of a cable. `bridge`: the Linux bridge of that node which it joins. `offloads`: they stay as they are."""
 
     node: str
     device: str
     mac: str | None = None
     bridge: str | None = None
     up: bool = True
+    offloads: bool = False
 
 
 class Veth(NamedTuple):
-    """A cable. Offloads are off at both ends: a frame with a partial checksum dies in the userspace datapath."""
+    """A cable. Offloads are off at both ends: a frame with a partial checksum dies in the userspace datapath. The
+    kernel's knows what to do with it."""
 
     left: End
     right: End

@@ -12,22 +12,28 @@ internet (per cloud)          root namespace: Neutron API, MariaDB (sockets and 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Interface
 from pathlib import Path
 
-from isthmus.lab.guests import channel, guest
+from isthmus.lab.guests import channel, guest, stand_in
+from isthmus.lab.guests.guest import Nic
 from isthmus.lab.network import Address, Bridge, DefaultRoute, End, Network, Sysctl, Veth
 from isthmus.lab.pe import GATEWAY, HOST, Pe
 from isthmus.lab.places import Places
-from isthmus.lab.topology import Cloud, Hypervisor, Reflector, ReflectorKind, Topology
+from isthmus.lab.topology import Cloud, Datapath, Hypervisor, Reflector, ReflectorKind, Topology
 
 WAN = "wan"
 BGPD = "/usr/lib/frr/bgpd"
 GOBGP_API = "127.0.0.1:50051"
 MYSQL = "mariadb"
-AGENT_METRICS = "127.0.0.1:9179"
+AGENT_FILE, AGENT_METRICS = "agent.toml", "127.0.0.1:9179"
+SOUTHBOUND_PORT = 6642
+"""For a guest, on its own cable to the lab."""
+FIRST_SLOT, SLOTS = 3, 16
+"""NICs of a hypervisor's guest that wait for a VM's cable."""
+UNTRACKED = "untracked.py"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +76,26 @@ class Site:
         """Of the underlay NIC and br-phy: locally administered, from the address, so unique in the lab."""
         return "02:1a:" + self.hypervisor.address.packed.hex(":")
 
+    @property
+    def in_guest(self) -> bool:
+        """Whether its switch forwards in a kernel, and so all of it but its cables is in a guest."""
+        return self.hypervisor.datapath is Datapath.KERNEL
+
+    @property
+    def datapath_type(self) -> str:
+        """In the switch's words."""
+        return "system" if self.in_guest else "netdev"
+
+    def command(self, argv: Sequence[str]) -> tuple[str, ...]:
+        """What runs that on the hypervisor, in its namespace."""
+        return (*stand_in.HOLD, *argv) if self.in_guest else tuple(argv)
+
+    def southbound(self, places: Places) -> str:
+        """Where it finds its cloud's southbound database."""
+        if self.in_guest:
+            return f"tcp:{channel.LAB}:{SOUTHBOUND_PORT}"
+        return f"unix:{places.southbound(self.cloud.name)}"
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -111,6 +137,8 @@ class Plan:
             yield api(cloud, self.places, self.programs)
             yield periodic_workers(cloud, self.places, self.programs)
         for site in self.sites:
+            if site.in_guest:
+                yield from hypervisor_guest(site, self.places, self.programs)
             yield from switch(site, self.places)
             yield agent(site, self.places, self.programs)
         for pe in self.topology.pes:
@@ -174,10 +202,11 @@ def _hypervisor_network(site: Site) -> Network:
     `all` and the device, and 2 (loose, systemd's default) would not drop, so `all` is set as well.
     """
     node, cloud = site.node, site.cloud
-    return Network(
+    mac = None if site.in_guest else site.mac
+    cables = Network(
         nodes=(node,),
         veths=(
-            Veth(End(node, "nic", mac=site.mac), End(WAN, node, bridge=f"br-{cloud.name}")),
+            Veth(End(node, "nic", mac=mac), End(WAN, node, bridge=f"br-{cloud.name}")),
             Veth(End(node, "ex"), End(internet_node(cloud), node, bridge="br-ext")),
         ),
         sysctls=(
@@ -187,6 +216,16 @@ def _hypervisor_network(site: Site) -> Network:
             Sysctl(node, "net/ipv6/conf/nic/disable_ipv6", "1"),
             Sysctl(node, "net/ipv6/conf/ex/disable_ipv6", "1"),
         ),
+    )
+    return merge([cables, _control(node)]) if site.in_guest else cables
+
+
+def _control(node: str) -> Network:
+    """The cable by which a guest is told what to do."""
+    return Network(
+        veths=(Veth(End(node, guest.CONTROL), End(node, "lab")),),
+        addresses=(Address(node, "lab", IPv4Interface((channel.LAB, channel.PREFIX_LENGTH))),),
+        sysctls=(Sysctl(node, f"net/ipv6/conf/{guest.CONTROL}/disable_ipv6", "1"),),
     )
 
 
@@ -199,24 +238,21 @@ def _pe_network(pe: Pe, topology: Topology) -> Network:
     """
     hosts = [(pe.host(vrf), vrf) for vrf in pe.vrfs]
     mtu = topology.wan_mtu - pe.overhead
-    silent = (guest.UNDERLAY, guest.CONTROL, *(vrf.name for vrf in pe.vrfs))
-    return Network(
+    silent = (guest.UNDERLAY, *(vrf.name for vrf in pe.vrfs))
+    cables = Network(
         nodes=(pe.name, *(node for node, _ in hosts)),
         veths=(
             Veth(End(pe.name, guest.UNDERLAY), End(WAN, pe.name, bridge=f"br-{pe.name}")),
-            Veth(End(pe.name, guest.CONTROL), End(pe.name, "lab")),
             *(Veth(End(pe.name, vrf.name), End(node, "eth0")) for node, vrf in hosts),
         ),
-        addresses=(
-            Address(pe.name, "lab", IPv4Interface((channel.LAB, channel.PREFIX_LENGTH))),
-            *(Address(node, "eth0", address) for node, vrf in hosts for address in vrf.both(HOST)),
-        ),
+        addresses=(*(Address(node, "eth0", address) for node, vrf in hosts for address in vrf.both(HOST)),),
         routes=tuple(DefaultRoute(node, one.ip, mtu) for node, vrf in hosts for one in vrf.both(GATEWAY)),
         sysctls=(
             Sysctl(pe.name, "net/ipv4/ip_forward", "0"),
             *(Sysctl(pe.name, f"net/ipv6/conf/{device}/disable_ipv6", "1") for device in silent),
         ),
     )
+    return merge([cables, _control(pe.name)])
 
 
 def ovs_env(directory: Path) -> dict[str, str]:
@@ -344,26 +380,68 @@ def switch(site: Site, places: Places) -> tuple[Daemon, ...]:
     node = site.node
     home, env = places.of(node), ovs_env(places.of(node))
     database = f"unix:{places.ovsdb(node)}"
-    server = ("ovsdb-server", f"--remote=punix:{places.ovsdb(node)}", "--pidfile", *OVS_LOGGING, str(home / "conf.db"))
-    return (
-        Daemon(name=f"{node}-ovsdb", node=node, argv=server, env=env),
-        Daemon(name=f"{node}-vswitchd", node=node, argv=("ovs-vswitchd", "--pidfile", *OVS_LOGGING, database), env=env),
-        Daemon(
-            name=f"{node}-controller", node=node, argv=("ovn-controller", "--pidfile", *OVS_LOGGING, database), env=env
-        ),
+    programs = {
+        "ovsdb": ("ovsdb-server", f"--remote=punix:{places.ovsdb(node)}", str(home / "conf.db")),
+        "vswitchd": ("ovs-vswitchd", database),
+        "controller": ("ovn-controller", database),
+    }
+    server, vswitchd, controller = (
+        Daemon(f"{node}-{name}", site.command((program, "--pidfile", *OVS_LOGGING, *rest)), node, env)
+        for name, (program, *rest) in programs.items()
     )
+    if site.in_guest:
+        controller = replace(controller, env=env | {"OVS_RUNDIR": str(_aside(home))})
+    return server, vswitchd, controller
 
 
 def agent(site: Site, places: Places, programs: Programs) -> Daemon:
     """The product's own agent: from an environment that need not hold anything of OpenStack, under a holder that
     stands in for systemd."""
-    config = places.of(site.node) / "agent.toml"
+    config = (guest.HOME if site.in_guest else places.of(site.node)) / AGENT_FILE
     holder = (str(programs.agent.parent / "python"), "-m", "isthmus.shell.holder", "--")
-    return Daemon(f"{site.node}-agent", (*holder, str(programs.agent), "--config", str(config)), site.node)
+    argv = (*holder, str(programs.agent), "--config", str(config))
+    return Daemon(f"{site.node}-agent", site.command(argv), site.node)
+
+
+def hypervisor_guest(site: Site, places: Places, programs: Programs) -> tuple[Daemon, Daemon, Daemon]:
+    """Its kernel; what leads to the sockets in there, and out of there to its cloud's southbound database; and what
+    stands between ovn-controller and the switch."""
+    node, home = site.node, places.of(site.node)
+    address = site.hypervisor.address.packed.hex(":")
+    fixed = {guest.UNDERLAY: site.mac, guest.CONTROL: f"02:1b:{address}", "ex": f"02:1c:{address}"}
+    numbers = range(FIRST_SLOT, FIRST_SLOT + SLOTS)
+    nics = [Nic(cable, mac) for cable, mac in fixed.items()]
+    nics += [Nic(slot(number), f"02:{0x30 + number:02x}:{address}", large=True) for number in numbers]
+    python = programs.python_bin / "python"
+    argv = guest.command(node, home, python, nics)
+    between = (
+        str(python),
+        "-I",
+        "-S",
+        str(guest.HOME / UNTRACKED),
+        *(f"{at}/br-int.mgmt" for at in (_aside(home), home)),
+    )
+    there = (places.ovsdb(node), home / "br-vpn.mgmt", home / "br-int.mgmt", places.agent_socket(node))
+    out = f"{SOUTHBOUND_PORT}={places.southbound(site.cloud.name)}"
+    return (
+        Daemon(f"{node}-guest", argv, node, guest.environment(home)),
+        Daemon(f"{node}-sockets", (*stand_in.SOCKETS, *map(str, there), out), node),
+        Daemon(f"{node}-untracked", site.command(between), node),
+    )
+
+
+def _aside(home: Path) -> Path:
+    """Where ovn-controller looks for the switch if it is not to find it itself."""
+    return home / "aside"
+
+
+def slot(number: int) -> str:
+    """The name by which a NIC of a hypervisor's guest knows the cable that it waits for."""
+    return f"slot{number}"
 
 
 def pe_guest(pe: Pe, places: Places, programs: Programs) -> Daemon:
     """A kernel of its own; FRR runs in it."""
     home = places.of(pe.name)
-    argv = guest.command(pe, home, programs.python_bin / "python")
+    argv = guest.command(pe.name, home, programs.python_bin / "python", guest.nics(pe))
     return Daemon(pe.name, argv, pe.name, guest.environment(home))

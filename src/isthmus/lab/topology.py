@@ -30,6 +30,15 @@ RESERVED = frozenset({"wan", "rr", "rr2", "internet", "admin"})
 """Names of parts the plan adds by itself; `admin` is the project every cloud has."""
 
 
+class Datapath(StrEnum):
+    """Who forwards a hypervisor's packets."""
+
+    USERSPACE = "userspace"
+    """ovs-vswitchd itself, in the hypervisor's namespace (`netdev`)."""
+    KERNEL = "kernel"
+    """openvswitch.ko, in a guest (`system`), as in nearly all real clouds."""
+
+
 @dataclass(frozen=True, slots=True)
 class Hypervisor:
     """One compute node: a chassis of its cloud's OVN and a PE."""
@@ -37,6 +46,7 @@ class Hypervisor:
     name: str
     address: IPv4Address
     gateway: bool
+    datapath: Datapath = Datapath.USERSPACE
 
 
 class ReflectorKind(StrEnum):
@@ -131,6 +141,12 @@ class Topology:
     """Whether BGP neighbours and other clouds are trusted with no more than was agreed on (trust.py)."""
     spoken: tuple[Family, ...] = ()
     """By agents and reflectors, if the file says it."""
+
+    @property
+    def has_guests(self) -> bool:
+        """Whether there is anything that needs a kernel of its own."""
+        ours = (hypervisor for cloud in self.clouds for hypervisor in cloud.hypervisors)
+        return bool(self.pes) or any(one.datapath is Datapath.KERNEL for one in ours)
 
     def reflectors_beside(self, cloud: Cloud) -> list[tuple[Cloud, Reflector]]:
         """Those of the other clouds, which each reflector of this one talks to."""
@@ -261,7 +277,12 @@ def _cloud(data: dict[str, Any]) -> Cloud:
         external=IPv4Network(data["external"]),
         tenants=tuple(data.get("tenants", ())),
         hypervisors=tuple(
-            Hypervisor(name=h["name"], address=IPv4Address(h["address"]), gateway=h.get("gateway", False))
+            Hypervisor(
+                name=h["name"],
+                address=IPv4Address(h["address"]),
+                gateway=h.get("gateway", False),
+                datapath=Datapath(h.get("datapath", Datapath.USERSPACE)),
+            )
             for h in data["hypervisor"]
         ),
         vpn_mtu=data.get("vpn_mtu"),

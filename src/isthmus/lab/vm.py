@@ -20,6 +20,7 @@ import openstack.config
 from isthmus.lab import dhcp, netns
 from isthmus.lab.access import ADMIN
 from isthmus.lab.fault import Refusal
+from isthmus.lab.guests import switch as guests
 from isthmus.lab.lab import Lab
 from isthmus.lab.network import End, Network, Sysctl, Veth, namespace_of
 from isthmus.lab.neutron import cloud_name
@@ -118,6 +119,9 @@ def delete(lab: Lab, vms: Iterable[Vm], *, connection: Any = None) -> None:
     for site_node, group in _by_site(vms):
         words = [word for vm in group for word in ("--", "--if-exists", "del-port", "br-int", vm.tap)]
         lab.processes.run("VMs", ["ovs-vsctl", *words[1:]], env=ovs_env(lab.places.of(site_node)))
+        if (site := lab.site(site_node)).in_guest:
+            for vm in group:
+                guests.unplug(site, vm.tap, lab.processes)
     present = netns.present()
     netns.delete([vm.node for vm in vms if vm.node in present], lab.processes)
     for vm in vms:
@@ -130,13 +134,18 @@ def move(lab: Lab, vm: Vm, host: str, *, connection: Any = None) -> Vm:
     """To another hypervisor of its cloud, running: the port is bound there, its cable follows."""
     api = connection or connect(lab, lab.topology.cloud(vm.cloud))
     moved = replace(vm, host=host)
-    target = lab.site(moved.site_node).node
+    origin, site = lab.site(vm.site_node), lab.site(moved.site_node)
+    target = site.node
     api.network.update_port(vm.port_id, binding_host_id=target)
     gone = ["ovs-vsctl", "--if-exists", "del-port", "br-int", vm.tap]
     lab.processes.run(f"VM {vm.node}", gone, env=ovs_env(lab.places.of(vm.site_node)))
+    if origin.in_guest:
+        guests.unplug(origin, vm.tap, lab.processes)
     across = ["ip", "-n", namespace_of(vm.site_node), "link", "set", vm.tap, "netns", namespace_of(target)]
     lab.processes.run(f"VM {vm.node}", across)
     lab.processes.run(f"VM {vm.node}", ["ip", "-n", namespace_of(target), "link", "set", vm.tap, "up"])
+    if site.in_guest:
+        guests.plug(site, vm.tap, lab.processes)
     lab.processes.run(f"VM {vm.node}", ["ovs-vsctl", *_plugging(moved)[1:]], env=ovs_env(lab.places.of(target)))
     _record(lab, moved).write_text(json.dumps(asdict(moved)))
     return moved
@@ -195,8 +204,12 @@ def _port(api: Any, lab: Lab, wish: Wish) -> dict[str, Any]:
 
 def _plug(lab: Lab, vms: Sequence[Vm]) -> None:
     """Namespaces and cables; one OVS transaction a hypervisor; then wait until OVN has installed every port."""
-    netns.apply(_network(vms), lab.processes)
+    netns.apply(_network(lab, vms), lab.processes)
     groups = list(_by_site(vms))
+    for site_node, group in groups:
+        if (site := lab.site(site_node)).in_guest:
+            for vm in group:
+                guests.plug(site, vm.tap, lab.processes)
     for site_node, group in groups:
         words = []
         for vm in group:
@@ -215,7 +228,14 @@ def _plugging(vm: Vm) -> list[str]:
     return words + [f'external_ids:{key}="{value}"' for key, value in ids.items()]
 
 
-def _network(vms: Sequence[Vm]) -> Network:
+def _cable(lab: Lab, vm: Vm) -> Veth:
+    """To a switch that forwards in a kernel it may give packets larger than a frame, as to a tap device."""
+    large = lab.site(vm.site_node).in_guest
+    nic = End(vm.node, dhcp.NIC, mac=vm.mac, up=False, offloads=large)
+    return Veth(nic, End(vm.site_node, vm.tap, offloads=large))
+
+
+def _network(lab: Lab, vms: Sequence[Vm]) -> Network:
     """The NIC stays down for now. forwarding=0 and accept_ra=1: a host, whatever the machine itself is set to."""
     settings = (
         ("net/ipv6/conf/all/forwarding", "0"),
@@ -226,7 +246,7 @@ def _network(vms: Sequence[Vm]) -> Network:
     )
     return Network(
         nodes=tuple(vm.node for vm in vms),
-        veths=tuple(Veth(End(vm.node, dhcp.NIC, mac=vm.mac, up=False), End(vm.site_node, vm.tap)) for vm in vms),
+        veths=tuple(_cable(lab, vm) for vm in vms),
         sysctls=tuple(Sysctl(vm.node, key, value) for vm in vms for key, value in settings),
     )
 

@@ -26,12 +26,14 @@ from isthmus.fib.entries import CircuitName
 from isthmus.model.delta import Plan, diff
 from isthmus.model.net import IpAddress
 from isthmus.node.facts import SwitchRead
+from isthmus.shell import kernel
 from isthmus.shell.config import LocalSwitch
 from isthmus.shell.idl import Idl, IdlThread, Row, connection_state, in_sync, make_idl
 
 log = logging.getLogger(__name__)
 
 TUNNEL, GRE = "isthmus-vxlan", "isthmus-gre"
+LABELS_AS = "legacy_l3"
 CIRCUIT_KEY, TUNNEL_KEY = "isthmus:circuit", "isthmus:tunnel"
 INTEGRATION_SUFFIX = "-int"
 """A pair's port on br-vpn is called as the circuit, the one on br-int as that and this."""
@@ -146,7 +148,7 @@ def wanted_ports(
     ends = {"local_ip": str(vtep), "remote_ip": "flow"}
     tunnels = {TUNNEL: ("vxlan", ends | {"key": "flow"})}
     if labels:  # in any other mode a frame with a label goes out as Ethernet in GRE
-        tunnels[GRE] = ("gre", ends | {"packet_type": "legacy_l3"})
+        tunnels[GRE] = ("gre", ends | {"packet_type": LABELS_AS})
     ports = {
         name: PortWish(at.bridge, kind, tuple(sorted(options.items())), (TUNNEL_KEY, kind))
         for name, (kind, options) in tunnels.items()
@@ -244,7 +246,7 @@ class _SwitchLooker:
         taken = {i.name for i in idl.tables["Interface"].rows.values()} - set(found)
         for name in sorted(taken & set(wanted)):
             self._say(f"port {name}", "cannot be made: a port of that name is somebody else's")
-        self._others_gre(idl)
+        self._others_gre(bridges)
         plan = diff({name: wish for name, wish in wanted.items() if name not in taken}, actual)
         unpinned = [i for _, port in found.values() for i in port.interfaces if _number(i) and not i.ofport_request]
         if plan or unpinned:
@@ -252,11 +254,20 @@ class _SwitchLooker:
         self._report(found)
         self._machines(bridges[self._at.integration_bridge])
 
-    def _others_gre(self, idl: Any) -> None:
-        """The switch gives a packet to the port that names its sender, before one that is for anybody."""
-        for i in idl.tables["Interface"].rows.values() if self._labels else ():
-            if i.type == "gre" and (peer := i.options.get("remote_ip", "flow")) != "flow":
+    def _others_gre(self, bridges: Mapping[str, Row]) -> None:
+        """The switch gives a packet to the port that names its sender, before one that is for anybody. Where the kernel
+        forwards, there is more to mind (kernel.py)."""
+        if not self._labels:
+            return
+        ours = bridges[self._at.bridge].datapath_type
+        there = [(b, i) for b in bridges.values() for port in b.ports for i in port.interfaces if i.type == "gre"]
+        for _, i in there:
+            if (peer := i.options.get("remote_ip", "flow")) != "flow":
                 self._say(f"port {i.name}", f"takes what comes by GRE from {peer}: no label from there arrives")
+        if (ours or "system") == "system":
+            beside = [i for b, i in there if b.datapath_type == ours]
+            for about, fault in kernel.faults(i.name for i in beside if not _is_for_labels(i)).items():
+                self._say(about, fault)
 
     def _machines(self, bridge: Row) -> None:
         behind = {i.external_ids.get("iface-id", ""): _number(i) for port in bridge.ports for i in port.interfaces}
@@ -385,6 +396,10 @@ def _plugged(idl: Any) -> frozenset[str]:
     says that the switch has not looked yet."""
     rows = idl.tables["Interface"].rows.values()
     return frozenset(i.external_ids["iface-id"] for i in rows if "iface-id" in i.external_ids and i.ofport != [-1])
+
+
+def _is_for_labels(interface: Row) -> bool:
+    return bool(interface.options.get("packet_type") == LABELS_AS)
 
 
 def _number(interface: Row) -> int:

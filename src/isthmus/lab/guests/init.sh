@@ -7,14 +7,18 @@ mount -t proc proc /proc
 trap 'echo o >/proc/sysrq-trigger; sleep 9' EXIT # whatever fails ends the guest, its last words in the log
 mount -t sysfs sysfs /sys
 mount -t tmpfs tmpfs /mnt
-mkdir -p /mnt/home /mnt/lib
+mkdir -p /mnt/home /mnt/lib /mnt/tmp /mnt/work
 mount --bind "$ITS_HOME" /mnt/home # before anything that may hide it
 ln -s /usr/lib/uml/modules /mnt/lib/modules
+printf '#!/bin/sh\nexec modprobe -d /mnt "$@"\n' >/mnt/modprobe && chmod +x /mnt/modprobe
+echo /mnt/modprobe >/proc/sys/kernel/modprobe # what the kernel asks for by itself
+modprobe -d /mnt overlay
+mount -t overlay overlay -o lowerdir=/tmp,upperdir=/mnt/tmp,workdir=/mnt/work /tmp # files without a name are made there
+mount -t tmpfs tmpfs "$ITS_HOME"
 mount -t tmpfs tmpfs /run
 mount -t tmpfs tmpfs /var/tmp
 hostname "$GUEST"
 ulimit -n 1024 # FRR closes as many files as it might have
-modprobe -d /mnt -a vrf veth bridge vxlan ip_gre mpls_router mpls_iptunnel
 ip link set lo up
 sh -e /mnt/home/network
 exec "$PYTHON" -I -S /mnt/home/channel.py

@@ -3,69 +3,41 @@
 from __future__ import annotations
 
 import json
-import shutil
-import socket
 from collections.abc import Sequence
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
 from isthmus.lab import trust
-from isthmus.lab.fault import PartFailed
 from isthmus.lab.frr import HOLD_S, KEEPALIVE_S
-from isthmus.lab.guests import boot, carrier, channel, fabric, guest
+from isthmus.lab.guests import carrier, fabric, running
 from isthmus.lab.guests.guest import Session
-from isthmus.lab.ladder.probe import inside
 from isthmus.lab.pe import Pe, PeKind
 from isthmus.lab.plan import Programs, pe_guest
-from isthmus.lab.process import Processes, Started
+from isthmus.lab.process import Processes
 from isthmus.lab.topology import Reflector, ReflectorKind, Topology
 
 FRR = Path("/usr/lib/frr")
 DAEMONS = ("zebra", "mgmtd", "staticd", "bgpd")
 """In the order of their start. FRR 8.4 has no mgmtd; 10.3 wants it."""
-READY_WITHIN_S, ANSWER_WITHIN_S = 60.0, 60.0
 
 
 def start(pe: Pe, topology: Topology, processes: Processes, programs: Programs) -> None:
     """A kernel, FRR in it; it is left to connect by itself."""
-    home = processes.places.of(pe.name)
-    shutil.rmtree(home, ignore_errors=True)
-    home.mkdir()
-    ours = Path(__file__).parent
-    for name in (guest.INIT, guest.CHANNEL):
-        shutil.copy(ours / name, home / name)
-    (home / guest.INIT).chmod(0o755)
-    (home / guest.NETWORK).write_text("\n".join([*_network(pe, topology), ""]))
-    (home / "frr.conf").write_text(configuration(pe, topology))
-    processes.run(f"PE {pe.name}", boot.preload(home / guest.PRELOAD))
-    started = processes.start(pe_guest(pe, processes.places, programs))
-    processes.until(
-        f"PE {pe.name}", "its kernel to start", lambda: _silent(pe), within_s=READY_WITHIN_S, watch=[started]
-    )
-    _start_frr(pe, processes, started)
+    daemon = pe_guest(pe, processes.places, programs)
+    files = {"frr.conf": configuration(pe, topology)}
+    running.start(f"PE {pe.name}", daemon, _network(pe, topology), processes, files)
+    _start_frr(pe)
 
 
 def run(pe: Pe, argv: Sequence[str], stdin: str = "") -> str:
     """The output of a command in the guest. Raises PartFailed with its last words if it ends badly."""
-    answer = ask(pe, argv, stdin)
-    if answer["code"] != 0:
-        words = (str(answer["err"]).strip() or str(answer["out"]).strip() or "nothing was said").splitlines()
-        raise PartFailed(f"PE {pe.name}", f"`{' '.join(argv)[:160]}` to succeed", " | ".join(words[-6:]))
-    return str(answer["out"])
+    return running.run(f"PE {pe.name}", pe.name, argv, stdin)
 
 
 def ask(pe: Pe, argv: Sequence[str], stdin: str = "") -> dict[str, Any]:
     """What a command in the guest has said: `code`, `out`, `err`."""
-
-    def talk() -> dict[str, Any]:
-        with socket.create_connection((channel.GUEST, channel.PORT), timeout=ANSWER_WITHIN_S) as connection:
-            return channel.ask(connection, argv, stdin)
-
-    try:
-        return inside(pe.name, talk)
-    except OSError as error:
-        raise PartFailed(f"PE {pe.name}", f"an answer to `{' '.join(argv)[:160]}`", str(error)) from error
+    return running.ask(f"PE {pe.name}", pe.name, argv, stdin)
 
 
 def vtysh(pe: Pe, command: str) -> str:
@@ -80,15 +52,7 @@ def sessions(pe: Pe) -> dict[str, str]:
     return {address: str(peer["state"]) for address, peer in answer.get("peers", {}).items()}
 
 
-def _silent(pe: Pe) -> str | None:
-    try:
-        run(pe, ["true"])
-    except PartFailed as failure:
-        return failure.seen
-    return None
-
-
-def _start_frr(pe: Pe, processes: Processes, started: Started) -> None:
+def _start_frr(pe: Pe) -> None:
     """Its daemons say what they have to say to the console, and so to the guest's log."""
     there = [name for name in DAEMONS if (FRR / name).exists()]
     script = ["set -e", "install -d -o frr -g frr /run/frr", "cd /run/frr"]

@@ -10,7 +10,7 @@ from typing import Any, TextIO
 
 from isthmus.lab import lab as whole
 from isthmus.lab import report, topology
-from isthmus.lab.ladder import agents, reflected, world
+from isthmus.lab.ladder import agents, kernel, reflected, world
 from isthmus.lab.ladder.climb import climb
 from isthmus.lab.ladder.ground import Ground
 from isthmus.lab.ladder.keeping import RUNGS as HIGHER
@@ -64,10 +64,12 @@ def _clouds(ground: Ground, progress: Progress) -> None:
 
 
 def _world(ground: Ground, progress: Progress) -> None:
-    climb(world.RUNGS, ground, progress)
+    in_a_kernel = any(site.in_guest for site in ground.lab.plan.sites)
+    climb([*world.RUNGS, *(kernel.RUNGS if in_a_kernel else ())], ground, progress)
     corp = {one.node for one in ground.of("a-red", "b-red")}
     progress.line(picture(ground.lab.topology, list(ground.vms.values()), _statuses(ground), CORP, corp))
-    progress.line(falls(ground, progress))
+    if not in_a_kernel:
+        progress.line(falls(ground, progress))
 
 
 def _one(ground: Ground, progress: Progress) -> None:

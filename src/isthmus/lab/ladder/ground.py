@@ -107,8 +107,17 @@ def _build_cloud(ground: Ground, cloud: Cloud, nets: Sequence[Net]) -> None:
         _open_default_group(api, tenant)
     for net in nets:
         _build_net(ground, api, net, public.id)
+    # A guest's kernel has no zones of conntrack, and so no hypervisor of its cloud gets what OVN tracks with them.
+    guarded = not any(site.in_guest for site in ground.lab.plan.sites if site.cloud is cloud)
     wishes = [
-        vm.Wish(cloud.name, name, host, ground.networks[net.cloud, net.name].id, advertised=net.router)
+        vm.Wish(
+            cloud.name,
+            name,
+            host,
+            ground.networks[net.cloud, net.name].id,
+            port_security=guarded,
+            advertised=net.router,
+        )
         for net in nets
         for name, host in zip(net.vms, net.hosts, strict=True)
     ]

@@ -17,13 +17,12 @@ from typing import Any
 from isthmus.lab import vm
 from isthmus.lab.ladder import agents, cheating, errors, probe, speaking, standing, ways_out
 from isthmus.lab.ladder.climb import Rung, Slipped, until
-from isthmus.lab.ladder.ground import Ground
+from isthmus.lab.ladder.ground import Ground, Machine
 from isthmus.lab.ladder.probe import Trip
 from isthmus.lab.ladder.rungs import CORP, both_ways, join, must_not_reach, must_reach, trips
 from isthmus.lab.ladder.service import PORT
 from isthmus.lab.process import within
 from isthmus.lab.progress import Step
-from isthmus.lab.vm import Vm
 
 OTHER = "64512:7"
 TOO_BIG = 1400
@@ -31,8 +30,8 @@ TOO_BIG = 1400
 
 
 @contextmanager
-def stream(source: str, target: Vm, version: int = 4) -> Iterator[list[int]]:
-    """A hundred pings a second from a node to a VM; afterwards `[lost, sent]`."""
+def stream(source: str, target: Machine, version: int = 4) -> Iterator[list[int]]:
+    """A hundred pings a second from a node to a machine; afterwards `[lost, sent]`."""
     address = target.address(version)
     assert address is not None
     command = within(source, ["ping", "-n", "-q", "-i", "0.01", address])

@@ -124,15 +124,19 @@ class Ear:
 
     def heard(self, within_s: float) -> bool:
         """Whether such a frame comes by within that time."""
+        return self.next(within_s) is not None
+
+    def next(self, within_s: float) -> bytes | None:
+        """The next such frame, if it comes by within that time."""
         deadline = time.monotonic() + within_s
         while (left := deadline - time.monotonic()) > 0:
             self._socket.settimeout(left)
             try:
-                if self._marker in self._socket.recv(65535):
-                    return True
+                if self._marker in (frame := self._socket.recv(1 << 17)):
+                    return frame
             except TimeoutError:
-                return False
-        return False
+                return None
+        return None
 
 
 @dataclass(frozen=True, slots=True)
