@@ -4,8 +4,8 @@
 # With:     pybgpkit-parser 0.6.2 (PyPI)
 # Expected: RFC 4360 section 4, and everybody's way of writing them: AS:number, both decimal. The AS is decimal here, and so
 #           are the standard and large communities in the same list.
-# Seen:     target 64512:100 is "0:2:64512:00000064"; "0:2:64512:00000100" is the target 64512:256. Of 192.0.2.1:100 the number
-#           has four digits.
+# Seen:     target 64512:100 is "0:2:64512:00000064"; "0:2:64512:00000100" is the target 64512:256. Of 192.0.2.1:100 the
+#           number has four digits.
 # Matters:  who looks for 64512:100 in an archive finds the routes of 64512:256.
 set -eu
 work=$(mktemp -d)

@@ -2,11 +2,12 @@
 # ExaBGP's JSON has an IPv6 route with a link-local address in its next hop as two routes with a next hop each.
 #
 # With:     ExaBGP 5.0.15 (PyPI)
-# Expected: RFC 2545 section 3: on a shared link the next hop is one field of 32 octets, the global address and the link-local one of
-#           the same router.
-# Seen:     one prefix in one UPDATE stands in "announce" under 2001:db8::1 and under fe80::1, as two paths would; its withdrawal
-#           stands there once.
-# Matters:  a program sees two paths where one was said, and of one of them the next hop means nothing without its interface.
+# Expected: RFC 2545 section 3: on a shared link the next hop is one field of 32 octets, the global address and the
+#           link-local one of the same router.
+# Seen:     one prefix in one UPDATE stands in "announce" under 2001:db8::1 and under fe80::1, as two paths would; its
+#           withdrawal stands there once.
+# Matters:  a program sees two paths where one was said, and of one of them the next hop means nothing without its
+#           interface.
 set -eu
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

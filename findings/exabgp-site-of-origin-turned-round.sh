@@ -5,8 +5,8 @@
 # Expected: RFC 4360 sections 3.1, 3.2 and 5: AS and number, or address and number, as ExaBGP's own configuration takes them
 #           and as it prints route targets of the same values.
 # Seen:     origin:192.0.2.1:100 is announced rightly (0x0103) and printed as "origin:100:192.0.2.1"; origin:64512:100 is
-#           printed as "origin:64512:0.0.0.100". The first text is also that of AS 100 and number 192.0.2.1 (0x0003), and given back
-#           to ExaBGP it becomes that.
+#           printed as "origin:64512:0.0.0.100". The first text is also that of AS 100 and number 192.0.2.1 (0x0003), and
+#           given back to ExaBGP it becomes that.
 # Matters:  a site is not found by its name in ExaBGP's output, and a program that says a route on changes where it is from.
 set -eu
 work=$(mktemp -d)

@@ -2,11 +2,12 @@
 # FRR's dump marks the messages of all families as having path identifiers, or none, by what was agreed for IPv4 alone.
 #
 # With:     FRR 8.4.4-1.1~deb12u2 (Debian 12), mrtparse 2.2.0 (PyPI)
-# Expected: RFC 8050: in an MRT dump the subtypes for add-path (9 for BGP4MP_MESSAGE_AS4_ADDPATH) are for messages
-#           whose family was agreed to have path identifiers (RFC 7911), and the others (4) for the rest.
-# Seen:     `dump bgp updates`: with add-path for IPv4 alone, VPNv4 and IPv6 messages, which have no identifier, stand under 9,
-#           and mrtparse reads 2001:db8:1::/48 as an error. With add-path for VPNv4 alone its messages, which have one, stand
-#           under 4, where a reader has to guess (mrtparse does). GoBGP 3.10 and BIRD 2.0.12 mark each message by its family.
+# Expected: RFC 8050: in an MRT dump the subtypes for add-path (9 for BGP4MP_MESSAGE_AS4_ADDPATH) are for messages whose
+#           family was agreed to have path identifiers (RFC 7911), and the others (4) for the rest.
+# Seen:     `dump bgp updates`: with add-path for IPv4 alone, VPNv4 and IPv6 messages, which have no identifier, stand under
+#           9, and mrtparse reads 2001:db8:1::/48 as an error. With add-path for VPNv4 alone its messages, which have one,
+#           stand under 4, where a reader has to guess (mrtparse does). GoBGP 3.10 and BIRD 2.0.12 mark each message by its
+#           family.
 # Matters:  as soon as a peer has several paths of IPv4 routes, nothing else that it says can be read in the archive again.
 set -eu
 [ "$(dpkg-query -W -f '${Version}' frr)" = 8.4.4-1.1~deb12u2 ] || { echo "this was seen with FRR 8.4.4" >&2; exit 2; }

@@ -2,10 +2,10 @@
 # FRR's dump of "the whole BGP routing table" has neither VPN nor EVPN routes.
 #
 # With:     FRR 8.4.4-1.1~deb12u2 (Debian 12)
-# Expected: FRR's manual, bgp.rst: `dump bgp routes-mrt PATH` dumps "whole BGP routing table to path". RFC 6396 section 4.3.3
-#           has RIB_GENERIC (subtype 6) for every family beside IPv4 and IPv6.
-# Seen:     of an IPv4, a VPNv4 and an EVPN route that it knows the file has the IPv4 one alone (subtype 2), and no word of it in
-#           the log. `dump bgp updates` does have all three.
+# Expected: FRR's manual, bgp.rst: `dump bgp routes-mrt PATH` dumps "whole BGP routing table to path". RFC 6396 section
+#           4.3.3 has RIB_GENERIC (subtype 6) for every family beside IPv4 and IPv6.
+# Seen:     of an IPv4, a VPNv4 and an EVPN route that it knows the file has the IPv4 one alone (subtype 2), and no word of
+#           it in the log. `dump bgp updates` does have all three.
 # Matters:  the snapshots of a route reflector that has only VPNs are an empty list of peers' routes, every time.
 set -eu
 [ "$(dpkg-query -W -f '${Version}' frr)" = 8.4.4-1.1~deb12u2 ] || { echo "this was seen with FRR 8.4.4" >&2; exit 2; }

@@ -4,8 +4,8 @@
 # With:     FRR 8.4.4-1.1~deb12u2 (Debian 12)
 # Expected: RFC 4456 section 10: a reflector should not modify NEXT_HOP, AS_PATH, LOCAL_PREF and MED.
 # Seen:     a VPNv4 route without MULTI_EXIT_DISC (4) is reflected with it, value 0; one with MED 50 keeps it.
-# Matters:  no MED and MED 0 are the same to most, and opposites where `missing-as-worst` is set: such a PE prefers what came through
-#           FRR to the same route heard otherwise.
+# Matters:  no MED and MED 0 are the same to most, and opposites where `missing-as-worst` is set: such a PE prefers what
+#           came through FRR to the same route heard otherwise.
 set -eu
 [ "$(dpkg-query -W -f '${Version}' frr)" = 8.4.4-1.1~deb12u2 ] || { echo "this was seen with FRR 8.4.4" >&2; exit 2; }
 [ "${1:-}" = inside ] || exec unshare -n sh "$0" inside

@@ -2,12 +2,12 @@
 # FRR as route reflector drops the Tunnel Encapsulation attribute of IPv4 routes, and passes on that of VPN routes.
 #
 # With:     FRR 8.4.4-1.1~deb12u2 (Debian 12)
-# Expected: RFC 9012 section 2: attribute 23 is optional and transitive, and for IPv4 as well as for VPNs; section 3.1: its Tunnel
-#           Egress Endpoint says where the tunnel ends if that is not the next hop. RFC 4456: a reflector passes a route on
-#           as it is.
-# Seen:     the same attribute (VXLAN, endpoint 192.0.2.7) comes with a VPNv4 route and not with an IPv4 route; the Encapsulation
-#           community beside it, and an attribute that FRR has never heard of (200), come with both. GoBGP 3.10 and BIRD
-#           2.0.12 pass it on with IPv4 routes too.
+# Expected: RFC 9012 section 2: attribute 23 is optional and transitive, and for IPv4 as well as for VPNs; section 3.1: its
+#           Tunnel Egress Endpoint says where the tunnel ends if that is not the next hop. RFC 4456: a reflector passes a
+#           route on as it is.
+# Seen:     the same attribute (VXLAN, endpoint 192.0.2.7) comes with a VPNv4 route and not with an IPv4 route; the
+#           Encapsulation community beside it, and an attribute that FRR has never heard of (200), come with both. GoBGP
+#           3.10 and BIRD 2.0.12 pass it on with IPv4 routes too.
 # Matters:  packets go to the next hop instead of the tunnel's end.
 set -eu
 [ "$(dpkg-query -W -f '${Version}' frr)" = 8.4.4-1.1~deb12u2 ] || { echo "this was seen with FRR 8.4.4" >&2; exit 2; }

@@ -2,13 +2,13 @@
 # GoBGP reflects a Color without its flags, and a transitive link bandwidth as one that is not transitive.
 #
 # With:     GoBGP 3.10.0-1+b4 (Debian 12)
-# Expected: RFC 4456: a reflector passes a route on as it is. RFC 9012 section 4.3: the Color has two octets of flags, of which
-#           RFC 9830 takes the first two bits (color only). RFC 4360 section 2: bit 0x40 of the type is what makes a community
-#           non-transitive.
-# Seen:     030b 8000 00000064 becomes 030b 0000 00000064; 0004 fc00 47f42400 (the transitive form of draft-ietf-idr-link-bandwidth)
-#           becomes 4004 fc00 47f42400. A target, and the non-transitive 4004, stay.
-# Matters:  a route that may be steered by its color alone no longer is; a bandwidth that was to reach the next autonomous system
-#           ends at the border.
+# Expected: RFC 4456: a reflector passes a route on as it is. RFC 9012 section 4.3: the Color has two octets of flags, of
+#           which RFC 9830 takes the first two bits (color only). RFC 4360 section 2: bit 0x40 of the type is what makes a
+#           community non-transitive.
+# Seen:     030b 8000 00000064 becomes 030b 0000 00000064; 0004 fc00 47f42400 (the transitive form of
+#           draft-ietf-idr-link-bandwidth) becomes 4004 fc00 47f42400. A target, and the non-transitive 4004, stay.
+# Matters:  a route that may be steered by its color alone no longer is; a bandwidth that was to reach the next autonomous
+#           system ends at the border.
 set -eu
 [ "$(dpkg-query -W -f '${Version}' gobgpd)" = 3.10.0-1+b4 ] || { echo "this was seen with GoBGP 3.10.0-1+b4" >&2; exit 2; }
 [ "${1:-}" = inside ] || exec unshare -n sh "$0" inside

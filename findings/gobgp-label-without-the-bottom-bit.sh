@@ -2,10 +2,10 @@
 # GoBGP reads a label without the bottom bit as label 0, and reflects the route with that.
 #
 # With:     GoBGP 3.10.0-1+b4 (Debian 12)
-# Expected: RFC 8277 section 2.2: without the Multiple Labels capability there is one label; its bottom bit SHOULD be sent as
-#           1 and MUST be ignored when it is received. RFC 4456: a reflector passes a route on as it is.
-# Seen:     000641 (label 100) is reflected as it came; 000640, label 100 as well, becomes 000001: label 0, explicit null, with
-#           the PE's next hop. Its own table says [0]. (FRR 8.4.4 reads and reflects label 100.)
+# Expected: RFC 8277 section 2.2: without the Multiple Labels capability there is one label; its bottom bit SHOULD be sent
+#           as 1 and MUST be ignored when it is received. RFC 4456: a reflector passes a route on as it is.
+# Seen:     000641 (label 100) is reflected as it came; 000640, label 100 as well, becomes 000001: label 0, explicit null,
+#           with the PE's next hop. Its own table says [0]. (FRR 8.4.4 reads and reflects label 100.)
 # Matters:  the other PEs send with label 0, and to the PE that means its global table instead of the VPN.
 set -eu
 [ "$(dpkg-query -W -f '${Version}' gobgpd)" = 3.10.0-1+b4 ] || { echo "this was seen with GoBGP 3.10.0-1+b4" >&2; exit 2; }

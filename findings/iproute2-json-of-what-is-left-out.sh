@@ -2,8 +2,8 @@
 # ip -j prints an empty object for each address or interface that its filter leaves out.
 #
 # With:     iproute2 6.1.0-3 (Debian 12)
-# Expected: ip-address(8): `to PREFIX` lists only addresses that match; ip-link(8): `type` lists only interfaces of that type. In
-#           text the others are not there.
+# Expected: ip-address(8): `to PREFIX` lists only addresses that match; ip-link(8): `type` lists only interfaces of that
+#           type. In text the others are not there.
 # Seen:     three addresses, of which one is in 192.0.2.0/24: "addr_info" is [{}, {}, {…}]. `ip -j link show type TYPE` is a
 #           list of as many {} as there are interfaces, where the kernel does not know the type: so for geneve, gretap or
 #           bareudp without their modules.

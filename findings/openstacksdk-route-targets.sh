@@ -1,13 +1,14 @@
 #!/bin/sh
 # openstacksdk finds no BGPVPN by its route target, and does not say on a target that was appended to one.
 #
-# With:     openstacksdk 4.22.0 (PyPI), against a small server that has Neutron's BGPVPN API and says all it has to any filter
-# Expected: the documentation of network.bgpvpns(): "query parameters to be sent to limit the resources being returned"; that of
-#           update_bgpvpn(): the BGPVPN is updated. `name` and `vni` are sent.
-# Seen:     route_targets="64512:100" is not sent, and the answer is empty: the text is compared with each BGPVPN's list here. With
-#           ["64512:100"] a BGPVPN of two targets, this one among them, is still not found. After
-#           vpn.route_targets.append("64512:300"), update_bgpvpn(vpn) sends no request and raises nothing: the attribute is another
-#           list each time it is read.
+# With:     openstacksdk 4.22.0 (PyPI), against a small server that has Neutron's BGPVPN API and says all it has to any
+#           filter
+# Expected: the documentation of network.bgpvpns(): "query parameters to be sent to limit the resources being returned";
+#           that of update_bgpvpn(): the BGPVPN is updated. `name` and `vni` are sent.
+# Seen:     route_targets="64512:100" is not sent, and the answer is empty: the text is compared with each BGPVPN's list
+#           here. With ["64512:100"] a BGPVPN of two targets, this one among them, is still not found. After
+#           vpn.route_targets.append("64512:300"), update_bgpvpn(vpn) sends no request and raises nothing: the attribute is
+#           another list each time it is read.
 # Matters:  "nobody has this target" is what a script reads before it gives it to somebody else.
 set -eu
 work=$(mktemp -d)

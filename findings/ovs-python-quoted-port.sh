@@ -4,10 +4,10 @@
 # With:     ovs 4.0.0 (PyPI), on what Open vSwitch 3.1.0-2+deb12u1 (Debian 12) prints
 # Expected: ovs-ofctl(8), --names: port names stand instead of numbers, in double quotes where they would be misread;
 #           ovs.flow.ofp.OFPFlow reads what `ovs-ofctl dump-flows` prints. One name is one value, wherever it stands.
-# Seen:     in_port="tap0a1b2c3d-4e" is read as the 16 characters with their quotes, output:"tap0a1b2c3d-4e" as the 14 without.
-#           A name without a hyphen, p1, is the same in both.
-# Matters:  all ports that Neutron makes (tap, qvo, patch) have a hyphen in their names: a script that looks for the flows of a port
-#           finds what leaves through it, and nothing that comes in.
+# Seen:     in_port="tap0a1b2c3d-4e" is read as the 16 characters with their quotes, output:"tap0a1b2c3d-4e" as the 14
+#           without. A name without a hyphen, p1, is the same in both.
+# Matters:  all ports that Neutron makes (tap, qvo, patch) have a hyphen in their names: a script that looks for the flows
+#           of a port finds what leaves through it, and nothing that comes in.
 set -eu
 [ "$(dpkg-query -W -f '${Version}' openvswitch-switch)" = 3.1.0-2+deb12u1 ] || { echo "this was seen with Open vSwitch 3.1.0" >&2; exit 2; }
 [ "${1:-}" = inside ] || {

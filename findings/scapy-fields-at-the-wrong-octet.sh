@@ -1,12 +1,12 @@
 #!/bin/sh
-# scapy reads the aggregator of a session with four-octet AS numbers, an IPv6 route target and a VPNv6 withdrawal at wrong octets.
+# scapy reads an aggregator with a four-octet AS, an IPv6 route target and a VPNv6 withdrawal at the wrong octets.
 #
 # With:     scapy 2.8.0 (PyPI), scapy.contrib.bgp with use_2_bytes_asn = False
-# Expected: RFC 6793 section 3: AS_PATH and AGGREGATOR then have AS numbers of four octets. RFC 5701 section 2: type and subtype
-#           stand before the address. RFC 4659 section 3.2: label and RD stand before a VPNv6 prefix.
+# Expected: RFC 6793 section 3: AS_PATH and AGGREGATOR then have AS numbers of four octets. RFC 5701 section 2: type and
+#           subtype stand before the address. RFC 4659 section 3.2: label and RD stand before a VPNv6 prefix.
 # Seen:     the AS path 4200000001 is right; the aggregator 4200000001, 192.0.2.9 is AS 64086 and 234.1.192.0. The route
-#           target 2001:db8::1:100 is "2:2001:db8::" and 1. The withdrawal of one VPNv6 route is that of ::/0, again ::/0 and
-#           b800::/13, with path identifiers.
+#           target 2001:db8::1:100 is "2:2001:db8::" and 1. The withdrawal of one VPNv6 route is that of ::/0, again ::/0
+#           and b800::/13, with path identifiers.
 # Matters:  no error says so, and bytes() of the message is what came: only who looks at the fields is wrong.
 set -eu
 work=$(mktemp -d)

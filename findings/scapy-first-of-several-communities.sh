@@ -4,8 +4,8 @@
 # With:     scapy 2.8.0 (PyPI), scapy.contrib.bgp
 # Expected: RFC 1997 and RFC 8092 section 3: the attribute is a set of values, of 4 and of 12 octets. Extended communities
 #           scapy does read as a list.
-# Seen:     of 64512:100, 64512:200 and NO_EXPORT the field `community` is the first number, and 8 octets are Raw behind it; of
-#           two large communities `segments` has one, and 12 octets Raw.
+# Seen:     of 64512:100, 64512:200 and NO_EXPORT the field `community` is the first number, and 8 octets are Raw behind it;
+#           of two large communities `segments` has one, and 12 octets Raw.
 # Matters:  a test that looks whether NO_EXPORT is among them passes or fails by the order in which they were sent.
 set -eu
 work=$(mktemp -d)

@@ -4,9 +4,9 @@
 # With:     yabgp 0.8.2 (PyPI), with netaddr 1.3.0
 # Expected: RFC 4760 section 5 and RFC 2545: a length in bits and as many octets as are needed; what is missing is zero at
 #           the end.
-# Seen:     the octets are read as one number, so they move to the end: 2001:db8:1::/48 is "::2001:db8:1/48", and /32 comes out
-#           as IPv4. Only /128 is right. To write 2001:db8:1::/48, 0x30 is followed by 16 octets instead of 6: what reads it
-#           finds a default route (::/0) ten times behind it. Labelled IPv6 routes are read in the same way.
+# Seen:     the octets are read as one number, so they move to the end: 2001:db8:1::/48 is "::2001:db8:1/48", and /32 comes
+#           out as IPv4. Only /128 is right. To write 2001:db8:1::/48, 0x30 is followed by 16 octets instead of 6: what
+#           reads it finds a default route (::/0) ten times behind it. Labelled IPv6 routes are read in the same way.
 # Matters:  a collector on yabgp knows no IPv6 prefix of the Internet, and a speaker on yabgp announces ten default routes.
 set -eu
 work=$(mktemp -d)
