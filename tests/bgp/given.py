@@ -134,12 +134,13 @@ def hosts(draw: st.DrawFn) -> MacIp:
 
 @st.composite
 def labelled(draw: st.DrawFn) -> VpnPrefix:
-    """Any VPNv4 or VPNv6 route; a stack of several ends where one that is read ends."""
+    """Any VPNv4 or VPNv6 route; a stack of several ends where one that is read ends, and behind its first label there is
+    none that could be the type of a route distinguisher."""
     address = draw(addresses)
     prefix = Prefix.of(address, draw(st.integers(0, len(address) * 8)))
     room = min(3, (255 - 64 - 24 - prefix.length) // 24)  # the length is one octet
-    above = draw(st.lists(st.integers(1, LABEL_MAX).filter(lambda n: n != 0x80000), max_size=room))
-    return VpnPrefix(draw(distinguishers), prefix, (*above, draw(st.integers(0, LABEL_MAX))))
+    above = draw(st.lists(st.integers(48, LABEL_MAX).filter(lambda n: n != 0x80000), max_size=room))
+    return VpnPrefix(draw(distinguishers), prefix, (*above, draw(st.integers(48 if above else 0, LABEL_MAX))))
 
 
 def any_route() -> st.SearchStrategy[Nlri]:

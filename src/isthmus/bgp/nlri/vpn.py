@@ -9,7 +9,7 @@
 
 Rules: the key is RD and prefix; labels are what a new announcement replaces. A stack ends with the label that has the
 bottom-of-stack bit (RFC 3107; nobody offers RFC 8277's capability, without which one label is all there is and the bit
-means nothing: so where a stack would leave no prefix it is one label). 0x800000 and 0 end it too, because a withdrawn
+means nothing: so it is one label wherever what follows can be a route distinguisher and a prefix). 0x800000 and 0 end it too, because a withdrawn
 route has one of these, or any other label. So do these labels with any of the three unused bits: those are not kept,
 and explicit null stands at the bottom only (RFC 3032 section 2.1). Nothing but the length says where a route ends, so
 one that no route can have leaves no boundary: that ends the session (RFC 7606 section 5.3).
@@ -38,6 +38,8 @@ _NO_PREFIX_BITS = 8 * (_LABEL_OCTETS + _RD_OCTETS)
 WITHDRAWN_LABEL = b"\x80\0\0"
 _ENDS = frozenset({0x80000, 0})
 _RD_ZERO = bytes(8)
+_RD_TYPES = frozenset({b"\0\0", b"\0\1", b"\0\2"})
+"""All there are (RFC 4364 section 4.2): the first octets of a label below 48, and of no other."""
 
 
 class VpnDistinguisher(NamedTuple):
@@ -128,14 +130,17 @@ def _decode(raw: bytes, width: int) -> Decoded[VpnPrefix]:
 
 
 def _behind_labels(raw: bytes, begin: int, bits: int, most: int) -> int:
-    """Where a stack of several labels, or of a withdrawn one, ends in a route of so many bits."""
+    """Where the labels end of a route of so many bits whose first has no bottom of stack."""
+    one = begin + _LABEL_OCTETS
+    if bits - _NO_PREFIX_BITS <= most and raw[one : one + 2] in _RD_TYPES:
+        return one
     at, stop = begin, begin + (bits - 8 * _RD_OCTETS) // 8
     while at + _LABEL_OCTETS <= stop:
         label = int.from_bytes(raw[at : at + _LABEL_OCTETS], "big")
         at += _LABEL_OCTETS
         if label & _BOTTOM or label >> 4 in _ENDS:
-            return at if bits - 8 * (at + _RD_OCTETS - begin) <= most else begin + _LABEL_OCTETS
-    return begin + _LABEL_OCTETS
+            return at if bits - 8 * (at + _RD_OCTETS - begin) <= most else one
+    return one
 
 
 def decode_vpnv4(raw: bytes) -> Decoded[VpnPrefix]:
