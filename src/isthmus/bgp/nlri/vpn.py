@@ -9,10 +9,11 @@
 
 Rules: the key is RD and prefix; labels are what a new announcement replaces. A stack ends with the label that has the
 bottom-of-stack bit (RFC 3107; nobody offers RFC 8277's capability, without which one label is all there is and the bit
-means nothing: so it is one label wherever what follows can be a route distinguisher and a prefix). 0x800000 and 0 end it too, because a withdrawn
-route has one of these, or any other label. So do these labels with any of the three unused bits: those are not kept,
-and explicit null stands at the bottom only (RFC 3032 section 2.1). Nothing but the length says where a route ends, so
-one that no route can have leaves no boundary: that ends the session (RFC 7606 section 5.3).
+means nothing: so it is one label wherever what follows can be a route distinguisher and a prefix). 0x800000 and 0 end
+it too, because a withdrawn route has one of these, or any other label. So do these labels with any of the three unused
+bits: those are not kept, and explicit null stands at the bottom only (RFC 3032 section 2.1). Nothing but the length
+says where a route ends, so one that no route can have leaves no boundary: that ends the session (RFC 7606 section
+5.3).
 
 A next hop is an RD of zeros and an address (12 or 24 octets; 48 with a link-local one behind, which nobody needs). An
 IPv4 address in an IPv6 one's clothes is that IPv4 address: where a tunnel ends, whatever the family of the payload.
