@@ -111,6 +111,8 @@ class _Agent:
         self._wanted = wanted
         """How many routes are imported."""
         self._socket = socket.socket()
+        # As the agent: else its memberships wait for the other end's delayed acknowledgement, 40 ms.
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._flows: dict[FlowKey, Installed] = {}
         self._leading = 0
         """Flows of the view."""
