@@ -134,8 +134,8 @@ def hosts(draw: st.DrawFn) -> MacIp:
 
 @st.composite
 def labelled(draw: st.DrawFn) -> VpnPrefix:
-    """Any VPNv4 or VPNv6 route; a stack of several ends where one that is read ends, and no label behind its first could be
-    the type of a route distinguisher."""
+    """Any VPNv4 or VPNv6 route; a stack of several ends where one that is read ends, and no label behind its first could
+    be the type of a route distinguisher."""
     address = draw(addresses)
     prefix = Prefix.of(address, draw(st.integers(0, len(address) * 8)))
     room = min(3, (255 - 64 - 24 - prefix.length) // 24)  # the length is one octet
