@@ -134,7 +134,7 @@ def hosts(draw: st.DrawFn) -> MacIp:
 
 @st.composite
 def labelled(draw: st.DrawFn) -> VpnPrefix:
-    """Any VPNv4 or VPNv6 route; a stack of several ends where one that is read ends, and no label behind its first could
+    """Any VPNv4 or VPNv6 route; a stack of several ends where one that is read ends, and none of its labels could
     be the type of a route distinguisher."""
     address = draw(addresses)
     prefix = Prefix.of(address, draw(st.integers(0, len(address) * 8)))
