@@ -104,7 +104,11 @@ def ases(common: bytes) -> frozenset[int]:
     return frozenset(asn for segment in read_common(common).get(AS_PATH) or () for asn in segment.numbers)
 
 
-@lru_cache(READ_MAX)
 def read_common(common: bytes) -> Mapping[int, Any]:
     """What `Heard.common` says, by the attributes' codes (`combine`)."""
+    return (_values if len(common) <= REMEMBERED_OCTETS_MAX else _values.__wrapped__)(common)
+
+
+@lru_cache(READ_MAX)
+def _values(common: bytes) -> Mapping[int, Any]:
     return _READER.read(common).values

@@ -1,7 +1,7 @@
 """What a set of attributes means to this node: worked out once for all the routes that share it.
 
 Rules: a pure function of the attributes and of who asks; what depends on the route beside them (its label, who
-reflected it) is not here. Bounded: forgetting costs time only.
+reflected it) is not here. Bounded, and what is long is not remembered: forgetting costs time only.
 """
 
 from __future__ import annotations
@@ -75,7 +75,9 @@ def _meaning(common: bytes, communities: bytes, next_hop: IpAddress | None, vtep
     at = 0
     while communities[at : at + 2] in ROUTE_TARGET_HEADS:
         at += COMMUNITY_OCTETS
-    said = _said(communities[at:])
+    rest = communities[at:]
+    said = (_said if len(rest) <= REMEMBERED_OCTETS_MAX else read_communities)(rest)
+    work_out = _common if len(common) <= REMEMBERED_OCTETS_MAX else _common.__wrapped__
     return Meaning(
         refusal=_hop(next_hop, vtep),
         vxlan=_vxlan(said),
@@ -85,7 +87,7 @@ def _meaning(common: bytes, communities: bytes, next_hop: IpAddress | None, vtep
         mobility=said.mobility_sequence or 0,
         site=said.site_of_origin,
         claimant=said.claimant,
-        common=_common(common, asn),
+        common=work_out(common, asn),
     )
 
 
