@@ -322,13 +322,15 @@ def test_who_takes_labels_away_is_named(
     assert caplog.text.count("port theirs takes what comes by GRE from 198.51.100.7: no label from there arrives") == 1
 
 
+@pytest.mark.parametrize("ours", ["", "system"])
 def test_where_the_kernel_forwards_labels_and_ethernet_in_gre_do_not_go_together(
-    switch: Switch, background: Background, caplog: pytest.LogCaptureFixture
+    ours: str, switch: Switch, background: Background, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Seen in the lab, with packets; a switch in userspace has a device for each."""
+    """Seen in the lab, with packets; a switch in userspace has a device for each. A bridge of which nothing is said is
+    the kernel's too."""
     caplog.set_level("INFO")
     switch.vsctl("add-port", "br-int", "theirs", "--", "set", "Interface", "theirs", *ETHERNET_IN_GRE)
-    watched = Watched(switch, background, labels=True)
+    watched = Watched(switch, background, ours, labels=True)
     watched.read()
     said = "the kernel's one device for GRE is for labels or for Ethernet (theirs), whichever came first"
     assert caplog.text.count(said) == 1

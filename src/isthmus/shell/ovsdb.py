@@ -259,13 +259,13 @@ class _SwitchLooker:
         forwards, there is more to mind (kernel.py)."""
         if not self._labels:
             return
-        ours = bridges[self._at.bridge].datapath_type
+        ours = bridges[self._at.bridge].datapath_type or "system"
         there = [(b, i) for b in bridges.values() for port in b.ports for i in port.interfaces if i.type == "gre"]
         for _, i in there:
             if (peer := i.options.get("remote_ip", "flow")) != "flow":
                 self._say(f"port {i.name}", f"takes what comes by GRE from {peer}: no label from there arrives")
-        if (ours or "system") == "system":
-            beside = [i for b, i in there if b.datapath_type == ours]
+        if ours == "system":
+            beside = [i for b, i in there if (b.datapath_type or "system") == ours]
             for about, fault in kernel.faults(i.name for i in beside if not _is_for_labels(i)).items():
                 self._say(about, fault)
 
