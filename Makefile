@@ -66,7 +66,7 @@ install: .venv/.stamp .venv-agent/.stamp ## what demo and test need: Debian pack
 	@tools/make-venv $(PYTHON) .venv-fuzz -e '.[dev,fuzz]'
 	@touch $@
 
-demo: install $(if $(filter world kernel,$(TOPOLOGY)),.venv/.guests) ## build two clouds, join them, show packets crossing, clean up (KEEP=1 leaves them running; TOPOLOGY=world: with a carrier and a fabric)
+demo: install $(if $(filter world kernel one-cloud,$(TOPOLOGY)),.venv/.guests) ## build two clouds, join them, show packets crossing, clean up (KEEP=1 leaves them running; TOPOLOGY=world: with a carrier and a fabric)
 	@$(BIN)/isthmus-lab ladder $(TOPOLOGY) $(if $(KEEP),--keep)
 
 test: install check unit contract neutron lab ## everything; .ci/run calls exactly this

@@ -2,7 +2,7 @@
 
 Neutron's own controller does all of it but for one thing: it makes a reservation in its database for each creation of
 what has a quota. The store counts in its own transaction and lets nobody between (rows/quotas.py), so a reservation
-would say nothing that is not known, and took more than half of the time of a POST (docs/api-speed.md).
+would say nothing that is not known, and took more than half of the time of a POST (docs/design/neutron.md).
 """
 
 from __future__ import annotations
