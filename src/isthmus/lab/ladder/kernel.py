@@ -313,7 +313,7 @@ def needs_named(ground: Ground, step: Step) -> None:
     guests.run(site, ["rmmod", MODULE])
     try:
         guests.run(site, ["env", f"OVS_RUNDIR={ground.lab.places.of(site.node)}", "ovs-vsctl", *port])
-        for words in (f"has no module {MODULE}", "for labels or for Ethernet (theirs)"):
+        for words in (f"has no module {MODULE}", "carries labels, so no Ethernet (theirs)"):
             until(step, f"the log to say: {words}", partial(_unsaid, log, began, words))
     finally:
         guests.run(site, ["modprobe", "-d", "/mnt", MODULE])
