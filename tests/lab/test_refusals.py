@@ -23,8 +23,8 @@ LAB = Path(sys.executable).parent / "isthmus-lab"
 def test_an_unknown_topology_is_one_sentence_and_exit_code_2(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["up", "no-such-lab"]) == 2
     assert capsys.readouterr().err == (
-        "isthmus-lab: there is no topology 'no-such-lab': give a file, or one of: two-clouds, two-clouds-gobgp, "
-        "two-reflectors, world\n"
+        "isthmus-lab: there is no topology 'no-such-lab': give a file, or one of: kernel, two-clouds, "
+        "two-clouds-gobgp, two-reflectors, world\n"
     )
 
 
