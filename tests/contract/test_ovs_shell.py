@@ -17,6 +17,7 @@ from isthmus.model.net import IpAddress, Mac
 from isthmus.model.port import LocalPort
 from isthmus.node.effects import ApplyFlows, Introduce, ReadFlows
 from isthmus.node.facts import FlowsApplied, FlowsRead, FlowsRefused, NeighboursRead, SwitchLost, SwitchRead
+from isthmus.shell import kernel
 from isthmus.shell.config import LocalSwitch
 from isthmus.shell.greeter import Greeter
 from isthmus.shell.neighbours import PATIENCE_S, Neighbours
@@ -332,12 +333,29 @@ def test_where_the_kernel_forwards_labels_and_ethernet_in_gre_do_not_go_together
     switch.vsctl("add-port", "br-int", "theirs", "--", "set", "Interface", "theirs", *ETHERNET_IN_GRE)
     watched = Watched(switch, background, ours, labels=True)
     watched.read()
-    said = "the kernel's one device for GRE is for labels or for Ethernet (theirs), whichever came first"
-    assert caplog.text.count(said) == 1
+    assert caplog.text.count("GRE, gre_sys, carries labels, so no Ethernet (theirs), until the switch starts") == 1
     background.end(watched.future)
     caplog.clear()
     switch.vsctl("del-port", "theirs")
     _is_silent(Watched(switch, background, labels=True), caplog)
+
+
+def test_a_port_for_labels_that_carries_ethernet_in_the_kernel_is_none(
+    switch: Switch, background: Background, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device = tmp_path / "sys/class/net/gre_sys"
+    device.mkdir(parents=True)
+    (device / "type").write_text("1\n")
+    monkeypatch.setattr(kernel, "ROOT", tmp_path)
+    watched = Watched(switch, background, labels=True)
+    eventually(lambda: _pinned(switch, GRE))
+    assert watched.read().gre is None
+    (device / "type").write_text("65534\n")
+
+    def there() -> None:
+        assert watched.read().gre
+
+    eventually(there)
 
 
 def test_a_switch_in_userspace_has_no_such_device(
@@ -355,7 +373,7 @@ ETHERNET_IN_GRE = ("type=gre", "options:remote_ip=flow", "options:key=7")
 
 def _is_silent(watched: Watched, caplog: pytest.LogCaptureFixture) -> None:
     watched.read()
-    assert "one device for GRE" not in caplog.text
+    assert kernel.DEVICE not in caplog.text
 
 
 class Flows:

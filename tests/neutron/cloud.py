@@ -335,7 +335,8 @@ class Cloud:
         }
         arguments = ["--no-defaults", *(f"--{k}={v}" for k, v in options.items())]
         install = ["mariadb-install-db", *arguments, "--auth-root-authentication-method=normal"]
-        subprocess.run(install, check=True, capture_output=True)
+        done = subprocess.run(install, capture_output=True, text=True)
+        assert done.returncode == 0, f"mariadb-install-db: {(done.stdout + done.stderr)[-2000:]}"
         self._run("mariadb", "mariadbd", *arguments, "--skip-networking", "--skip-name-resolve")
         eventually(self._database_answers, within=30)
         self.sql("CREATE DATABASE neutron CHARACTER SET utf8mb3", database=None)

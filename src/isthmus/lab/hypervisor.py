@@ -193,13 +193,13 @@ def exchange_agent(site: Site, processes: Processes) -> None:
 
 def crash_agent(site: Site, processes: Processes) -> None:
     """`kill -9` of the agent, not of what holds it, which starts it again after a second as systemd would."""
-    holder, *pids = _agent(site, processes)
-    for pid in pids:
+    before = _agent(site, processes)
+    for pid in before[1:]:
         if site.in_guest:
             guests.run(site, ["kill", "-KILL", str(pid)])
         else:
             os.kill(pid, signal.SIGKILL)
-    _until_back(site, processes, {holder, *pids})
+    _until_back(site, processes, set(before))
 
 
 def _agent(site: Site, processes: Processes) -> list[int]:

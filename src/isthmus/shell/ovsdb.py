@@ -196,7 +196,7 @@ class _SwitchLooker:
         if not self._bridge_is_right(idl, root, bridges):
             return None
         self._ports(idl, root, bridges)
-        return None
+        return now + kernel.LOOK_S if self._labels else None
 
     # The bridge.
 
@@ -246,28 +246,30 @@ class _SwitchLooker:
         taken = {i.name for i in idl.tables["Interface"].rows.values()} - set(found)
         for name in sorted(taken & set(wanted)):
             self._say(f"port {name}", "cannot be made: a port of that name is somebody else's")
-        self._others_gre(bridges)
+        can_label = self._can_label(bridges)
         plan = diff({name: wish for name, wish in wanted.items() if name not in taken}, actual)
         unpinned = [i for _, port in found.values() for i in port.interfaces if _number(i) and not i.ofport_request]
         if plan or unpinned:
             self._begin(idl, root, lambda txn: self._change_ports(txn, idl, plan, found, bridges, unpinned))
-        self._report(found)
+        self._report(found, can_label)
         self._machines(bridges[self._at.integration_bridge])
 
-    def _others_gre(self, bridges: Mapping[str, Row]) -> None:
-        """The switch gives a packet to the port that names its sender, before one that is for anybody. Where the kernel
-        forwards, there is more to mind (kernel.py)."""
+    def _can_label(self, bridges: Mapping[str, Row]) -> bool:
+        """Whether labels can leave by our port; what of others' stands in its way is said. The switch gives a packet to
+        the port that names its sender, before one that is for anybody. Of the kernel there is more to mind."""
         if not self._labels:
-            return
+            return False
         ours = bridges[self._at.bridge].datapath_type or "system"
         there = [(b, i) for b in bridges.values() for port in b.ports for i in port.interfaces if i.type == "gre"]
         for _, i in there:
             if (peer := i.options.get("remote_ip", "flow")) != "flow":
                 self._say(f"port {i.name}", f"takes what comes by GRE from {peer}: no label from there arrives")
-        if ours == "system":
-            beside = [i for b, i in there if (b.datapath_type or "system") == ours]
-            for about, fault in kernel.faults(i.name for i in beside if not _is_for_labels(i)).items():
-                self._say(about, fault)
+        if ours != "system":
+            return True
+        beside = [i for b, i in there if (b.datapath_type or "system") == ours]
+        for about, fault in kernel.faults(i.name for i in beside if not _is_for_labels(i)).items():
+            self._say(about, fault)
+        return not kernel.carries_ethernet()
 
     def _machines(self, bridge: Row) -> None:
         behind = {i.external_ids.get("iface-id", ""): _number(i) for port in bridge.ports for i in port.interfaces}
@@ -299,8 +301,8 @@ class _SwitchLooker:
             bridges[wish.bridge].addvalue("ports", port)
         txn.add_comment(f"isthmus: {len(plan.put)} ports made, {len(gone)} taken away")
 
-    def _report(self, found: Mapping[str, tuple[Row, Row]]) -> None:
-        """The numbers of our ports on our bridge."""
+    def _report(self, found: Mapping[str, tuple[Row, Row]], can_label: bool) -> None:
+        """The numbers of our ports on our bridge. One for labels that cannot carry them is none."""
         circuits: dict[CircuitName, int] = {}
         tunnels: dict[str, int] = {}
         for name, (bridge, port) in found.items():
@@ -317,7 +319,7 @@ class _SwitchLooker:
                 tunnels[port.external_ids[TUNNEL_KEY]] = number
             else:
                 circuits[CircuitName(port.external_ids[CIRCUIT_KEY])] = number
-        self._tell("ports", SwitchRead(circuits, tunnels.get("vxlan"), tunnels.get("gre")))
+        self._tell("ports", SwitchRead(circuits, tunnels.get("vxlan"), tunnels.get("gre") if can_label else None))
 
     # Transactions.
 

@@ -29,7 +29,7 @@ from isthmus.lab.ladder.rungs import CORP, VERSIONS, both_ways, client, must_rea
 from isthmus.lab.ladder.world import customers
 from isthmus.lab.network import namespace_of
 from isthmus.lab.pe import PeKind
-from isthmus.lab.plan import WAN, Site
+from isthmus.lab.plan import WAN, Site, switch
 from isthmus.lab.process import within
 from isthmus.lab.progress import Step
 from isthmus.lab.vm import Vm
@@ -313,12 +313,45 @@ def needs_named(ground: Ground, step: Step) -> None:
     guests.run(site, ["rmmod", MODULE])
     try:
         guests.run(site, ["env", f"OVS_RUNDIR={ground.lab.places.of(site.node)}", "ovs-vsctl", *port])
-        for words in (f"has no module {MODULE}", "for labels or for Ethernet (theirs)"):
+        for words in (f"has no module {MODULE}", "carries labels, so no Ethernet (theirs)"):
             until(step, f"the log to say: {words}", partial(_unsaid, log, began, words))
     finally:
         guests.run(site, ["modprobe", "-d", "/mnt", MODULE])
         gone = ["ovs-vsctl", "--if-exists", "del-port", "theirs"]
         guests.run(site, ["env", f"OVS_RUNDIR={ground.lab.places.of(site.node)}", *gone])
+
+
+def the_device(ground: Ground, step: Step) -> None:
+    """With a GRE device of the machine's own the switch gets one for Ethernet, and no error. Then no way with labels
+    is in use; and when it has gone and the switch is started anew, all are."""
+    here, site = _here(ground), _site(ground)
+    there = _behind(ground, PeKind.CARRIER)
+    _switch_again(ground, site, "ip link add others type gre external && ip link set others up")
+    try:
+        until(step, "no way with labels to be in use", partial(_ways, ground, site, False), within_s=30.0)
+    finally:
+        _switch_again(ground, site, "ip link del others")
+    until(step, "ways with labels to be in use again", partial(_ways, ground, site, True), within_s=30.0)
+    must_reach(step, trips(both_ways([here], [there])), within_s=30.0)
+
+
+def _switch_again(ground: Ground, site: Site, between: str) -> None:
+    """ovs-vswitchd ends, its GRE device goes, and it starts."""
+    ground.lab.processes.kill(switch(site, ground.lab.places)[1].name)
+    script = f"while pgrep -x ovs-vswitchd >/dev/null; do sleep .1; done; ip link del {PORTS[1]}; {between}"
+    guests.run(site, ["sh", "-c", script])
+    hypervisor.start_switch(site, ground.lab.processes)
+
+
+def _ways(ground: Ground, site: Site, wanted: bool) -> str | None:
+    said = agents.status(ground.lab, site.node)
+    here = said["switch"]
+    if here["switch"] != "connected" or not here["in_sync"] or here["tunnel_ofport"] is None:
+        return f"the switch is not whole: {here['switch']}, {here['flows_installed']} flows"
+    routes = [one for one in said["routes"] if one["labels"] and one["best"]]
+    used = [one["prefix"] for one in routes if one["installed"]]
+    well = routes and bool(used) is wanted is (here["gre_ofport"] is not None)
+    return None if well else f"{len(used)} of {len(routes)} are ({', '.join(used)}), the port is {here['gre_ofport']}"
 
 
 def _unsaid(log: Path, began: int, words: str) -> str | None:
@@ -342,4 +375,5 @@ RUNGS = (
     Rung(14, "two clouds by labels, kernel at one end and userspace at the other; silence is noticed", by_labels),
     Rung(15, "the agent is exchanged and killed: no packet is lost", agent_away),
     Rung(16, "what labels need of the kernel and is not there is named", needs_named),
+    Rung(17, "where the kernel's GRE device carries Ethernet no way has labels", the_device),
 )
