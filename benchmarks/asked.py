@@ -1,7 +1,7 @@
 """What it is worth to an agent that its reflector is asked for targets (RFC 4684): a start in a cloud of 100,000 routes
 of which it imports one in a hundred, with and without, by turns.
 
-    behind GoBGP                         the only reflector that we know to speak it: what a cloud would see today
+    behind GoBGP                         of those tried the only one to speak it: what a cloud would see today
     behind one that answers at once      octets made before (answering.py): what of that is the agent's own
 
 Each start is a process of its own: the real core and session, and a switch that obeys at once. Measured from the
@@ -110,7 +110,7 @@ def text(run: Run, starts: Starts) -> str:
     about = (
         f"A start in a cloud of {TARGETS * ROUTES_EACH:,} routes with {TARGETS:,} targets, of which {ASKED.imported} "
         f"are imported; medians of {rounds} rounds by turns ({TURNS} times as many behind the script), a process each. "
-        "GoBGP is the only reflector known to speak RT-Constrain. The other one is a script with all octets made "
+        "Of the reflectors tried GoBGP alone speaks RT-Constrain. The other one is a script with all octets made "
         "before: what a start takes behind it is the agent's own."
     )
     head = ("behind", "what", "asked for targets (RFC 4684)", "not asked", "ratio")
