@@ -40,6 +40,9 @@ READ_MAX, REMEMBERED_OCTETS_MAX = 4096, 512
 """Sets kept as values beside their octets, and how long they may be for that; what is imported is read more than once,
 but not by many at a time."""
 
+LONG_MAX = 8
+"""And of those that are longer: very many routes may share one of them."""
+
 WITHIN_AN_AS = Agreed(
     local_as=1,
     peer_as=1,
@@ -106,9 +109,12 @@ def ases(common: bytes) -> frozenset[int]:
 
 def read_common(common: bytes) -> Mapping[int, Any]:
     """What `Heard.common` says, by the attributes' codes (`combine`)."""
-    return (_values if len(common) <= REMEMBERED_OCTETS_MAX else _values.__wrapped__)(common)
+    return (_values if len(common) <= REMEMBERED_OCTETS_MAX else _long_values)(common)
 
 
 @lru_cache(READ_MAX)
 def _values(common: bytes) -> Mapping[int, Any]:
     return _READER.read(common).values
+
+
+_long_values = lru_cache(LONG_MAX)(_values.__wrapped__)
