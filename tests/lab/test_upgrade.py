@@ -134,7 +134,9 @@ def test_an_upgrade_loses_no_packet(upgrade: Upgrade) -> None:
     nodes = [site.node for site in lab.plan.sites]
     upgrade.well()
     assert {_is_of(upgrade, node) for node in nodes} == {"before"}
-    with Streams(lab, [*flows(ground, HERE, THERE), *flows(ground, HERE, BESIDE)]) as streams:
+    with Streams(
+        lab, [flow for other in (THERE, BESIDE) for flow in flows(ground.vms[HERE], ground.vms[other])]
+    ) as streams:
         eventually(lambda: _calm(streams))
         for cloud in lab.topology.clouds:
             upgrade.plugin(cloud)
