@@ -11,10 +11,10 @@ nothing that had no business there. So they can be handed to another process, an
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from isthmus.bgp.attribute import COMMUNITY_OCTETS, PathAttributes
 from isthmus.bgp.attribute_reader import (
@@ -30,6 +30,18 @@ from isthmus.bgp.capability import Agreed
 from isthmus.bgp.iana import AttributeType
 from isthmus.model.net import IpAddress
 from isthmus.model.vpn import RouteTarget
+
+T = TypeVar("T", covariant=True)
+
+
+class Cached(Protocol[T]):
+    """A function that remembers, as `lru_cache` makes them."""
+
+    @property
+    def __wrapped__(self) -> Callable[..., T]: ...
+
+    def __call__(self, *asked: Hashable) -> T: ...
+
 
 AS_PATH = AttributeType.AS_PATH.value
 
@@ -83,12 +95,18 @@ class Heard:
 
     def read(self) -> PathAttributes:
         """What they say."""
-        remembered = len(self.common) + len(self.communities) <= REMEMBERED_OCTETS_MAX
-        return (_read if remembered else _read.__wrapped__)(self.common, self.communities, self.next_hop)
+        read = remembering(_read, len(self.common) + len(self.communities))
+        return read(self.common, self.communities, self.next_hop)
 
     def has_community(self, community: int) -> bool:
         """Of RFC 1997's."""
         return community in (read_common(self.common).get(COMMUNITIES) or ())
+
+
+def remembering(cached: Cached[T], octets: int) -> Callable[..., T]:
+    """The function as it remembers, or, asked about so many octets that their sender would fill our memory with them,
+    as it does not."""
+    return cached if octets <= REMEMBERED_OCTETS_MAX else cached.__wrapped__
 
 
 @lru_cache(READ_MAX)

@@ -66,8 +66,7 @@ class Path(NamedTuple):
 
     @property
     def key(self) -> PathKey:
-        nlri = self.nlri
-        return PathKey(self.peer, nlri.family, nlri.distinguisher)
+        return PathKey.of(self.peer, self.nlri)
 
     @property
     def stale(self) -> bool:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from isthmus.bgp.attribute import COMMUNITY_OCTETS, ROUTE_TARGET_HEADS, Said, read_communities
 from isthmus.bgp.attribute_reader import combine
-from isthmus.bgp.heard import REMEMBERED_OCTETS_MAX, Heard, read_common
+from isthmus.bgp.heard import Heard, read_common, remembering
 from isthmus.model.net import IpAddress, Mac
 from isthmus.model.reason import NotImported
 from isthmus.model.vpn import Claimant, Encapsulation, SiteOfOrigin
@@ -59,8 +59,7 @@ class Meaning(NamedTuple):
 
 
 def meaning(heard: Heard, speaker: Speaker) -> Meaning:
-    remembered = len(heard.common) + len(heard.communities) <= REMEMBERED_OCTETS_MAX
-    work_out = _meaning if remembered else _meaning.__wrapped__
+    work_out = remembering(_meaning, len(heard.common) + len(heard.communities))
     return work_out(heard.common, heard.communities, heard.next_hop, speaker.vtep, speaker.asn)
 
 
@@ -76,8 +75,7 @@ def _meaning(common: bytes, communities: bytes, next_hop: IpAddress | None, vtep
     while communities[at : at + 2] in ROUTE_TARGET_HEADS:
         at += COMMUNITY_OCTETS
     rest = communities[at:]
-    said = (_said if len(rest) <= REMEMBERED_OCTETS_MAX else read_communities)(rest)
-    work_out = _common if len(common) <= REMEMBERED_OCTETS_MAX else _common.__wrapped__
+    said = remembering(_said, len(rest))(rest)
     return Meaning(
         refusal=_hop(next_hop, vtep),
         vxlan=_vxlan(said),
@@ -87,7 +85,7 @@ def _meaning(common: bytes, communities: bytes, next_hop: IpAddress | None, vtep
         mobility=said.mobility_sequence or 0,
         site=said.site_of_origin,
         claimant=said.claimant,
-        common=work_out(common, asn),
+        common=remembering(_common, len(common))(common, asn),
     )
 
 

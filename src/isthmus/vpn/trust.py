@@ -103,7 +103,7 @@ class Judge:
         """`outside`: the peers of another AS than ours, and which that is."""
         self._peers = {peer: trust for peer, trust in peers.items() if trust != EVERYTHING}
         self._clouds = clouds
-        self._of_cloud = {peer: asn for peer, asn in outside.items() if asn in clouds}
+        self._own = {peer: frozenset({asn}) for peer, asn in outside.items()}
         self.trusts_all = not self._clouds and not self._peers
         """Everything counts, whoever says it."""
 
@@ -129,9 +129,7 @@ class Judge:
         if peer in self._peers:
             yield self._peers[peer]
         if self._clouds:
-            through = ases(heard.common)
-            if (own := self._of_cloud.get(peer)) is not None:
-                through |= {own}
+            through = ases(heard.common) | self._own.get(peer, frozenset())
             yield from (self._clouds[asn] for asn in sorted(through) if asn in self._clouds)
 
 
